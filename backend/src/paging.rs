@@ -1,0 +1,49 @@
+//! Queries of lists: what is wanted and how much of it.
+
+use std::collections::HashMap;
+
+use axum::{extract::FromRequestParts, extract::Query, http::request::Parts};
+
+use crate::{
+    db::Arg,
+    problem::{Outcome, Problem},
+};
+
+/// The pairs of a query.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted(HashMap<String, String>);
+
+impl Wanted {
+    /// A value that is there and not empty.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    /// How many rows at most: `limit`, from 1 to 500, 100 unless told.
+    pub(crate) fn limit(&self) -> Outcome<Arg> {
+        Ok(Arg::Int(Some(self.number("limit", 100)?.clamp(1, 500))))
+    }
+
+    /// How many rows to pass over: `offset`, none unless told.
+    pub(crate) fn offset(&self) -> Outcome<Arg> {
+        Ok(Arg::Int(Some(self.number("offset", 0)?.max(0))))
+    }
+
+    /// A whole number.
+    pub(crate) fn number(&self, name: &str, default: i64) -> Outcome<i64> {
+        let Some(text) = self.get(name) else { return Ok(default) };
+        text.parse().map_err(|_| Problem::bad_request(format!("`{name}` is not a whole number")))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Wanted {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Outcome<Self> {
+        // As pairs, for a name may come twice; the last one holds.
+        let Query(pairs) = Query::<Vec<(String, String)>>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| Problem::bad_request("the query cannot be read"))?;
+        Ok(Self(pairs.into_iter().collect()))
+    }
+}

@@ -1,0 +1,206 @@
+//! The policy bundle: schema, policies and routes as one checked, versioned value.
+//!
+//! A bundle is accepted whole or not at all. Its digest is over the content in canonical order, so
+//! that the same bundle has the same digest on every machine.
+
+mod check;
+mod finding;
+mod policies;
+mod read;
+mod slices;
+mod vocabulary;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use cedar_policy::{EntityTypeName, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+
+use crate::routes::RouteTable;
+
+pub use finding::{Finding, Findings};
+pub use policies::{Layer, Rule};
+pub use slices::Slice;
+pub use vocabulary::Vocabulary;
+
+/// The message of every `not_found`: one text, so that an object that is not there and one that
+/// is not for the caller are answered alike.
+pub const NOT_FOUND: &str = "Not found";
+/// The action asked for each tenant that a request names or touches.
+pub const ACT_IN: &str = "act_in";
+/// The action of a method and path that no route declares.
+pub const UNMAPPED: &str = "unmapped";
+
+/// A bundle that was accepted.
+#[derive(Debug)]
+pub struct Bundle {
+    digest: Arc<str>,
+    schema: Schema,
+    vocabulary: Vocabulary,
+    routes: RouteTable,
+    rules: HashMap<PolicyId, Arc<Rule>>,
+    slices: HashMap<Arc<str>, Slice>,
+    types: Types,
+    act_in: Slice,
+    unmapped: Slice,
+}
+
+impl Bundle {
+    /// Reads and checks the bundle in `directory`: `schema.cedarschema`, `*.cedar`, `routes.yaml`.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, each with file, line and remedy.
+    pub fn load(directory: &Path) -> Result<Self, Findings> {
+        Self::from_files(&read::directory(directory)?)
+    }
+
+    fn from_files(files: &read::Files) -> Result<Self, Findings> {
+        let vocabulary = vocabulary::Vocabulary::of(&files.schema)?;
+        let schema = vocabulary::schema(&files.schema)?;
+        let parsed = policies::parse(&files.policies)?;
+        let routes = RouteTable::parse(&files.routes.text)
+            .map_err(|faults| finding::of_routes(&files.routes, faults))?;
+        validate(&schema, &parsed, files)?;
+        check::agreement(&schema, &vocabulary, &routes, files)?;
+        let maker = slices::Maker::new(&schema, &parsed)
+            .map_err(|problem| Findings::one(&files.schema, 0, &problem, "see the message"))?;
+        let mut slices = HashMap::new();
+        for route in routes.routes() {
+            slices.insert(Arc::clone(&route.action), maker.slice(&route.action)?);
+        }
+        let types = Types::of(&routes)
+            .ok_or_else(|| Findings::one(&files.schema, 0, "a type has no legal name", ""))?;
+        Ok(Self {
+            types,
+            digest: files.digest(),
+            act_in: maker.slice(ACT_IN)?,
+            unmapped: maker.slice(UNMAPPED)?,
+            slices,
+            rules: parsed.rules,
+            schema,
+            vocabulary,
+            routes,
+        })
+    }
+
+    /// SHA-256 over the content, in hexadecimal.
+    pub fn digest(&self) -> &Arc<str> {
+        &self.digest
+    }
+
+    /// The Cedar schema.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// The names of roles and features that exist.
+    pub fn vocabulary(&self) -> &Vocabulary {
+        &self.vocabulary
+    }
+
+    /// The table of routes.
+    pub fn routes(&self) -> &RouteTable {
+        &self.routes
+    }
+
+    /// The names of the entity types that the gate makes.
+    pub fn types(&self) -> &Types {
+        &self.types
+    }
+
+    /// The policies that can have a say about `action`; `None` for an action without a route.
+    pub fn slice(&self, action: &str) -> Option<&Slice> {
+        self.slices.get(action)
+    }
+
+    /// The policies about acting in a tenant.
+    pub fn act_in(&self) -> &Slice {
+        &self.act_in
+    }
+
+    /// The policies about a method and path that no route declares.
+    pub fn unmapped(&self) -> &Slice {
+        &self.unmapped
+    }
+
+    /// What is known about the policy `id`.
+    pub fn rule(&self, id: &PolicyId) -> Option<&Arc<Rule>> {
+        self.rules.get(id)
+    }
+
+    /// All policies, in no order.
+    pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
+        self.rules.values()
+    }
+}
+
+/// The names of the entity types that the gate makes (`gate.md`, "What policies see").
+#[derive(Debug)]
+pub struct Types {
+    /// `User`
+    pub user: EntityTypeName,
+    /// `Organization`
+    pub organization: EntityTypeName,
+    /// `Group`
+    pub group: EntityTypeName,
+    /// `Role`
+    pub role: EntityTypeName,
+    /// `Feature`
+    pub feature: EntityTypeName,
+    /// `Endpoint`
+    pub endpoint: EntityTypeName,
+    /// `Guest`
+    pub guest: EntityTypeName,
+    resources: HashMap<Arc<str>, EntityTypeName>,
+}
+
+impl Types {
+    /// The type of the objects of a route.
+    pub fn resource(&self, name: &str) -> Option<&EntityTypeName> {
+        self.resources.get(name)
+    }
+
+    fn of(routes: &RouteTable) -> Option<Self> {
+        let named = routes.routes().iter().map(|route| &route.resource);
+        let resources = named.map(|name| Some((Arc::clone(name), type_name(name)?)));
+        Some(Self {
+            user: type_name("User")?,
+            organization: type_name("Organization")?,
+            group: type_name("Group")?,
+            role: type_name("Role")?,
+            feature: type_name("Feature")?,
+            endpoint: type_name("Endpoint")?,
+            guest: type_name("Guest")?,
+            resources: resources.collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// Cedar's strict validation. A warning is a finding too: a policy that can never apply is one
+/// that somebody believes in.
+fn validate(
+    schema: &Schema,
+    parsed: &policies::Parsed,
+    files: &read::Files,
+) -> Result<(), Findings> {
+    let set = PolicySet::from_policies(parsed.policies.iter().cloned()).map_err(|error| {
+        Findings::one(&files.schema, 0, &error.to_string(), "give each policy its own @id")
+    })?;
+    let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
+    let errors = result
+        .validation_errors()
+        .map(|error| finding::of_policy(files, parsed, error.policy_id(), error));
+    let warnings = result
+        .validation_warnings()
+        .map(|warning| finding::of_policy(files, parsed, warning.policy_id(), warning));
+    Findings::none_of(errors.chain(warnings).collect())
+}
+
+/// The name of an entity type that the contract fixes.
+fn type_name(name: &str) -> Option<EntityTypeName> {
+    name.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,67 @@
+//! The schema, and the names that it declares.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use cedar_policy::{Schema, SchemaFragment};
+use serde_json::Value;
+
+use super::finding::{self, Findings};
+use super::read::File;
+
+/// The roles and features that exist. A name outside is refused in policies when a bundle is
+/// loaded, and in facts when they are used.
+#[derive(Debug)]
+pub struct Vocabulary {
+    roles: BTreeSet<Arc<str>>,
+    features: BTreeSet<Arc<str>>,
+    client_address: bool,
+}
+
+impl Vocabulary {
+    /// Whether `name` is a role.
+    pub fn has_role(&self, name: &str) -> bool {
+        self.roles.contains(name)
+    }
+
+    /// Whether `name` is a feature.
+    pub fn has_feature(&self, name: &str) -> bool {
+        self.features.contains(name)
+    }
+
+    /// Whether the schema asks for the client's address.
+    pub fn wants_client_address(&self) -> bool {
+        self.client_address
+    }
+
+    /// Reads the names off a schema.
+    pub(super) fn of(file: &File) -> Result<Self, Findings> {
+        let (fragment, _warnings) = SchemaFragment::from_cedarschema_str(&file.text)
+            .map_err(|error| Findings(finding::of_file(file, &error)))?;
+        let json = fragment.to_json_value().map_err(|error| Findings(finding::of_file(file, &error)))?;
+        Ok(Self {
+            roles: names(&json, file, "Role")?,
+            features: names(&json, file, "Feature")?,
+            client_address: file.text.contains("client_address"),
+        })
+    }
+}
+
+/// The schema itself.
+pub(super) fn schema(file: &File) -> Result<Schema, Findings> {
+    let parsed = Schema::from_cedarschema_str(&file.text);
+    let (schema, _warnings) = parsed.map_err(|error| Findings(finding::of_file(file, &error)))?;
+    Ok(schema)
+}
+
+/// The names of an enumerated entity type.
+fn names(schema: &Value, file: &File, kind: &str) -> Result<BTreeSet<Arc<str>>, Findings> {
+    let types = schema.get("").and_then(|namespace| namespace.get("entityTypes"));
+    let list = types.and_then(|types| types.get(kind)?.get("enum"));
+    let Some(Value::Array(items)) = list else {
+        let message = format!("declares no enumerated entity type `{kind}`");
+        let remedy = format!("write `entity {kind} enum [\"…\"];` with every name that exists");
+        return Err(Findings::one(file, 0, &message, &remedy));
+    };
+    Ok(items.iter().filter_map(Value::as_str).map(Arc::from).collect())
+}

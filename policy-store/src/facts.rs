@@ -1,0 +1,104 @@
+//! Facts: what the database says now. Plain data; nothing here decides.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What is true about a user.
+#[derive(Debug, Clone, PartialEq)]
+pub struct UserFacts {
+    /// The user's id: a token's `sub`.
+    pub id: Arc<str>,
+    /// The organisation it belongs to; `None` for staff of the platform.
+    pub organization: Option<Arc<str>>,
+    /// The effective roles, sorted. What counts as a role too (a super admin) is the mapping's.
+    pub roles: Vec<Arc<str>>,
+    /// The features that its administrator has ticked, sorted.
+    pub features: Vec<Arc<str>>,
+    /// Its status, in the database's word.
+    pub status: Arc<str>,
+    /// Tokens issued before this time (seconds since the epoch) hold no more.
+    pub tokens_valid_after: Option<f64>,
+    /// Ids of its tokens that were revoked one by one and have not expired.
+    pub revoked_tokens: Vec<Arc<str>>,
+}
+
+/// What is true about an organisation: a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrganizationFacts {
+    /// Its id.
+    pub id: Arc<str>,
+    /// Its name in hosts and headers.
+    pub slug: Arc<str>,
+    /// Its status, in the database's word.
+    pub status: Arc<str>,
+    /// Whether it was deleted; the row stays.
+    pub deleted: bool,
+    /// The features it has bought, sorted.
+    pub features: Vec<Arc<str>>,
+    /// The workflows that are enabled, sorted.
+    pub workflows: Vec<Arc<str>>,
+    /// The group it belongs to.
+    pub group: Option<Arc<str>>,
+}
+
+/// What is true about an object that a tenant owns.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnedFacts {
+    /// The organisation that owns it; `None`: nobody does.
+    pub owner: Option<Arc<str>>,
+    /// The workflow it is of, where its type has them.
+    pub workflow: Option<Arc<str>>,
+    /// The roles it holds or promises, where its type has them.
+    pub roles: Option<Vec<Arc<str>>>,
+}
+
+/// A fact with its version and the moment when the database was asked for it.
+#[derive(Debug)]
+pub struct Fact<T> {
+    /// What was answered.
+    pub value: T,
+    /// When it was asked, not when the answer came: it may have changed in between.
+    pub asked_at: Instant,
+    /// Grows with each load in this process: two facts of one version are the same fact.
+    pub version: u64,
+}
+
+/// An object named by a request, as far as it is known.
+#[derive(Debug, Clone)]
+pub enum ObjectFacts {
+    /// A user is its own row.
+    User(Arc<Fact<UserFacts>>),
+    /// An organisation owns itself.
+    Organization(Arc<Fact<OrganizationFacts>>),
+    /// Anything else.
+    Owned(Arc<Fact<OwnedFacts>>),
+}
+
+impl ObjectFacts {
+    /// The organisation that owns the object; `None`: nobody does.
+    pub fn owner(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::User(user) => user.value.organization.as_ref(),
+            Self::Organization(organization) => Some(&organization.value.id),
+            Self::Owned(owned) => owned.value.owner.as_ref(),
+        }
+    }
+
+    /// When the database was asked.
+    pub fn asked_at(&self) -> Instant {
+        match self {
+            Self::User(fact) => fact.asked_at,
+            Self::Organization(fact) => fact.asked_at,
+            Self::Owned(fact) => fact.asked_at,
+        }
+    }
+}
+
+/// How an organisation is named.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum OrganizationKey {
+    /// By its id.
+    Id(Arc<str>),
+    /// By its slug.
+    Slug(Arc<str>),
+}

@@ -1,0 +1,116 @@
+//! Where facts come from.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::facts::{OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
+
+/// Facts could not be had. Whoever needs them is refused.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum FactsError {
+    /// The database did not answer.
+    #[error("the facts database cannot be read: {0}")]
+    Unavailable(String),
+    /// It answered with something that cannot be a fact.
+    #[error("{kind} `{id}` cannot be read: {problem}")]
+    Unreadable {
+        /// `user`, `organization` or the type of the object.
+        kind: String,
+        /// Which row.
+        id: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The request's time for facts was up.
+    #[error("the facts database did not answer in time")]
+    Timeout,
+    /// Nobody has said how objects of this type are looked up.
+    #[error("the mapping of facts has no statement for objects of type `{0}`")]
+    Unmapped(String),
+    /// The load itself failed, which is a fault of this program.
+    #[error("a load of facts ended without an answer: {0}")]
+    Internal(String),
+}
+
+/// Where facts come from. A real seam: behind it stands another process, the database; in tests,
+/// a fixed table.
+#[async_trait]
+pub trait FactSource: Send + Sync + 'static {
+    /// Reads what is true about the user `id` right now.
+    ///
+    /// # Errors
+    ///
+    /// Fails if it cannot be read. An unknown user is not an error: it is `None`.
+    async fn user(&self, id: &str) -> Result<Option<UserFacts>, FactsError>;
+
+    /// Reads what is true about an organisation right now.
+    ///
+    /// # Errors
+    ///
+    /// As [`FactSource::user`].
+    async fn organization(
+        &self,
+        key: &OrganizationKey,
+    ) -> Result<Option<OrganizationFacts>, FactsError>;
+
+    /// Reads who owns the object `id` of type `kind` right now. Users and organisations are read
+    /// with the two methods above.
+    ///
+    /// # Errors
+    ///
+    /// As [`FactSource::user`]; and if there is no way to look up this type.
+    async fn object(&self, kind: &str, id: &str) -> Result<Option<OwnedFacts>, FactsError>;
+
+    /// Whether the source answers at all.
+    ///
+    /// # Errors
+    ///
+    /// Says why it does not.
+    async fn ping(&self) -> Result<(), FactsError>;
+
+    /// Whether objects of type `kind` can be looked up.
+    fn knows(&self, kind: &str) -> bool;
+}
+
+/// A fixed table of facts.
+#[derive(Debug, Default)]
+pub struct FixedFacts {
+    /// Users by id.
+    pub users: HashMap<Arc<str>, UserFacts>,
+    /// Organisations.
+    pub organizations: Vec<OrganizationFacts>,
+    /// Objects by type and id.
+    pub objects: HashMap<(String, String), OwnedFacts>,
+}
+
+#[async_trait]
+impl FactSource for FixedFacts {
+    async fn user(&self, id: &str) -> Result<Option<UserFacts>, FactsError> {
+        Ok(self.users.get(id).cloned())
+    }
+
+    async fn organization(
+        &self,
+        key: &OrganizationKey,
+    ) -> Result<Option<OrganizationFacts>, FactsError> {
+        let found = self.organizations.iter().find(|organization| match key {
+            OrganizationKey::Id(id) => organization.id == *id,
+            OrganizationKey::Slug(slug) => organization.slug == *slug,
+        });
+        Ok(found.cloned())
+    }
+
+    async fn object(&self, kind: &str, id: &str) -> Result<Option<OwnedFacts>, FactsError> {
+        Ok(self.objects.get(&(kind.to_owned(), id.to_owned())).cloned())
+    }
+
+    async fn ping(&self) -> Result<(), FactsError> {
+        Ok(())
+    }
+
+    fn knows(&self, _kind: &str) -> bool {
+        true
+    }
+}

@@ -1,0 +1,89 @@
+//! The databases behind the facts: pools, migrations, and [`FactSource`](crate::source::FactSource)
+//! over SQLite and Postgres.
+
+mod mapping;
+mod rows;
+mod source;
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
+use sqlx::{PgPool, SqlitePool};
+
+pub use source::SqlFacts;
+
+/// Connections that one gate holds at the most.
+const CONNECTIONS: u32 = 8;
+
+/// The database cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// The URL is none of ours.
+    #[error("`{0}` is not a database URL: it begins with `sqlite:` or `postgres:`")]
+    Url(String),
+    /// The driver refused.
+    #[error("the database cannot be used")]
+    Driver(#[from] sqlx::Error),
+    /// A migration failed.
+    #[error("the database cannot be migrated")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+}
+
+/// A pool of connections to one of the two databases.
+#[derive(Debug, Clone)]
+pub(crate) enum Pool {
+    Sqlite(SqlitePool),
+    Postgres(PgPool),
+}
+
+impl Pool {
+    /// A pool that connects when it is first used: a database that is down at the start must not
+    /// stop the start. `timeout` bounds the wait for a connection, and each statement.
+    pub(crate) fn open(url: &str, timeout: Duration) -> Result<Self, DatabaseError> {
+        if url.starts_with("sqlite:") {
+            let options = SqliteConnectOptions::from_str(url)?.busy_timeout(timeout);
+            let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(timeout);
+            return Ok(Self::Sqlite(pool.connect_lazy_with(options)));
+        }
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            let limit = timeout.as_millis().max(1).to_string();
+            let options = PgConnectOptions::from_str(url)?
+                .application_name("cedargate")
+                .options([("statement_timeout", limit.as_str())]);
+            let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(timeout);
+            return Ok(Self::Postgres(pool.connect_lazy_with(options)));
+        }
+        Err(DatabaseError::Url(scheme(url).to_owned()))
+    }
+}
+
+/// Brings the schema of the database at `url` up to date; creates an SQLite file that is missing.
+///
+/// # Errors
+///
+/// When the database cannot be reached, or was migrated by a newer version.
+pub async fn migrate(url: &str) -> Result<(), DatabaseError> {
+    if url.starts_with("sqlite:") {
+        let options = SqliteConnectOptions::from_str(url)?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal);
+        let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
+        sqlx::migrate!("../migrations/sqlite").run(&pool).await?;
+        pool.close().await;
+        return Ok(());
+    }
+    if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        let pool = PgPoolOptions::new().max_connections(1).connect(url).await?;
+        sqlx::migrate!("../migrations/postgres").run(&pool).await?;
+        pool.close().await;
+        return Ok(());
+    }
+    Err(DatabaseError::Url(scheme(url).to_owned()))
+}
+
+/// As much of a URL as may be shown: never a password.
+fn scheme(url: &str) -> &str {
+    url.split_once(':').map_or("", |(scheme, _)| scheme)
+}

@@ -1,0 +1,81 @@
+//! The way that a request came: who sent it, by whose word, and what the upstream is told of it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use bytes::{BufMut, BytesMut};
+use ipnet::IpNet;
+
+use super::{Arrival, Rules};
+use crate::head::Head;
+
+/// The client's address: the peer's, or, by the word of trusted peers, the last address in
+/// `X-Forwarded-For` that is not one of theirs.
+pub(super) fn client(head: &Head<'_>, peer: SocketAddr, trusted: &[IpNet]) -> IpAddr {
+    let direct = peer.ip().to_canonical();
+    if !is_trusted(direct, trusted) {
+        return direct;
+    }
+    let mut last = direct;
+    let fields: Vec<&[u8]> = head.all("x-forwarded-for").collect();
+    let hops = fields.iter().rev().flat_map(|value| value.rsplit(|byte| *byte == b','));
+    for hop in hops {
+        let Some(address) = address(hop.trim_ascii()) else { return last };
+        last = address;
+        if !is_trusted(address, trusted) {
+            return address;
+        }
+    }
+    last
+}
+
+pub(super) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
+    trusted.iter().any(|net| net.contains(&address))
+}
+
+fn address(text: &[u8]) -> Option<IpAddr> {
+    let text = std::str::from_utf8(text).ok()?;
+    let bare = text.parse().ok();
+    let with_port = || text.parse::<SocketAddr>().ok().map(|address| address.ip());
+    let bracketed = || text.strip_prefix('[')?.strip_suffix(']')?.parse().ok();
+    bare.or_else(with_port).or_else(bracketed).map(|address: IpAddr| address.to_canonical())
+}
+
+/// Writes what the upstream is told: appended to what a trusted peer said, else said anew.
+pub(super) fn write(head: &Head<'_>, arrival: &Arrival, peer: SocketAddr, rules: &Rules, out: &mut BytesMut) {
+    let direct = peer.ip().to_canonical();
+    let trusted = is_trusted(direct, &rules.trusted);
+    let said = |name: &'static str| head.all(name).filter(|value| trusted && !value.is_empty());
+    let host = arrival.host.as_ref();
+    let raw_host = host.map_or("", |host| host.raw.as_str());
+    let port = host.and_then(|host| host.port).unwrap_or(80);
+    let node = if direct.is_ipv6() { format!("\"[{direct}]\"") } else { direct.to_string() };
+    let forwarded = format!("for={node};host=\"{raw_host}\";proto=http");
+    list(out, "X-Forwarded-For", said("x-forwarded-for"), &direct.to_string());
+    list(out, "Forwarded", said("forwarded"), &forwarded);
+    once(out, "X-Forwarded-Proto", said("x-forwarded-proto").next(), "http");
+    once(out, "X-Forwarded-Host", said("x-forwarded-host").next(), raw_host);
+    once(out, "X-Forwarded-Port", said("x-forwarded-port").next(), &port.to_string());
+    once(out, "X-Real-IP", None, &arrival.client.to_string());
+}
+
+fn list<'a>(out: &mut BytesMut, name: &str, said: impl Iterator<Item = &'a [u8]>, last: &str) {
+    out.put_slice(name.as_bytes());
+    out.put_slice(b": ");
+    for value in said {
+        out.put_slice(value);
+        out.put_slice(b", ");
+    }
+    out.put_slice(last.as_bytes());
+    out.put_slice(b"\r\n");
+}
+
+fn once(out: &mut BytesMut, name: &str, said: Option<&[u8]>, own: &str) {
+    let value = said.unwrap_or(own.as_bytes());
+    if value.is_empty() {
+        return;
+    }
+    out.put_slice(name.as_bytes());
+    out.put_slice(b": ");
+    out.put_slice(value);
+    out.put_slice(b"\r\n");
+}

@@ -1,0 +1,142 @@
+//! The command line (`gate.md`, "Command line").
+//!
+//! Exit status 0: fine; 1: what was asked about is not fine; 2: wrong usage or unreadable input.
+
+mod check;
+#[cfg(feature = "demo")]
+mod demo;
+mod migrate;
+mod serve;
+mod token;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::chain::chain;
+use crate::config::{Config, ConfigError};
+
+/// A policy-engine sidecar and reverse proxy: Cedar policies before any HTTP upstream.
+#[derive(Debug, Parser)]
+#[command(name = "cedargate", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gate
+    Serve(serve::Serve),
+    /// Run the product whole: gate, plain backend, demo people and data, on an embedded SQLite
+    #[cfg(feature = "demo")]
+    Demo(demo::Demo),
+    /// Check configuration, keys, schema, policies and routes, and say what is wrong and where
+    Check(check::Check),
+    /// Create or update the schema of a database
+    Migrate(migrate::Migrate),
+    /// Print a token, for trying things out
+    Token(token::Token),
+    /// Print the completions for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Where the configuration is.
+#[derive(Debug, clap::Args)]
+struct ConfigArgs {
+    /// The configuration
+    #[arg(long, value_name = "FILE", default_value = crate::config::DEFAULT_FILE)]
+    config: PathBuf,
+}
+
+impl ConfigArgs {
+    fn load(&self) -> Result<Config, ConfigError> {
+        Config::load(Some(&self.config), std::env::vars())
+    }
+}
+
+/// How a report is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people
+    Text,
+    /// For machines
+    Json,
+}
+
+/// What became of a command.
+enum Done {
+    /// Fine.
+    Fine,
+    /// What was asked about is not fine; it has been said.
+    NotFine,
+}
+
+/// Why a command could not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// Wrong usage or unreadable input: 2.
+    #[error("{0}")]
+    Usage(String),
+    /// What was asked about is not fine: 1.
+    #[error("{0}")]
+    NotFine(String),
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        match error {
+            ConfigError::Unreadable { .. } => Self::Usage(chain(&error)),
+            other => Self::NotFine(chain(&other)),
+        }
+    }
+}
+
+/// Runs the command that the arguments of the process name.
+pub fn run() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Serve(serve) => serve.run(),
+        #[cfg(feature = "demo")]
+        Command::Demo(demo) => demo.run(),
+        Command::Check(check) => check.run(),
+        Command::Migrate(migrate) => migrate.run(),
+        Command::Token(token) => token.run(),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "cedargate", &mut std::io::stdout());
+            Ok(Done::Fine)
+        }
+    };
+    match done {
+        Ok(Done::Fine) => ExitCode::SUCCESS,
+        Ok(Done::NotFine) => ExitCode::from(1),
+        Err(Failure::NotFine(problem)) => fail(&problem, 1),
+        Err(Failure::Usage(problem)) => fail(&problem, 2),
+    }
+}
+
+fn fail(problem: &str, code: u8) -> ExitCode {
+    eprintln!("cedargate: {problem}");
+    ExitCode::from(code)
+}
+
+/// A runtime with so many threads; as many as there are cores when it is not said.
+fn runtime(workers: Option<usize>) -> Result<tokio::runtime::Runtime, Failure> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    if let Some(workers) = workers {
+        builder.worker_threads(workers);
+    }
+    builder.enable_all().build().map_err(|error| Failure::NotFine(format!("no runtime: {error}")))
+}
+
+/// Logs to standard error, by `RUST_LOG`.
+fn log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // Another logger is there already only when somebody embeds us.
+    let _first = subscriber.try_init();
+}

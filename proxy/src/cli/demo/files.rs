@@ -1,0 +1,93 @@
+//! The files of a demo: written once, and never over anything that is there.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
+
+use aws_lc_rs::rand;
+
+use super::super::Failure;
+use super::unusable;
+use crate::chain::chain;
+use crate::mint;
+
+/// The default bundle, so that the binary alone can write it.
+const POLICIES: [(&str, &str); 11] = [
+    ("schema.cedarschema", include_str!("../../../../policies/schema.cedarschema")),
+    ("routes.yaml", include_str!("../../../../policies/routes.yaml")),
+    ("authentication.cedar", include_str!("../../../../policies/authentication.cedar")),
+    ("boundary.cedar", include_str!("../../../../policies/boundary.cedar")),
+    ("break-glass.cedar", include_str!("../../../../policies/break-glass.cedar")),
+    ("escalation.cedar", include_str!("../../../../policies/escalation.cedar")),
+    ("paywall.cedar", include_str!("../../../../policies/paywall.cedar")),
+    ("public.cedar", include_str!("../../../../policies/public.cedar")),
+    ("roles.cedar", include_str!("../../../../policies/roles.cedar")),
+    ("tenancy.cedar", include_str!("../../../../policies/tenancy.cedar")),
+    ("workflows.cedar", include_str!("../../../../policies/workflows.cedar")),
+];
+
+/// The demo's configuration.
+const CONFIG: &str = include_str!("cedargate.yaml");
+/// Where the password of the demo users is kept.
+const PASSWORD: &str = "keys/demo-password";
+
+/// Writes what is missing in `dir`; the password of the demo users.
+pub(super) fn write(dir: &Path) -> Result<String, Failure> {
+    for folder in ["keys", "policies", "var"] {
+        let path = dir.join(folder);
+        fs::create_dir_all(&path).map_err(|error| unusable(&path, &error))?;
+    }
+    once(&dir.join("cedargate.yaml"), CONFIG, 0o644)?;
+    // The bundle is one thing: a file that somebody took out of it does not come back.
+    if !dir.join("policies/schema.cedarschema").exists() {
+        for (name, text) in POLICIES {
+            once(&dir.join("policies").join(name), text, 0o644)?;
+        }
+    }
+    if !dir.join("keys/issuer.pem").exists() {
+        let made = mint::generate_issuer(&dir.join("keys"));
+        made.map_err(|error| Failure::NotFine(chain(&error)))?;
+    }
+    let file = dir.join(PASSWORD);
+    once(&file, &new_password()?, 0o600)?;
+    fs::read_to_string(&file).map_err(|error| unusable(&file, &error)).map(|it| it.trim().to_owned())
+}
+
+/// Writes a file unless there is one.
+fn once(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
+    let opened = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    match opened {
+        Ok(mut file) => file.write_all(text.as_bytes()).map_err(|error| unusable(path, &error)),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(unusable(path, &error)),
+    }
+}
+
+/// A password of 16 letters and digits that are not mistaken for one another.
+pub(crate) fn new_password() -> Result<String, Failure> {
+    const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+    let mut bytes = [0_u8; 16];
+    rand::fill(&mut bytes).map_err(|_| Failure::NotFine("the system has no randomness".to_owned()))?;
+    let letter = |byte: &u8| ALPHABET.get(usize::from(byte & 31)).copied().map(char::from);
+    Ok(bytes.iter().filter_map(letter).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::POLICIES;
+
+    #[test]
+    fn the_bundle_is_whole() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+        let mut there: Vec<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name != "tests")
+            .collect();
+        there.sort();
+        let mut written = POLICIES.map(|(name, _)| name.to_owned());
+        written.sort();
+        assert_eq!(there, written);
+    }
+}

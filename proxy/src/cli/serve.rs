@@ -1,0 +1,88 @@
+//! `cedargate serve`.
+
+use std::io::Write as _;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::{ConfigArgs, Done, Failure, log, runtime};
+use crate::chain::chain;
+use crate::Gate;
+use crate::config::Config;
+
+/// Run the gate
+#[derive(Debug, clap::Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<Done, Failure> {
+        let config = self.config.load()?;
+        log();
+        runtime(config.workers)?.block_on(serve(config))
+    }
+}
+
+async fn serve(config: Config) -> Result<Done, Failure> {
+    let mut signals = Signals::new()?;
+    let gate = Gate::start(config).await.map_err(|error| Failure::NotFine(chain(&error)))?;
+    say(&format!(
+        "cedargate: proxy on http://{}, admin on http://{}",
+        gate.proxy_address(),
+        gate.admin_address()
+    ));
+    signals.until_told_to_stop(&gate).await;
+    signals.drain(gate).await;
+    Ok(Done::Fine)
+}
+
+/// Says something on standard output, which somebody may have closed.
+pub(super) fn say(text: &str) {
+    let _closed = writeln!(std::io::stdout(), "{text}");
+}
+
+/// The signals that a gate hears.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Begins to listen, before anything is started: a signal during the start is not lost.
+    pub(super) fn new() -> Result<Self, Failure> {
+        let on = |kind| signal(kind).map_err(|error| Failure::NotFine(format!("no signals: {error}")));
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT. SIGHUP reads the policies again, and never ends anything.
+    pub(super) async fn until_told_to_stop(&mut self, gate: &Gate) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    let outcome = gate.reload();
+                    tracing::info!(?outcome, "SIGHUP: policies read again");
+                }
+            }
+        }
+    }
+
+    /// Ends the gate well. A second signal ends the drain: nothing waits for it any more.
+    pub(super) async fn drain(&mut self, gate: Gate) {
+        tracing::info!("draining");
+        gate.begin_drain();
+        tokio::select! {
+            () = gate.drained() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        gate.stop().await;
+    }
+}

@@ -1,0 +1,37 @@
+//! `cedargate token`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::serve::say;
+use super::{Done, Failure};
+use crate::chain::chain;
+use crate::mint;
+
+/// Print a token, for trying things out
+#[derive(Debug, clap::Args)]
+pub(super) struct Token {
+    /// The issuer's private key, PKCS#8 in PEM
+    #[arg(long, value_name = "FILE")]
+    key: PathBuf,
+    /// Whom the token is for
+    #[arg(long, value_name = "ID")]
+    sub: String,
+    /// Who issues it
+    #[arg(long, default_value = "https://auth.cedargate.example")]
+    issuer: String,
+    /// Whom it is meant for
+    #[arg(long, default_value = "cedargate")]
+    audience: String,
+    /// How long it holds
+    #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
+    ttl: Duration,
+}
+
+impl Token {
+    pub(super) fn run(self) -> Result<Done, Failure> {
+        let token = mint::mint(&self.key, &self.sub, &self.issuer, &self.audience, self.ttl);
+        say(&token.map_err(|error| Failure::Usage(chain(&error)))?);
+        Ok(Done::Fine)
+    }
+}

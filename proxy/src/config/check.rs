@@ -1,0 +1,75 @@
+//! What no single value can say about itself: what is missing, and what does not go together.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::source::Source;
+use super::{Config, ConfigError};
+
+/// The keys without a default, each with a value that would do.
+const REQUIRED: [(&str, &str, &str); 3] = [
+    ("facts", "database", "sqlite://var/cedargate.db"),
+    ("policies", "directory", "policies"),
+    ("audit", "directory", "var/audit"),
+];
+
+/// Checks that everything is there that has no default.
+pub(super) fn complete(source: &Source) -> Result<(), ConfigError> {
+    each_issuer_has_keys(source)?;
+    for (section, name, example) in REQUIRED {
+        let value = source.section(section);
+        if value.is_none_or(|value| lacks(value, name)) {
+            return Err(missing(source, section.to_owned(), name, example));
+        }
+    }
+    Ok(())
+}
+
+fn each_issuer_has_keys(source: &Source) -> Result<(), ConfigError> {
+    let example = "keys/jwks.json";
+    let issuers = source.section("jwt").and_then(|jwt| jwt.get("issuers"));
+    if issuers.is_none_or(Value::is_null) {
+        return Err(missing(source, "jwt.issuers[0]".to_owned(), "jwks", example));
+    }
+    let issuers = issuers.and_then(Value::as_array).map_or([].as_slice(), Vec::as_slice);
+    match issuers.iter().position(|issuer| lacks(issuer, "jwks")) {
+        Some(index) => Err(missing(source, format!("jwt.issuers[{index}]"), "jwks", example)),
+        None => Ok(()),
+    }
+}
+
+/// A value of another type lacks nothing: what it is instead is reported when it is read.
+fn lacks(section: &Value, name: &str) -> bool {
+    section.is_null()
+        || section.as_object().is_some_and(|it| it.get(name).is_none_or(Value::is_null))
+}
+
+fn missing(
+    source: &Source,
+    parent: String,
+    name: &'static str,
+    example: &'static str,
+) -> ConfigError {
+    ConfigError::Missing { place: source.place(&parent), parent, name, example }
+}
+
+/// Checks what one value demands of another.
+pub(super) fn consistent(config: &Config, source: &Source) -> Result<(), ConfigError> {
+    let (proxy, admin) = (config.listen.proxy, config.listen.admin);
+    let overlap =
+        proxy.ip() == admin.ip() || proxy.ip().is_unspecified() || admin.ip().is_unspecified();
+    if overlap && proxy.port() == admin.port() && admin.port() != 0 {
+        return Err(
+            source.bad("listen.admin", "is where `listen.proxy` listens; take another port")
+        );
+    }
+    let mut names = HashSet::new();
+    for (index, issuer) in config.jwt.issuers.iter().enumerate() {
+        if !names.insert(&issuer.issuer) {
+            let what = format!("`{}` has an entry already; merge the two", issuer.issuer);
+            return Err(source.bad(&format!("jwt.issuers[{index}].issuer"), &what));
+        }
+    }
+    Ok(())
+}

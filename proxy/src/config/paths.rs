@@ -1,0 +1,35 @@
+//! Relative paths are relative to the file that they are written in.
+
+use std::path::Path;
+
+use super::{Config, DatabaseUrl, JwksSource};
+
+impl Config {
+    /// Makes every relative path one from `base`, the directory of the configuration.
+    pub(super) fn resolve(&mut self, base: &Path) {
+        let mut paths = vec![&mut self.policies.directory, &mut self.audit.directory];
+        paths.extend(self.admin.token_file.as_mut());
+        paths.extend(self.upstream.assertion.as_mut().map(|assertion| &mut assertion.key));
+        paths.extend(self.jwt.issuers.iter_mut().filter_map(|issuer| match &mut issuer.jwks {
+            JwksSource::File(path) => Some(path),
+            JwksSource::Url(_) => None,
+        }));
+        for path in paths {
+            *path = base.join(&*path);
+        }
+        if let Some(url) = resolve_sqlite(self.facts.database.expose(), base) {
+            self.facts.database = DatabaseUrl::new(url);
+        }
+    }
+}
+
+/// `sqlite://var/x.db` as a URL of the file in `base`; nothing for any other.
+fn resolve_sqlite(url: &str, base: &Path) -> Option<String> {
+    let rest = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"))?;
+    if rest.starts_with('/') || rest.starts_with(":memory:") || base.as_os_str().is_empty() {
+        return None;
+    }
+    // The path in such a URL is percent-decoded and ends at `?`.
+    let base = base.to_str()?.trim_end_matches('/').replace('%', "%25").replace('?', "%3F");
+    Some(format!("sqlite://{base}/{rest}"))
+}

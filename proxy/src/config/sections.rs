@@ -1,0 +1,251 @@
+//! The sections that hold plain values.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Deserializer};
+
+use super::values;
+
+/// Where the gate listens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Listen {
+    /// Where clients come in.
+    #[serde(deserialize_with = "values::socket")]
+    pub proxy: SocketAddr,
+    /// Where operators and probes come in; never the same as `proxy`.
+    #[serde(deserialize_with = "values::socket")]
+    pub admin: SocketAddr,
+}
+
+impl Default for Listen {
+    fn default() -> Self {
+        Self { proxy: ([127, 0, 0, 1], 8080).into(), admin: ([127, 0, 0, 1], 9901).into() }
+    }
+}
+
+/// The application behind the gate.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Upstream {
+    /// A host's name or address, and a port.
+    #[serde(deserialize_with = "values::host_and_port")]
+    pub address: String,
+    /// How long connecting may take.
+    #[serde(deserialize_with = "values::timeout")]
+    pub connect_timeout: Duration,
+    /// How long the upstream may be silent.
+    #[serde(deserialize_with = "values::timeout")]
+    pub read_timeout: Duration,
+    /// Whether the upstream sees the caller's token.
+    pub forward_authorization: bool,
+    /// How the gate vouches for the identity that it sends; without it there is no assertion.
+    pub assertion: Option<Assertion>,
+}
+
+impl Default for Upstream {
+    fn default() -> Self {
+        Self {
+            address: "127.0.0.1:8081".to_owned(),
+            connect_timeout: Duration::from_secs(1),
+            read_timeout: Duration::from_secs(30),
+            forward_authorization: false,
+            assertion: None,
+        }
+    }
+}
+
+/// The signed header `X-Auth-Assertion`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Assertion {
+    /// The gate's Ed25519 key, PKCS#8 in PEM.
+    pub key: PathBuf,
+    /// Whom it is for (`aud`).
+    #[serde(deserialize_with = "values::name")]
+    pub audience: String,
+    /// Who says so (`iss`).
+    #[serde(default = "Assertion::default_issuer", deserialize_with = "values::name")]
+    pub issuer: String,
+}
+
+impl Assertion {
+    fn default_issuer() -> String {
+        "cedargate".to_owned()
+    }
+}
+
+/// Where users and organisations are looked up.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Facts {
+    /// The database.
+    pub database: DatabaseUrl,
+    /// How old a fact may be when somebody is judged by it: zero (asked each time) to a minute.
+    #[serde(default = "Facts::default_ttl", deserialize_with = "values::ttl")]
+    pub ttl: Duration,
+    /// How long a look-up may take.
+    #[serde(default = "Facts::default_timeout", deserialize_with = "values::timeout")]
+    pub timeout: Duration,
+}
+
+impl Facts {
+    const fn default_ttl() -> Duration {
+        Duration::from_secs(2)
+    }
+
+    const fn default_timeout() -> Duration {
+        Duration::from_millis(500)
+    }
+}
+
+/// A database's URL, which may hold a password: it is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct DatabaseUrl(String);
+
+impl DatabaseUrl {
+    /// Wraps a URL that was checked or is known to be good.
+    #[must_use]
+    pub const fn new(url: String) -> Self {
+        Self(url)
+    }
+
+    /// The URL with whatever is secret in it.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether the database is a file of `SQLite`, which holds no secret in its URL.
+    #[must_use]
+    pub fn is_sqlite(&self) -> bool {
+        self.0.starts_with("sqlite:")
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_sqlite() { &self.0 } else { "postgres://[redacted]" })
+    }
+}
+
+impl<'de> Deserialize<'de> for DatabaseUrl {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let url = String::deserialize(deserializer)?;
+        let known = ["sqlite:", "postgres://", "postgresql://"];
+        let rest = known.iter().find_map(|scheme| url.strip_prefix(scheme));
+        if rest.is_some_and(|rest| !rest.trim_start_matches('/').is_empty()) {
+            return Ok(Self(url));
+        }
+        // The value is not repeated: it may hold a password.
+        let remedy = "write `sqlite://var/cedargate.db` or `postgres://user@host/database`";
+        Err(serde::de::Error::custom(format!("is no database that the gate knows; {remedy}")))
+    }
+}
+
+/// Where the policies are.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Policies {
+    /// `schema.cedarschema`, `*.cedar`, `routes.yaml` and `tests/` are in it.
+    pub directory: PathBuf,
+}
+
+/// Where decisions are recorded.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Audit {
+    /// The journal's directory.
+    pub directory: PathBuf,
+    /// What a record survives.
+    #[serde(default)]
+    pub durability: Durability,
+    /// How many requests of nobody are recorded one by one each second.
+    #[serde(default = "Audit::default_anonymous_per_second")]
+    pub anonymous_per_second: u32,
+}
+
+impl Audit {
+    const fn default_anonymous_per_second() -> u32 {
+        1000
+    }
+}
+
+/// What an audit record survives once it counts as written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// The end of the process, `kill -9` included.
+    #[default]
+    Process,
+    /// The loss of power.
+    Disk,
+    /// Nothing.
+    None,
+}
+
+/// What a request may take.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of all headers together.
+    #[serde(deserialize_with = "values::head_size")]
+    pub header_bytes: usize,
+    /// How many headers.
+    #[serde(deserialize_with = "values::header_count")]
+    pub header_count: usize,
+    /// Bytes of the request target.
+    #[serde(deserialize_with = "values::head_size")]
+    pub target_bytes: usize,
+    /// Bytes of a JSON body that is read.
+    #[serde(deserialize_with = "values::body_size")]
+    pub json_body: usize,
+    /// How long the whole head may take to arrive.
+    #[serde(deserialize_with = "values::timeout")]
+    pub header_timeout: Duration,
+    /// Requests a second from one client address; without it there is no such limit.
+    #[serde(deserialize_with = "values::rate")]
+    pub requests_per_second: Option<u32>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_bytes: 32 * 1024,
+            header_count: 100,
+            target_bytes: 8 * 1024,
+            json_body: 64 * 1024,
+            header_timeout: Duration::from_secs(10),
+            requests_per_second: None,
+        }
+    }
+}
+
+/// The admin listener's own protection.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// A file with the bearer token for whatever changes something.
+    pub token_file: Option<PathBuf>,
+}
+
+/// How the gate ends.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Shutdown {
+    /// How long it still accepts, not ready any more.
+    #[serde(deserialize_with = "values::time")]
+    pub drain: Duration,
+    /// How long requests under way may take after that.
+    #[serde(deserialize_with = "values::time")]
+    pub grace: Duration,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { drain: Duration::from_secs(5), grace: Duration::from_secs(30) }
+    }
+}

@@ -1,0 +1,303 @@
+//! Bad configurations and their exact messages.
+
+use super::*;
+
+#[track_caller]
+fn refuses(text: &str, expected: &str) {
+    let error = parse(text, &[], &[]).unwrap_err();
+    assert_eq!(error.to_string(), format!("/etc/gate/cedargate.yaml{expected}"));
+}
+
+/// `more` is appended to four lines that are fine.
+#[track_caller]
+fn refuses_more(more: &str, expected: &str) {
+    refuses(&format!("{LEAST}{more}"), expected);
+}
+
+#[track_caller]
+fn refuses_env(name: &str, value: &str, expected: &str) {
+    let error = parse(LEAST, &[(name, value)], &[]).unwrap_err();
+    assert_eq!(error.to_string(), format!("environment variable {name}: {expected}"));
+}
+
+#[test]
+fn unknown_keys_are_refused() {
+    refuses_more(
+        "lissten: {}\n",
+        ":5:1: `lissten`: unknown key; expected one of `listen`, `upstream`, `jwt`, `facts`, `policies`, `audit`, `tenancy`, `limits`, `trusted_proxies`, `cors`, `redirect`, `admin`, `admin_hosts`, `shutdown`, `workers`",
+    );
+    refuses_more(
+        "listen:\n  proxxy: 127.0.0.1:1\n",
+        ":6:11: `listen.proxxy`: unknown key; expected `proxy` or `admin`",
+    );
+    refuses_more(
+        "admin: { hosts: [a] }\n",
+        ":5:10: `admin.hosts`: unknown key; expected `token_file`",
+    );
+}
+
+#[test]
+fn missing_keys_are_shown() {
+    refuses(
+        "",
+        ": `jwt.issuers[0].jwks` is missing; add `jwks: keys/jwks.json` under `jwt.issuers[0]`",
+    );
+    refuses(
+        "jwt:\n  issuers:\n    - jwks: a\n    - issuer: b\n",
+        ":4:7: `jwt.issuers[1].jwks` is missing; add `jwks: keys/jwks.json` under `jwt.issuers[1]`",
+    );
+    refuses(
+        &LEAST.replace("{ database: sqlite://var/cedargate.db }", "{ ttl: 1s }"),
+        ":2:1: `facts.database` is missing; add `database: sqlite://var/cedargate.db` under `facts`",
+    );
+    refuses(
+        &LEAST.replace("policies: { directory: policies }", "policies:"),
+        ":3:1: `policies.directory` is missing; add `directory: policies` under `policies`",
+    );
+    refuses(
+        &LEAST.replace("audit: { directory: var/audit }", ""),
+        ": `audit.directory` is missing; add `directory: var/audit` under `audit`",
+    );
+}
+
+/// What is appended to four lines that are fine, and what is said of it.
+const BAD: &[(&str, &str)] = &[
+    (
+        "listen: { proxy: 8080 }",
+        ":5:18: `listen.proxy`: `8080` will not do; write an IP address and a port, such as `127.0.0.1:8080`",
+    ),
+    (
+        "listen: { admin: 127.0.0.1:8080 }",
+        ":5:18: `listen.admin`: is where `listen.proxy` listens; take another port",
+    ),
+    (
+        "listen: { admin: 0.0.0.0:8080 }",
+        ":5:18: `listen.admin`: is where `listen.proxy` listens; take another port",
+    ),
+    (
+        "upstream: { address: http://a:1 }",
+        ":5:22: `upstream.address`: `http://a:1` will not do; write a host and a port, such as `backend.internal:8081`",
+    ),
+    (
+        "upstream: { address: backend }",
+        ":5:22: `upstream.address`: `backend` will not do; write a host and a port, such as `backend.internal:8081`",
+    ),
+    (
+        "upstream: { address: 'backend:0' }",
+        ":5:22: `upstream.address`: `backend:0` will not do; write a host and a port, such as `backend.internal:8081`",
+    ),
+    (
+        "upstream: { address: 'u@backend:1' }",
+        ":5:22: `upstream.address`: `u@backend:1` will not do; write a host and a port, such as `backend.internal:8081`",
+    ),
+    (
+        "upstream: { connect_timeout: 5 }",
+        ":5:30: `upstream.connect_timeout`: `5` will not do; write a time with its unit, such as `500ms` or `30s`",
+    ),
+    ("upstream: { read_timeout: 0s }", ":5:27: `upstream.read_timeout`: 0s is outside 1ms to 1day"),
+    (
+        "upstream: { forward_authorization: maybe }",
+        ":5:36: `upstream.forward_authorization`: invalid type: string \"maybe\", expected a boolean",
+    ),
+    (
+        "upstream: { assertion: { key: k } }",
+        ":5:13: `upstream.assertion`: `audience` is missing; add it",
+    ),
+    (
+        "limits: { json_body: 17MiB }",
+        ":5:22: `limits.json_body`: 17.0 MiB is outside 2 B to 16.0 MiB",
+    ),
+    (
+        "limits: { json_body: huge }",
+        ":5:22: `limits.json_body`: `huge` will not do; write a size, such as `64KiB`",
+    ),
+    ("limits: { header_count: 201 }", ":5:25: `limits.header_count`: 201 is outside 1 to 200"),
+    (
+        "limits: { requests_per_second: 0 }",
+        ":5:32: `limits.requests_per_second`: 0 is outside 1 to 4294967295",
+    ),
+    (
+        "tenancy: { host_suffix: clinics.example }",
+        ":5:25: `tenancy.host_suffix`: `clinics.example` will not do; write a domain with a leading dot, such as `.clinics.example`",
+    ),
+    (
+        "tenancy: { hosts: { 'a.example:80': b } }",
+        ":5:12: `tenancy.hosts`: `a.example:80` is no host; write its name alone, such as `gate.example`",
+    ),
+    (
+        "tenancy: { hosts: { A.example: b, a.example.: c } }",
+        ":5:12: `tenancy.hosts`: `a.example.` is there twice; remove one",
+    ),
+    (
+        "tenancy: { hosts: { a.example: 5 } }",
+        ":5:32: `tenancy.hosts.a.example`: invalid type: integer `5`, expected a string: quote it",
+    ),
+    ("tenancy: { names: [] }", ":5:12: `tenancy.names`: is empty; name at least one"),
+    (
+        "trusted_proxies: [10.0.0.1]",
+        ":5:1: `trusted_proxies`: `10.0.0.1` is no network; write CIDR, such as `10.0.0.0/8`",
+    ),
+    (
+        "cors: { origins: ['*'] }",
+        ":5:9: `cors.origins`: `*` is no origin; write each one out, such as `https://tools.example`",
+    ),
+    (
+        "cors: { origins: ['https://a.example/'] }",
+        ":5:9: `cors.origins`: `https://a.example/` is no origin; write each one out, such as `https://tools.example`",
+    ),
+    (
+        "cors: { origins: ['https://*.a.example'] }",
+        ":5:9: `cors.origins`: `https://*.a.example` is no origin; write each one out, such as `https://tools.example`",
+    ),
+    (
+        "cors: { origins: ['null'] }",
+        ":5:9: `cors.origins`: `null` is no origin; write each one out, such as `https://tools.example`",
+    ),
+    (
+        "redirect: { unauthenticated: /login }",
+        ":5:30: `redirect.unauthenticated`: `/login` will not do; write a whole URL, such as `https://app.example/login`",
+    ),
+    (
+        "redirect: { outside_boundary: 'ftp://a/' }",
+        ":5:31: `redirect.outside_boundary`: `ftp://a/` will not do; write a whole URL, such as `https://app.example/login`",
+    ),
+    (
+        "admin_hosts: ['a:1']",
+        ":5:1: `admin_hosts`: `a:1` is no host; write its name alone, such as `gate.example`",
+    ),
+    (
+        "shutdown: { drain: soon }",
+        ":5:20: `shutdown.drain`: `soon` will not do; write a time with its unit, such as `500ms` or `30s`",
+    ),
+    (
+        "shutdown: { grace: }",
+        ":5:13: `shutdown.grace`: is no text; write a time with its unit, such as `500ms` or `30s`",
+    ),
+    ("workers: 0", ":5:10: `workers`: 0 is outside 1 to 1024"),
+    ("shutdown: 5s", ":5:11: `shutdown`: is no section; write its keys under it"),
+];
+
+#[test]
+fn bad_values_are_located() {
+    for (more, expected) in BAD {
+        refuses_more(&format!("{more}\n"), expected);
+    }
+}
+
+/// What of those lines is replaced, by what, and what is said of it.
+const BAD_REQUIRED: &[(&str, &str, &str)] = &[
+    (
+        "jwks: keys/jwks.json",
+        "jwks: 'ftp://a/b'",
+        ":1:26: `jwt.issuers[0].jwks`: is no place for keys; write a file's path, or an http(s) URL without user name and password",
+    ),
+    ("jwks: keys/jwks.json", "jwks: ''", ":1:26: `jwt.issuers[0].jwks`: is empty; give it a value"),
+    (
+        "jwks: keys",
+        "algorithms: [none], jwks: keys",
+        ":1:33: `jwt.issuers[0].algorithms[0]`: `none` is not accepted; use `EdDSA`, `ES256` or `RS256`",
+    ),
+    (
+        "jwks: keys",
+        "algorithms: [EdDSA, HS256], jwks: keys",
+        ":1:40: `jwt.issuers[0].algorithms[1]`: `HS256` is not accepted; use `EdDSA`, `ES256` or `RS256`",
+    ),
+    (
+        "jwks: keys",
+        "algorithms: [], jwks: keys",
+        ":1:20: `jwt.issuers[0].algorithms`: is empty; list `EdDSA`, `ES256` or `RS256`",
+    ),
+    (
+        "jwks: keys",
+        "audiences: [], jwks: keys",
+        ":1:20: `jwt.issuers[0].audiences`: is empty; name at least one",
+    ),
+    ("[{ jwks: keys/jwks.json }]", "[]", ":1:8: `jwt.issuers`: is empty; name at least one"),
+    (
+        "}] }",
+        "}, { jwks: b }] }",
+        ":1:44: `jwt.issuers[1].issuer`: `https://auth.cedargate.example` has an entry already; merge the two",
+    ),
+    (
+        "}] }",
+        "}], cookie: 'a b' }",
+        ":1:53: `jwt.cookie`: `a b` will not do; write a cookie's name, such as `session`",
+    ),
+    ("}] }", "}], leeway: 2h }", ":1:53: `jwt.leeway`: 2h is outside 0s to 1h"),
+    ("cedargate.db", "cedargate.db, ttl: 61s", ":2:52: `facts.ttl`: 1m 1s is outside 0s to 1m"),
+    (
+        "cedargate.db",
+        "cedargate.db, timeout: 0s",
+        ":2:56: `facts.timeout`: 0s is outside 1ms to 1day",
+    ),
+    (
+        "sqlite://var/cedargate.db",
+        "mysql://u:secret@h/d",
+        ":2:20: `facts.database`: is no database that the gate knows; write `sqlite://var/cedargate.db` or `postgres://user@host/database`",
+    ),
+    (
+        "var/audit",
+        "var/audit, durability: sometimes",
+        ":4:44: `audit.durability`: unknown variant `sometimes`, expected one of `process`, `disk`, `none`",
+    ),
+];
+
+#[test]
+fn bad_values_of_required_sections_are_located() {
+    for (from, to, expected) in BAD_REQUIRED {
+        refuses(&LEAST.replacen(*from, to, 1), expected);
+    }
+}
+
+#[test]
+fn what_is_no_yaml_is_located() {
+    let error = least_and("listen: { proxy: 'a }\n").unwrap_err().to_string();
+    assert!(error.starts_with("/etc/gate/cedargate.yaml:"), "{error}");
+    assert!(!error.contains('\n'), "{error}");
+    let twice = least_and("workers: 1\nworkers: 2\n").unwrap_err().to_string();
+    assert!(twice.starts_with("/etc/gate/cedargate.yaml:6:1: "), "{twice}");
+}
+
+#[test]
+fn bad_variables_are_named() {
+    refuses_env(
+        "CEDARGATE_UPSTREAM__ADRESS",
+        "a:1",
+        "`upstream.adress`: unknown key; expected one of `address`, `connect_timeout`, `read_timeout`, `forward_authorization`, `assertion`",
+    );
+    refuses_env(
+        "CEDARGATE_FACTS__TTL",
+        "2",
+        "`facts.ttl`: `2` will not do; write a time with its unit, such as `500ms` or `30s`",
+    );
+    refuses_env(
+        "CEDARGATE_JWT__ISSUERS",
+        "[{ jwks: '' }]",
+        "`jwt.issuers[0].jwks`: is empty; give it a value",
+    );
+    refuses_env(
+        "CEDARGATE_JWT__ISSUERS__2__JWKS",
+        "a",
+        "`jwt.issuers[2]`: the list has 1 elements; the next is 1",
+    );
+    refuses_env(
+        "CEDARGATE_JWT__ISSUERS__FIRST",
+        "a",
+        "`jwt.issuers`: is a list; `first` is no index",
+    );
+    refuses_env(
+        "CEDARGATE_AUDIT__DIRECTORY__X",
+        "a",
+        "`audit.directory`: is a single value; it has no `x`",
+    );
+    refuses_env(
+        "CEDARGATE_LISTEN____PROXY",
+        "a",
+        "`listen`: a name is empty; `__` separates levels",
+    );
+    let flag = parse(LEAST, &[], &[("listen.proxy", "here")]).unwrap_err().to_string();
+    assert_eq!(
+        flag,
+        "command line, listen.proxy: `listen.proxy`: `here` will not do; write an IP address and a port, such as `127.0.0.1:8080`"
+    );
+}

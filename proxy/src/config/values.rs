@@ -1,0 +1,228 @@
+//! Single values: times, sizes, addresses and names, each read from its humane form.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use bytesize::ByteSize;
+use http::Uri;
+use http::header::HeaderName;
+use http::uri::Authority;
+use ipnet::IpNet;
+use serde::de::{Deserialize, Deserializer, Error};
+use serde_json::Value;
+
+/// The longest time that makes sense anywhere.
+const DAY: Duration = Duration::from_hours(24);
+const MS: Duration = Duration::from_millis(1);
+
+/// Any time up to a day, zero included.
+pub(super) fn time<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+    time_within(d, Duration::ZERO..=DAY)
+}
+
+/// A time that something may take: up to a day, not zero.
+pub(super) fn timeout<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+    time_within(d, MS..=DAY)
+}
+
+/// How far clocks may be apart: up to an hour.
+pub(super) fn leeway<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+    time_within(d, Duration::ZERO..=Duration::from_hours(1))
+}
+
+/// How old a fact may be: up to a minute.
+pub(super) fn ttl<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+    time_within(d, Duration::ZERO..=Duration::from_mins(1))
+}
+
+fn time_within<'de, D: Deserializer<'de>>(
+    d: D,
+    range: RangeInclusive<Duration>,
+) -> Result<Duration, D::Error> {
+    parsed(d, "write a time with its unit, such as `500ms` or `30s`", |text| {
+        humantime::parse_duration(text).ok()
+    })
+    .and_then(|time: Duration| {
+        let show = |time: &Duration| humantime::format_duration(*time).to_string();
+        within(&time, &range, show).map(|()| time).map_err(Error::custom)
+    })
+}
+
+/// Room for a head, or for each of its parts.
+pub(super) fn head_size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
+    size_within(d, ByteSize::b(256)..=ByteSize::mib(1))
+}
+
+/// Room for a body that is read.
+pub(super) fn body_size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
+    size_within(d, ByteSize::b(2)..=ByteSize::mib(16))
+}
+
+fn size_within<'de, D: Deserializer<'de>>(
+    d: D,
+    range: RangeInclusive<ByteSize>,
+) -> Result<usize, D::Error> {
+    let size: ByteSize = parsed(d, "write a size, such as `64KiB`", |text| text.parse().ok())?;
+    within(&size, &range, ToString::to_string).map_err(D::Error::custom)?;
+    usize::try_from(size.as_u64()).map_err(D::Error::custom)
+}
+
+/// How many headers a head may have.
+pub(super) fn header_count<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
+    count_within(d, 1..=200)
+}
+
+/// How many threads the runtime may have.
+pub(super) fn workers<'de, D: Deserializer<'de>>(d: D) -> Result<Option<usize>, D::Error> {
+    optional(d, |value| count_within(value, 1..=1024))
+}
+
+/// How often something may happen.
+pub(super) fn rate<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u32>, D::Error> {
+    optional(d, |value| {
+        let rate = u32::deserialize(value)?;
+        within(&rate, &(1..=u32::MAX), ToString::to_string).map_err(Error::custom)?;
+        Ok(rate)
+    })
+}
+
+fn count_within<'de, D: Deserializer<'de>>(
+    d: D,
+    range: RangeInclusive<usize>,
+) -> Result<usize, D::Error> {
+    let count = usize::deserialize(d)?;
+    within(&count, &range, ToString::to_string).map_err(D::Error::custom)?;
+    Ok(count)
+}
+
+/// An address to listen on.
+pub(super) fn socket<'de, D: Deserializer<'de>>(d: D) -> Result<SocketAddr, D::Error> {
+    parsed(d, "write an IP address and a port, such as `127.0.0.1:8080`", |text| text.parse().ok())
+}
+
+/// An address to connect to: a host's name or address, and a port.
+pub(super) fn host_and_port<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
+    parsed(d, "write a host and a port, such as `backend.internal:8081`", |text| {
+        let authority: Authority = text.parse().ok()?;
+        let port = authority.port_u16().filter(|port| *port != 0)?;
+        let host = text.strip_suffix(&format!(":{port}"))?;
+        let is_host = host.starts_with('[') || is_host_name(host);
+        is_host.then(|| text.to_owned())
+    })
+}
+
+/// Networks in CIDR.
+pub(super) fn networks<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<IpNet>, D::Error> {
+    each(d, |text| {
+        text.parse()
+            .map_err(|_| format!("`{text}` is no network; write CIDR, such as `10.0.0.0/8`"))
+    })
+}
+
+/// Names of hosts, lower-cased.
+pub(super) fn host_names<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    each(d, host_name)
+}
+
+/// A host's name without port, lower-cased and without the trailing dot.
+pub(super) fn host_name(text: &str) -> Result<String, String> {
+    let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
+    if is_host_name(&name) {
+        return Ok(name);
+    }
+    Err(format!("`{text}` is no host; write its name alone, such as `gate.example`"))
+}
+
+fn is_host_name(name: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+    };
+    name.len() <= 253 && name.split('.').all(is_label)
+}
+
+/// A list that has at least one element, none of them empty.
+pub(super) fn names<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    let names = each(d, |text| match text {
+        "" => Err("a name is empty; remove it".to_owned()),
+        name => Ok(name.to_owned()),
+    })?;
+    if names.is_empty() { Err(D::Error::custom("is empty; name at least one")) } else { Ok(names) }
+}
+
+/// A text that is not empty.
+pub(super) fn name<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
+    let name = String::deserialize(d)?;
+    if name.is_empty() { Err(D::Error::custom("is empty; give it a value")) } else { Ok(name) }
+}
+
+/// The name of a cookie.
+pub(super) fn cookie<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    optional(d, |value| {
+        parsed(value, "write a cookie's name, such as `session`", |text| {
+            HeaderName::from_bytes(text.as_bytes()).ok().map(|_| text.to_owned())
+        })
+    })
+}
+
+/// An absolute http(s) URL.
+pub(super) fn url<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    optional(d, |value| {
+        parsed(value, "write a whole URL, such as `https://app.example/login`", |text| {
+            is_url(text).then(|| text.to_owned())
+        })
+    })
+}
+
+/// Whether `text` is an absolute http(s) URL without user name or password.
+pub(super) fn is_url(text: &str) -> bool {
+    let Ok(uri) = text.parse::<Uri>() else { return false };
+    let host =
+        uri.authority().is_some_and(|it| !it.host().is_empty() && !it.as_str().contains('@'));
+    host && matches!(uri.scheme_str(), Some("http" | "https"))
+}
+
+/// Parses a scalar; what does not parse is told with the remedy.
+pub(super) fn parsed<'de, D: Deserializer<'de>, T>(
+    d: D,
+    remedy: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<T, D::Error> {
+    let text = match Value::deserialize(d)? {
+        Value::String(text) => text,
+        Value::Number(number) => number.to_string(),
+        _ => return Err(D::Error::custom(format!("is no text; {remedy}"))),
+    };
+    parse(&text).ok_or_else(|| D::Error::custom(format!("`{text}` will not do; {remedy}")))
+}
+
+/// Reads a list whose elements are parsed one by one.
+pub(super) fn each<'de, D: Deserializer<'de>, T>(
+    d: D,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Vec<T>, D::Error> {
+    let texts = Vec::<String>::deserialize(d)?;
+    texts.iter().map(|text| parse(text).map_err(D::Error::custom)).collect()
+}
+
+fn optional<'de, D: Deserializer<'de>, T>(
+    d: D,
+    read: impl Fn(Value) -> Result<T, serde_json::Error>,
+) -> Result<Option<T>, D::Error> {
+    match Value::deserialize(d)? {
+        Value::Null => Ok(None),
+        value => read(value).map(Some).map_err(D::Error::custom),
+    }
+}
+
+fn within<T: PartialOrd>(
+    value: &T,
+    range: &RangeInclusive<T>,
+    show: impl Fn(&T) -> String,
+) -> Result<(), String> {
+    if range.contains(value) {
+        return Ok(());
+    }
+    let (value, start, end) = (show(value), show(range.start()), show(range.end()));
+    Err(format!("{value} is outside {start} to {end}"))
+}

@@ -1,0 +1,56 @@
+//! Where a request's token comes from: `Authorization`, or a cookie when one is configured.
+
+use std::sync::Arc;
+
+use crate::accept::{Arrival, Malformed};
+use crate::identify::{self, Verifier, VerifiedToken};
+use crate::refusal::Refusal;
+
+/// The cookie that may carry a token, and the pages that may send it with what changes something.
+#[derive(Debug, Clone)]
+pub(crate) struct CookieRules {
+    pub(crate) name: String,
+    pub(crate) origins: Vec<String>,
+}
+
+/// Who the token of a request says is calling.
+///
+/// # Errors
+///
+/// When it does not say so, or came in a cookie from a page of somebody else's.
+pub(crate) fn identify(
+    verifier: &Verifier,
+    arrival: &Arrival,
+    cookie: Option<&CookieRules>,
+    now: f64,
+) -> Result<Arc<VerifiedToken>, Refusal> {
+    if let (None, Some(rules)) = (&arrival.control.authorization, cookie) {
+        let cookies = arrival.control.cookies.iter().map(AsRef::as_ref);
+        let token = identify::cookie_token(cookies, &rules.name)
+            .map_err(|_| Malformed::Request("the cookie with the token came twice"))?;
+        if let Some(token) = token {
+            let verified = verifier.verify(token, now)?;
+            let safe = matches!(&*arrival.method, "GET" | "HEAD" | "OPTIONS");
+            if safe || same_site(arrival, &rules.origins) {
+                return Ok(verified);
+            }
+            return Err(Refusal::ForeignOrigin);
+        }
+    }
+    let token = identify::bearer(arrival.control.authorization.as_deref())?;
+    Ok(verifier.verify(token, now)?)
+}
+
+/// Whether the request was made by a page of our own, by the browser's word.
+fn same_site(arrival: &Arrival, origins: &[String]) -> bool {
+    let control = &arrival.control;
+    if control.fetch_site.as_deref() == Some(b"same-origin") {
+        return true;
+    }
+    let Some(origin) = control.origin.as_deref().and_then(|it| std::str::from_utf8(it).ok()) else {
+        return false;
+    };
+    let host = arrival.host.as_ref().map(|host| host.raw.to_ascii_lowercase());
+    let authority = origin.split_once("://").map(|(_, authority)| authority.to_ascii_lowercase());
+    origins.iter().any(|known| known == origin) || (host.is_some() && host == authority)
+}

@@ -1,0 +1,167 @@
+//! A strict reader of HTTP/1.x heads, before pingora's parser (RFC 9112).
+//!
+//! Pingora answers some heads itself, without any of our code, and mends others silently. What
+//! reaches it from here has been read, judged and written anew by us, so that it finds nothing to
+//! mend.
+
+use memchr::memchr;
+
+/// Where a head ends in a buffer, if it does.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Scan {
+    /// More bytes are needed.
+    Incomplete,
+    /// The head is so long, its empty line included.
+    Complete(usize),
+    /// A line ends in LF alone at this length: nothing after it can be trusted.
+    BareLf(usize),
+}
+
+/// Looks for the end of the head in `buffer`, whose first `seen` bytes were looked at before.
+pub(crate) fn scan(buffer: &[u8], seen: usize) -> Scan {
+    let mut at = seen;
+    while let Some(found) = buffer.get(at..).and_then(|rest| memchr(b'\n', rest)) {
+        let end = at + found + 1;
+        let line = buffer.get(..end).unwrap_or_default();
+        if !line.ends_with(b"\r\n") {
+            return Scan::BareLf(end);
+        }
+        if line.ends_with(b"\r\n\r\n") {
+            return Scan::Complete(end);
+        }
+        at = end;
+    }
+    Scan::Incomplete
+}
+
+/// What HTTP forbids in a head, or what is too much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HeadFault {
+    /// Forbidden by RFC 9110 or 9112, or ambiguous enough to be forbidden here.
+    #[error("{0}")]
+    Invalid(&'static str),
+    /// More bytes or fields than `limits` allow.
+    #[error("the head is larger than the limits allow")]
+    TooLarge,
+}
+
+/// A header field as it came.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Field<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) value: &'a [u8],
+}
+
+/// A head taken apart; nothing in it is changed.
+#[derive(Debug)]
+pub(crate) struct Head<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) target: &'a [u8],
+    pub(crate) http_11: bool,
+    pub(crate) fields: Vec<Field<'a>>,
+    /// The first thing that is wrong; the fields before it are there.
+    pub(crate) fault: Option<HeadFault>,
+}
+
+impl<'a> Head<'a> {
+    /// Takes `raw` apart, which need not be whole. `None`: this is no HTTP.
+    pub(crate) fn parse(raw: &'a [u8], most_fields: usize) -> Option<Self> {
+        let mut lines = Lines(raw);
+        let (method, target, version) = request_line(lines.next()?)?;
+        let mut head = Self { method, target, http_11: true, fields: Vec::new(), fault: None };
+        match version {
+            b"HTTP/1.1" => {}
+            b"HTTP/1.0" => head.http_11 = false,
+            _ => {
+                head.fault = Some(HeadFault::Invalid("this version of HTTP is not spoken here"));
+                return Some(head);
+            }
+        }
+        if target.is_empty() {
+            head.fault = Some(HeadFault::Invalid("the request has no target"));
+        }
+        head.fields.reserve(24);
+        for line in lines.take_while(|line| !line.is_empty()) {
+            if head.fields.len() >= most_fields {
+                head.fault.get_or_insert(HeadFault::TooLarge);
+                break;
+            }
+            match field(line) {
+                Ok(field) => head.fields.push(field),
+                Err(problem) => {
+                    head.fault.get_or_insert(HeadFault::Invalid(problem));
+                }
+            }
+        }
+        Some(head)
+    }
+
+    /// The values of all fields of this name, which is in lower case.
+    pub(crate) fn all(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+        self.fields
+            .iter()
+            .filter(move |field| field.name.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|field| field.value)
+    }
+
+    /// The value of the one field of this name; an error when there are several.
+    pub(crate) fn one(&self, name: &'static str) -> Result<Option<&'a [u8]>, HeadFault> {
+        let mut all = self.all(name);
+        let first = all.next();
+        if all.next().is_some() {
+            return Err(HeadFault::Invalid("a field that may come once came several times"));
+        }
+        Ok(first)
+    }
+}
+
+/// Lines that end in CRLF; what follows the last of them is no line.
+struct Lines<'a>(&'a [u8]);
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let end = memchr(b'\n', self.0)?;
+        let line = self.0.get(..end)?;
+        self.0 = self.0.get(end + 1..)?;
+        Some(line.strip_suffix(b"\r").unwrap_or(line))
+    }
+}
+
+/// Method, target and version. White space in the target is the target's fault, not the line's.
+fn request_line(line: &[u8]) -> Option<(&str, &[u8], &[u8])> {
+    let first = memchr(b' ', line)?;
+    let last = memchr::memrchr(b' ', line)?;
+    let method = line.get(..first)?;
+    let version = line.get(last + 1..)?;
+    let target = line.get(first + 1..last).unwrap_or_default();
+    let known = version.strip_prefix(b"HTTP/")?;
+    let versioned = matches!(known, [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit());
+    if !versioned || method.is_empty() || method.len() > 32 || !method.iter().all(|byte| is_token(*byte)) {
+        return None;
+    }
+    Some((std::str::from_utf8(method).ok()?, target, version))
+}
+
+fn field(line: &[u8]) -> Result<Field<'_>, &'static str> {
+    if line.starts_with(b" ") || line.starts_with(b"\t") {
+        return Err("a header field is folded over several lines");
+    }
+    let colon = memchr(b':', line).ok_or("a header field has no colon")?;
+    let name = line.get(..colon).unwrap_or_default();
+    let value = line.get(colon + 1..).unwrap_or_default().trim_ascii();
+    if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
+        return Err("the name of a header field is not a token");
+    }
+    let visible = |byte: &u8| *byte == b'\t' || (*byte >= 0x20 && *byte != 0x7F);
+    if !value.iter().all(visible) {
+        return Err("the value of a header field holds a control character");
+    }
+    Ok(Field { name, value })
+}
+
+/// `tchar` of RFC 9110, 5.6.2.
+pub(crate) fn is_token(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
+}

@@ -1,0 +1,50 @@
+//! cedargate: a policy-engine sidecar and reverse proxy.
+//!
+//! A request passes seven stages, in this order; each takes what the one before it made.
+//!
+//! 1. [`accept`](mod@accept): the head as it came → an arrival, canonical and clean
+//! 2. `resolve`: → what is asked for
+//! 3. [`identify`](mod@identify): → who says so
+//! 4. load (in [`pipeline`]): → what the database says of them
+//! 5. [`decide`](mod@decide): → a permit, or the reason why not
+//! 6. `ledger`: → the permit, its intent durable
+//! 7. `forward`: → the upstream's head
+//!
+//! [`Gate`] puts them together and runs them.
+
+pub mod accept;
+pub mod admin;
+pub mod assertion;
+mod body;
+mod break_glass;
+pub mod canonical;
+mod chain;
+pub mod cli;
+pub mod config;
+mod connection;
+mod cors;
+mod credentials;
+pub mod decide;
+mod entities;
+mod forward;
+mod framing;
+mod gate;
+mod head;
+mod hygiene;
+pub mod identify;
+pub mod keys;
+mod ledger;
+mod limit;
+pub mod metrics;
+pub mod mint;
+pub mod pipeline;
+mod probe;
+pub mod record;
+pub mod refusal;
+mod reply;
+mod resolve;
+mod service;
+pub mod strict_json;
+mod trail;
+
+pub use gate::{Gate, StartError};

@@ -1,0 +1,80 @@
+//! What is counted. Requests and denials are counted from audit records, so that the two can never
+//! disagree.
+//!
+//! Names and labels are `gate.md`'s. INVARIANT: no label has a value that a client can make up: no
+//! user, no organisation, no path, no token.
+
+mod audit;
+mod facts;
+mod policies;
+mod register;
+mod requests;
+mod traffic;
+
+use std::sync::Arc;
+
+use prometheus::{Error, Registry, TextEncoder};
+
+use self::register::Register;
+use crate::record::Record;
+
+pub use self::audit::AuditMetrics;
+pub use self::facts::FactsMetrics;
+pub use self::policies::PolicyMetrics;
+pub use self::traffic::{Timings, TrafficMetrics};
+
+/// All metrics of one gate.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Requests and the tokens they come with.
+    pub traffic: TrafficMetrics,
+    /// Facts and their cache.
+    pub facts: FactsMetrics,
+    /// The policies in force.
+    pub policies: PolicyMetrics,
+    /// The journal and its sinks.
+    pub audit: AuditMetrics,
+}
+
+impl Metrics {
+    /// All metrics at zero, for a gate of this version, built from this commit.
+    ///
+    /// # Errors
+    ///
+    /// When two have one name, which is a fault of this program.
+    pub fn new(version: &str, commit: &str) -> Result<Arc<Self>, Error> {
+        let registry = Registry::new();
+        let register = Register(&registry);
+        register
+            .gauges("cedargate_build_info", "Which build this is.", &["version", "commit"])?
+            .with_label_values(&[version, commit])
+            .set(1);
+        Ok(Arc::new(Self {
+            traffic: TrafficMetrics::new(&register)?,
+            facts: FactsMetrics::new(&register)?,
+            policies: PolicyMetrics::new(&register)?,
+            audit: AuditMetrics::new(&register)?,
+            registry,
+        }))
+    }
+
+    /// Counts a request by the record that tells how it ended; an intent does not. To be called
+    /// for each request once, whether it was written, summarised or not recorded at all.
+    pub fn observe(&self, record: &Record, timings: &Timings) {
+        self.traffic.observe(record, timings);
+    }
+
+    /// Everything in Prometheus' text format.
+    ///
+    /// # Errors
+    ///
+    /// When a metric has no spelling, which is a fault of this program.
+    pub fn render(&self) -> Result<String, Error> {
+        self.audit.ask();
+        TextEncoder::new().encode_to_string(&self.registry.gather())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,97 @@
+//! Facts and their cache.
+
+use std::time::Duration;
+
+use prometheus::{Error, HistogramVec, IntCounter, IntCounterVec};
+
+use super::register::Register;
+
+/// For queries.
+const LOAD: &[f64] = &[0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
+/// For ages: around the time to live.
+const AGE: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
+
+/// What facts are about.
+const KINDS: [&str; 3] = ["user", "organization", "object"];
+/// How a lookup ends.
+const OUTCOMES: [&str; 5] = ["hit", "miss", "coalesced", "stale", "error"];
+
+/// Lookups of facts.
+#[derive(Debug)]
+pub struct FactsMetrics {
+    lookups: IntCounterVec,
+    load_duration: HistogramVec,
+    age: HistogramVec,
+    invalidations: IntCounterVec,
+    unknown_features: IntCounter,
+}
+
+impl FactsMetrics {
+    pub(super) fn new(new: &Register<'_>) -> Result<Self, Error> {
+        let metrics = Self {
+            lookups: new.counters(
+                "cedargate_facts_lookups_total",
+                "Facts that were asked for.",
+                &["kind", "outcome"],
+            )?,
+            load_duration: new.histograms(
+                "cedargate_facts_load_duration_seconds",
+                "How long the facts database took.",
+                &["kind"],
+                LOAD,
+            )?,
+            age: new.histograms(
+                "cedargate_facts_age_seconds",
+                "How old the facts were that were judged by.",
+                &["kind"],
+                AGE,
+            )?,
+            invalidations: new.counters(
+                "cedargate_facts_invalidations_total",
+                "Facts dropped before their time.",
+                &["kind"],
+            )?,
+            unknown_features: new.counter(
+                "cedargate_facts_unknown_features_total",
+                "Features in facts that the schema does not list, left out.",
+            )?,
+        };
+        metrics.begin_at_zero();
+        Ok(metrics)
+    }
+
+    /// The rate of a series that appears with its first event misses that event.
+    fn begin_at_zero(&self) {
+        for kind in KINDS {
+            for outcome in OUTCOMES {
+                self.lookups.with_label_values(&[kind, outcome]);
+            }
+            self.load_duration.with_label_values(&[kind]);
+            self.age.with_label_values(&[kind]);
+            self.invalidations.with_label_values(&[kind]);
+        }
+    }
+
+    /// Facts were asked for; `load` is how long the database took, if it was asked.
+    pub fn looked_up(&self, kind: &'static str, outcome: &'static str, load: Option<Duration>) {
+        self.lookups.with_label_values(&[kind, outcome]).inc();
+        if let Some(load) = load {
+            self.load_duration.with_label_values(&[kind]).observe(load.as_secs_f64());
+        }
+    }
+
+    /// Facts of this age were judged by.
+    pub fn used(&self, kind: &'static str, age: Duration) {
+        self.age.with_label_values(&[kind]).observe(age.as_secs_f64());
+    }
+
+    /// Facts were dropped before their time.
+    pub fn invalidated(&self, kind: &'static str) {
+        self.invalidations.with_label_values(&[kind]).inc();
+    }
+
+    /// Facts named so many features that the schema does not list.
+    pub fn unknown_features(&self, count: u64) {
+        self.unknown_features.inc_by(count);
+    }
+}

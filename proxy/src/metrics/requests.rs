@@ -1,0 +1,70 @@
+//! The one counter that every request moves, found with one look at the action.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::ArcSwap;
+use prometheus::{IntCounter, IntCounterVec};
+
+use crate::record::Decision;
+
+/// The classes of a status; the first is for those who went away before they had one.
+const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// The counters of one decision. Series appear when they are moved for the first time.
+type Cells = [OnceLock<IntCounter>; CLASSES.len()];
+
+/// The counters of one action.
+#[derive(Debug, Default)]
+struct Row {
+    allow: Cells,
+    deny: Cells,
+    error: Cells,
+}
+
+/// `cedargate_requests_total`.
+#[derive(Debug)]
+pub(super) struct Requests {
+    counters: IntCounterVec,
+    rows: ArcSwap<HashMap<Arc<str>, Arc<Row>>>,
+}
+
+impl Requests {
+    pub(super) fn new(counters: IntCounterVec) -> Self {
+        Self { counters, rows: ArcSwap::default() }
+    }
+
+    /// Counts one request.
+    pub(super) fn count(&self, action: &str, decision: Decision, status: Option<u16>) {
+        let row = self.row(action);
+        let cells = match decision {
+            Decision::Allow => &row.allow,
+            Decision::Deny => &row.deny,
+            Decision::Error => &row.error,
+        };
+        let class = class(status);
+        let (Some(cell), Some(word)) = (cells.get(class), CLASSES.get(class)) else { return };
+        let labels = [action, decision.as_str(), word];
+        cell.get_or_init(|| self.counters.with_label_values(&labels)).inc();
+    }
+
+    fn row(&self, action: &str) -> Arc<Row> {
+        if let Some(row) = self.rows.load().get(action) {
+            return Arc::clone(row);
+        }
+        // Two who come first at once make two rows, and their cells are the same counters.
+        let new = Arc::new(Row::default());
+        self.rows.rcu(|rows| {
+            let mut rows = HashMap::clone(rows);
+            rows.entry(action.into()).or_insert_with(|| Arc::clone(&new));
+            rows
+        });
+        new
+    }
+}
+
+/// Which of [`CLASSES`] a status is of.
+fn class(status: Option<u16>) -> usize {
+    let hundreds = usize::from(status.unwrap_or(0) / 100);
+    if hundreds < CLASSES.len() { hundreds } else { 0 }
+}

@@ -1,0 +1,122 @@
+//! Requests, and the tokens they come with.
+
+use std::time::Duration;
+
+use prometheus::{Error, Histogram, IntCounter, IntCounterVec};
+
+use super::register::Register;
+use super::requests::Requests;
+use crate::record::entry::UNMAPPED;
+use crate::record::{Phase, Record};
+
+/// For whole requests: half a millisecond to the longest time that an upstream has by default.
+const REQUEST: &[f64] =
+    &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+/// For decisions: microseconds, unless facts have to be waited for.
+const DECISION: &[f64] = &[
+    0.000_01, 0.000_025, 0.000_05, 0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.5,
+];
+
+/// How long a request took, and what it waited for.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Timings {
+    /// From its arrival to its end.
+    pub total: Duration,
+    /// How long deciding took, if it came to that.
+    pub decision: Option<Duration>,
+    /// From forwarding to the upstream's answer, if it was forwarded.
+    pub upstream: Option<Duration>,
+}
+
+/// Requests and tokens.
+#[derive(Debug)]
+pub struct TrafficMetrics {
+    requests: Requests,
+    denials: IntCounterVec,
+    break_glass: IntCounterVec,
+    request_duration: Histogram,
+    decision_duration: Histogram,
+    upstream_duration: Histogram,
+    token_verifications: IntCounterVec,
+    malformed: IntCounter,
+}
+
+impl TrafficMetrics {
+    pub(super) fn new(new: &Register<'_>) -> Result<Self, Error> {
+        Ok(Self {
+            requests: Requests::new(new.counters(
+                "cedargate_requests_total",
+                "Requests that ended.",
+                &["action", "decision", "status"],
+            )?),
+            denials: new.counters(
+                "cedargate_denials_total",
+                "Requests that were refused.",
+                &["action", "reason", "policy"],
+            )?,
+            break_glass: new.counters(
+                "cedargate_break_glass_total",
+                "Requests let in by a justification alone.",
+                &["action"],
+            )?,
+            request_duration: new.histogram(
+                "cedargate_request_duration_seconds",
+                "From a request's arrival to its end.",
+                REQUEST,
+            )?,
+            decision_duration: new.histogram(
+                "cedargate_decision_duration_seconds",
+                "How long deciding took.",
+                DECISION,
+            )?,
+            upstream_duration: new.histogram(
+                "cedargate_upstream_duration_seconds",
+                "From forwarding to the upstream's answer.",
+                REQUEST,
+            )?,
+            token_verifications: new.counters(
+                "cedargate_token_verifications_total",
+                "Tokens that were looked at.",
+                &["outcome"],
+            )?,
+            malformed: new.counter(
+                "cedargate_malformed_requests_total",
+                "Heads that are no HTTP, answered and not recorded.",
+            )?,
+        })
+    }
+
+    pub(super) fn observe(&self, record: &Record, timings: &Timings) {
+        if record.phase == Phase::Intent {
+            return;
+        }
+        let action = record.action.as_deref().unwrap_or(UNMAPPED);
+        self.requests.count(action, record.decision, record.status);
+        if record.phase == Phase::Denial {
+            let policy = record.policies.first().map_or("", |policy| policy);
+            self.denials.with_label_values(&[action, &record.reason, policy]).inc();
+        }
+        if record.broke_glass {
+            self.break_glass.with_label_values(&[action]).inc();
+        }
+        self.request_duration.observe(timings.total.as_secs_f64());
+        for (histogram, took) in [
+            (&self.decision_duration, timings.decision),
+            (&self.upstream_duration, timings.upstream),
+        ] {
+            if let Some(took) = took {
+                histogram.observe(took.as_secs_f64());
+            }
+        }
+    }
+
+    /// A token was looked at: `verified`, or why not.
+    pub fn token_verified(&self, outcome: &'static str) {
+        self.token_verifications.with_label_values(&[outcome]).inc();
+    }
+
+    /// A head was no HTTP.
+    pub fn malformed_request(&self) {
+        self.malformed.inc();
+    }
+}

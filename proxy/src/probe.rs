@@ -1,0 +1,84 @@
+//! What the admin listener may know of the gate.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use policy_store::cache::FactStore;
+use policy_store::watch::{BundleStore, Reload};
+use serde_json::{Value, json};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+
+use crate::admin::{Probe, ReloadOutcome};
+use crate::assertion::AssertionSigner;
+use crate::chain::chain;
+use crate::keys::KeyStore;
+use crate::record::Journal;
+
+/// The parts that can say how they are.
+pub(crate) struct Probes {
+    pub(crate) bundles: Arc<BundleStore>,
+    pub(crate) facts: Arc<FactStore>,
+    pub(crate) journal: Arc<Journal>,
+    pub(crate) keys: Arc<KeyStore>,
+    pub(crate) draining: Arc<AtomicBool>,
+    pub(crate) signer: Option<Arc<AssertionSigner>>,
+}
+
+#[async_trait]
+impl Probe for Probes {
+    async fn ready(&self) -> Vec<(&'static str, Result<(), String>)> {
+        let facts = self.facts.source().ping().await.map_err(|error| chain(&error));
+        let audit = self.journal.check().map_err(|error| chain(&error));
+        vec![("policies", Ok(())), ("facts", facts), ("audit", audit)]
+    }
+
+    fn draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    fn status(&self) -> Value {
+        let current = self.bundles.current();
+        let loaded_at = OffsetDateTime::from(current.loaded_at).format(&Rfc3339);
+        let counts = self.journal.counts();
+        json!({
+            "version": env!("CARGO_PKG_VERSION"),
+            "policy_digest": &**current.bundle.digest(),
+            "policy_generation": current.generation,
+            "policy_loaded_at": loaded_at.ok(),
+            "policy_error": self.bundles.rejected().map(|findings| findings.to_string()),
+            "policies": current.bundle.rules().count(),
+            "routes": current.bundle.routes().routes().len(),
+            "keys": self.keys.ready().err().unwrap_or_else(|| "ok".to_owned()),
+            "draining": self.draining(),
+            "audit": {
+                "durability": format!("{:?}", self.journal.durability()).to_lowercase(),
+                "written": counts.written,
+                "failed": counts.failed,
+                "summarized": counts.summarized,
+            },
+        })
+    }
+
+    async fn reload(&self) -> Result<ReloadOutcome, String> {
+        let bundles = Arc::clone(&self.bundles);
+        // Reading and validating a bundle takes a while of pure work.
+        let reloaded = tokio::task::spawn_blocking(move || (bundles.reload(), bundles.current()));
+        let (outcome, current) = reloaded.await.map_err(|error| error.to_string())?;
+        let digest = current.bundle.digest().to_string();
+        let generation = current.generation;
+        Ok(match outcome {
+            Reload::Applied => ReloadOutcome::Applied { digest, generation },
+            Reload::Unchanged => ReloadOutcome::Unchanged { digest, generation },
+            Reload::Rejected(findings) => {
+                let findings = findings.0.iter().map(|it| json!(it)).collect();
+                ReloadOutcome::Rejected { findings }
+            }
+        })
+    }
+
+    fn assertion_jwks(&self) -> Option<Value> {
+        self.signer.as_ref().map(|signer| signer.jwks())
+    }
+}

@@ -1,0 +1,83 @@
+//! The journal's thread: one sync for all who wait, and what has to happen though nobody asks.
+
+use std::error::Error;
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::shared::Shared;
+use super::{Durability, Unrecordable};
+
+/// How often the thread looks after what waits.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Somebody waits until what is in this file is on the disk.
+#[derive(Debug)]
+pub(super) struct SyncRequest {
+    pub(super) file: Arc<File>,
+    pub(super) done: oneshot::Sender<Result<(), Unrecordable>>,
+}
+
+/// Runs until nobody can ask for anything any more.
+pub(super) fn keep(shared: &Shared, work: &Receiver<SyncRequest>) {
+    let mut next = Instant::now() + TICK;
+    loop {
+        match work.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            Ok(first) => {
+                // Whoever has asked by now has written by now: the sync that follows is theirs too.
+                let all: Vec<_> = std::iter::once(first).chain(work.try_iter()).collect();
+                shared.sync_for(all);
+            }
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        if Instant::now() >= next {
+            shared.tick();
+            next = Instant::now() + TICK;
+        }
+    }
+}
+
+impl Shared {
+    /// Syncs each file once and answers everybody. Says how many syncs that took.
+    pub(super) fn sync_for(&self, requests: Vec<SyncRequest>) -> usize {
+        let mut files: Vec<(Arc<File>, Result<(), Unrecordable>)> = Vec::with_capacity(1);
+        for request in requests {
+            let known = files.iter().find(|(file, _)| Arc::ptr_eq(file, &request.file));
+            let outcome = if let Some((_, outcome)) = known {
+                outcome.clone()
+            } else {
+                let outcome = self.sync(&request.file).map_err(Unrecordable::from);
+                files.push((request.file, outcome.clone()));
+                outcome
+            };
+            // Who does not wait any more need not know.
+            let _ = request.done.send(outcome);
+        }
+        files.len()
+    }
+
+    /// Writes outcomes and summaries that wait; without it they would wait for the next request.
+    fn tick(&self) {
+        self.writer().tend();
+        // Failures are said by the writer, once; what was counted goes on being counted.
+        let _ = self.write_summary(false);
+        if self.durability() == Durability::Disk {
+            let unsynced = self.writer().take_unsynced();
+            if let Some(file) = unsynced {
+                let _ = self.sync(&file);
+            }
+        }
+    }
+
+    fn sync(&self, file: &Arc<File>) -> io::Result<()> {
+        file.sync_data().inspect_err(|error| {
+            tracing::error!(error = error as &dyn Error, "the audit journal cannot be synced");
+            self.writer().distrust(file);
+        })
+    }
+}

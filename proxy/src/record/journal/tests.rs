@@ -1,0 +1,195 @@
+//! The journal on a real directory.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use time::macros::datetime;
+use uuid::Uuid;
+
+use super::*;
+use crate::record::entry::Phase;
+
+mod failing;
+mod starting;
+
+fn config(directory: &Path) -> JournalConfig {
+    JournalConfig {
+        directory: directory.to_owned(),
+        durability: Durability::Process,
+        anonymous_per_second: 1000,
+    }
+}
+
+fn open(directory: &Path) -> (Arc<Journal>, Recovered) {
+    Journal::open(config(directory)).unwrap()
+}
+
+fn open_as(directory: &Path, durability: Durability) -> Arc<Journal> {
+    Journal::open(JournalConfig { durability, ..config(directory) }).unwrap().0
+}
+
+fn record(phase: Phase, reason: &'static str) -> Record {
+    let mut record = Record::new(Uuid::now_v7(), phase, datetime!(2025-01-02 3:04:05 UTC));
+    record.reason = reason.into();
+    record
+}
+
+fn segments(directory: &Path) -> Vec<PathBuf> {
+    let mut found: Vec<_> = fs::read_dir(directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| segment::is_segment(path.file_name().unwrap().to_str().unwrap()))
+        .collect();
+    found.sort();
+    found
+}
+
+/// All lines of all segments; panics at one that is not whole.
+fn lines(directory: &Path) -> Vec<Value> {
+    let mut all = Vec::new();
+    for segment in segments(directory) {
+        let text = fs::read_to_string(segment).unwrap();
+        assert!(text.is_empty() || text.ends_with('\n'), "a torn line");
+        all.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+    }
+    all
+}
+
+fn reasons(directory: &Path) -> Vec<String> {
+    lines(directory).iter().map(|line| line["reason"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Waits for what the keeper's thread does by itself.
+#[track_caller]
+fn eventually(what: impl Fn() -> bool) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while !what() {
+        assert!(std::time::Instant::now() < deadline, "it did not happen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_record_is_there_when_append_returns() {
+    let place = TempDir::new().unwrap();
+    let directory = place.path().join("var/audit");
+    let (journal, recovered) = open(&directory);
+    assert_eq!(recovered, Recovered::default());
+    journal.append(&record(Phase::Denial, "token_missing")).unwrap();
+    assert_eq!(reasons(&directory), ["token_missing"]);
+    assert_eq!(journal.counts(), Counts { written: 1, ..Counts::default() });
+    assert_eq!(journal.bytes(), fs::metadata(&segments(&directory)[0]).unwrap().len());
+    journal.check().unwrap();
+    assert_eq!(lines(&directory).len(), 1, "a check leaves no trace");
+}
+
+#[test]
+fn only_the_owner_reads_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let place = TempDir::new().unwrap();
+    let directory = place.path().join("audit");
+    let _journal = open(&directory);
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&directory), 0o700);
+    assert_eq!(mode(&segments(&directory)[0]), 0o600);
+}
+
+#[test]
+fn lines_of_many_threads_are_whole() {
+    let place = TempDir::new().unwrap();
+    let (journal, _) = open(place.path());
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..500 {
+                    journal.append(&record(Phase::Denial, "token_missing")).unwrap();
+                }
+            });
+        }
+    });
+    let ids: std::collections::HashSet<_> =
+        lines(place.path()).iter().map(|line| line["id"].to_string()).collect();
+    assert_eq!(ids.len(), 4000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_commits_to_the_disk_at_once_are_all_answered() {
+    let place = TempDir::new().unwrap();
+    let journal = open_as(place.path(), Durability::Disk);
+    let all: Vec<_> = (0..200)
+        .map(|_| {
+            let journal = Arc::clone(&journal);
+            tokio::spawn(async move { journal.commit(&record(Phase::Intent, "allowed")).await })
+        })
+        .collect();
+    for one in all {
+        one.await.unwrap().unwrap();
+    }
+    assert_eq!(lines(place.path()).len(), 200);
+    assert_eq!(journal.counts(), Counts { written: 200, ..Counts::default() });
+}
+
+#[test]
+fn one_sync_is_for_all_who_wait() {
+    let place = TempDir::new().unwrap();
+    let journal = open_as(place.path(), Durability::Disk);
+    let (mut requests, mut answers) = (Vec::new(), Vec::new());
+    for _ in 0..50 {
+        let file = journal.shared.append(&record(Phase::Intent, "allowed")).unwrap();
+        let (done, answer) = oneshot::channel();
+        requests.push(SyncRequest { file, done });
+        answers.push(answer);
+    }
+    let syncs = journal.shared.sync_for(requests);
+    assert_eq!(syncs, 1);
+    assert!(answers.into_iter().all(|mut answer| answer.try_recv().unwrap().is_ok()));
+}
+
+#[test]
+fn a_commit_without_a_keeper_is_refused() {
+    let place = TempDir::new().unwrap();
+    let shared = Arc::clone(&open_as(place.path(), Durability::Disk).shared);
+    let journal = Journal { shared, syncs: None, keeper: None };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let committed = runtime.block_on(journal.commit(&record(Phase::Intent, "allowed")));
+    assert!(matches!(committed, Err(Unrecordable::Abandoned)));
+    assert!(journal.check().is_err());
+}
+
+#[test]
+fn too_many_strangers_become_one_summary() {
+    let place = TempDir::new().unwrap();
+    let journal =
+        Journal::open(JournalConfig { anonymous_per_second: 2, ..config(place.path()) }).unwrap().0;
+    for reason in
+        ["token_missing", "path_invalid", "token_missing", "token_missing", "path_invalid"]
+    {
+        journal.append_anonymous(&record(Phase::Denial, reason)).unwrap();
+    }
+    eventually(|| lines(place.path()).len() == 3);
+    let last = lines(place.path()).pop().unwrap();
+    assert_eq!(last["reason"], "summary");
+    assert_eq!(last["phase"], "denial");
+    assert_eq!(last["decision"], "deny");
+    assert_eq!(last["action"], Value::Null);
+    let summary = &last["details"]["summary"];
+    assert_eq!(summary["counts"]["token_missing"], 2);
+    assert_eq!(summary["counts"]["path_invalid"], 1);
+    assert_eq!(summary["from"], "2025-01-02T03:04:05Z");
+    assert_eq!(journal.counts(), Counts { written: 3, failed: 0, summarized: 3 });
+    // A new second has room for two again.
+    journal.append_anonymous(&record(Phase::Denial, "token_missing")).unwrap();
+    assert_eq!(lines(place.path()).len(), 4);
+}
+
+#[test]
+fn a_summary_is_written_at_the_end_too() {
+    let place = TempDir::new().unwrap();
+    let journal =
+        Journal::open(JournalConfig { anonymous_per_second: 0, ..config(place.path()) }).unwrap().0;
+    journal.append_anonymous(&record(Phase::Denial, "token_missing")).unwrap();
+    drop(journal);
+    assert_eq!(reasons(place.path()), ["summary"]);
+}

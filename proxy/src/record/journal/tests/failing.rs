@@ -1,0 +1,164 @@
+//! What happens when the disk does not do what it should, and when it does again.
+
+use std::process::Command;
+
+use super::*;
+
+/// The environment variable that makes a child of [`a_full_disk_refuses_until_there_is_room`].
+const CHILD: &str = "CEDARGATE_TEST_FULL_JOURNAL";
+
+/// Removes a directory at once, so that the keeper cannot put a lock into half of one.
+fn remove(directory: &Path) {
+    let gone = directory.with_extension("gone");
+    fs::rename(directory, &gone).unwrap();
+    fs::remove_dir_all(gone).unwrap();
+}
+
+#[test]
+fn a_directory_replaced_by_a_file_refuses_until_it_is_back() {
+    let place = TempDir::new().unwrap();
+    let (directory, aside) = (place.path().join("audit"), place.path().join("aside"));
+    let (journal, _) = open(&directory);
+    let mut request = record(Phase::Intent, "first");
+    journal.append(&request).unwrap();
+
+    fs::rename(&directory, &aside).unwrap();
+    fs::write(&directory, "in the way").unwrap();
+    assert!(journal.append(&record(Phase::Intent, "second")).is_err());
+    assert!(journal.check().is_err());
+    (request.phase, request.reason) = (Phase::Outcome, "late".into());
+    journal.append_outcome(&request);
+    assert!(journal.append(&record(Phase::Intent, "third")).is_err());
+    assert!(journal.lag() > Duration::ZERO);
+    assert_eq!(journal.counts(), Counts { written: 1, failed: 2, summarized: 0 });
+
+    fs::remove_file(&directory).unwrap();
+    fs::rename(&aside, &directory).unwrap();
+    journal.append(&record(Phase::Intent, "fourth")).unwrap();
+    journal.check().unwrap();
+    assert_eq!(reasons(&directory), ["first", "late", "fourth"]);
+    assert_eq!(journal.lag(), Duration::ZERO);
+}
+
+#[test]
+fn a_directory_that_was_moved_or_removed_is_made_again_by_the_next_record() {
+    let place = TempDir::new().unwrap();
+    let (directory, aside) = (place.path().join("audit"), place.path().join("aside"));
+    let (journal, _) = open(&directory);
+    journal.append(&record(Phase::Denial, "first")).unwrap();
+    fs::rename(&directory, &aside).unwrap();
+    journal.append(&record(Phase::Denial, "second")).unwrap();
+    assert_eq!(
+        (reasons(&aside), reasons(&directory)),
+        (vec!["first".into()], vec!["second".into()])
+    );
+    remove(&directory);
+    journal.append(&record(Phase::Denial, "third")).unwrap();
+    assert_eq!(reasons(&directory), ["third"]);
+    assert!(Journal::open(config(&directory)).is_err(), "the new directory is ours as well");
+}
+
+#[test]
+fn a_directory_that_another_gate_has_taken_meanwhile_is_not_written() {
+    let place = TempDir::new().unwrap();
+    let directory = place.path().join("audit");
+    let (journal, _) = open(&directory);
+    let elsewhere = place.path().join("elsewhere");
+    let (other, _) = open(&elsewhere);
+    remove(&directory);
+    fs::rename(&elsewhere, &directory).unwrap();
+    assert!(journal.append(&record(Phase::Denial, "mine")).is_err());
+    drop(other);
+    journal.append(&record(Phase::Denial, "mine")).unwrap();
+}
+
+#[test]
+fn a_lost_lock_is_noticed_without_a_request() {
+    let place = TempDir::new().unwrap();
+    let (journal, _) = open(place.path());
+    fs::remove_file(place.path().join("lock")).unwrap();
+    eventually(|| place.path().join("lock").exists());
+    assert!(Journal::open(config(place.path())).is_err());
+    journal.append(&record(Phase::Denial, "mine")).unwrap();
+}
+
+#[test]
+fn a_segment_that_somebody_cuts_is_left() {
+    let place = TempDir::new().unwrap();
+    let (journal, _) = open(place.path());
+    journal.append(&record(Phase::Denial, "first")).unwrap();
+    let segment = segments(place.path()).pop().unwrap();
+    fs::OpenOptions::new().write(true).open(&segment).unwrap().set_len(0).unwrap();
+    journal.append(&record(Phase::Denial, "second")).unwrap();
+    assert_eq!(reasons(place.path()), ["second"]);
+    assert_eq!(segments(place.path()).len(), 2);
+}
+
+#[test]
+fn an_outcome_that_waits_is_written_without_another_request() {
+    let place = TempDir::new().unwrap();
+    let directory = place.path().join("audit");
+    let (journal, _) = open(&directory);
+    remove(&directory);
+    fs::write(&directory, "in the way").unwrap();
+    journal.append_outcome(&record(Phase::Outcome, "late"));
+    fs::remove_file(&directory).unwrap();
+    eventually(|| directory.is_dir() && journal.lag() == Duration::ZERO);
+    assert_eq!(reasons(&directory), ["late"]);
+}
+
+#[tokio::test]
+async fn a_journal_that_promises_nothing_refuses_nothing() {
+    let place = TempDir::new().unwrap();
+    let directory = place.path().join("audit");
+    let journal = open_as(&directory, Durability::None);
+    journal.commit(&record(Phase::Denial, "first")).await.unwrap();
+    assert_eq!(reasons(&directory), ["first"]);
+    remove(&directory);
+    fs::write(&directory, "in the way").unwrap();
+    journal.commit(&record(Phase::Denial, "second")).await.unwrap();
+    journal.append(&record(Phase::Denial, "third")).unwrap();
+    journal.check().unwrap();
+    assert_eq!(journal.counts(), Counts { written: 1, failed: 2, summarized: 0 });
+}
+
+/// A full disk, as a limit on the size of files in a process of its own: this test again.
+#[test]
+fn a_full_disk_refuses_until_there_is_room() {
+    if let Some(directory) = std::env::var_os(CHILD) {
+        return fill(Path::new(&directory));
+    }
+    let place = TempDir::new().unwrap();
+    let (_, module) = module_path!().split_once("::").unwrap();
+    let done = Command::new("prlimit")
+        .arg("--fsize=20000:unlimited")
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", &format!("{module}::a_full_disk_refuses_until_there_is_room")])
+        .env(CHILD, place.path())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success() && said.contains("1 passed"), "{said}");
+    let reasons = reasons(place.path());
+    assert_eq!(reasons[reasons.len() - 2..], ["late", "after"]);
+}
+
+fn fill(directory: &Path) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { ignore_file_size_signal().unwrap() });
+    let (journal, _) = open(directory);
+    let wrote =
+        (0..1000).take_while(|_| journal.append(&record(Phase::Intent, "allowed")).is_ok()).count();
+    assert!((10..100).contains(&wrote), "{wrote}");
+    assert_eq!(lines(directory).len(), wrote, "no half line stays");
+    assert!(journal.check().is_err());
+    journal.append_outcome(&record(Phase::Outcome, "late"));
+    assert_eq!(lines(directory).len(), wrote);
+
+    let me = std::process::id().to_string();
+    let raised = Command::new("prlimit").args(["--fsize=unlimited", "--pid", &me]).status();
+    assert!(raised.unwrap().success());
+    journal.append(&record(Phase::Intent, "after")).unwrap();
+    journal.check().unwrap();
+    assert_eq!(lines(directory).len(), wrote + 2);
+}

@@ -1,0 +1,14 @@
+//! The audit: what is said of each request, and the journal that keeps it.
+//!
+//! [`entry`] is one line of it, [`text`] makes strangers' words safe to keep, and [`journal`] puts
+//! lines on the local disk before anybody acts on them. Whatever else wants the records (a
+//! database, a stream) reads them from the journal.
+
+pub mod entry;
+pub mod journal;
+pub mod text;
+
+mod encode;
+
+pub use entry::{Decision, Phase, Record, Word};
+pub use journal::{Durability, Journal, JournalConfig, JournalError, Recovered, Unrecordable};

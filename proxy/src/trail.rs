@@ -1,0 +1,208 @@
+//! What is known of a request on its way, for the record. Stages hand values over and know nothing
+//! of the audit.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use policy_store::bundle::Bundle;
+use policy_store::facts::{Fact, OrganizationFacts, UserFacts};
+use serde_json::Value;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::accept::{Arrival, Control};
+use crate::break_glass;
+use crate::decide::Permitted;
+use crate::metrics::Timings;
+use crate::record::entry::{UNMAPPED, millis};
+use crate::record::text::printable;
+use crate::record::{Decision, Phase, Record};
+use crate::refusal::{Answer, Blanks, Refusal};
+use crate::resolve::Access;
+
+/// A record in the making.
+#[derive(Debug)]
+pub(crate) struct Trail {
+    pub(crate) record: Record,
+    started: Instant,
+    at: OffsetDateTime,
+    oldest_fact: Option<Instant>,
+    intended: Option<Instant>,
+    feature: Option<Arc<str>>,
+    workflow: Option<Arc<str>>,
+    /// Whether it is written at all.
+    pub(crate) recorded: bool,
+    /// What came as a justification, until it is known whether it is kept.
+    justification: Option<Arc<str>>,
+}
+
+impl Trail {
+    /// Begins with what the head tells.
+    pub(crate) fn begin(arrival: &Arrival, id: Uuid, at: OffsetDateTime, started: Instant) -> Self {
+        let mut record = Record::new(id, Phase::Denial, at);
+        record.action = Some(Arc::from(UNMAPPED));
+        record.event_type = Some("api_access".into());
+        record.method = Some(method(&arrival.method));
+        record.endpoint = Some(Arc::clone(&arrival.path));
+        record.ip_address = Some(arrival.client);
+        let agent = arrival.user_agent.as_deref();
+        record.user_agent = agent.map(|agent| Arc::from(printable(agent, 256).as_ref()));
+        if let Some(id) = &arrival.control.request_id {
+            record.details.insert("client_request_id".to_owned(), Value::from(&**id));
+        }
+        Self {
+            record,
+            started,
+            at,
+            oldest_fact: None,
+            intended: None,
+            feature: None,
+            workflow: None,
+            recorded: true,
+            justification: sent_justification(&arrival.control),
+        }
+    }
+
+    /// The id of the request.
+    pub(crate) fn id(&self) -> Uuid {
+        self.record.id
+    }
+
+    /// Whether nobody is known to have asked.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.record.user_id.is_none()
+    }
+
+    /// Whether strangers can have as many of it as they like: those are summed up beyond a rate.
+    pub(crate) fn is_cheap_refusal(&self) -> bool {
+        matches!(self.record.status, Some(400 | 401 | 405 | 429 | 431))
+    }
+
+    pub(crate) fn bundle(&mut self, bundle: &Bundle) {
+        self.record.policy_digest = Some(Arc::clone(bundle.digest()));
+    }
+
+    pub(crate) fn access(&mut self, access: &Access, public: bool) {
+        let Some(route) = access.route() else { return };
+        self.record.action = Some(Arc::clone(&route.action));
+        self.record.event_type = Some(route.event.as_str().into());
+        self.record.operation = Some(route.operation.as_str().into());
+        self.record.resource_type = Some(Arc::clone(&route.resource));
+        self.record.resource_id = access.id().map(Arc::clone);
+        self.record.route = Some(Arc::clone(&route.template));
+        self.recorded = route.recorded;
+        self.feature = access.feature().map(Arc::clone);
+        self.workflow = access.workflow().map(Arc::clone);
+        if !public {
+            self.record.break_glass = self.justification.take();
+        }
+    }
+
+    pub(crate) fn user(&mut self, user: &Fact<UserFacts>) {
+        self.record.user_id = Some(Arc::clone(&user.value.id));
+        self.record.organization_id.clone_from(&user.value.organization);
+        self.record.roles.clone_from(&user.value.roles);
+        self.asked_at(user.asked_at);
+    }
+
+    pub(crate) fn asked_at(&mut self, at: Instant) {
+        self.oldest_fact = Some(self.oldest_fact.map_or(at, |oldest| oldest.min(at)));
+    }
+
+    pub(crate) fn permitted(&mut self, permitted: &Permitted) {
+        self.record.policies = permitted.by.iter().map(|rule| Arc::clone(&rule.id)).collect();
+        self.record.broke_glass = permitted.broke_glass;
+    }
+
+    pub(crate) fn tenant(&mut self, tenant: Option<&Fact<OrganizationFacts>>) {
+        self.record.tenant_id = tenant.map(|tenant| Arc::clone(&tenant.value.id));
+    }
+
+    /// The answer to a refusal; from now on the record tells of it.
+    pub(crate) fn refused(&mut self, refusal: &Refusal) -> Answer {
+        let action = self.record.action.clone();
+        let answer = refusal.answer(Blanks {
+            feature: self.feature.as_deref(),
+            workflow: self.workflow.as_deref(),
+            action: action.as_deref(),
+        });
+        if answer.status >= 500 {
+            tracing::warn!(id = %self.record.id, reason = %answer.reason, cause = %refusal, "request refused");
+        }
+        self.record.phase = Phase::Denial;
+        self.record.decision = if answer.status >= 500 { Decision::Error } else { Decision::Deny };
+        self.record.reason = answer.reason.to_string().into();
+        self.record.policies = answer.policy.iter().cloned().collect();
+        self.record.status = Some(answer.status);
+        self.record.success = Some(false);
+        self.record.broke_glass = false;
+        self.stamp();
+        answer
+    }
+
+    /// From now on the record tells of a request that is about to be forwarded.
+    pub(crate) fn intended(&mut self) {
+        self.intended = Some(Instant::now());
+        self.record.phase = Phase::Intent;
+        self.record.decision = Decision::Allow;
+        self.record.reason = "allowed".into();
+        self.stamp();
+    }
+
+    /// From now on the record tells how a forwarded request ended.
+    pub(crate) fn ended(&mut self, status: Option<u16>, upstream_status: Option<u16>, success: Option<bool>) {
+        self.record.phase = Phase::Outcome;
+        self.record.status = status;
+        self.record.upstream_status = upstream_status;
+        self.record.success = success;
+        self.stamp();
+    }
+
+    /// What the upstream says for the record: who signed in, where nobody was known before.
+    pub(crate) fn told_by_upstream(&mut self, told: Vec<(String, String)>) {
+        for (name, value) in told.into_iter().take(16) {
+            let value = printable(&value, 256).into_owned();
+            if name == "x-audit-user-id" && self.record.user_id.is_none() {
+                self.record.user_id = Some(Arc::from(value));
+            } else {
+                self.record.details.insert(name, Value::from(value));
+            }
+        }
+    }
+
+    /// The upstream failed after the intent: the decision stays what it was.
+    pub(crate) fn failed(&mut self, failure: &Refusal) {
+        let answer = failure.answer(Blanks::default());
+        self.record.details.insert("failure".to_owned(), Value::from(&*answer.reason));
+        tracing::warn!(id = %self.record.id, reason = %answer.reason, cause = %failure, "not forwarded whole");
+    }
+
+    /// How long it took: all of it, until it was decided, and the upstream.
+    pub(crate) fn timings(&self) -> Timings {
+        Timings {
+            total: self.started.elapsed(),
+            decision: self.intended.map(|at| at.duration_since(self.started)),
+            upstream: self.intended.map(|at| at.elapsed()),
+        }
+    }
+
+    /// The wall clock was read once, at the start; from there on time passes by the steady one.
+    fn stamp(&mut self) {
+        let passed = self.started.elapsed();
+        self.record.timestamp = self.at + passed;
+        self.record.duration_ms = Some(millis(passed));
+        let age = self.oldest_fact.map(|at| at.elapsed().as_millis());
+        self.record.facts_age_ms = self.record.facts_age_ms.or(age.and_then(|age| u64::try_from(age).ok()));
+    }
+}
+
+/// The usual methods without an allocation.
+fn method(method: &str) -> crate::record::Word {
+    const USUAL: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    let known = USUAL.into_iter().find(|known| *known == method);
+    known.map_or_else(|| method.to_owned().into(), Into::into)
+}
+
+fn sent_justification(control: &Control) -> Option<Arc<str>> {
+    control.break_glass.as_deref().map(break_glass::for_the_record)
+}

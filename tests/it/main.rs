@@ -1,0 +1,27 @@
+//! Proofs from outside: what clients, the upstream, operators and auditors see of the gate.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "the functions that tests share are tests too"
+)]
+
+mod admin;
+mod bodies;
+mod browsers;
+mod clinics;
+mod config;
+mod crash;
+mod denials;
+mod faults;
+mod headers;
+mod immediacy;
+mod limits;
+mod matrix;
+mod onboarding;
+mod properties;
+mod records;
+mod support;
+mod targets;
+mod tokens;

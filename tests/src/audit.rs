@@ -1,0 +1,96 @@
+//! The gate's records, as they are on disk.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::Value;
+
+use crate::wait::eventually;
+
+/// The directory of a gate's records.
+#[derive(Clone, Debug)]
+pub struct Journal {
+    directory: PathBuf,
+}
+
+impl Journal {
+    /// The records under `directory`.
+    #[must_use]
+    pub fn at(directory: &Path) -> Self {
+        Self { directory: directory.to_owned() }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Every record so far, in the order of the files' names. The end of a file that is being
+    /// written may be half a line; any other line that is no JSON ends the test.
+    #[must_use]
+    pub fn records(&self) -> Vec<Value> {
+        let listed = fs::read_dir(&self.directory).into_iter().flatten().flatten();
+        let mut files: Vec<_> = listed.map(|entry| entry.path()).collect();
+        files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+        files.sort();
+        files.iter().flat_map(|path| read(path)).collect()
+    }
+
+    /// The text of every file, for what must not be in it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let records: Vec<_> = self.records().iter().map(Value::to_string).collect();
+        records.join("\n")
+    }
+
+    /// The records of a request, once it has as many as it gets: its denial, or its intent and
+    /// its outcome.
+    pub async fn of(&self, id: &str) -> Vec<Value> {
+        assert!(!id.is_empty(), "an answer without a request id");
+        eventually(&format!("the records of {id}"), || async {
+            let mut records = self.records();
+            records.retain(|record| record["id"] == id);
+            let ended =
+                |record: &Value| ["denial", "outcome"].map(Value::from).contains(&record["phase"]);
+            records.iter().any(ended).then_some(records)
+        })
+        .await
+    }
+
+    /// The one decision of a request: its denial, or its intent.
+    pub async fn decision(&self, id: &str) -> Value {
+        let mut decisions = self.of(id).await;
+        decisions.retain(is_decision);
+        assert_eq!(decisions.len(), 1, "one request, one decision: {decisions:?}");
+        decisions.remove(0)
+    }
+
+    /// The outcome of a request that was forwarded.
+    pub async fn outcome(&self, id: &str) -> Value {
+        let mut outcomes = self.of(id).await;
+        outcomes.retain(|record| record["phase"] == "outcome");
+        assert_eq!(outcomes.len(), 1, "one request, one outcome: {outcomes:?}");
+        outcomes.remove(0)
+    }
+}
+
+/// Whether a record is that of a decision.
+#[must_use]
+pub fn is_decision(record: &Value) -> bool {
+    record["phase"] == "intent" || record["phase"] == "denial"
+}
+
+fn read(path: &Path) -> Vec<Value> {
+    let bytes = fs::read(path).unwrap_or_default();
+    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+    let lines = bytes[..whole].split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
+    let parse = |line: &[u8]| {
+        serde_json::from_slice(line).unwrap_or_else(|fault| {
+            panic!("{}: {fault}: {}", path.display(), String::from_utf8_lossy(line))
+        })
+    };
+    lines.map(parse).collect()
+}

@@ -1,0 +1,128 @@
+//! The gate as a process of its own: to be killed, starved and started again.
+
+use std::{
+    fs::File,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
+
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader, Lines},
+    process::{Child, ChildStdout, Command},
+    sync::OnceCell,
+};
+
+use crate::wait::in_time;
+
+static PROGRAM: OnceCell<PathBuf> = OnceCell::const_new();
+
+/// A running `cedargate serve`.
+#[derive(Debug)]
+pub struct Binary {
+    child: Child,
+    proxy: SocketAddr,
+    admin: SocketAddr,
+    _output: Lines<BufReader<ChildStdout>>,
+}
+
+impl Binary {
+    /// Starts it in `directory` and waits until it says where it listens.
+    pub async fn serve(directory: &Path, file_limit: Option<u64>) -> Self {
+        let mut command = match file_limit {
+            None => Command::new(program().await),
+            Some(bytes) => {
+                let mut limited = Command::new("prlimit");
+                limited.arg(format!("--fsize={bytes}")).arg(program().await);
+                limited
+            }
+        };
+        let log = directory.join("stderr.log");
+        let log = File::options().create(true).append(true).open(log).unwrap();
+        command.arg("serve").arg("--config").arg(directory.join("cedargate.yaml"));
+        command.current_dir(directory).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
+        let mut child = command.kill_on_drop(true).spawn().unwrap();
+        let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
+        let (proxy, admin) = in_time("the gate is ready", addresses(&mut output, directory)).await;
+        Self { child, proxy, admin, _output: output }
+    }
+
+    /// Where it listens for clients.
+    #[must_use]
+    pub fn proxy(&self) -> SocketAddr {
+        self.proxy
+    }
+
+    /// Where it listens for operators.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// `kill -9`.
+    pub async fn kill(mut self) {
+        self.child.kill().await.unwrap();
+    }
+
+    /// Sends a signal, `TERM` for one, and waits for the end. Gives the exit status.
+    pub async fn signal(mut self, signal: &str) -> Option<i32> {
+        let id = self.child.id().unwrap().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &id]).status().await.unwrap();
+        assert!(sent.success());
+        in_time("the gate ends", self.child.wait()).await.unwrap().code()
+    }
+
+    /// Whether it still runs.
+    #[must_use]
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+}
+
+/// Runs a command of the binary to its end. Gives the exit status, the output and the complaints.
+pub async fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
+    let mut command = Command::new(program().await);
+    command.args(arguments).current_dir(directory).stdin(Stdio::null()).kill_on_drop(true);
+    let output = in_time("the command ends", command.output()).await.unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+/// Reads `cedargate: proxy on http://A, admin on http://B`.
+async fn addresses(
+    output: &mut Lines<BufReader<ChildStdout>>,
+    directory: &Path,
+) -> (SocketAddr, SocketAddr) {
+    while let Some(line) = output.next_line().await.unwrap() {
+        if let Some(found) = line.strip_prefix("cedargate: proxy on http://") {
+            let (proxy, admin) = found.split_once(", admin on http://").unwrap();
+            return (proxy.parse().unwrap(), admin.trim().parse().unwrap());
+        }
+    }
+    let log = std::fs::read_to_string(directory.join("stderr.log")).unwrap_or_default();
+    panic!("the gate ended before it was ready:\n{log}")
+}
+
+/// The binary beside the one that runs the tests, made anew if it is older than its sources.
+async fn program() -> &'static Path {
+    PROGRAM.get_or_init(build).await
+}
+
+async fn build() -> PathBuf {
+    let own = std::env::current_exe().unwrap();
+    let profile = own.parent().and_then(Path::parent).unwrap();
+    let program = profile.join("cedargate");
+    // `cargo test` tells which cargo it is. Without one, the binary is taken as it lies there.
+    if let Some(cargo) = std::env::var_os("CARGO") {
+        let mut command = Command::new(cargo);
+        command.args(["build", "--quiet", "--locked", "--workspace"]);
+        command.arg("--target-dir").arg(profile.parent().unwrap());
+        if profile.ends_with("release") {
+            command.arg("--release");
+        }
+        let built = command.current_dir(env!("CARGO_MANIFEST_DIR")).status().await.unwrap();
+        assert!(built.success(), "the binary could not be built");
+    }
+    assert!(program.is_file(), "{} is not there: cargo build --workspace", program.display());
+    program
+}

@@ -1,0 +1,26 @@
+//! What the tests stand on: a private PostgreSQL, an upstream that keeps every byte, a client that
+//! sends any byte, people, tokens, and a [`stand::Stand`] that puts a gate between them.
+//!
+//! The tests themselves are in `it/`, a module a subject.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::missing_panics_doc,
+    reason = "only tests stand on this: a fault in it ends the test that met it, loudly"
+)]
+
+pub mod audit;
+pub mod bad_tokens;
+pub mod binary;
+pub mod client;
+pub mod hostile_headers;
+pub mod hostile_targets;
+pub mod metrics;
+pub mod people;
+pub mod postgres;
+pub mod stand;
+pub mod tokens;
+pub mod upstream;
+pub mod wait;

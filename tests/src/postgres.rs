@@ -1,0 +1,230 @@
+//! A private PostgreSQL: its own directory, its own port, gone when the tests are.
+
+use std::{
+    fs,
+    io::Write as _,
+    net::TcpListener,
+    os::unix::{
+        fs::{MetadataExt as _, chown},
+        process::CommandExt as _,
+    },
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use sqlx::{Connection as _, PgConnection};
+use tokio::sync::OnceCell;
+
+use crate::wait::eventually;
+
+/// Starts the server and stops it at once when its input ends: when the test lets go of the pipe,
+/// however the test ends. The word `stop` keeps the directory; without it nothing is left behind.
+const WATCHDOG: &str = r#"
+directory=$1; shift
+"$@" > "$directory/log" 2>&1 < /dev/null &
+server=$!
+read -r word || word=gone
+kill -QUIT "$server"
+wait "$server"
+[ "$word" = stop ] || rm -rf "$directory"
+"#;
+
+static SHARED: OnceCell<Cluster> = OnceCell::const_new();
+static TEMPLATE: OnceCell<String> = OnceCell::const_new();
+static DATABASES: AtomicU32 = AtomicU32::new(0);
+
+/// A database of one's own, with the demo's schema and people in it.
+pub async fn demo_database() -> String {
+    let cluster = shared().await;
+    let template = TEMPLATE.get_or_init(|| async { template(cluster).await }).await;
+    cluster.create_database(Some(template)).await
+}
+
+/// The cluster that the tests of this process share.
+pub async fn shared() -> &'static Cluster {
+    SHARED.get_or_init(Cluster::start).await
+}
+
+async fn template(cluster: &Cluster) -> String {
+    let url = cluster.create_database(None).await;
+    crate::stand::prepare_database(&url).await;
+    url.rsplit('/').next().unwrap().to_owned()
+}
+
+/// A running server, and the directory that is its own.
+#[derive(Debug)]
+pub struct Cluster {
+    directory: PathBuf,
+    programs: PathBuf,
+    port: u16,
+    watchdog: Option<(Child, ChildStdin)>,
+}
+
+impl Cluster {
+    /// Makes a cluster and waits until it answers.
+    pub async fn start() -> Self {
+        let directory = tempfile::Builder::new().prefix("cedargate-pg-").tempdir().unwrap().keep();
+        if let Some((user, group)) = lesser_user() {
+            chown(&directory, Some(user), Some(group)).unwrap();
+        }
+        let mut cluster = Self { directory, programs: programs(), port: 0, watchdog: None };
+        cluster.init();
+        // A port that was free a moment ago may be taken by now: another is.
+        while !cluster.serve_on(free_port()).await {}
+        cluster
+    }
+
+    /// Makes an empty database, or a copy of another, and gives its URL.
+    pub async fn create_database(&self, template: Option<&str>) -> String {
+        let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
+        let template = template.unwrap_or("template0");
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
+        let sql = format!("create database {name} template {template}");
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+        connection.close().await.unwrap();
+        self.url(&name)
+    }
+
+    /// Stops the server as a crash would, and keeps its data.
+    pub fn stop_immediate(&mut self) {
+        if let Some((mut child, mut input)) = self.watchdog.take() {
+            input.write_all(b"stop\n").unwrap();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Starts the server again, where it was.
+    pub async fn start_again(&mut self) {
+        let port = self.port;
+        let cluster = &mut *self;
+        assert!(cluster.serve_on(port).await, "{}", cluster.log());
+    }
+
+    fn url(&self, database: &str) -> String {
+        format!("postgres://cedargate@127.0.0.1:{}/{database}", self.port)
+    }
+
+    fn data(&self) -> PathBuf {
+        self.directory.join("data")
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.directory.join("log")).unwrap_or_default()
+    }
+
+    fn init(&self) {
+        let made = command(&self.programs.join("initdb"), &self.directory)
+            .arg("--pgdata")
+            .arg(self.data())
+            .args(["--username=cedargate", "--auth=trust", "--encoding=UTF8", "--locale=C"])
+            .arg("--no-sync")
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
+    }
+
+    /// Serves on `port`; tells whether the port was to be had.
+    async fn serve_on(&mut self, port: u16) -> bool {
+        self.port = port;
+        let mut child = command(Path::new("sh"), &self.directory)
+            .args(["-c", WATCHDOG, "watchdog"])
+            .arg(&self.directory)
+            .arg(self.programs.join("postgres"))
+            .arg("-D")
+            .arg(self.data())
+            .args(settings(port))
+            .stdin(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        self.watchdog = Some((child, input));
+        let here = &*self;
+        let up = eventually("PostgreSQL answers", || async {
+            if here.answers().await {
+                return Some(true);
+            }
+            here.log().contains("could not bind").then_some(false)
+        });
+        let up = up.await;
+        if !up {
+            self.stop_immediate();
+        }
+        up
+    }
+
+    /// Whether it is this server, and not another on the same port, that answers.
+    async fn answers(&self) -> bool {
+        let Ok(mut connection) = PgConnection::connect(&self.url("postgres")).await else {
+            return false;
+        };
+        let directory = sqlx::query_scalar::<_, String>("select current_setting('data_directory')")
+            .fetch_one(&mut connection)
+            .await;
+        directory.is_ok_and(|directory| Path::new(&directory) == self.data())
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Some((mut child, input)) = self.watchdog.take() {
+            drop(input);
+            let _ended = child.wait();
+        }
+        let _gone = fs::remove_dir_all(&self.directory);
+    }
+}
+
+fn settings(port: u16) -> Vec<String> {
+    let port = format!("port={port}");
+    let settings = [
+        port.as_str(),
+        "listen_addresses=127.0.0.1",
+        "unix_socket_directories=",
+        "fsync=off",
+        "synchronous_commit=off",
+        "full_page_writes=off",
+        "max_connections=200",
+        "shared_buffers=32MB",
+    ];
+    settings.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]).collect()
+}
+
+/// A command as the user that owns the cluster, in its directory.
+fn command(program: &Path, directory: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(directory).env_remove("PGDATA").env_remove("PGPORT");
+    if let Some((user, group)) = lesser_user() {
+        command.uid(user).gid(group);
+    }
+    command
+}
+
+/// PostgreSQL refuses to run as root: then it is `nobody` that runs it.
+fn lesser_user() -> Option<(u32, u32)> {
+    let root = fs::metadata("/proc/self").unwrap().uid() == 0;
+    root.then(|| {
+        let users = fs::read_to_string("/etc/passwd").unwrap();
+        let nobody = users.lines().find(|line| line.starts_with("nobody:")).unwrap();
+        let mut fields = nobody.split(':').skip(2).map(|field| field.parse().unwrap());
+        (fields.next().unwrap(), fields.next().unwrap())
+    })
+}
+
+/// Where the distribution keeps `initdb` and `postgres`.
+fn programs() -> PathBuf {
+    let told = Command::new("pg_config").arg("--bindir").output().ok();
+    let told = told.map(|told| PathBuf::from(String::from_utf8_lossy(&told.stdout).trim()));
+    let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = versions.map(|version| version.path().join("bin")).collect();
+    found.sort();
+    let mut places = told.into_iter().chain(found.into_iter().rev());
+    places
+        .find(|place| place.join("initdb").is_file() && place.join("postgres").is_file())
+        .expect("PostgreSQL's server programs are needed: apt-get install postgresql")
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+}

@@ -1,18 +1,91 @@
-//! stub
+//! The signed identity that an upstream can check by itself (`gate.md`, "Identity to the
+//! upstream").
+
 use std::sync::Arc;
-/// x
-#[derive(Debug)] pub struct AssertionSigner;
-/// x
-#[derive(Debug)] pub struct AssertionClaims<'a>{/// x
- pub subject:&'a str,/// x
- pub organization:Option<&'a str>,/// x
- pub tenant:Option<&'a str>,/// x
- pub roles:&'a [Arc<str>],/// x
- pub features:&'a [Arc<str>],/// x
- pub action:&'a str,/// x
- pub request_id:&'a str,/// x
- pub issued_at:i64}
-impl AssertionSigner { /// x
- pub fn open(_c:&crate::config::Assertion)->Result<Self,std::io::Error>{Ok(Self)} /// x
- pub fn sign(&self,_c:&AssertionClaims<'_>)->Result<String,String>{Ok(String::new())} /// x
- pub fn jwks(&self)->serde_json::Value{serde_json::Value::Null} }
+
+use jsonwebtoken::{Algorithm, encode};
+use serde_json::{Value, json};
+
+use crate::config::Assertion;
+use crate::mint::{MintError, SigningKey};
+
+/// How long an assertion holds, in seconds.
+const LIFE: i64 = 30;
+
+/// The gate's key for assertions cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum AssertionError {
+    /// It cannot be read.
+    #[error(transparent)]
+    Key(#[from] MintError),
+    /// It is no Ed25519 key.
+    #[error("the assertion's key is not an Ed25519 key")]
+    Kind,
+    /// It cannot sign.
+    #[error("the assertion cannot be signed")]
+    Sign(#[from] jsonwebtoken::errors::Error),
+}
+
+/// Whom an assertion is about.
+#[derive(Debug)]
+pub(crate) struct AssertionClaims<'a> {
+    pub(crate) subject: &'a str,
+    pub(crate) organization: Option<&'a str>,
+    pub(crate) tenant: Option<&'a str>,
+    pub(crate) roles: &'a [Arc<str>],
+    pub(crate) features: &'a [Arc<str>],
+    pub(crate) action: &'a str,
+    pub(crate) request_id: &'a str,
+    pub(crate) issued_at: i64,
+}
+
+/// Signs assertions.
+pub struct AssertionSigner {
+    key: SigningKey,
+    issuer: String,
+    audience: String,
+}
+
+impl std::fmt::Debug for AssertionSigner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AssertionSigner").field("audience", &self.audience).finish_non_exhaustive()
+    }
+}
+
+impl AssertionSigner {
+    /// Reads the key.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is no Ed25519 key.
+    pub fn open(config: &Assertion) -> Result<Self, AssertionError> {
+        let key = SigningKey::read(&config.key)?;
+        if key.algorithm != Algorithm::EdDSA {
+            return Err(AssertionError::Kind);
+        }
+        Ok(Self { key, issuer: config.issuer.clone(), audience: config.audience.clone() })
+    }
+
+    /// Signs one.
+    pub(crate) fn sign(&self, claims: &AssertionClaims<'_>) -> Result<String, AssertionError> {
+        let claims = json!({
+            "iss": self.issuer,
+            "aud": self.audience,
+            "sub": claims.subject,
+            "org": claims.organization,
+            "tenant": claims.tenant,
+            "roles": claims.roles,
+            "features": claims.features,
+            "action": claims.action,
+            "jti": claims.request_id,
+            "iat": claims.issued_at,
+            "exp": claims.issued_at + LIFE,
+        });
+        Ok(encode(&self.key.header(), &claims, &self.key.encoding)?)
+    }
+
+    /// The public half of the key.
+    pub fn jwks(&self) -> Value {
+        json!({ "keys": [self.key.jwk] })
+    }
+}

@@ -1,25 +1,273 @@
-//! stub
+//! Stage 3 of 7: identify.
+//!
+//! Takes a token and the keys; gives who it is about, or an [`Unidentified`]. The token says *who*
+//! and no more: no role is ever read from one.
+
+mod token;
+
 use std::sync::Arc;
-/// x
-#[derive(Debug)] pub struct VerifiedToken { /// x
- pub subject: Arc<str>, /// x
- pub jti: Option<Arc<str>>, /// x
- pub issued_at: Option<f64> }
-/// x
-#[derive(Debug, thiserror::Error)] pub enum Unidentified { /// x
- #[error("x")] Missing, /// x
- #[error("x")] KeysUnavailable{/// x
- issuer:String} }
-impl Unidentified { /// x
- pub fn reason(&self)->&'static str{""} }
-/// x
-#[derive(Debug)] pub struct CookieTwice;
-/// x
-#[derive(Debug)] pub struct Verifier;
-impl Verifier { /// x
- pub fn new(_k: Arc<crate::keys::KeyStore>, _l: std::time::Duration, _m: &Arc<crate::metrics::Metrics>)->Self{Self} /// x
- pub fn verify(&self,_t:&str,_n:f64)->Result<Arc<VerifiedToken>,Unidentified>{Err(Unidentified::Missing)} }
-/// x
-pub fn bearer(_a: Option<&[u8]>)->Result<&str,Unidentified>{Ok("")}
-/// x
-pub fn cookie_token<'a>(_c: impl Iterator<Item=&'a [u8]>, _n:&str)->Result<Option<&'a str>,CookieTwice>{Ok(None)}
+use std::time::Duration;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use jsonwebtoken::crypto;
+use moka::sync::Cache;
+
+use crate::config::Algorithm;
+use crate::keys::{IssuerKeys, KeyStore};
+use crate::metrics::Metrics;
+
+use token::Parts;
+
+/// A token may be this long.
+const LONGEST: usize = 16 * 1024;
+/// Known tokens are remembered up to so many bytes, together.
+const REMEMBERED: u64 = 64 << 20;
+
+/// What a token that was verified says.
+#[derive(Debug)]
+pub struct VerifiedToken {
+    /// Whom it is about (`sub`).
+    pub subject: Arc<str>,
+    /// Its id (`jti`).
+    pub jti: Option<Arc<str>>,
+    /// When it was issued (`iat`), in seconds since the epoch.
+    pub issued_at: Option<f64>,
+    /// When it ends (`exp`).
+    pub expires_at: f64,
+    /// When it begins (`nbf`).
+    pub not_before: Option<f64>,
+}
+
+/// The token did not prove who is calling.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unidentified {
+    /// There is none.
+    #[error("no token was sent")]
+    Missing,
+    /// It is no token that we read.
+    #[error("the token is malformed: {0}")]
+    Malformed(&'static str),
+    /// Signed in a way that its issuer does not.
+    #[error("the token is signed with an algorithm that is not accepted")]
+    Algorithm,
+    /// Signed with a key that is not there.
+    #[error("the token is signed with an unknown key")]
+    KeyUnknown,
+    /// Not signed with that key.
+    #[error("the token's signature is wrong")]
+    Signature,
+    /// Issued by somebody else.
+    #[error("the token is of another issuer")]
+    Issuer,
+    /// Meant for somebody else.
+    #[error("the token is for another audience")]
+    Audience,
+    /// Over.
+    #[error("the token has expired")]
+    Expired,
+    /// Not begun.
+    #[error("the token is not valid yet")]
+    NotYetValid,
+    /// Its issuer's keys were never had.
+    #[error("there are no keys of issuer `{issuer}` yet")]
+    KeysUnavailable {
+        /// Which issuer.
+        issuer: String,
+    },
+}
+
+impl Unidentified {
+    /// The fixed word (`domain.md`, layer 2).
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Missing => "token_missing",
+            Self::Malformed(_) => "token_malformed",
+            Self::Algorithm => "token_algorithm",
+            Self::KeyUnknown => "token_key_unknown",
+            Self::Signature => "token_signature",
+            Self::Issuer => "token_issuer",
+            Self::Audience => "token_audience",
+            Self::Expired => "token_expired",
+            Self::NotYetValid => "token_not_yet_valid",
+            Self::KeysUnavailable { .. } => "keys_unavailable",
+        }
+    }
+}
+
+/// The token in `Authorization` (RFC 6750, 2.1).
+///
+/// # Errors
+///
+/// Another scheme, or none, is no token; `Bearer` with anything but one token is malformed.
+pub fn bearer(authorization: Option<&[u8]>) -> Result<&str, Unidentified> {
+    let value = authorization.ok_or(Unidentified::Missing)?;
+    let end = value.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(value.len());
+    let (scheme, rest) = value.split_at(end);
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Err(Unidentified::Missing);
+    }
+    one_token(rest.trim_ascii())
+}
+
+fn one_token(text: &[u8]) -> Result<&str, Unidentified> {
+    let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+    let text = std::str::from_utf8(text).ok().filter(|it| !it.is_empty() && it.bytes().all(|byte| plain(&byte)));
+    text.ok_or(Unidentified::Malformed("not one token"))
+}
+
+/// The cookie with the token came twice: which one counts is anybody's guess.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the cookie with the token came twice")]
+pub struct CookieTwice;
+
+/// The token in the cookie `name` (RFC 6265, 4.2), if it is there.
+///
+/// # Errors
+///
+/// When it is there twice.
+pub fn cookie_token<'a>(
+    cookies: impl Iterator<Item = &'a [u8]>,
+    name: &str,
+) -> Result<Option<&'a str>, CookieTwice> {
+    let mut found = None;
+    for pair in cookies.flat_map(|value| value.split(|byte| *byte == b';')) {
+        let pair = pair.trim_ascii();
+        let Some(equals) = memchr::memchr(b'=', pair) else { continue };
+        let (key, value) = pair.split_at(equals);
+        if key.trim_ascii() != name.as_bytes() {
+            continue;
+        }
+        if found.is_some() {
+            return Err(CookieTwice);
+        }
+        // What is no UTF-8 is no token either: it is told as one that is malformed.
+        let value = value.get(1..).unwrap_or_default().trim_ascii();
+        found = Some(std::str::from_utf8(value).unwrap_or("?"));
+    }
+    Ok(found)
+}
+
+/// Verifies tokens, and remembers those that were good.
+pub struct Verifier {
+    keys: Arc<KeyStore>,
+    leeway: f64,
+    known: Cache<[u8; 32], Known>,
+    metrics: Arc<Metrics>,
+}
+
+/// A good token, with the keys by which it was.
+#[derive(Clone)]
+struct Known {
+    token: Arc<VerifiedToken>,
+    generation: u64,
+    length: usize,
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verifier").field("leeway", &self.leeway).finish_non_exhaustive()
+    }
+}
+
+impl Verifier {
+    /// A verifier by these keys; clocks may be `leeway` apart.
+    pub fn new(keys: Arc<KeyStore>, leeway: Duration, metrics: &Arc<Metrics>) -> Self {
+        let weigh = |_: &[u8; 32], known: &Known| u32::try_from(known.length + 256).unwrap_or(u32::MAX);
+        let known = Cache::builder()
+            .max_capacity(REMEMBERED)
+            .weigher(weigh)
+            .time_to_live(Duration::from_secs(3600))
+            .build();
+        Self { keys, leeway: leeway.as_secs_f64(), known, metrics: Arc::clone(metrics) }
+    }
+
+    /// Who `token` is about, at `now` (seconds since the epoch).
+    ///
+    /// # Errors
+    ///
+    /// The first fault that is found.
+    pub fn verify(&self, token: &str, now: f64) -> Result<Arc<VerifiedToken>, Unidentified> {
+        let outcome = self.look(token, now);
+        let word = match &outcome {
+            Ok(_) => "ok",
+            Err(doubt) => doubt.reason(),
+        };
+        self.metrics.traffic.token_verified(word);
+        outcome
+    }
+
+    fn look(&self, token: &str, now: f64) -> Result<Arc<VerifiedToken>, Unidentified> {
+        if token.len() > LONGEST {
+            return Err(Unidentified::Malformed("longer than 16 KiB"));
+        }
+        let generation = self.keys.generation();
+        let hash = digest(&SHA256, token.as_bytes());
+        let key: Option<[u8; 32]> = hash.as_ref().try_into().ok();
+        let known = key.and_then(|key| self.known.get(&key));
+        if let Some(known) = known.filter(|known| known.generation == generation) {
+            self.in_time(&known.token, now)?;
+            return Ok(known.token);
+        }
+        let verified = Arc::new(self.verify_anew(token)?);
+        if let Some(key) = key {
+            let token = Known { token: Arc::clone(&verified), generation, length: token.len() };
+            self.known.insert(key, token);
+        }
+        self.in_time(&verified, now)?;
+        Ok(verified)
+    }
+
+    /// Everything but the time, which goes on.
+    fn verify_anew(&self, token: &str) -> Result<VerifiedToken, Unidentified> {
+        let parts = Parts::split(token)?;
+        let header = parts.header()?;
+        let claims = parts.claims()?;
+        let issuer = self.keys.issuer(&claims.issuer).ok_or(Unidentified::Issuer)?;
+        let algorithm = Algorithm::from_name(&header.algorithm)
+            .filter(|it| issuer.config.algorithms.contains(it))
+            .ok_or(Unidentified::Algorithm)?;
+        signed(&parts, issuer, header.key_id.as_deref(), algorithm)?;
+        if !claims.audiences.iter().any(|it| issuer.config.audiences.contains(it)) {
+            return Err(Unidentified::Audience);
+        }
+        Ok(claims.token)
+    }
+
+    fn in_time(&self, token: &VerifiedToken, now: f64) -> Result<(), Unidentified> {
+        if now >= token.expires_at + self.leeway {
+            return Err(Unidentified::Expired);
+        }
+        let begun = |at: Option<f64>| at.is_none_or(|at| now + self.leeway >= at);
+        if begun(token.not_before) && begun(token.issued_at) { Ok(()) } else { Err(Unidentified::NotYetValid) }
+    }
+}
+
+/// Whether the issuer's key has signed it: the one that is named, or the only one that fits.
+fn signed(
+    parts: &Parts<'_>,
+    issuer: &IssuerKeys,
+    kid: Option<&str>,
+    algorithm: Algorithm,
+) -> Result<(), Unidentified> {
+    let keys = issuer.keys().ok_or_else(|| Unidentified::KeysUnavailable {
+        issuer: issuer.config.issuer.clone(),
+    })?;
+    let key = match kid {
+        Some(kid) => keys.named(kid),
+        None => keys.only(algorithm),
+    };
+    let Some(key) = key else {
+        issuer.suspect();
+        return Err(Unidentified::KeyUnknown);
+    };
+    if key.algorithm != algorithm {
+        return Err(Unidentified::Algorithm);
+    }
+    let algorithm = match algorithm {
+        Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
+        Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
+        Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
+    };
+    let verified = crypto::verify(parts.signature, parts.signed.as_bytes(), &key.decoding, algorithm);
+    if verified.unwrap_or(false) { Ok(()) } else { Err(Unidentified::Signature) }
+}

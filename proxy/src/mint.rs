@@ -1,5 +1,130 @@
-//! stub
-/// x
-pub fn mint(_k:&std::path::Path,_s:&str,_i:&str,_a:&str,_t:std::time::Duration)->Result<String,std::io::Error>{Ok(String::new())}
-/// x
-pub fn generate_issuer(_d:&std::path::Path)->Result<(),std::io::Error>{Ok(())}
+//! Keys and tokens for trying things out.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::signature::Ed25519KeyPair;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
+use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use serde_json::json;
+
+/// A key or token cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum MintError {
+    /// A file cannot be read or written.
+    #[error("`{file}` cannot be used", file = .file.display())]
+    File {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is no private key that we know.
+    #[error("`{file}` is no private key in PKCS#8 PEM (Ed25519, P-256 or RSA)", file = .0.display())]
+    Key(PathBuf),
+    /// The key cannot sign.
+    #[error("the key cannot sign")]
+    Sign(#[from] jsonwebtoken::errors::Error),
+    /// No key can be made.
+    #[error("the system makes no key")]
+    Generate,
+}
+
+/// A private key with its algorithm and name.
+pub(crate) struct SigningKey {
+    pub(crate) encoding: EncodingKey,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) jwk: Jwk,
+}
+
+impl SigningKey {
+    /// Reads a private key, PKCS#8 in PEM. Its name is its thumbprint (RFC 7638).
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is none.
+    pub(crate) fn read(file: &Path) -> Result<Self, MintError> {
+        let pem = fs::read(file).map_err(|source| MintError::File { file: file.to_owned(), source })?;
+        let candidates = [
+            (EncodingKey::from_ed_pem(&pem), Algorithm::EdDSA),
+            (EncodingKey::from_ec_pem(&pem), Algorithm::ES256),
+            (EncodingKey::from_rsa_pem(&pem), Algorithm::RS256),
+        ];
+        for (encoding, algorithm) in candidates {
+            let Ok(encoding) = encoding else { continue };
+            let Ok(mut jwk) = Jwk::from_encoding_key(&encoding, algorithm) else { continue };
+            jwk.common.key_id = Some(jwk.thumbprint(ThumbprintHash::SHA256)?);
+            return Ok(Self { encoding, algorithm, jwk });
+        }
+        Err(MintError::Key(file.to_owned()))
+    }
+
+    /// The head of its tokens.
+    pub(crate) fn header(&self) -> Header {
+        let mut header = Header::new(self.algorithm);
+        header.kid.clone_from(&self.jwk.common.key_id);
+        header
+    }
+}
+
+/// A token for `sub`, signed with the key in `key`.
+///
+/// # Errors
+///
+/// When the key cannot be read or cannot sign.
+pub fn mint(key: &Path, sub: &str, issuer: &str, audience: &str, ttl: Duration) -> Result<String, MintError> {
+    let key = SigningKey::read(key)?;
+    let now = now();
+    let claims = json!({
+        "iss": issuer,
+        "aud": audience,
+        "sub": sub,
+        "iat": now,
+        "exp": now + ttl.as_secs(),
+        "jti": uuid::Uuid::now_v7().to_string(),
+    });
+    Ok(encode(&key.header(), &claims, &key.encoding)?)
+}
+
+/// Makes `issuer.pem` (Ed25519, PKCS#8) in `folder`, and `jwks.json`, its public half.
+///
+/// # Errors
+///
+/// When they cannot be made; a file that is there is not overwritten.
+pub fn generate_issuer(folder: &Path) -> Result<(), MintError> {
+    let pair = Ed25519KeyPair::generate().map_err(|_| MintError::Generate)?;
+    let der = pair.to_pkcs8v1().map_err(|_| MintError::Generate)?;
+    let file = folder.join("issuer.pem");
+    write(&file, &pem(der.as_ref()), 0o600)?;
+    let key = SigningKey::read(&file)?;
+    let mut jwk = serde_json::to_value(&key.jwk).map_err(|_| MintError::Generate)?;
+    if let Some(members) = jwk.as_object_mut() {
+        members.insert("use".to_owned(), json!("sig"));
+        members.insert("alg".to_owned(), json!("EdDSA"));
+    }
+    let text = serde_json::to_string_pretty(&json!({ "keys": [jwk] })).map_err(|_| MintError::Generate)?;
+    write(&folder.join("jwks.json"), &text, 0o644)
+}
+
+fn pem(der: &[u8]) -> String {
+    let body = STANDARD.encode(der);
+    let lines: Vec<&str> = body.as_bytes().chunks(64).filter_map(|it| std::str::from_utf8(it).ok()).collect();
+    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
+}
+
+fn write(file: &Path, text: &str, mode: u32) -> Result<(), MintError> {
+    let opened = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(file);
+    opened
+        .and_then(|mut opened| opened.write_all(text.as_bytes()))
+        .map_err(|source| MintError::File { file: file.to_owned(), source })
+}
+
+#[expect(clippy::disallowed_methods, reason = "a token is issued now; no request is")]
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}

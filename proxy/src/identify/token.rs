@@ -1,0 +1,135 @@
+//! A token taken apart (RFC 7515, RFC 7519), strictly: what two readers could read in two ways is
+//! malformed.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+use super::{Unidentified, VerifiedToken};
+use crate::strict_json;
+
+/// NumericDates end here: beyond, a double no longer holds every second.
+const LAST_DATE: f64 = 9_007_199_254_740_992.0;
+/// A `jti` may be this long.
+const LONGEST_ID: usize = 256;
+
+/// The three parts of a token.
+pub(super) struct Parts<'a> {
+    header: &'a str,
+    payload: &'a str,
+    /// The third part.
+    pub(super) signature: &'a str,
+    /// What the signature is over.
+    pub(super) signed: &'a str,
+}
+
+/// What the header says that matters.
+pub(super) struct Header {
+    pub(super) algorithm: String,
+    pub(super) key_id: Option<String>,
+}
+
+/// What the payload says that matters.
+pub(super) struct Claims {
+    pub(super) issuer: String,
+    pub(super) audiences: Vec<String>,
+    pub(super) token: VerifiedToken,
+}
+
+const fn malformed(problem: &'static str) -> Unidentified {
+    Unidentified::Malformed(problem)
+}
+
+impl<'a> Parts<'a> {
+    pub(super) fn split(token: &'a str) -> Result<Self, Unidentified> {
+        let (signed, signature) = token.rsplit_once('.').ok_or(malformed("not three parts"))?;
+        let (header, payload) = signed.split_once('.').ok_or(malformed("not three parts"))?;
+        if payload.contains('.') {
+            return Err(malformed("not three parts"));
+        }
+        // Decoded for its form only: padding and trailing bits make a second token of the same.
+        decoded(signature)?;
+        Ok(Self { header, payload, signature, signed })
+    }
+
+    pub(super) fn header(&self) -> Result<Header, Unidentified> {
+        let header = object(self.header)?;
+        if header.contains_key("crit") || header.contains_key("b64") {
+            return Err(malformed("its header has `crit` or `b64`"));
+        }
+        match header.get("typ") {
+            None => {}
+            Some(Value::String(kind)) if is_known_type(kind) => {}
+            Some(_) => return Err(malformed("its `typ` is another")),
+        }
+        let Some(Value::String(algorithm)) = header.get("alg") else {
+            return Err(malformed("its header has no `alg`"));
+        };
+        let key_id = match header.get("kid") {
+            None => None,
+            Some(Value::String(kid)) => Some(kid.clone()),
+            Some(_) => return Err(malformed("its `kid` is no string")),
+        };
+        Ok(Header { algorithm: algorithm.clone(), key_id })
+    }
+
+    pub(super) fn claims(&self) -> Result<Claims, Unidentified> {
+        let claims = object(self.payload)?;
+        let date = |name| date(&claims, name);
+        let expires_at = date("exp")?.ok_or(malformed("it has no `exp`"))?;
+        let jti = match claims.get("jti") {
+            None => None,
+            Some(Value::String(id)) if id.len() <= LONGEST_ID && !id.contains(char::is_control) => Some(Arc::from(id.as_str())),
+            Some(_) => return Err(malformed("its `jti` is no short string")),
+        };
+        let subject = string(&claims, "sub").filter(|it| !it.is_empty() && !it.contains(char::is_control));
+        Ok(Claims {
+            issuer: string(&claims, "iss").ok_or(malformed("it has no `iss`"))?.to_owned(),
+            audiences: audiences(&claims)?,
+            token: VerifiedToken {
+                subject: Arc::from(subject.ok_or(malformed("it has no `sub`"))?),
+                jti,
+                issued_at: date("iat")?,
+                expires_at,
+                not_before: date("nbf")?,
+            },
+        })
+    }
+}
+
+fn is_known_type(kind: &str) -> bool {
+    ["JWT", "at+jwt"].iter().any(|known| kind.eq_ignore_ascii_case(known))
+}
+
+fn decoded(part: &str) -> Result<Vec<u8>, Unidentified> {
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed("not base64url without padding"))
+}
+
+fn object(part: &str) -> Result<Map<String, Value>, Unidentified> {
+    strict_json::parse_object(&decoded(part)?)
+        .map_err(|_| malformed("not a JSON object without duplicate members"))
+}
+
+fn string<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    claims.get(name).and_then(Value::as_str)
+}
+
+fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<f64>, Unidentified> {
+    let Some(value) = claims.get(name) else { return Ok(None) };
+    let date = value.as_f64().filter(|date| (0.0..=LAST_DATE).contains(date));
+    date.map(Some).ok_or(malformed("a date is none"))
+}
+
+fn audiences(claims: &Map<String, Value>) -> Result<Vec<String>, Unidentified> {
+    const FAULT: Unidentified = malformed("it has no `aud`");
+    match claims.get("aud") {
+        Some(Value::String(one)) => Ok(vec![one.clone()]),
+        Some(Value::Array(several)) if !several.is_empty() => {
+            let names = several.iter().map(|it| it.as_str().map(str::to_owned));
+            names.collect::<Option<_>>().ok_or(FAULT)
+        }
+        _ => Err(FAULT),
+    }
+}

@@ -34,14 +34,17 @@ pub enum Outcome {
 /// Hears about each lookup: what of, how it ended, and for a load how long it took.
 pub type Observer = dyn Fn(&'static str, Outcome, Option<Duration>) + Send + Sync;
 
+/// One cache: facts by their keys.
+type Kept<K, T> = Cache<K, Arc<Fact<T>>>;
+
 /// Facts, at most a time to live old.
 pub struct FactStore {
     source: Arc<dyn FactSource>,
     ttl: Duration,
     timeout: Duration,
-    users: Cache<Arc<str>, Arc<Fact<UserFacts>>>,
-    organizations: Cache<OrganizationKey, Arc<Fact<OrganizationFacts>>>,
-    objects: Cache<(Arc<str>, Arc<str>), Arc<Fact<OwnedFacts>>>,
+    users: Kept<Arc<str>, UserFacts>,
+    organizations: Kept<OrganizationKey, OrganizationFacts>,
+    objects: Kept<(Arc<str>, Arc<str>), OwnedFacts>,
     versions: Arc<AtomicU64>,
     observer: Box<Observer>,
 }
@@ -150,7 +153,7 @@ impl FactStore {
     async fn fetch<K, T, L>(
         &self,
         what: &'static str,
-        cache: &Cache<K, Arc<Fact<T>>>,
+        cache: &Kept<K, T>,
         key: &K,
         deadline: Instant,
         load: L,
@@ -195,11 +198,7 @@ impl FactStore {
 type Loaded<T> = (Result<Arc<Fact<T>>, Arc<Nothing>>, bool);
 
 /// Asks the database once for all who want `key` now; without a cache, once for this call.
-async fn load_once<K, T, L>(
-    kept: Option<(Cache<K, Arc<Fact<T>>>, K)>,
-    load: L,
-    version: u64,
-) -> Loaded<T>
+async fn load_once<K, T, L>(kept: Option<(Kept<K, T>, K)>, load: L, version: u64) -> Loaded<T>
 where
     K: Hash + Eq + Send + Sync + 'static,
     T: Send + Sync + 'static,
@@ -227,7 +226,7 @@ fn failed(error: FactsError) -> Arc<Nothing> {
 }
 
 /// Entries go when their time is up whether or not anybody asks, so that memory follows use.
-fn cache<K, T>(ttl: Duration) -> Cache<K, Arc<Fact<T>>>
+fn cache<K, T>(ttl: Duration) -> Kept<K, T>
 where
     K: Hash + Eq + Send + Sync + 'static,
     T: Send + Sync + 'static,

@@ -5,7 +5,6 @@
 //! [`source`] is where they come from, [`sql`] the databases behind it, and [`cache`] keeps them
 //! for at most their time to live.
 
-
 pub mod bundle;
 pub mod cache;
 pub mod facts;
@@ -13,4 +12,3 @@ pub mod routes;
 pub mod source;
 pub mod sql;
 pub mod watch;
-

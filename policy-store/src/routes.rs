@@ -1,9 +1,13 @@
 //! The table of routes: which method and path is which action. Pure.
 
+mod raw;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde::Deserialize;
+
+use raw::RawRoutes;
 
 /// How a route finds its tenant and its object (`domain.md`, layer 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
@@ -116,39 +120,6 @@ impl Event {
     }
 }
 
-/// What the operator wrote about one route.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRoute {
-    action: String,
-    method: String,
-    path: String,
-    #[serde(default)]
-    values: BTreeMap<String, Vec<String>>,
-    #[serde(default = "endpoint")]
-    resource: String,
-    #[serde(default)]
-    scope: Scope,
-    feature: Option<String>,
-    phi: Option<String>,
-    operation: Option<Operation>,
-    #[serde(default)]
-    body: Body,
-    roles_in: Option<String>,
-    event: Option<Event>,
-    audit: Option<String>,
-}
-
-fn endpoint() -> String {
-    "Endpoint".to_owned()
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRoutes {
-    routes: Vec<serde_saphyr::Spanned<RawRoute>>,
-}
-
 /// One route, checked.
 #[derive(Debug)]
 pub struct Route {
@@ -218,13 +189,17 @@ impl RouteTable {
     pub fn parse(text: &str) -> Result<Self, Vec<RouteFault>> {
         let raw: RawRoutes = serde_saphyr::from_str(text).map_err(|error| {
             let line = error.location().map_or(0, |at| usize::try_from(at.line()).unwrap_or(0));
-            vec![fault(line, &error.to_string(), "see the head of routes.yaml for what may stand here")]
+            vec![fault(
+                line,
+                &error.to_string(),
+                "see the head of routes.yaml for what may stand here",
+            )]
         })?;
         let mut table = Self::default();
         let mut faults = Vec::new();
         for spanned in raw.routes {
             let line = usize::try_from(spanned.referenced.line()).unwrap_or(0);
-            match check(spanned.value, line).and_then(|route| table.add(route)) {
+            match spanned.value.check(line).and_then(|route| table.add(route)) {
                 Ok(()) => {}
                 Err(fault) => faults.push(fault),
             }
@@ -274,7 +249,8 @@ fn decoded(segment: &str) -> String {
     let mut rest = segment.as_bytes();
     while let Some((&first, tail)) = rest.split_first() {
         let escaped = (first == b'%').then(|| tail.get(..2)).flatten();
-        let byte = escaped.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
+        let byte =
+            escaped.and_then(|hex| u8::from_str_radix(std::str::from_utf8(hex).ok()?, 16).ok());
         bytes.push(byte.unwrap_or(first));
         rest = if byte.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
     }
@@ -292,81 +268,6 @@ fn spelled_out(route: &Route) -> Vec<String> {
             .collect();
     }
     paths
-}
-
-fn check(raw: RawRoute, line: usize) -> Result<Route, RouteFault> {
-    let variables = variables(&raw.path).map_err(|problem| {
-        fault(line, &problem, "write whole segments: /api/patients/{id}, without a slash at the end")
-    })?;
-    let missing = |name: &str| !variables.iter().any(|variable| variable == name);
-    if raw.method.is_empty() || !raw.method.bytes().all(|byte| byte.is_ascii_uppercase()) {
-        return Err(fault(line, &format!("`{}` is not a method", raw.method), "write it in capitals: GET"));
-    }
-    if raw.method == "HEAD" {
-        return Err(fault(line, "HEAD is judged as GET", "declare the route for GET"));
-    }
-    if raw.scope.looks_up() && missing("id") {
-        return Err(fault(line, "this scope looks up `{id}`, which the path lacks", "name the object {id} in the path"));
-    }
-    if raw.scope.has_workflow() && missing("workflow") {
-        return Err(fault(line, "this scope needs `{workflow}`, which the path lacks", "name the workflow {workflow} in the path"));
-    }
-    if let Some(unknown) = raw.values.keys().find(|name| missing(name)) {
-        return Err(fault(line, &format!("`values` names `{unknown}`, which the path lacks"), "remove it, or add the variable to the path"));
-    }
-    if raw.roles_in.is_some() && raw.body != Body::Json {
-        return Err(fault(line, "`roles_in` needs a body that is read", "add `body: json`"));
-    }
-    if raw.audit.as_deref().is_some_and(|audit| audit != "none") {
-        return Err(fault(line, "`audit` may only be `none`", "remove it: routes are recorded unless it says none"));
-    }
-    let phi = raw.phi.as_deref().filter(|phi| *phi != "no").map(phi_operation);
-    let phi = phi.transpose().map_err(|problem| fault(line, &problem, "one of no, list, view, create, update, delete, export"))?;
-    let Some(operation) = phi.or(raw.operation) else {
-        return Err(fault(line, "the record needs an operation", "add `phi`, or `operation` where it is no"));
-    };
-    let event = raw.event.unwrap_or(if phi.is_some() { Event::PhiAccess } else { Event::ApiAccess });
-    Ok(Route {
-        action: Arc::from(raw.action),
-        method: raw.method,
-        template: Arc::from(raw.path),
-        values: raw.values,
-        resource: Arc::from(raw.resource),
-        scope: raw.scope,
-        feature: raw.feature.map(Arc::from),
-        operation,
-        body: raw.body,
-        roles_in: raw.roles_in.map(Arc::from),
-        event,
-        recorded: raw.audit.is_none(),
-        line,
-    })
-}
-
-fn phi_operation(word: &str) -> Result<Operation, String> {
-    let all = [Operation::List, Operation::View, Operation::Create, Operation::Update, Operation::Delete, Operation::Export];
-    all.into_iter()
-        .find(|operation| operation.as_str() == word)
-        .ok_or_else(|| format!("`{word}` is nothing that happens to health information"))
-}
-
-/// The variables of a template, which holds whole segments of unreserved characters.
-fn variables(template: &str) -> Result<Vec<String>, String> {
-    let segments = template.strip_prefix('/').ok_or_else(|| format!("`{template}` does not begin with a slash"))?;
-    if segments.is_empty() {
-        return Ok(Vec::new());
-    }
-    let mut names = Vec::new();
-    for segment in segments.split('/') {
-        let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-        let text = name.unwrap_or(segment);
-        if text.is_empty() || matches!(text, "." | "..") || !text.bytes().all(plain) {
-            return Err(format!("`{segment}` in `{template}` is not a whole, plain segment"));
-        }
-        names.extend(name.map(str::to_owned));
-    }
-    Ok(names)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use notify::{RecursiveMode, Watcher};
 
 use crate::bundle::{Bundle, Findings};
 
-/// Editors and ConfigMaps write in several steps: a folder is read once it has been quiet so long.
+/// Editors and `ConfigMap`s write in several steps: a folder is read once it has been quiet so long.
 const QUIET: Duration = Duration::from_millis(100);
 /// The folder is looked at this often even if nothing is heard of it.
 const UNHEARD: Duration = Duration::from_secs(10);
@@ -142,7 +142,8 @@ fn watch(directory: &Path, store: &Weak<BundleStore>) {
             // Again each time: a folder that was replaced is another folder to the system. Its
             // parent tells of the replacement.
             let _again = watcher.watch(directory, RecursiveMode::NonRecursive);
-            if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty())
+            {
                 let _again = watcher.watch(parent, RecursiveMode::NonRecursive);
             }
         }

@@ -36,7 +36,8 @@ pub(crate) fn supported(control: &Control) -> Result<(), BodyFault> {
     let essence = kind.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
     let essence = essence.to_ascii_lowercase();
     let structured = essence.strip_prefix(b"application/").is_some_and(|sub| {
-        sub == b"json" || sub.strip_suffix(b"+json").is_some_and(|it| !it.is_empty() && is_plain(it))
+        sub == b"json"
+            || sub.strip_suffix(b"+json").is_some_and(|it| !it.is_empty() && is_plain(it))
     });
     if structured && !control.coded { Ok(()) } else { Err(BodyFault::Unsupported) }
 }
@@ -50,8 +51,8 @@ pub(crate) fn judge(body: &Bytes, tenant_names: &[String]) -> Result<Judged, Bod
     if body.is_empty() {
         return Ok(Judged::default());
     }
-    let object = strict_json::parse_object(body)
-        .map_err(|error| BodyFault::Invalid(error.to_string()))?;
+    let object =
+        strict_json::parse_object(body).map_err(|error| BodyFault::Invalid(error.to_string()))?;
     let names = object.keys().filter(|name| !tenant_names.contains(name));
     let mut fields: Vec<Arc<str>> = names.map(|name| Arc::from(name.as_str())).collect();
     fields.sort_unstable();

@@ -77,14 +77,18 @@ fn segment(raw: &[u8], out: &mut String) -> Result<(), PathFault> {
                 return Err(PathFault::Byte);
             }
             out.push(char::from(byte));
-            decoded.iter_mut().for_each(|bytes| bytes.push(byte));
+            if let Some(decoded) = &mut decoded {
+                decoded.push(byte);
+            }
             continue;
         }
         let value = hex(bytes.next(), bytes.next())?;
         if value < 0x20 || matches!(value, 0x7F | b'.' | b'/' | b'\\') {
             return Err(PathFault::Encoded);
         }
-        decoded.get_or_insert_with(|| out.as_bytes().get(start..).unwrap_or_default().to_vec()).push(value);
+        decoded
+            .get_or_insert_with(|| out.as_bytes().get(start..).unwrap_or_default().to_vec())
+            .push(value);
         if is_unreserved(value) {
             out.push(char::from(value));
         } else {

@@ -106,7 +106,12 @@ pub fn run() -> ExitCode {
         Command::Migrate(migrate) => migrate.run(),
         Command::Token(token) => token.run(),
         Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Cli::command(), "cedargate", &mut std::io::stdout());
+            clap_complete::generate(
+                shell,
+                &mut Cli::command(),
+                "cedargate",
+                &mut std::io::stdout(),
+            );
             Ok(Done::Fine)
         }
     };

@@ -11,12 +11,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::{Buf, Bytes, BytesMut};
 use pingora::apps::HttpServerApp;
+use pingora::protocols::http::ServerSession;
+use pingora::protocols::l4::stream::Stream as Socket;
+use pingora::protocols::raw_connect::ProxyDigest;
 use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, SocketDigest, TimingDigest,
 };
-use pingora::protocols::http::ServerSession;
-use pingora::protocols::raw_connect::ProxyDigest;
-use pingora::protocols::l4::stream::Stream as Socket;
 use pingora::protocols::{Peek, Shutdown, Ssl, UniqueID, UniqueIDType};
 use pingora::proxy::HttpProxy;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
@@ -29,11 +29,12 @@ use crate::head::{self, Scan};
 use crate::service::Service;
 
 /// How long a connection may be idle between two requests.
-const KEEP_ALIVE: Duration = Duration::from_secs(60);
+const KEEP_ALIVE: Duration = Duration::from_mins(1);
 /// Read at once at the most.
 const CHUNK: usize = 16 * 1024;
 /// What is answered to something that is no HTTP.
-const NOT_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+const NOT_HTTP: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// What a connection has to know.
 #[derive(Debug, Clone)]
@@ -173,7 +174,11 @@ impl ClientStream {
 impl AsyncRead for ClientStream {
     /// Gives out bytes of the request that is being served, and of no other. Once it is whole,
     /// what comes is kept for the next one; only the end of the connection is told.
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.framing.is_done() {
             if self.buffer.is_empty() && ready!(self.poll_fill(cx))? == 0 {
                 return Poll::Ready(Ok(()));
@@ -186,7 +191,10 @@ impl AsyncRead for ClientStream {
         let this = &mut *self;
         let most = this.buffer.len().min(out.remaining());
         let bytes = this.buffer.get(..most).unwrap_or_default();
-        let taken = this.framing.take(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let taken = this
+            .framing
+            .take(bytes)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         out.put_slice(bytes.get(..taken).unwrap_or_default());
         this.buffer.advance(taken);
         Poll::Ready(Ok(()))
@@ -194,7 +202,11 @@ impl AsyncRead for ClientStream {
 }
 
 impl AsyncWrite for ClientStream {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.socket).poll_write(cx, buf)
     }
 

@@ -23,7 +23,11 @@ impl Cors {
     }
 
     /// The response headers for this request's origin.
-    pub(crate) fn headers(&self, arrival: &Arrival, preflight: bool) -> Vec<(&'static str, String)> {
+    pub(crate) fn headers(
+        &self,
+        arrival: &Arrival,
+        preflight: bool,
+    ) -> Vec<(&'static str, String)> {
         let Some(origins) = &self.origins else { return Vec::new() };
         let mut headers = vec![("Vary", "Origin".to_owned())];
         let origin = arrival.control.origin.as_deref().and_then(|it| std::str::from_utf8(it).ok());

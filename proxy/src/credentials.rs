@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::accept::{Arrival, Malformed};
-use crate::identify::{self, Verifier, VerifiedToken};
+use crate::identify::{self, VerifiedToken, Verifier};
 use crate::refusal::Refusal;
 
 /// The cookie that may carry a token, and the pages that may send it with what changes something.
@@ -29,10 +29,10 @@ pub(crate) fn identify(
         let token = identify::cookie_token(cookies, &rules.name)
             .map_err(|_| Malformed::Request("the cookie with the token came twice"))?;
         if let Some(token) = token {
-            let verified = verifier.verify(token, now)?;
+            let known = verifier.verify(token, now)?;
             let safe = matches!(&*arrival.method, "GET" | "HEAD" | "OPTIONS");
             if safe || same_site(arrival, &rules.origins) {
-                return Ok(verified);
+                return Ok(known);
             }
             return Err(Refusal::ForeignOrigin);
         }

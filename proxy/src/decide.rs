@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use cedar_policy::{
-    Authorizer, AuthorizationError, Context, Decision, Entities, Entity, EntityUid, PolicyId,
+    AuthorizationError, Authorizer, Context, Decision, Entities, Entity, EntityUid, PolicyId,
     PolicySet, Request, Response,
 };
 use policy_store::bundle::{Bundle, Layer, Rule, Slice};

@@ -72,8 +72,8 @@ pub(crate) fn object(
     };
     let mut attributes = HashMap::with_capacity(3);
     if let Some(owner) = &owned.owner {
-        let owner = Expression::new_entity_uid(uid(&bundle.types().organization, owner));
-        attributes.insert("owner".to_owned(), owner);
+        let organization = uid(&bundle.types().organization, owner);
+        attributes.insert("owner".to_owned(), Expression::new_entity_uid(organization));
     }
     if let Some(workflow) = &owned.workflow {
         attributes.insert("workflow".to_owned(), text(workflow));
@@ -135,7 +135,10 @@ impl Circumstances<'_> {
         let mut pairs = Vec::with_capacity(10);
         pairs.push(("path".to_owned(), string(self.path)));
         pairs.push(("method".to_owned(), string(self.method)));
-        pairs.push(("body_fields".to_owned(), Expression::new_set(self.body_fields.iter().map(text))));
+        pairs.push((
+            "body_fields".to_owned(),
+            Expression::new_set(self.body_fields.iter().map(text)),
+        ));
         pairs.push(("body_roles".to_owned(), roles(bundle, self.body_roles)?));
         let entity = |kind, id: &str| Expression::new_entity_uid(uid(kind, id));
         let optional = [
@@ -146,7 +149,9 @@ impl Circumstances<'_> {
             ("token_age", self.token_age.map(Expression::new_long)),
             ("client_address", self.client_address(bundle)),
         ];
-        pairs.extend(optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))));
+        pairs.extend(
+            optional.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))),
+        );
         Context::from_pairs(pairs).map_err(|error| Denied::Unaskable(error.to_string()))
     }
 

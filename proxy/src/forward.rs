@@ -39,7 +39,9 @@ impl Forwarding {
             let target = [arrival.path.as_bytes(), b"?", query].concat();
             head.set_raw_path(&target).map_err(fault)?;
             if head.raw_path() != target {
-                return Err(Refusal::Internal("the target would not be sent as it was judged".to_owned()));
+                return Err(Refusal::Internal(
+                    "the target would not be sent as it was judged".to_owned(),
+                ));
             }
         }
         if body_was_read {
@@ -83,7 +85,8 @@ impl Forwarding {
                 request_id: &request_id,
                 issued_at: record.map_or(0, |record| record.timestamp.unix_timestamp()),
             };
-            let assertion = signer.sign(&claims).map_err(|error| Refusal::Internal(error.to_string()))?;
+            let assertion =
+                signer.sign(&claims).map_err(|error| Refusal::Internal(error.to_string()))?;
             headers.push(("X-Auth-Assertion", assertion));
         }
         headers.retain(|(_, value)| !value.is_empty());

@@ -91,14 +91,17 @@ fn take_chunks(chunk: &mut Chunk, bytes: &[u8]) -> Result<usize, Misframed> {
 
 fn step(chunk: Chunk, byte: u8) -> Result<Chunk, Misframed> {
     match (chunk, byte) {
-        (Chunk::Size { digits: 1.., value }, b'\r') => Ok(Chunk::SizeLf { value }),
-        (Chunk::Size { digits: 1.., value }, b';' | b' ' | b'\t') => Ok(Chunk::Extension { value, length: 1 }),
+        (Chunk::Size { digits: 1.., value } | Chunk::Extension { value, .. }, b'\r') => {
+            Ok(Chunk::SizeLf { value })
+        }
+        (Chunk::Size { digits: 1.., value }, b';' | b' ' | b'\t') => {
+            Ok(Chunk::Extension { value, length: 1 })
+        }
         (Chunk::Size { value, digits: 0..15 }, digit) if digit.is_ascii_hexdigit() => {
             let digit_value = char::from(digit).to_digit(16).ok_or(Misframed)?;
             let digits = if let Chunk::Size { digits, .. } = chunk { digits + 1 } else { 1 };
             Ok(Chunk::Size { value: value * 16 + u64::from(digit_value), digits })
         }
-        (Chunk::Extension { value, .. }, b'\r') => Ok(Chunk::SizeLf { value }),
         (Chunk::Extension { value, length }, other) if is_plain(other) && length < SIDE_BYTES => {
             Ok(Chunk::Extension { value, length: length + 1 })
         }

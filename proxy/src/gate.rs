@@ -1,43 +1,34 @@
 //! The gate as a whole: its parts put together, its listeners, its end.
 
+mod door;
+mod parts;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use pingora::proxy::{HttpProxy, http_proxy};
+use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use policy_store::bundle::Findings;
-use policy_store::cache::{FactStore, Outcome};
 use policy_store::source::FactSource;
 use policy_store::sql::{DatabaseError, SqlFacts};
-use policy_store::watch::{BundleStore, Published, Reload};
-use tokio::net::{TcpListener, lookup_host};
+use policy_store::watch::{BundleStore, Reload};
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::accept::Rules;
-use crate::admin;
-use crate::assertion::AssertionSigner;
+use crate::admin::{self, AdminState};
+use crate::assertion::{AssertionError, AssertionSigner};
 use crate::config::{self, Config};
-use crate::connection::{self, Limits};
-use crate::cors::Cors;
-use crate::credentials::CookieRules;
-use crate::forward::Forwarding;
 use crate::identify::Verifier;
 use crate::keys::{KeyStore, KeysError};
 use crate::ledger::Ledger;
-use crate::limit::RateLimit;
-use crate::metrics::Metrics;
-use crate::pipeline::Pipeline;
 use crate::probe::Probes;
-use crate::record::{Durability, Journal, JournalConfig, JournalError};
-use crate::reply::Redirects;
-use crate::service::{Service, Upstream};
+use crate::record::{Journal, JournalError};
 
-/// The upstream's name is looked up again this often.
-const RESOLVE_EVERY: Duration = Duration::from_secs(10);
+use door::{Door, listen};
 
 /// Why the gate does not start.
 #[derive(Debug, thiserror::Error)]
@@ -55,10 +46,12 @@ pub enum StartError {
     #[error(transparent)]
     Journal(#[from] JournalError),
     /// The assertion's key is not good.
-    #[error("the assertion's key cannot be used: {0}")]
-    Assertion(String),
+    #[error(transparent)]
+    Assertion(#[from] AssertionError),
     /// An object of this type cannot be looked up.
-    #[error("routes.yaml looks up objects of type `{0}`, for which the mapping of facts has no statement")]
+    #[error(
+        "routes.yaml looks up objects of type `{0}`, for which the mapping of facts has no statement"
+    )]
     Unmapped(Arc<str>),
     /// The metrics cannot be registered, which is a fault of this program.
     #[error("the metrics cannot be registered: {0}")]
@@ -111,25 +104,20 @@ impl Gate {
     /// # Errors
     ///
     /// As [`Gate::start`].
-    pub async fn start_with(config: Config, source: Arc<dyn FactSource>) -> Result<Self, StartError> {
+    pub async fn start_with(
+        config: Config,
+        source: Arc<dyn FactSource>,
+    ) -> Result<Self, StartError> {
         crate::record::journal::ignore_file_size_signal()?;
-        let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), option_env!("CEDARGATE_COMMIT").unwrap_or("unknown"))
-            .map_err(|error| StartError::Metrics(error.to_string()))?;
-        let bundles = open_bundles(&config, &metrics, source.as_ref())?;
+        let metrics = parts::metrics()?;
+        let bundles = parts::open_bundles(&config, &metrics, source.as_ref())?;
         let keys = KeyStore::start(&config.jwt.issuers)?;
-        let (journal, recovered) = Journal::open(JournalConfig {
-            directory: config.audit.directory.clone(),
-            durability: durability(config.audit.durability),
-            anonymous_per_second: config.audit.anonymous_per_second,
-        })?;
+        let assertion = config.upstream.assertion.as_ref();
+        let signer = assertion.map(AssertionSigner::open).transpose()?.map(Arc::new);
+        let (journal, recovered) = Journal::open(parts::journal(&config))?;
         tracing::info!(?recovered, "audit journal opened");
         metrics.audit.watch(&journal);
-        let facts = Arc::new(fact_store(&config, source, &metrics));
-        let signer = config.upstream.assertion.as_ref().map(AssertionSigner::open).transpose();
-        let signer = signer.map_err(|error| StartError::Assertion(error.to_string()))?.map(Arc::new);
-        let proxy_listener = listen("listen.proxy", config.listen.proxy).await?;
-        let admin_listener = listen("listen.admin", config.listen.admin).await?;
-        let (proxy_address, admin_address) = (proxy_listener.local_addr()?, admin_listener.local_addr()?);
+        let facts = Arc::new(parts::fact_store(&config, source, &metrics));
         let draining = Arc::new(AtomicBool::new(false));
         let probes = Probes {
             bundles: Arc::clone(&bundles),
@@ -139,48 +127,41 @@ impl Gate {
             draining: Arc::clone(&draining),
             signer: signer.clone(),
         };
+        let state = parts::admin(&config, probes, &metrics);
         let upstream = Arc::new(ArcSwapOption::empty());
-        let mut tasks = vec![tokio::spawn(keep_resolved(config.upstream.address.clone(), Arc::clone(&upstream)))];
+        let resolved = parts::keep_resolved(config.upstream.address.clone(), Arc::clone(&upstream));
         let verifier = Verifier::new(keys, config.jwt.leeway, &metrics);
-        let pipeline = pipeline(&config, &bundles, &facts, verifier);
+        let pipeline = parts::pipeline(&config, &bundles, facts, verifier);
         let ledger = Ledger { journal: Arc::clone(&journal), metrics: Arc::clone(&metrics) };
-        let service = service(&config, pipeline, ledger, signer, upstream);
-        let (stop, stopping) = watch::channel(false);
-        let (stop_admin, admin_stopping) = watch::channel(false);
+        let service = parts::service(&config, pipeline, ledger, signer, upstream);
         let connections = Arc::new(AtomicUsize::new(0));
         let door = Door {
             proxy: Arc::new(http_proxy(&Arc::new(ServerConf::default()), service)),
-            limits: Arc::new(limits(&config)),
+            limits: Arc::new(parts::limits(&config)),
             connections: Arc::clone(&connections),
-            metrics: Arc::clone(&metrics),
+            metrics,
         };
-        tasks.push(tokio::spawn(door.open(proxy_listener, stopping)));
-        let state = admin::AdminState {
-            probe: Arc::new(probes),
-            metrics: Arc::clone(&metrics),
-            hosts: config.admin_hosts.clone().into(),
-            token_file: config.admin.token_file.clone(),
-        };
-        tasks.push(tokio::spawn(async move {
-            let mut stopping = admin_stopping;
-            let stopped = async move { drop(stopping.wait_for(|stop| *stop).await) };
-            if let Err(error) = admin::serve(admin_listener, state, stopped).await {
-                tracing::error!(%error, "the admin listener has ended");
-            }
-        }));
-        bundles.watch()?;
-        Ok(Self {
-            proxy_address,
-            admin_address,
+        let proxy = listen("listen.proxy", config.listen.proxy).await?;
+        let admin = listen("listen.admin", config.listen.admin).await?;
+        let (stop, stop_admin) = (watch::Sender::new(false), watch::Sender::new(false));
+        let gate = Self {
+            proxy_address: proxy.local_addr()?,
+            admin_address: admin.local_addr()?,
             draining,
+            connections,
+            bundles: Arc::clone(&bundles),
+            journal,
+            shutdown: config.shutdown,
+            tasks: vec![
+                tokio::spawn(resolved),
+                tokio::spawn(door.open(proxy, stop.subscribe())),
+                tokio::spawn(serve_admin(admin, state, stop_admin.subscribe())),
+            ],
             stop,
             stop_admin,
-            connections,
-            bundles,
-            journal,
-            tasks,
-            shutdown: config.shutdown,
-        })
+        };
+        bundles.watch()?;
+        Ok(gate)
     }
 
     /// Where clients come in.
@@ -235,171 +216,13 @@ impl Gate {
     }
 }
 
-/// The way in.
-struct Door {
-    proxy: Arc<HttpProxy<Service>>,
-    limits: Arc<Limits>,
-    connections: Arc<AtomicUsize>,
-    metrics: Arc<Metrics>,
-}
-
-/// Counts a connection for as long as it is held.
-struct Counted(Arc<AtomicUsize>);
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Release);
-    }
-}
-
-impl Door {
-    async fn open(self, listener: TcpListener, mut stopping: watch::Receiver<bool>) {
-        loop {
-            let accepted = tokio::select! {
-                accepted = listener.accept() => accepted,
-                _stopped = stopping.wait_for(|stop| *stop) => return,
-            };
-            let (socket, peer) = match accepted {
-                Ok(accepted) => accepted,
-                Err(error) => {
-                    // Out of file descriptors, most often: those who are in may leave meanwhile.
-                    tracing::error!(%error, "a connection cannot be accepted");
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    continue;
-                }
-            };
-            self.connections.fetch_add(1, Ordering::Acquire);
-            let counted = Counted(Arc::clone(&self.connections));
-            let (proxy, limits) = (Arc::clone(&self.proxy), Arc::clone(&self.limits));
-            let (metrics, stopping) = (Arc::clone(&self.metrics), stopping.clone());
-            tokio::spawn(async move {
-                let _counted = counted;
-                let malformed = move || metrics.traffic.malformed_request();
-                connection::serve(socket, peer, proxy, limits, stopping, &malformed).await;
-            });
-        }
-    }
-}
-
-async fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { key, address, source })
-}
-
-fn open_bundles(config: &Config, metrics: &Arc<Metrics>, source: &dyn FactSource) -> Result<Arc<BundleStore>, StartError> {
-    let heard = Arc::clone(metrics);
-    let bundles = BundleStore::open(
-        &config.policies.directory,
-        Box::new(move |outcome: &Reload, published: &Published| {
-            let word = match outcome {
-                Reload::Applied => "applied",
-                Reload::Unchanged => "unchanged",
-                Reload::Rejected(findings) => {
-                    tracing::error!(%findings, "the policies are not accepted; the last good ones stay");
-                    "rejected"
-                }
-            };
-            heard.policies.reloaded(word);
-            heard.policies.in_force(published.bundle.digest(), published.generation);
-            if *outcome == Reload::Applied {
-                tracing::info!(digest = %published.bundle.digest(), generation = published.generation, "policies reloaded");
-            }
-        }),
-    )?;
-    let current = bundles.current();
-    metrics.policies.in_force(current.bundle.digest(), current.generation);
-    let mut looked_up = current.bundle.routes().routes().iter().filter(|route| route.scope.looks_up());
-    if let Some(route) = looked_up.find(|route| !source.knows(&route.resource)) {
-        return Err(StartError::Unmapped(Arc::clone(&route.resource)));
-    }
-    Ok(bundles)
-}
-
-fn fact_store(config: &Config, source: Arc<dyn FactSource>, metrics: &Arc<Metrics>) -> FactStore {
-    let metrics = Arc::clone(metrics);
-    let observer = move |kind: &'static str, outcome, took: Option<Duration>| {
-        let word = match outcome {
-            Outcome::Hit => "hit",
-            Outcome::Miss => "miss",
-            Outcome::Coalesced => "coalesced",
-            Outcome::Error => "error",
-        };
-        metrics.facts.looked_up(kind, word, took);
-    };
-    FactStore::new(source, config.facts.ttl, config.facts.timeout, Box::new(observer))
-}
-
-fn pipeline(config: &Config, bundles: &Arc<BundleStore>, facts: &Arc<FactStore>, verifier: Verifier) -> Pipeline {
-    let origins = config.cors.as_ref().map(|cors| cors.origins.clone()).unwrap_or_default();
-    Pipeline {
-        bundles: Arc::clone(bundles),
-        facts: Arc::clone(facts),
-        verifier,
-        tenancy: config.tenancy.clone(),
-        cookie: config.jwt.cookie.clone().map(|name| CookieRules { name, origins }),
-    }
-}
-
-fn service(
-    config: &Config,
-    pipeline: Pipeline,
-    ledger: Ledger,
-    signer: Option<Arc<AssertionSigner>>,
-    address: Arc<ArcSwapOption<SocketAddr>>,
-) -> Service {
-    let redirect = config.redirect.clone();
-    Service {
-        pipeline,
-        ledger,
-        forwarding: Forwarding { signer },
-        cors: Cors { origins: config.cors.as_ref().map(|cors| cors.origins.clone()) },
-        redirects: Redirects {
-            unauthenticated: redirect.as_ref().and_then(|it| it.unauthenticated.clone()),
-            outside_boundary: redirect.and_then(|it| it.outside_boundary),
-        },
-        rate: config.limits.requests_per_second.and_then(RateLimit::new),
-        upstream: Upstream {
-            address,
-            connect_timeout: config.upstream.connect_timeout,
-            read_timeout: config.upstream.read_timeout,
-        },
-        json_body: config.limits.json_body,
-        body_timeout: config.upstream.read_timeout,
-    }
-}
-
-fn limits(config: &Config) -> Limits {
-    Limits {
-        rules: Rules {
-            header_count: config.limits.header_count,
-            target_bytes: config.limits.target_bytes,
-            trusted: config.trusted_proxies.clone(),
-            forward_authorization: config.upstream.forward_authorization,
-            cookie: config.jwt.cookie.clone(),
-        },
-        header_bytes: config.limits.header_bytes,
-        header_timeout: config.limits.header_timeout,
-    }
-}
-
-fn durability(configured: config::Durability) -> Durability {
-    match configured {
-        config::Durability::Process => Durability::Process,
-        config::Durability::Disk => Durability::Disk,
-        config::Durability::None => Durability::None,
-    }
-}
-
-/// Keeps the upstream's address known. A name that cannot be looked up keeps its last address.
-async fn keep_resolved(name: String, address: Arc<ArcSwapOption<SocketAddr>>) {
-    loop {
-        match lookup_host(&name).await.map(|mut found| found.next()) {
-            Ok(Some(found)) => address.store(Some(Arc::new(found))),
-            Ok(None) => tracing::warn!(upstream = %name, "the upstream's name has no address"),
-            Err(error) => tracing::warn!(upstream = %name, %error, "the upstream's name cannot be looked up"),
-        }
-        if name.parse::<SocketAddr>().is_ok() {
-            return;
-        }
-        tokio::time::sleep(RESOLVE_EVERY).await;
+async fn serve_admin(
+    listener: TcpListener,
+    state: AdminState,
+    mut stopping: watch::Receiver<bool>,
+) {
+    let stopped = async move { drop(stopping.wait_for(|stop| *stop).await) };
+    if let Err(error) = admin::serve(listener, state, stopped).await {
+        tracing::error!(%error, "the admin listener has ended");
     }
 }

@@ -137,8 +137,13 @@ fn request_line(line: &[u8]) -> Option<(&str, &[u8], &[u8])> {
     let version = line.get(last + 1..)?;
     let target = line.get(first + 1..last).unwrap_or_default();
     let known = version.strip_prefix(b"HTTP/")?;
-    let versioned = matches!(known, [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit());
-    if !versioned || method.is_empty() || method.len() > 32 || !method.iter().all(|byte| is_token(*byte)) {
+    let versioned =
+        matches!(known, [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit());
+    if !versioned
+        || method.is_empty()
+        || method.len() > 32
+        || !method.iter().all(|byte| is_token(*byte))
+    {
         return None;
     }
     Some((std::str::from_utf8(method).ok()?, target, version))

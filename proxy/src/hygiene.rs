@@ -61,7 +61,10 @@ pub(crate) enum Fate {
 /// The fate of the field `name`, whatever its spelling.
 pub(crate) fn fate(name: &[u8]) -> Fate {
     // Most names are none of ours and differ in the first letter.
-    if !matches!(name.first().map(u8::to_ascii_lowercase), Some(b'x' | b'r' | b'f' | b'c' | b'k' | b'p' | b't' | b'u' | b'h' | b'a')) {
+    if !matches!(
+        name.first().map(u8::to_ascii_lowercase),
+        Some(b'x' | b'r' | b'f' | b'c' | b'k' | b'p' | b't' | b'u' | b'h' | b'a')
+    ) {
         return Fate::Pass;
     }
     let is = |known: &[u8]| same(name, known);

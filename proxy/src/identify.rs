@@ -111,7 +111,9 @@ pub fn bearer(authorization: Option<&[u8]>) -> Result<&str, Unidentified> {
 
 fn one_token(text: &[u8]) -> Result<&str, Unidentified> {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
-    let text = std::str::from_utf8(text).ok().filter(|it| !it.is_empty() && it.bytes().all(|byte| plain(&byte)));
+    let text = std::str::from_utf8(text)
+        .ok()
+        .filter(|it| !it.is_empty() && it.bytes().all(|byte| plain(&byte)));
     text.ok_or(Unidentified::Malformed("not one token"))
 }
 
@@ -172,11 +174,12 @@ impl std::fmt::Debug for Verifier {
 impl Verifier {
     /// A verifier by these keys; clocks may be `leeway` apart.
     pub fn new(keys: Arc<KeyStore>, leeway: Duration, metrics: &Arc<Metrics>) -> Self {
-        let weigh = |_: &[u8; 32], known: &Known| u32::try_from(known.length + 256).unwrap_or(u32::MAX);
+        let weigh =
+            |_: &[u8; 32], known: &Known| u32::try_from(known.length + 256).unwrap_or(u32::MAX);
         let known = Cache::builder()
             .max_capacity(REMEMBERED)
             .weigher(weigh)
-            .time_to_live(Duration::from_secs(3600))
+            .time_to_live(Duration::from_hours(1))
             .build();
         Self { keys, leeway: leeway.as_secs_f64(), known, metrics: Arc::clone(metrics) }
     }
@@ -238,7 +241,11 @@ impl Verifier {
             return Err(Unidentified::Expired);
         }
         let begun = |at: Option<f64>| at.is_none_or(|at| now + self.leeway >= at);
-        if begun(token.not_before) && begun(token.issued_at) { Ok(()) } else { Err(Unidentified::NotYetValid) }
+        if begun(token.not_before) && begun(token.issued_at) {
+            Ok(())
+        } else {
+            Err(Unidentified::NotYetValid)
+        }
     }
 }
 
@@ -249,9 +256,9 @@ fn signed(
     kid: Option<&str>,
     algorithm: Algorithm,
 ) -> Result<(), Unidentified> {
-    let keys = issuer.keys().ok_or_else(|| Unidentified::KeysUnavailable {
-        issuer: issuer.config.issuer.clone(),
-    })?;
+    let keys = issuer
+        .keys()
+        .ok_or_else(|| Unidentified::KeysUnavailable { issuer: issuer.config.issuer.clone() })?;
     let key = match kid {
         Some(kid) => keys.named(kid),
         None => keys.only(algorithm),
@@ -268,6 +275,7 @@ fn signed(
         Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
         Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
     };
-    let verified = crypto::verify(parts.signature, parts.signed.as_bytes(), &key.decoding, algorithm);
+    let verified =
+        crypto::verify(parts.signature, parts.signed.as_bytes(), &key.decoding, algorithm);
     if verified.unwrap_or(false) { Ok(()) } else { Err(Unidentified::Signature) }
 }

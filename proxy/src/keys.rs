@@ -129,8 +129,8 @@ impl IssuerKeys {
 
 /// Reads the set in a file.
 fn read(file: &Path, issuer: &Issuer) -> Result<KeySet, KeysError> {
-    let text = std::fs::read(file)
-        .map_err(|source| KeysError::File { file: file.to_owned(), source })?;
+    let text =
+        std::fs::read(file).map_err(|source| KeysError::File { file: file.to_owned(), source })?;
     KeySet::parse(&text, &issuer.algorithms)
         .map_err(|problem| KeysError::Bad { place: file.display().to_string(), problem })
 }

@@ -49,7 +49,8 @@ impl SigningKey {
     ///
     /// When it cannot be read, or is none.
     pub(crate) fn read(file: &Path) -> Result<Self, MintError> {
-        let pem = fs::read(file).map_err(|source| MintError::File { file: file.to_owned(), source })?;
+        let pem =
+            fs::read(file).map_err(|source| MintError::File { file: file.to_owned(), source })?;
         let candidates = [
             (EncodingKey::from_ed_pem(&pem), Algorithm::EdDSA),
             (EncodingKey::from_ec_pem(&pem), Algorithm::ES256),
@@ -77,7 +78,13 @@ impl SigningKey {
 /// # Errors
 ///
 /// When the key cannot be read or cannot sign.
-pub fn mint(key: &Path, sub: &str, issuer: &str, audience: &str, ttl: Duration) -> Result<String, MintError> {
+pub fn mint(
+    key: &Path,
+    sub: &str,
+    issuer: &str,
+    audience: &str,
+    ttl: Duration,
+) -> Result<String, MintError> {
     let key = SigningKey::read(key)?;
     let now = now();
     let claims = json!({
@@ -107,13 +114,15 @@ pub fn generate_issuer(folder: &Path) -> Result<(), MintError> {
         members.insert("use".to_owned(), json!("sig"));
         members.insert("alg".to_owned(), json!("EdDSA"));
     }
-    let text = serde_json::to_string_pretty(&json!({ "keys": [jwk] })).map_err(|_| MintError::Generate)?;
+    let text =
+        serde_json::to_string_pretty(&json!({ "keys": [jwk] })).map_err(|_| MintError::Generate)?;
     write(&folder.join("jwks.json"), &text, 0o644)
 }
 
 fn pem(der: &[u8]) -> String {
     let body = STANDARD.encode(der);
-    let lines: Vec<&str> = body.as_bytes().chunks(64).filter_map(|it| std::str::from_utf8(it).ok()).collect();
+    let lines: Vec<&str> =
+        body.as_bytes().chunks(64).filter_map(|it| std::str::from_utf8(it).ok()).collect();
     format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
 }
 

@@ -3,6 +3,9 @@
 //! INVARIANT: only [`Pipeline::guest`] and [`Pipeline::conclude`] make a [`Permit`], and only after
 //! every layer has let the request pass. Nothing reaches the upstream without one.
 
+mod ask;
+mod tenancy;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -25,6 +28,8 @@ use crate::identify::Verifier;
 use crate::refusal::Refusal;
 use crate::resolve::{Access, resolve};
 use crate::trail::Trail;
+
+use ask::{Rest, question};
 
 /// What judges requests: policies, keys and facts.
 #[derive(Debug)]
@@ -87,7 +92,12 @@ impl Pipeline {
     /// # Errors
     ///
     /// The first [`Refusal`]; nothing below it runs.
-    pub(crate) async fn admit(&self, arrival: &Arrival, now: f64, trail: &mut Trail) -> Result<First, Refusal> {
+    pub(crate) async fn admit(
+        &self,
+        arrival: &Arrival,
+        now: f64,
+        trail: &mut Trail,
+    ) -> Result<First, Refusal> {
         // One snapshot for the whole request: a reload must not judge half of it by each version.
         let published = self.bundles.current();
         let bundle = &published.bundle;
@@ -99,13 +109,13 @@ impl Pipeline {
         let slice = access.slice(bundle);
         trail.access(&access, slice.public);
         if slice.public {
-            return self.guest(arrival, bundle, &access, trail);
+            return Self::guest(arrival, bundle, &access, trail);
         }
         let deadline = self.facts.deadline();
         let caller = self.caller(arrival, now, bundle, deadline, trail).await?;
         let mut justification = None;
-        let question = self.question(bundle, &access, arrival, &caller, &Rest::default())?;
-        let permitted = decide::early(bundle, slice, question, || {
+        let asked = question(bundle, &access, arrival, &caller, &Rest::default())?;
+        let permitted = decide::early(bundle, slice, asked, || {
             justification = break_glass::justification(arrival.control.break_glass.as_deref())?;
             Ok::<(), Refusal>(())
         });
@@ -113,14 +123,21 @@ impl Pipeline {
         let permitted = match (permitted, &justification) {
             (Err(Refusal::Denied(Denied::ByDefault)), Some(reason)) => {
                 let rest = Rest { justification: Some(reason), ..Rest::default() };
-                let question = self.question(bundle, &access, arrival, &caller, &rest)?;
-                decide::early(bundle, slice, question, || Ok::<(), Refusal>(()))?
+                let asked = question(bundle, &access, arrival, &caller, &rest)?;
+                decide::early(bundle, slice, asked, || Ok::<(), Refusal>(()))?
             }
             (other, _) => other?,
         };
         trail.permitted(&permitted);
         let broke_glass = permitted.broke_glass;
-        let admitted = Admitted { access, caller, justification, broke_glass, deadline, published: Arc::clone(&published) };
+        let admitted = Admitted {
+            access,
+            caller,
+            justification,
+            broke_glass,
+            deadline,
+            published: Arc::clone(&published),
+        };
         Ok(First::Caller(Box::new(admitted)))
     }
 
@@ -137,7 +154,11 @@ impl Pipeline {
         trail: &mut Trail,
     ) -> Result<Permit, Refusal> {
         let access = &admitted.access;
-        let body = if access.reads_body() { body::judge(body, &self.tenancy.names)? } else { body::Judged::default() };
+        let body = if access.reads_body() {
+            body::judge(body, &self.tenancy.names)?
+        } else {
+            body::Judged::default()
+        };
         let named = self.named_tenant(arrival, &admitted, &body, trail).await?;
         let object = self.object(&admitted, trail).await?;
         let tenant = self.tenant(&admitted, named, object.as_ref(), trail).await?;
@@ -145,45 +166,18 @@ impl Pipeline {
         if tenant.is_none() && access.route().is_some_and(|route| route.scope.needs_tenant()) {
             return Err(Refusal::TenantRequired);
         }
-        self.judge_rest(arrival, &admitted, tenant.as_deref(), object.as_ref(), &body)?;
+        judge_rest(arrival, &admitted, tenant.as_deref(), object.as_ref(), &body)?;
         let broke_glass = admitted.justification.filter(|_| admitted.broke_glass);
         Ok(Permit { caller: Some(admitted.caller), tenant, broke_glass })
     }
 
-    fn judge_rest(
-        &self,
-        arrival: &Arrival,
-        admitted: &Admitted,
-        tenant: Option<&Fact<OrganizationFacts>>,
-        object: Option<&ObjectFacts>,
-        body: &body::Judged,
-    ) -> Result<(), Refusal> {
-        let bundle = &admitted.published.bundle;
-        let access = &admitted.access;
-        let slice = access.slice(bundle);
-        let roles_in = access.route().and_then(|route| route.roles_in.as_deref());
-        let roles = roles_in.map(|name| body.roles(name, |role| bundle.vocabulary().has_role(role)));
-        let known_roles = match &roles {
-            Some(Ok(roles)) => roles.as_slice(),
-            _ => &[],
-        };
-        let rest = Rest {
-            tenant,
-            object,
-            body_fields: &body.fields,
-            body_roles: known_roles,
-            justification: admitted.justification.as_ref(),
-        };
-        let caller = &admitted.caller;
-        let question = self.question(bundle, access, arrival, caller, &rest)?;
-        let judged = decide::late(bundle, slice, question)?;
-        judged.before(Layer::Escalation)?;
-        roles.transpose()?;
-        Ok(judged.all()?)
-    }
-
     /// A public route: no token is looked at, nor any name of a tenant.
-    fn guest(&self, arrival: &Arrival, bundle: &Bundle, access: &Access, trail: &mut Trail) -> Result<First, Refusal> {
+    fn guest(
+        arrival: &Arrival,
+        bundle: &Bundle,
+        access: &Access,
+        trail: &mut Trail,
+    ) -> Result<First, Refusal> {
         let slice = access.slice(bundle);
         let types = bundle.types();
         let circumstances = Circumstances {
@@ -230,12 +224,19 @@ impl Pipeline {
         if let Some(organization) = &organization {
             entities.push(entities::organization(bundle, &organization.value)?);
         }
-        #[expect(clippy::cast_possible_truncation, reason = "a difference of NumericDates, which are below 2^53")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "a difference of NumericDates, which are below 2^53"
+        )]
         let token_age = token.issued_at.map(|issued_at| (now - issued_at).max(0.0) as i64);
         Ok(Caller { user, organization, token_id: token.jti.clone(), token_age, entities })
     }
 
-    async fn own_organization(&self, id: &Arc<str>, deadline: Instant) -> Result<Arc<Fact<OrganizationFacts>>, Refusal> {
+    async fn own_organization(
+        &self,
+        id: &Arc<str>,
+        deadline: Instant,
+    ) -> Result<Arc<Fact<OrganizationFacts>>, Refusal> {
         let key = OrganizationKey::Id(Arc::clone(id));
         let found = self.facts.organization(&key, deadline).await?;
         found.ok_or_else(|| {
@@ -246,152 +247,45 @@ impl Pipeline {
             })
         })
     }
-
-    /// The tenant that the request names, when all its names are permitted and agree.
-    async fn named_tenant(
-        &self,
-        arrival: &Arrival,
-        admitted: &Admitted,
-        body: &body::Judged,
-        trail: &mut Trail,
-    ) -> Result<Option<Arc<Fact<OrganizationFacts>>>, Refusal> {
-        let mut keys = admitted.access.tenants(arrival, &self.tenancy);
-        keys.extend(body.tenants(&self.tenancy.names)?.into_iter().map(OrganizationKey::Id));
-        let mut tenants: Vec<Arc<Fact<OrganizationFacts>>> = Vec::with_capacity(keys.len());
-        for key in keys {
-            let named = match &key {
-                OrganizationKey::Id(name) | OrganizationKey::Slug(name) => name,
-            };
-            let refused = || Refusal::CrossTenant(named.to_string());
-            if named.is_empty() {
-                return Err(refused());
-            }
-            let found = self.facts.organization(&key, admitted.deadline).await?;
-            let found = found.ok_or_else(refused)?;
-            trail.asked_at(found.asked_at);
-            if !self.may_act_in(admitted, &found.value)? {
-                return Err(refused());
-            }
-            tenants.push(found);
-        }
-        let mut tenants = tenants.into_iter();
-        let first = tenants.next();
-        if tenants.any(|other| first.as_ref().is_some_and(|it| it.value.id != other.value.id)) {
-            return Err(Refusal::TenantConflict);
-        }
-        Ok(first)
-    }
-
-    /// Asks the policies whether the caller may act in `tenant`.
-    fn may_act_in(&self, admitted: &Admitted, tenant: &OrganizationFacts) -> Result<bool, Refusal> {
-        let bundle = &admitted.published.bundle;
-        let entity = entities::organization(bundle, tenant)?;
-        let resource = entity.uid();
-        let mut known = admitted.caller.entities.clone();
-        if !known.iter().any(|it| it.uid() == resource) {
-            known.push(entity);
-        }
-        let principal = uid(&bundle.types().user, &admitted.caller.user.value.id);
-        let context = cedar_policy::Context::empty();
-        let question = Question::new(bundle.act_in(), principal, resource, context, known)?;
-        match decide::act_in(bundle, question) {
-            Ok(()) => Ok(true),
-            Err(Denied::ByDefault | Denied::ByRule(_)) => Ok(false),
-            Err(other) => Err(other.into()),
-        }
-    }
-
-    /// The object that the request names; an absent one is not found.
-    async fn object(&self, admitted: &Admitted, trail: &mut Trail) -> Result<Option<ObjectFacts>, Refusal> {
-        let Some((kind, id)) = admitted.access.object() else { return Ok(None) };
-        let found = self.facts.object(kind, id, admitted.deadline).await?;
-        let found = found.ok_or(Refusal::NotFound)?;
-        trail.asked_at(found.asked_at());
-        Ok(Some(found))
-    }
-
-    /// The tenant in which the request acts: the one that it names; else the object's, if the
-    /// caller may act there; else the caller's own.
-    async fn tenant(
-        &self,
-        admitted: &Admitted,
-        named: Option<Arc<Fact<OrganizationFacts>>>,
-        object: Option<&ObjectFacts>,
-        trail: &mut Trail,
-    ) -> Result<Option<Arc<Fact<OrganizationFacts>>>, Refusal> {
-        if named.is_some() {
-            return Ok(named);
-        }
-        let own = admitted.caller.organization.clone();
-        let Some(owner) = object.and_then(ObjectFacts::owner) else { return Ok(own) };
-        if own.as_ref().is_some_and(|own| own.value.id == *owner) {
-            return Ok(own);
-        }
-        let key = OrganizationKey::Id(Arc::clone(owner));
-        let Some(owner) = self.facts.organization(&key, admitted.deadline).await? else { return Ok(own) };
-        trail.asked_at(owner.asked_at);
-        if self.may_act_in(admitted, &owner.value)? { Ok(Some(owner)) } else { Ok(own) }
-    }
-
-    fn question(
-        &self,
-        bundle: &Bundle,
-        access: &Access,
-        arrival: &Arrival,
-        caller: &Caller,
-        rest: &Rest<'_>,
-    ) -> Result<Question, Denied> {
-        let types = bundle.types();
-        let resource = match access.object() {
-            Some((kind, id)) => {
-                let kind = types.resource(kind);
-                uid(kind.ok_or_else(|| Denied::Unaskable("the type of the object is unknown".to_owned()))?, id)
-            }
-            None => uid(&types.endpoint, access.action()),
-        };
-        let mut known = caller.entities.clone();
-        let mut add = |entity: Entity| {
-            if !known.iter().any(|it| it.uid() == entity.uid()) {
-                known.push(entity);
-            }
-        };
-        if let Some(tenant) = rest.tenant {
-            add(entities::organization(bundle, &tenant.value)?);
-        }
-        if let Some(object) = rest.object {
-            add(entities::object(bundle, &resource, object)?);
-        }
-        let circumstances = Circumstances {
-            path: &arrival.path,
-            method: &arrival.method,
-            tenant: rest.tenant.map(|tenant| &*tenant.value.id),
-            feature: access.feature().map(|it| &**it),
-            workflow: access.workflow().map(|it| &**it),
-            body_fields: rest.body_fields,
-            body_roles: rest.body_roles,
-            break_glass: rest.justification.map(|it| &**it),
-            client: Some(arrival.client),
-            token_age: caller.token_age,
-        };
-        let principal = uid(&types.user, &caller.user.value.id);
-        Question::new(access.slice(bundle), principal, resource, circumstances.context(bundle)?, known)
-    }
 }
 
-/// What is known only after the layer `role`.
-#[derive(Debug, Default)]
-struct Rest<'a> {
-    tenant: Option<&'a Fact<OrganizationFacts>>,
-    object: Option<&'a ObjectFacts>,
-    body_fields: &'a [Arc<str>],
-    body_roles: &'a [Arc<str>],
-    justification: Option<&'a Arc<str>>,
+/// The layers after `role`; the form of handed-out roles is judged before the last of them.
+fn judge_rest(
+    arrival: &Arrival,
+    admitted: &Admitted,
+    tenant: Option<&Fact<OrganizationFacts>>,
+    object: Option<&ObjectFacts>,
+    body: &body::Judged,
+) -> Result<(), Refusal> {
+    let bundle = &admitted.published.bundle;
+    let access = &admitted.access;
+    let slice = access.slice(bundle);
+    let roles_in = access.route().and_then(|route| route.roles_in.as_deref());
+    let roles = roles_in.map(|name| body.roles(name, |role| bundle.vocabulary().has_role(role)));
+    let known_roles = match &roles {
+        Some(Ok(roles)) => roles.as_slice(),
+        _ => &[],
+    };
+    let rest = Rest {
+        tenant,
+        object,
+        body_fields: &body.fields,
+        body_roles: known_roles,
+        justification: admitted.justification.as_ref(),
+    };
+    let caller = &admitted.caller;
+    let asked = question(bundle, access, arrival, caller, &rest)?;
+    let judged = decide::late(bundle, slice, asked)?;
+    judged.before(Layer::Escalation)?;
+    roles.transpose()?;
+    Ok(judged.all()?)
 }
 
 /// Whether a token was taken back: by its id, or with all that were issued before a moment. A
 /// token that does not say when it was issued was issued before any moment.
 fn revoked(token: &crate::identify::VerifiedToken, user: &UserFacts) -> bool {
     let by_id = token.jti.as_ref().is_some_and(|id| user.revoked_tokens.contains(id));
-    let by_time = user.tokens_valid_after.is_some_and(|after| token.issued_at.is_none_or(|at| at < after));
+    let by_time =
+        user.tokens_valid_after.is_some_and(|after| token.issued_at.is_none_or(|at| at < after));
     by_id || by_time
 }

@@ -107,7 +107,9 @@ impl Refusal {
             Self::ForeignOrigin => {
                 Answer::new(403, "origin_not_allowed", "This request may not come from this origin")
             }
-            Self::Revoked => Answer::new(401, "token_revoked", "The access token is no longer valid"),
+            Self::Revoked => {
+                Answer::new(401, "token_revoked", "The access token is no longer valid")
+            }
             Self::UnknownUser => Answer::new(401, "user_unknown", "This account is not known"),
             Self::Unloaded(_) => facts_unavailable(),
             Self::Justification => Answer::new(
@@ -116,9 +118,11 @@ impl Refusal {
                 "A justification has 10 to 500 characters and no control characters",
             ),
             Self::Body(fault) => body(fault),
-            Self::CrossTenant(_) => {
-                Answer::new(403, "cross_tenant", "You may not act in the organization that the request names")
-            }
+            Self::CrossTenant(_) => Answer::new(
+                403,
+                "cross_tenant",
+                "You may not act in the organization that the request names",
+            ),
             Self::TenantConflict => {
                 Answer::new(400, "tenant_conflict", "The request names more than one organization")
             }
@@ -130,12 +134,16 @@ impl Refusal {
             Self::Unrecordable(_) => {
                 Answer::new(503, "audit_unavailable", "The service cannot answer at the moment")
             }
-            Self::Unreachable(_) => {
-                Answer::new(502, "upstream_unreachable", "The service behind this one cannot be reached")
-            }
-            Self::UpstreamTimeout(_) => {
-                Answer::new(504, "upstream_timeout", "The service behind this one did not answer in time")
-            }
+            Self::Unreachable(_) => Answer::new(
+                502,
+                "upstream_unreachable",
+                "The service behind this one cannot be reached",
+            ),
+            Self::UpstreamTimeout(_) => Answer::new(
+                504,
+                "upstream_timeout",
+                "The service behind this one did not answer in time",
+            ),
             Self::Internal(_) => Answer::new(500, "internal", "The service has failed"),
         }
     }
@@ -171,9 +179,11 @@ fn facts_unavailable() -> Answer {
 fn body(fault: &BodyFault) -> Answer {
     match fault {
         BodyFault::TooLarge => Answer::new(413, "body_too_large", "The body is too large"),
-        BodyFault::Unsupported => {
-            Answer::new(415, "body_unsupported", "The body has to be JSON, without any content coding")
-        }
+        BodyFault::Unsupported => Answer::new(
+            415,
+            "body_unsupported",
+            "The body has to be JSON, without any content coding",
+        ),
         BodyFault::Invalid(_) => Answer::new(400, "body_invalid", "The body is not valid"),
     }
 }

@@ -63,8 +63,21 @@ pub(crate) async fn write(
     Ok(())
 }
 
+/// The headers of a redirect.
+pub(crate) fn redirect(place: &str, id: Uuid) -> Vec<(&'static str, String)> {
+    vec![
+        ("Location", place.to_owned()),
+        ("Cache-Control", "no-store".to_owned()),
+        ("X-Request-Id", id.to_string()),
+    ]
+}
+
 /// The headers and the body of a denial.
-pub(crate) fn problem(answer: &Answer, id: Uuid, token_sent: bool) -> (Vec<(&'static str, String)>, String) {
+pub(crate) fn problem(
+    answer: &Answer,
+    id: Uuid,
+    token_sent: bool,
+) -> (Vec<(&'static str, String)>, String) {
     let mut headers = vec![
         ("Content-Type", "application/problem+json".to_owned()),
         ("Cache-Control", "no-store".to_owned()),

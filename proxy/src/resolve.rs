@@ -85,7 +85,8 @@ impl Access {
     /// All tenants that host, header and query name.
     pub(crate) fn tenants(&self, arrival: &Arrival, tenancy: &Tenancy) -> Vec<OrganizationKey> {
         let mut keys = Vec::new();
-        if let Some(slug) = arrival.host.as_ref().and_then(|host| host_tenant(&host.name, tenancy)) {
+        if let Some(slug) = arrival.host.as_ref().and_then(|host| host_tenant(&host.name, tenancy))
+        {
             keys.push(OrganizationKey::Slug(Arc::from(slug)));
         }
         if let Some(slug) = &arrival.control.tenant {

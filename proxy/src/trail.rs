@@ -63,11 +63,6 @@ impl Trail {
         }
     }
 
-    /// The id of the request.
-    pub(crate) fn id(&self) -> Uuid {
-        self.record.id
-    }
-
     /// Whether nobody is known to have asked.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.record.user_id.is_none()
@@ -150,7 +145,12 @@ impl Trail {
     }
 
     /// From now on the record tells how a forwarded request ended.
-    pub(crate) fn ended(&mut self, status: Option<u16>, upstream_status: Option<u16>, success: Option<bool>) {
+    pub(crate) fn ended(
+        &mut self,
+        status: Option<u16>,
+        upstream_status: Option<u16>,
+        success: Option<bool>,
+    ) {
         self.record.phase = Phase::Outcome;
         self.record.status = status;
         self.record.upstream_status = upstream_status;
@@ -192,7 +192,8 @@ impl Trail {
         self.record.timestamp = self.at + passed;
         self.record.duration_ms = Some(millis(passed));
         let age = self.oldest_fact.map(|at| at.elapsed().as_millis());
-        self.record.facts_age_ms = self.record.facts_age_ms.or(age.and_then(|age| u64::try_from(age).ok()));
+        self.record.facts_age_ms =
+            self.record.facts_age_ms.or(age.and_then(|age| u64::try_from(age).ok()));
     }
 }
 

@@ -2,9 +2,12 @@
 
 use sqlx::{Connection as _, PgConnection};
 use tests::{
+    bad_tokens,
     client::{self, Connection, Request},
+    hostile_headers, hostile_targets,
     people::{DECISIONS, ORGANIZATIONS, ROUTES, USERS},
     postgres::Cluster,
+    tokens::{TRUSTED, token, verify_ed25519},
     upstream::{Behaviour, Upstream},
 };
 
@@ -71,7 +74,16 @@ async fn the_upstream_misbehaves_when_told_to() {
 fn the_tables_are_whole() {
     assert_eq!((USERS.len(), ORGANIZATIONS.len(), ROUTES.len()), (32, 8, 79));
     assert!(DECISIONS.len() > 2_000);
+    assert!(hostile_targets::all().count() >= 60);
+    assert!(hostile_headers::RESERVED.len() + hostile_headers::SETS.len() >= 40);
+    assert!(bad_tokens::bad().len() >= 50 && !bad_tokens::odd().is_empty());
     for row in DECISIONS.iter().filter(|row| row.reason == "allowed") {
         let _worked_out = row.identity("jti");
     }
+}
+
+#[test]
+fn a_good_token_is_good() {
+    let (header, claims) = verify_ed25519(&token("kauvery-doctor"), &TRUSTED.key_set());
+    assert_eq!((&header["kid"], &claims["sub"]), (&"ed-1".into(), &"kauvery-doctor".into()));
 }

@@ -32,6 +32,10 @@ impl Journal {
     /// written may be half a line; any other line that is no JSON ends the test.
     #[must_use]
     pub fn records(&self) -> Vec<Value> {
+        self.lines().iter().map(|line| parse(line)).collect()
+    }
+
+    fn lines(&self) -> Vec<String> {
         let listed = fs::read_dir(&self.directory).into_iter().flatten().flatten();
         let mut files: Vec<_> = listed.map(|entry| entry.path()).collect();
         files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
@@ -42,8 +46,7 @@ impl Journal {
     /// The text of every file, for what must not be in it.
     #[must_use]
     pub fn text(&self) -> String {
-        let records: Vec<_> = self.records().iter().map(Value::to_string).collect();
-        records.join("\n")
+        self.lines().join("\n")
     }
 
     /// The records of a request, once it has as many as it gets: its denial, or its intent and
@@ -51,7 +54,9 @@ impl Journal {
     pub async fn of(&self, id: &str) -> Vec<Value> {
         assert!(!id.is_empty(), "an answer without a request id");
         eventually(&format!("the records of {id}"), || async {
-            let mut records = self.records();
+            let mut lines = self.lines();
+            lines.retain(|line| line.contains(id));
+            let mut records: Vec<Value> = lines.iter().map(|line| parse(line)).collect();
             records.retain(|record| record["id"] == id);
             let ended =
                 |record: &Value| ["denial", "outcome"].map(Value::from).contains(&record["phase"]);
@@ -83,14 +88,13 @@ pub fn is_decision(record: &Value) -> bool {
     record["phase"] == "intent" || record["phase"] == "denial"
 }
 
-fn read(path: &Path) -> Vec<Value> {
+fn read(path: &Path) -> Vec<String> {
     let bytes = fs::read(path).unwrap_or_default();
-    let whole = bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    let lines = bytes[..whole].split(|&byte| byte == b'\n').filter(|line| !line.is_empty());
-    let parse = |line: &[u8]| {
-        serde_json::from_slice(line).unwrap_or_else(|fault| {
-            panic!("{}: {fault}: {}", path.display(), String::from_utf8_lossy(line))
-        })
-    };
-    lines.map(parse).collect()
+    let text = String::from_utf8(bytes).expect("records are UTF-8");
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+fn parse(line: &str) -> Value {
+    serde_json::from_str(line).unwrap_or_else(|fault| panic!("{fault}: {line}"))
 }

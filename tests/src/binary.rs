@@ -29,14 +29,13 @@ pub struct Binary {
 impl Binary {
     /// Starts it in `directory` and waits until it says where it listens.
     pub async fn serve(directory: &Path, file_limit: Option<u64>) -> Self {
-        let mut command = match file_limit {
-            None => Command::new(program().await),
-            Some(bytes) => {
-                let mut limited = Command::new("prlimit");
-                limited.arg(format!("--fsize={bytes}")).arg(program().await);
-                limited
-            }
-        };
+        let mut command = Command::new(program().await);
+        if let Some(bytes) = file_limit {
+            // A write beyond the limit has to fail, not to end the process.
+            command = Command::new("sh");
+            let limited = r#"trap '' XFSZ; exec prlimit --fsize="$1" "$2" "$3" "$4" "$5""#;
+            command.args(["-c", limited, "limited"]).arg(bytes.to_string()).arg(program().await);
+        }
         let log = directory.join("stderr.log");
         let log = File::options().create(true).append(true).open(log).unwrap();
         command.arg("serve").arg("--config").arg(directory.join("cedargate.yaml"));

@@ -236,3 +236,18 @@ pub fn raw(
     let signature = keys.sign(signing, message.as_bytes());
     format!("{message}.{}", encode(signature))
 }
+
+/// Takes a token apart whose signature is that of a key of the set; ends the test when it is not.
+#[must_use]
+pub fn verify_ed25519(token: &str, keys: &Value) -> (Value, Value) {
+    let decode = |part: &str| URL_SAFE_NO_PAD.decode(part).unwrap();
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let (header, claims) = message.split_once('.').unwrap();
+    let json = |part: &str| serde_json::from_slice::<Value>(&decode(part)).unwrap();
+    let header = json(header);
+    let key = keys["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]);
+    let public = decode(key.expect("its key is in the set")["x"].as_str().unwrap());
+    let public = signature::UnparsedPublicKey::new(&signature::ED25519, public);
+    public.verify(message.as_bytes(), &decode(signature)).expect("its signature is the key's");
+    (header, json(claims))
+}

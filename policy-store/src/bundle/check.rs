@@ -19,21 +19,32 @@ pub(super) fn agreement(
 ) -> Result<(), Findings> {
     let mut findings = missing_types(schema, files);
     let groups: HashSet<&EntityUid> = schema.action_groups().collect();
-    let routed: HashSet<&str> = routes.routes().iter().map(|route| &*route.action).collect();
+    let with_route: HashSet<&str> = routes.routes().iter().map(|route| &*route.action).collect();
     let mut declared = HashSet::new();
     for action in schema.actions().filter(|action| !groups.contains(*action)) {
         let name = action.id().unescaped();
         declared.insert(name.to_owned());
-        if !routed.contains(name) && ![ACT_IN, UNMAPPED].contains(&name) {
+        if !with_route.contains(name) && ![ACT_IN, UNMAPPED].contains(&name) {
             let line = line_with(&files.schema.text, name);
             let message = format!("action `{name}` has no route");
-            findings.push(files.schema.finding(line, 0, &message, "add it to routes.yaml, or remove it"));
+            findings.push(files.schema.finding(
+                line,
+                0,
+                &message,
+                "add it to routes.yaml, or remove it",
+            ));
         }
     }
     for name in [ACT_IN, UNMAPPED] {
         if !declared.contains(name) {
-            let message = format!("the schema declares no action `{name}`, which the gate asks for");
-            findings.push(files.schema.finding(0, 0, &message, "declare it as the default bundle does"));
+            let message =
+                format!("the schema declares no action `{name}`, which the gate asks for");
+            findings.push(files.schema.finding(
+                0,
+                0,
+                &message,
+                "declare it as the default bundle does",
+            ));
         }
     }
     for route in routes.routes() {
@@ -50,7 +61,8 @@ pub(super) fn agreement(
 fn missing_types(schema: &Schema, files: &Files) -> Vec<Finding> {
     let types: HashSet<&EntityTypeName> = schema.entity_types().collect();
     let fixed = ["User", "Guest", "Organization", "Group", "Role", "Feature", "Endpoint"];
-    let missing = fixed.into_iter().filter(|name| !type_name(name).is_some_and(|it| types.contains(&it)));
+    let missing =
+        fixed.into_iter().filter(|name| !type_name(name).is_some_and(|it| types.contains(&it)));
     missing
         .map(|name| {
             let message = format!("declares no entity type `{name}`, which the gate makes");
@@ -81,17 +93,25 @@ fn route_faults(
         return faults;
     };
     let wanted = if route.scope.looks_up() { &*route.resource } else { "Endpoint" };
-    let applies = |names: Option<HashSet<String>>, to: &str| names.is_some_and(|it| it.contains(to));
-    let resources = schema.resources_for_action(&action).map(|it| it.map(ToString::to_string).collect());
+    let applies =
+        |names: Option<HashSet<String>>, to: &str| names.is_some_and(|it| it.contains(to));
+    let resources =
+        schema.resources_for_action(&action).map(|it| it.map(ToString::to_string).collect());
     if !applies(resources, wanted) {
         let message = format!("action `{name}` does not apply to a resource of type `{wanted}`");
         faults.push((message, "make `appliesTo` in schema.cedarschema say so".to_owned()));
     }
-    let principals = schema.principals_for_action(&action).map(|it| it.map(ToString::to_string).collect());
+    let principals =
+        schema.principals_for_action(&action).map(|it| it.map(ToString::to_string).collect());
     let public = applies(principals, "Guest");
-    if public && (route.scope != Scope::None || route.body == Body::Json || route.feature.is_some()) {
-        let message = format!("`{name}` is public: its tenant, body and feature are never looked at");
-        faults.push((message, "remove scope, feature and `body: json`, or `Guest` from the schema".to_owned()));
+    if public && (route.scope != Scope::None || route.body == Body::Json || route.feature.is_some())
+    {
+        let message =
+            format!("`{name}` is public: its tenant, body and feature are never looked at");
+        faults.push((
+            message,
+            "remove scope, feature and `body: json`, or `Guest` from the schema".to_owned(),
+        ));
     }
     if !public && !route.recorded {
         let message = format!("`{name}` is not public, so it is recorded");

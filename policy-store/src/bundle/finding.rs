@@ -139,7 +139,8 @@ pub(super) fn of_policy(
     };
     let mut finding = of_diagnostic(file, fault);
     if finding.line == 0 {
-        finding = file.finding(rule.map_or(0, |rule| rule.line), 0, &finding.message, &finding.remedy);
+        finding =
+            file.finding(rule.map_or(0, |rule| rule.line), 0, &finding.message, &finding.remedy);
     }
     finding
 }

@@ -143,8 +143,12 @@ fn rule(file: &File, policy: &Policy, order: usize) -> Result<Rule, Box<Finding>
         return Err(wrong("a policy has no `@id`", "begin it with @id(\"a-name-of-its-own\")"));
     }
     if let Some((name, _)) = policy.annotations().find(|(name, _)| !ANNOTATIONS.contains(name)) {
-        let remedy = format!("the annotations are {}", ANNOTATIONS.map(|it| format!("@{it}")).join(", "));
-        return Err(wrong(&format!("policy `{id}` has an annotation `@{name}`, which nobody knows"), &remedy));
+        let remedy =
+            format!("the annotations are {}", ANNOTATIONS.map(|it| format!("@{it}")).join(", "));
+        return Err(wrong(
+            &format!("policy `{id}` has an annotation `@{name}`, which nobody knows"),
+            &remedy,
+        ));
     }
     let forbids = policy.effect() == Effect::Forbid;
     let annotation = |name: &str| policy.annotation(name).filter(|value| !value.is_empty());
@@ -163,8 +167,10 @@ fn rule(file: &File, policy: &Policy, order: usize) -> Result<Rule, Box<Finding>
     if !forbids {
         return Ok(rule);
     }
-    rule.layer = layer(id, annotation("layer")).map_err(|(message, remedy)| wrong(&message, &remedy))?;
-    rule.status = status(id, annotation("status")).map_err(|(message, remedy)| wrong(&message, &remedy))?;
+    rule.layer =
+        layer(id, annotation("layer")).map_err(|(message, remedy)| wrong(&message, &remedy))?;
+    rule.status =
+        status(id, annotation("status")).map_err(|(message, remedy)| wrong(&message, &remedy))?;
     complete(&rule).map_err(|(message, remedy)| wrong(&message, &remedy))?;
     Ok(rule)
 }
@@ -178,7 +184,10 @@ fn layer(id: &str, name: Option<&str>) -> Result<Layer, Fault> {
     };
     let found = Layer::ALL.iter().find(|(known, _)| *known == name);
     found.map(|(_, layer)| *layer).ok_or_else(|| {
-        (format!("`forbid` `{id}` is of layer `{name}`, which nobody knows"), format!("one of {}", names()))
+        (
+            format!("`forbid` `{id}` is of layer `{name}`, which nobody knows"),
+            format!("one of {}", names()),
+        )
     })
 }
 
@@ -199,7 +208,8 @@ fn complete(rule: &Rule) -> Result<(), Fault> {
         return Err((format!("`forbid` `{id}` has no `@reason` that is a word"), remedy));
     }
     if rule.message.is_empty() {
-        let remedy = "add @message(\"…\"): the client is told it, so it names nobody else".to_owned();
+        let remedy =
+            "add @message(\"…\"): the client is told it, so it names nobody else".to_owned();
         return Err((format!("`forbid` `{id}` has no `@message`"), remedy));
     }
     let mut plain = rule.message.to_string();
@@ -211,7 +221,9 @@ fn complete(rule: &Rule) -> Result<(), Fault> {
         return Err((format!("the message of `{id}` has a variable that nobody fills in"), remedy));
     }
     if &*rule.reason == "not_found" && (rule.status != 404 || &*rule.message != NOT_FOUND) {
-        let remedy = format!("@status(\"404\") @message(\"{NOT_FOUND}\"), as for an object that does not exist");
+        let remedy = format!(
+            "@status(\"404\") @message(\"{NOT_FOUND}\"), as for an object that does not exist"
+        );
         return Err((format!("`{id}` would tell what is hidden from what is not there"), remedy));
     }
     Ok(())

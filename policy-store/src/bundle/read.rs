@@ -1,5 +1,6 @@
 //! Reads the files of a bundle, in bounded time and memory.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Read;
 use std::path::Path;
@@ -42,7 +43,11 @@ impl Files {
                 context.update(part.as_bytes());
             }
         }
-        let hex: String = context.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut hex = String::with_capacity(64);
+        for byte in context.finish().as_ref() {
+            // Writing to a string cannot fail.
+            let _ok = write!(hex, "{byte:02x}");
+        }
         Arc::from(hex)
     }
 }
@@ -61,7 +66,8 @@ pub(super) fn directory(directory: &Path) -> Result<Files, Findings> {
     names.sort();
     let read = |name: &str| file(directory, name);
     let policies = names.iter().map(|name| read(name)).collect::<Result<Vec<_>, _>>()?;
-    let files = Files { schema: read("schema.cedarschema")?, policies, routes: read("routes.yaml")? };
+    let files =
+        Files { schema: read("schema.cedarschema")?, policies, routes: read("routes.yaml")? };
     for file in files.policies.iter().chain([&files.schema]) {
         shallow(file)?;
     }

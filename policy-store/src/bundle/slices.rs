@@ -2,7 +2,6 @@
 //! about its action cost, however many others there are.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 
 use cedar_policy::{
     ActionConstraint, Effect, Entities, Entity, EntityTypeName, EntityUid, Policy, PolicySet,
@@ -72,7 +71,8 @@ impl<'a> Maker<'a> {
         };
         let chosen: Vec<&Policy> = self.parsed.policies.iter().filter(applies).collect();
         let set = |wanted: &dyn Fn(&Policy) -> bool| {
-            let policies = chosen.iter().filter(|policy| wanted(policy)).map(|policy| (*policy).clone());
+            let policies =
+                chosen.iter().filter(|policy| wanted(policy)).map(|policy| (*policy).clone());
             PolicySet::from_policies(policies).map_err(|error| error.to_string())
         };
         let early = |policy: &Policy| {
@@ -107,12 +107,5 @@ fn admits(policy: &Policy, principals: &HashSet<&EntityTypeName>) -> bool {
         }
         PrincipalConstraint::Eq(uid) => principals.contains(uid.type_name()),
         PrincipalConstraint::Any | PrincipalConstraint::In(_) => true,
-    }
-}
-
-impl Slice {
-    /// The action's name.
-    pub fn name(&self) -> Arc<str> {
-        Arc::from(self.action.id().unescaped())
     }
 }

@@ -38,7 +38,8 @@ impl Vocabulary {
     pub(super) fn of(file: &File) -> Result<Self, Findings> {
         let (fragment, _warnings) = SchemaFragment::from_cedarschema_str(&file.text)
             .map_err(|error| Findings(finding::of_file(file, &error)))?;
-        let json = fragment.to_json_value().map_err(|error| Findings(finding::of_file(file, &error)))?;
+        let json =
+            fragment.to_json_value().map_err(|error| Findings(finding::of_file(file, &error)))?;
         Ok(Self {
             roles: names(&json, file, "Role")?,
             features: names(&json, file, "Feature")?,

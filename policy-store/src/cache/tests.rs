@@ -35,7 +35,10 @@ impl FactSource for Slow {
         Ok((id == "known").then_some(known))
     }
 
-    async fn organization(&self, _: &OrganizationKey) -> Result<Option<OrganizationFacts>, FactsError> {
+    async fn organization(
+        &self,
+        _: &OrganizationKey,
+    ) -> Result<Option<OrganizationFacts>, FactsError> {
         Ok(None)
     }
 
@@ -63,7 +66,7 @@ fn store(ttl: Duration, permits: usize) -> (Arc<Slow>, Arc<FactStore>) {
     (source, Arc::new(store))
 }
 
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 
 async fn ask(store: &FactStore, id: &str) -> Result<bool, FactsError> {
     Ok(store.user(&Arc::from(id), store.deadline()).await?.is_some())

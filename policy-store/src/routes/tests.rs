@@ -55,9 +55,18 @@ fn what_is_wrong_is_said_with_its_line() {
     refuses("{ action: a, method: HEAD, path: /x, operation: view }", "HEAD is judged as GET");
     refuses("{ action: a, method: GET, path: x, operation: view }", "does not begin with a slash");
     refuses("{ action: a, method: GET, path: /x/, operation: view }", "not a whole, plain segment");
-    refuses("{ action: a, method: GET, path: '/x{id}', operation: view }", "not a whole, plain segment");
-    refuses("{ action: a, method: GET, path: /x, scope: lookup, operation: view }", "which the path lacks");
-    refuses("{ action: a, method: GET, path: /x, scope: workflow, operation: view }", "which the path lacks");
+    refuses(
+        "{ action: a, method: GET, path: '/x{id}', operation: view }",
+        "not a whole, plain segment",
+    );
+    refuses(
+        "{ action: a, method: GET, path: /x, scope: lookup, operation: view }",
+        "which the path lacks",
+    );
+    refuses(
+        "{ action: a, method: GET, path: /x, scope: workflow, operation: view }",
+        "which the path lacks",
+    );
     refuses("{ action: a, method: GET, path: /x }", "needs an operation");
     refuses("{ action: a, method: GET, path: /x, phi: seen }", "nothing that happens");
     refuses("{ action: a, method: GET, path: /x, operation: view, colour: red }", "colour");

@@ -44,7 +44,8 @@ impl Pool {
     pub(crate) fn open(url: &str, timeout: Duration) -> Result<Self, DatabaseError> {
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url)?.busy_timeout(timeout);
-            let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(timeout);
+            let pool =
+                SqlitePoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(timeout);
             return Ok(Self::Sqlite(pool.connect_lazy_with(options)));
         }
         if url.starts_with("postgres:") || url.starts_with("postgresql:") {

@@ -71,6 +71,7 @@ impl Row<'_> {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 fn unavailable(error: sqlx::Error) -> FactsError {
     FactsError::Unavailable(error.to_string())
 }

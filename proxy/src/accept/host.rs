@@ -21,7 +21,10 @@ impl Host {
             Some(rest) => {
                 let (address, port) = rest.split_once(']').ok_or(FAULT)?;
                 let _valid: std::net::Ipv6Addr = address.parse().map_err(|_| FAULT)?;
-                (raw.get(..address.len() + 2).ok_or(FAULT)?, port.strip_prefix(':').or((!port.is_empty()).then_some("x")))
+                (
+                    raw.get(..address.len() + 2).ok_or(FAULT)?,
+                    port.strip_prefix(':').or((!port.is_empty()).then_some("x")),
+                )
             }
             None => match raw.split_once(':') {
                 Some((name, port)) => (name, Some(port)),
@@ -30,7 +33,9 @@ impl Host {
         };
         let port = match port {
             None => None,
-            Some(digits) if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(digits)
+                if !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit()) =>
+            {
                 Some(digits.parse().map_err(|_| FAULT)?)
             }
             Some(_) => return Err(FAULT),

@@ -126,7 +126,12 @@ pub(crate) struct Accepted {
 }
 
 /// Reads `raw`, a head with its empty line. `None`: this is no HTTP.
-pub(crate) fn accept(raw: &Bytes, peer: SocketAddr, too_large: bool, rules: &Rules) -> Option<Accepted> {
+pub(crate) fn accept(
+    raw: &Bytes,
+    peer: SocketAddr,
+    too_large: bool,
+    rules: &Rules,
+) -> Option<Accepted> {
     let head = Head::parse(raw, rules.header_count)?;
     let mut arrival = first_look(&head, peer, rules);
     let fault = head.fault.map(Malformed::from).or(too_large.then_some(Malformed::TooLarge));
@@ -229,7 +234,8 @@ fn origin_form<'a>(target: &'a [u8], host: Option<&[u8]>) -> Result<&'a [u8], Ma
     if !scheme.eq_ignore_ascii_case(b"http") && !scheme.eq_ignore_ascii_case(b"https") {
         return Err(FAULT);
     }
-    let rest = target.get(scheme.len()..).and_then(|rest| rest.strip_prefix(b"://")).ok_or(FAULT)?;
+    let rest =
+        target.get(scheme.len()..).and_then(|rest| rest.strip_prefix(b"://")).ok_or(FAULT)?;
     let end = rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     if !host.is_some_and(|host| host.eq_ignore_ascii_case(authority)) {
@@ -250,12 +256,17 @@ fn body_framing(head: &Head<'_>) -> Result<Framing, Malformed> {
         (None, None) => Ok(Framing::NONE),
         (Some(_), Some(_)) => Err(Malformed::Request("the length of the body is told twice")),
         (Some(length), None) => {
-            let digits = !length.is_empty() && length.len() < 19 && length.iter().all(u8::is_ascii_digit);
+            let digits =
+                !length.is_empty() && length.len() < 19 && length.iter().all(u8::is_ascii_digit);
             let text = std::str::from_utf8(length).ok().filter(|_| digits);
             let length = text.and_then(|text| text.parse().ok());
-            length.map(Framing::Length).ok_or(Malformed::Request("the length of the body is no number"))
+            length
+                .map(Framing::Length)
+                .ok_or(Malformed::Request("the length of the body is no number"))
         }
-        (None, Some(coding)) if head.http_11 && coding.eq_ignore_ascii_case(b"chunked") => Ok(Framing::CHUNKED),
+        (None, Some(coding)) if head.http_11 && coding.eq_ignore_ascii_case(b"chunked") => {
+            Ok(Framing::CHUNKED)
+        }
         (None, Some(_)) => Err(Malformed::Request("the transfer coding is not `chunked`")),
     }
 }
@@ -266,7 +277,9 @@ fn read_control(raw: &Bytes, head: &Head<'_>, arrival: &mut Arrival) {
     let first = |name: &'static str| head.all(name).next().map(|value| raw.slice_ref(value));
     let dropped = nominated(head);
     let kept = |name: &'static str| {
-        let all = head.all(name).filter(|_| !dropped.iter().any(|it| it.eq_ignore_ascii_case(name.as_bytes())));
+        let all = head
+            .all(name)
+            .filter(|_| !dropped.iter().any(|it| it.eq_ignore_ascii_case(name.as_bytes())));
         all.map(|value| raw.slice_ref(value)).collect::<Vec<_>>()
     };
     let types = kept("content-type");
@@ -282,7 +295,8 @@ fn read_control(raw: &Bytes, head: &Head<'_>, arrival: &mut Arrival) {
         preflight: first("access-control-request-method"),
         coded: !kept("content-encoding").is_empty() || types.len() > 1,
         content_type: types.into_iter().next(),
-        expects_continue: first("expect").is_some_and(|it| it.eq_ignore_ascii_case(b"100-continue")),
+        expects_continue: first("expect")
+            .is_some_and(|it| it.eq_ignore_ascii_case(b"100-continue")),
     };
 }
 

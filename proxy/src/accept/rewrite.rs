@@ -51,7 +51,9 @@ pub(super) fn head(
 /// where the next request would begin is not known.
 pub(super) fn stand_in(head_only: bool) -> BytesMut {
     let method = if head_only { "HEAD" } else { "GET" };
-    BytesMut::from(format!("{method} / HTTP/1.1\r\nHost: -\r\nConnection: close\r\n\r\n").as_bytes())
+    BytesMut::from(
+        format!("{method} / HTTP/1.1\r\nHost: -\r\nConnection: close\r\n\r\n").as_bytes(),
+    )
 }
 
 /// Whether the client means to go on with the connection.

@@ -41,7 +41,13 @@ fn address(text: &[u8]) -> Option<IpAddr> {
 }
 
 /// Writes what the upstream is told: appended to what a trusted peer said, else said anew.
-pub(super) fn write(head: &Head<'_>, arrival: &Arrival, peer: SocketAddr, rules: &Rules, out: &mut BytesMut) {
+pub(super) fn write(
+    head: &Head<'_>,
+    arrival: &Arrival,
+    peer: SocketAddr,
+    rules: &Rules,
+    out: &mut BytesMut,
+) {
     let direct = peer.ip().to_canonical();
     let trusted = is_trusted(direct, &rules.trusted);
     let said = |name: &'static str| head.all(name).filter(|value| trusted && !value.is_empty());

@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 
 use super::serve::say;
 use super::{Done, Failure, Format};
-use crate::chain::chain;
 use crate::assertion::AssertionSigner;
+use crate::chain::chain;
 use crate::config::{Config, DEFAULT_FILE};
 use crate::keys::KeyStore;
 
@@ -46,7 +46,9 @@ impl Check {
             let file = self.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
             match Config::load(Some(&file), std::env::vars()) {
                 Ok(config) => report.everything(&file, &config),
-                Err(error @ crate::config::ConfigError::Unreadable { .. }) => return Err(error.into()),
+                Err(error @ crate::config::ConfigError::Unreadable { .. }) => {
+                    return Err(error.into());
+                }
                 Err(error) => report.wrong("configuration", &chain(&error)),
             }
         }
@@ -82,7 +84,11 @@ impl Report {
             Err(Findings(findings)) => {
                 for finding in findings {
                     let place = directory.join(&finding.file);
-                    let text = finding.to_string().replacen(&finding.file, &place.display().to_string(), 1);
+                    let text = finding.to_string().replacen(
+                        &finding.file,
+                        &place.display().to_string(),
+                        1,
+                    );
                     self.texts.push(text);
                     self.findings.push(json!(finding));
                 }

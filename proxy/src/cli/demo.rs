@@ -11,8 +11,8 @@ use tokio::sync::watch;
 
 use super::serve::{Signals, say};
 use super::{Done, Failure, log, runtime};
-use crate::chain::chain;
 use crate::Gate;
+use crate::chain::chain;
 use crate::config::{Config, JwksSource};
 
 pub(super) use files::new_password;
@@ -93,7 +93,9 @@ impl Demo {
         let database = self.database.clone().map(|it| ("facts.database", it));
         let given = [listen, admin, upstream, database].into_iter().flatten();
         // Quoted: a value is YAML, and must stay the text that was given.
-        given.map(|(key, value)| (key.to_owned(), format!("'{}'", value.replace('\'', "''")))).collect()
+        given
+            .map(|(key, value)| (key.to_owned(), format!("'{}'", value.replace('\'', "''"))))
+            .collect()
     }
 }
 
@@ -106,7 +108,9 @@ async fn bind_backend(config: &Config, dir: &Path) -> Result<Backend, Failure> {
     let issuer = config.jwt.issuers.first();
     let jwks = issuer.map(|issuer| &issuer.jwks);
     let Some((issuer, JwksSource::File(jwks))) = issuer.zip(jwks) else {
-        return Err(Failure::NotFine("the demo's issuer has to have its keys in a file".to_owned()));
+        return Err(Failure::NotFine(
+            "the demo's issuer has to have its keys in a file".to_owned(),
+        ));
     };
     let wanted = config.upstream.address.parse().ok();
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
@@ -129,10 +133,13 @@ async fn bind_backend(config: &Config, dir: &Path) -> Result<Backend, Failure> {
 /// Says where everything is, and what is worth trying.
 fn welcome(gate: &Gate, dir: &Path, upstream: &str, password: &str) {
     let base = format!("http://{}", gate.proxy_address());
-    let binary = std::env::current_exe().map_or_else(|_| "cedargate".to_owned(), |path| path.display().to_string());
+    let binary = std::env::current_exe()
+        .map_or_else(|_| "cedargate".to_owned(), |path| path.display().to_string());
     let key = dir.join("keys/issuer.pem");
     let token = |user: &str| format!("$({binary} token --key {} --sub {user})", key.display());
-    let curl = |user: &str, path: &str| format!("  curl -i -H \"Authorization: Bearer {}\" \"{base}{path}\"", token(user));
+    let curl = |user: &str, path: &str| {
+        format!("  curl -i -H \"Authorization: Bearer {}\" \"{base}{path}\"", token(user))
+    };
     say(&format!("cedargate: proxy on {base}, admin on http://{}", gate.admin_address()));
     say(&format!("upstream on http://{upstream}; everything is kept in {}", dir.display()));
     say("");

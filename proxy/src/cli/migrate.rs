@@ -3,8 +3,8 @@
 use policy_store::sql;
 
 use super::serve::say;
-use crate::chain::chain;
 use super::{Done, Failure, runtime};
+use crate::chain::chain;
 
 /// Create or update the schema of a database
 #[derive(Debug, clap::Args)]

@@ -5,8 +5,8 @@ use std::io::Write as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::{ConfigArgs, Done, Failure, log, runtime};
-use crate::chain::chain;
 use crate::Gate;
+use crate::chain::chain;
 use crate::config::Config;
 
 /// Run the gate
@@ -52,7 +52,8 @@ pub(super) struct Signals {
 impl Signals {
     /// Begins to listen, before anything is started: a signal during the start is not lost.
     pub(super) fn new() -> Result<Self, Failure> {
-        let on = |kind| signal(kind).map_err(|error| Failure::NotFine(format!("no signals: {error}")));
+        let on =
+            |kind| signal(kind).map_err(|error| Failure::NotFine(format!("no signals: {error}")));
         Ok(Self {
             terminate: on(SignalKind::terminate())?,
             interrupt: on(SignalKind::interrupt())?,

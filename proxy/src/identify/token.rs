@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::{Unidentified, VerifiedToken};
 use crate::strict_json;
 
-/// NumericDates end here: beyond, a double no longer holds every second.
+/// A `NumericDate` ends here: beyond, a double no longer holds every second.
 const LAST_DATE: f64 = 9_007_199_254_740_992.0;
 /// A `jti` may be this long.
 const LONGEST_ID: usize = 256;
@@ -81,10 +81,13 @@ impl<'a> Parts<'a> {
         let expires_at = date("exp")?.ok_or(malformed("it has no `exp`"))?;
         let jti = match claims.get("jti") {
             None => None,
-            Some(Value::String(id)) if id.len() <= LONGEST_ID && !id.contains(char::is_control) => Some(Arc::from(id.as_str())),
+            Some(Value::String(id)) if id.len() <= LONGEST_ID && !id.contains(char::is_control) => {
+                Some(Arc::from(id.as_str()))
+            }
             Some(_) => return Err(malformed("its `jti` is no short string")),
         };
-        let subject = string(&claims, "sub").filter(|it| !it.is_empty() && !it.contains(char::is_control));
+        let subject =
+            string(&claims, "sub").filter(|it| !it.is_empty() && !it.contains(char::is_control));
         Ok(Claims {
             issuer: string(&claims, "iss").ok_or(malformed("it has no `iss`"))?.to_owned(),
             audiences: audiences(&claims)?,

@@ -37,7 +37,8 @@ impl KeySet {
     ///
     /// When it is no set, names two keys alike, or has no key that can be used.
     pub(crate) fn parse(text: &[u8], allowed: &[Algorithm]) -> Result<Self, String> {
-        let object = strict_json::parse_object(text).map_err(|error| format!("no JWKS: {error}"))?;
+        let object =
+            strict_json::parse_object(text).map_err(|error| format!("no JWKS: {error}"))?;
         let Some(Value::Array(keys)) = object.get("keys") else {
             return Err("no JWKS: it has no list `keys`".to_owned());
         };
@@ -83,8 +84,12 @@ fn usable(value: &Value, allowed: &[Algorithm]) -> Option<(Option<String>, Key)>
         return None;
     }
     let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => Algorithm::EdDSA,
-        AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P256 => Algorithm::ES256,
+        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
+            Algorithm::EdDSA
+        }
+        AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P256 => {
+            Algorithm::ES256
+        }
         AlgorithmParameters::RSA(rsa) if modulus_bits(&rsa.n) >= 2048 => Algorithm::RS256,
         _ => return None,
     };
@@ -98,6 +103,7 @@ fn usable(value: &Value, allowed: &[Algorithm]) -> Option<(Option<String>, Key)>
 
 fn modulus_bits(modulus: &str) -> usize {
     use base64::Engine as _;
-    let bytes = base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(modulus).unwrap_or_default();
+    let bytes =
+        base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(modulus).unwrap_or_default();
     bytes.iter().skip_while(|byte| **byte == 0).count() * 8
 }

@@ -13,7 +13,7 @@ use crate::config::JwksSource;
 /// A file is looked at this often.
 const LOOK: Duration = Duration::from_secs(2);
 /// A URL is fetched this often, whatever happens.
-const FETCH: Duration = Duration::from_secs(300);
+const FETCH: Duration = Duration::from_mins(5);
 /// And not more often than this when tokens name unknown keys.
 const AT_MOST: Duration = Duration::from_secs(10);
 /// The first and the longest wait after a fetch that failed.
@@ -23,7 +23,10 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 const BYTES: usize = 1 << 20;
 
 /// Begins to keep the set of `issuer` fresh, for as long as somebody holds it.
-pub(super) fn spawn(issuer: &Arc<IssuerKeys>, generation: &Arc<AtomicU64>) -> Result<(), KeysError> {
+pub(super) fn spawn(
+    issuer: &Arc<IssuerKeys>,
+    generation: &Arc<AtomicU64>,
+) -> Result<(), KeysError> {
     let (weak, generation) = (Arc::downgrade(issuer), Arc::clone(generation));
     match issuer.config.jwks.clone() {
         JwksSource::File(file) => {
@@ -64,35 +67,38 @@ async fn fingerprint(file: &Path) -> Option<(u64, Option<SystemTime>)> {
     Some((about.len(), about.modified().ok()))
 }
 
-async fn poll(client: &reqwest::Client, url: &str, weak: &Weak<IssuerKeys>, generation: &AtomicU64) {
+async fn poll(
+    client: &reqwest::Client,
+    url: &str,
+    weak: &Weak<IssuerKeys>,
+    generation: &AtomicU64,
+) {
     let mut retry = RETRY.0;
     loop {
         let Some(issuer) = weak.upgrade() else { return };
-        let wait = match fetch(client, url, &issuer).await {
+        match fetch(client, url, &issuer).await {
             Ok(set) => {
                 publish(&issuer, set, generation);
                 retry = RETRY.0;
-                None
-            }
-            Err(error) => {
-                tracing::warn!(error = %chain(&error), "keys cannot be fetched; the last good ones stay");
-                let wait = retry;
-                retry = (retry * 2).min(RETRY.1);
-                Some(wait)
-            }
-        };
-        match wait {
-            Some(wait) => tokio::time::sleep(wait).await,
-            None => {
                 tokio::time::sleep(AT_MOST).await;
                 // Until it is time again, or a token names a key that is not there.
                 let _either = tokio::time::timeout(FETCH, issuer.unknown.notified()).await;
+            }
+            Err(error) => {
+                let error = chain(&error);
+                tracing::warn!(%error, "keys cannot be fetched; the last good ones stay");
+                tokio::time::sleep(retry).await;
+                retry = (retry * 2).min(RETRY.1);
             }
         }
     }
 }
 
-async fn fetch(client: &reqwest::Client, url: &str, issuer: &IssuerKeys) -> Result<KeySet, KeysError> {
+async fn fetch(
+    client: &reqwest::Client,
+    url: &str,
+    issuer: &IssuerKeys,
+) -> Result<KeySet, KeysError> {
     let bad = |problem: String| KeysError::Bad { place: url.to_owned(), problem };
     let mut response = client.get(url).send().await?;
     if response.status() != reqwest::StatusCode::OK {

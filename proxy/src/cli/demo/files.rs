@@ -51,7 +51,9 @@ pub(super) fn write(dir: &Path) -> Result<String, Failure> {
     }
     let file = dir.join(PASSWORD);
     once(&file, &new_password()?, 0o600)?;
-    fs::read_to_string(&file).map_err(|error| unusable(&file, &error)).map(|it| it.trim().to_owned())
+    fs::read_to_string(&file)
+        .map_err(|error| unusable(&file, &error))
+        .map(|it| it.trim().to_owned())
 }
 
 /// Writes a file unless there is one.
@@ -68,7 +70,8 @@ fn once(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
 pub(crate) fn new_password() -> Result<String, Failure> {
     const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
     let mut bytes = [0_u8; 16];
-    rand::fill(&mut bytes).map_err(|_| Failure::NotFine("the system has no randomness".to_owned()))?;
+    rand::fill(&mut bytes)
+        .map_err(|_| Failure::NotFine("the system has no randomness".to_owned()))?;
     let letter = |byte: &u8| ALPHABET.get(usize::from(byte & 31)).copied().map(char::from);
     Ok(bytes.iter().filter_map(letter).collect())
 }

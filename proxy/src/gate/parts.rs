@@ -1,0 +1,195 @@
+//! The parts of a gate, made as configured.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use policy_store::cache::{FactStore, Outcome};
+use policy_store::source::FactSource;
+use policy_store::watch::{BundleStore, Published, Reload};
+use tokio::net::lookup_host;
+
+use super::StartError;
+use crate::accept::Rules;
+use crate::admin::AdminState;
+use crate::assertion::AssertionSigner;
+use crate::config::{self, Config};
+use crate::connection::Limits;
+use crate::cors::Cors;
+use crate::credentials::CookieRules;
+use crate::forward::Forwarding;
+use crate::identify::Verifier;
+use crate::ledger::Ledger;
+use crate::limit::RateLimit;
+use crate::metrics::Metrics;
+use crate::pipeline::Pipeline;
+use crate::probe::Probes;
+use crate::record::{Durability, JournalConfig};
+use crate::reply::Redirects;
+use crate::service::{Service, Upstream};
+
+/// The upstream's name is looked up again this often.
+const RESOLVE_EVERY: Duration = Duration::from_secs(10);
+
+/// The policies, and what counts their reloads.
+pub(super) fn open_bundles(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    source: &dyn FactSource,
+) -> Result<Arc<BundleStore>, StartError> {
+    let heard = Arc::clone(metrics);
+    let bundles = BundleStore::open(
+        &config.policies.directory,
+        Box::new(move |outcome: &Reload, published: &Published| {
+            let word = match outcome {
+                Reload::Applied => "applied",
+                Reload::Unchanged => "unchanged",
+                Reload::Rejected(findings) => {
+                    tracing::error!(%findings, "the policies are not accepted; the last good ones stay");
+                    "rejected"
+                }
+            };
+            heard.policies.reloaded(word);
+            heard.policies.in_force(published.bundle.digest(), published.generation);
+            if *outcome == Reload::Applied {
+                tracing::info!(digest = %published.bundle.digest(), generation = published.generation, "policies reloaded");
+            }
+        }),
+    )?;
+    let current = bundles.current();
+    metrics.policies.in_force(current.bundle.digest(), current.generation);
+    let mut looked_up =
+        current.bundle.routes().routes().iter().filter(|route| route.scope.looks_up());
+    if let Some(route) = looked_up.find(|route| !source.knows(&route.resource)) {
+        return Err(StartError::Unmapped(Arc::clone(&route.resource)));
+    }
+    Ok(bundles)
+}
+
+/// The facts with their cache, and what counts their look-ups.
+pub(super) fn fact_store(
+    config: &Config,
+    source: Arc<dyn FactSource>,
+    metrics: &Arc<Metrics>,
+) -> FactStore {
+    let metrics = Arc::clone(metrics);
+    let observer = move |kind: &'static str, outcome, took: Option<Duration>| {
+        let word = match outcome {
+            Outcome::Hit => "hit",
+            Outcome::Miss => "miss",
+            Outcome::Coalesced => "coalesced",
+            Outcome::Error => "error",
+        };
+        metrics.facts.looked_up(kind, word, took);
+    };
+    FactStore::new(source, config.facts.ttl, config.facts.timeout, Box::new(observer))
+}
+
+/// What judges requests.
+pub(super) fn pipeline(
+    config: &Config,
+    bundles: &Arc<BundleStore>,
+    facts: Arc<FactStore>,
+    verifier: Verifier,
+) -> Pipeline {
+    let origins = config.cors.as_ref().map(|cors| cors.origins.clone()).unwrap_or_default();
+    Pipeline {
+        bundles: Arc::clone(bundles),
+        facts,
+        verifier,
+        tenancy: config.tenancy.clone(),
+        cookie: config.jwt.cookie.clone().map(|name| CookieRules { name, origins }),
+    }
+}
+
+/// What pingora calls.
+pub(super) fn service(
+    config: &Config,
+    pipeline: Pipeline,
+    ledger: Ledger,
+    signer: Option<Arc<AssertionSigner>>,
+    address: Arc<ArcSwapOption<SocketAddr>>,
+) -> Service {
+    let redirect = config.redirect.clone();
+    Service {
+        pipeline,
+        ledger,
+        forwarding: Forwarding { signer },
+        cors: Cors { origins: config.cors.as_ref().map(|cors| cors.origins.clone()) },
+        redirects: Redirects {
+            unauthenticated: redirect.as_ref().and_then(|it| it.unauthenticated.clone()),
+            outside_boundary: redirect.and_then(|it| it.outside_boundary),
+        },
+        rate: config.limits.requests_per_second.and_then(RateLimit::new),
+        upstream: Upstream {
+            address,
+            connect_timeout: config.upstream.connect_timeout,
+            read_timeout: config.upstream.read_timeout,
+        },
+        json_body: config.limits.json_body,
+        body_timeout: config.upstream.read_timeout,
+    }
+}
+
+/// What a connection has to know.
+pub(super) fn limits(config: &Config) -> Limits {
+    Limits {
+        rules: Rules {
+            header_count: config.limits.header_count,
+            target_bytes: config.limits.target_bytes,
+            trusted: config.trusted_proxies.clone(),
+            forward_authorization: config.upstream.forward_authorization,
+            cookie: config.jwt.cookie.clone(),
+        },
+        header_bytes: config.limits.header_bytes,
+        header_timeout: config.limits.header_timeout,
+    }
+}
+
+/// Where and how records are kept.
+pub(super) fn journal(config: &Config) -> JournalConfig {
+    JournalConfig {
+        directory: config.audit.directory.clone(),
+        durability: match config.audit.durability {
+            config::Durability::Process => Durability::Process,
+            config::Durability::Disk => Durability::Disk,
+            config::Durability::None => Durability::None,
+        },
+        anonymous_per_second: config.audit.anonymous_per_second,
+    }
+}
+
+/// What the admin listener answers from.
+pub(super) fn admin(config: &Config, probes: Probes, metrics: &Arc<Metrics>) -> AdminState {
+    AdminState {
+        probe: Arc::new(probes),
+        metrics: Arc::clone(metrics),
+        hosts: config.admin_hosts.clone().into(),
+        token_file: config.admin.token_file.clone(),
+    }
+}
+
+/// The counters, with the version that runs.
+pub(super) fn metrics() -> Result<Arc<Metrics>, StartError> {
+    let commit = option_env!("CEDARGATE_COMMIT").unwrap_or("unknown");
+    let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), commit);
+    metrics.map_err(|error| StartError::Metrics(error.to_string()))
+}
+
+/// Keeps the upstream's address known. A name that cannot be looked up keeps its last address.
+pub(super) async fn keep_resolved(name: String, address: Arc<ArcSwapOption<SocketAddr>>) {
+    loop {
+        match lookup_host(&name).await.map(|mut found| found.next()) {
+            Ok(Some(found)) => address.store(Some(Arc::new(found))),
+            Ok(None) => tracing::warn!(upstream = %name, "the upstream's name has no address"),
+            Err(error) => {
+                tracing::warn!(upstream = %name, %error, "the upstream's name cannot be looked up");
+            }
+        }
+        if name.parse::<SocketAddr>().is_ok() {
+            return;
+        }
+        tokio::time::sleep(RESOLVE_EVERY).await;
+    }
+}

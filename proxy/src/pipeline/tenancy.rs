@@ -1,0 +1,107 @@
+//! The tenant in which a request acts, and the object that it touches (`domain.md`, layer 5).
+
+use std::sync::Arc;
+
+use policy_store::facts::{Fact, ObjectFacts, OrganizationFacts, OrganizationKey};
+
+use super::{Admitted, Pipeline};
+use crate::accept::Arrival;
+use crate::body;
+use crate::decide::{self, Denied, Question};
+use crate::entities::{self, uid};
+use crate::refusal::Refusal;
+use crate::trail::Trail;
+
+impl Pipeline {
+    /// The tenant that the request names, when all its names are permitted and agree.
+    pub(super) async fn named_tenant(
+        &self,
+        arrival: &Arrival,
+        admitted: &Admitted,
+        body: &body::Judged,
+        trail: &mut Trail,
+    ) -> Result<Option<Arc<Fact<OrganizationFacts>>>, Refusal> {
+        let mut keys = admitted.access.tenants(arrival, &self.tenancy);
+        keys.extend(body.tenants(&self.tenancy.names)?.into_iter().map(OrganizationKey::Id));
+        let mut tenants: Vec<Arc<Fact<OrganizationFacts>>> = Vec::with_capacity(keys.len());
+        for key in keys {
+            let named = match &key {
+                OrganizationKey::Id(name) | OrganizationKey::Slug(name) => name,
+            };
+            let refused = || Refusal::CrossTenant(named.to_string());
+            if named.is_empty() {
+                return Err(refused());
+            }
+            let found = self.facts.organization(&key, admitted.deadline).await?;
+            let found = found.ok_or_else(refused)?;
+            trail.asked_at(found.asked_at);
+            if !Self::may_act_in(admitted, &found.value)? {
+                return Err(refused());
+            }
+            tenants.push(found);
+        }
+        let mut tenants = tenants.into_iter();
+        let first = tenants.next();
+        if tenants.any(|other| first.as_ref().is_some_and(|it| it.value.id != other.value.id)) {
+            return Err(Refusal::TenantConflict);
+        }
+        Ok(first)
+    }
+
+    /// Asks the policies whether the caller may act in `tenant`.
+    fn may_act_in(admitted: &Admitted, tenant: &OrganizationFacts) -> Result<bool, Refusal> {
+        let bundle = &admitted.published.bundle;
+        let entity = entities::organization(bundle, tenant)?;
+        let resource = entity.uid();
+        let mut known = admitted.caller.entities.clone();
+        if !known.iter().any(|it| it.uid() == resource) {
+            known.push(entity);
+        }
+        let principal = uid(&bundle.types().user, &admitted.caller.user.value.id);
+        let context = cedar_policy::Context::empty();
+        let question = Question::new(bundle.act_in(), principal, resource, context, known)?;
+        match decide::act_in(bundle, question) {
+            Ok(()) => Ok(true),
+            Err(Denied::ByDefault | Denied::ByRule(_)) => Ok(false),
+            Err(other) => Err(other.into()),
+        }
+    }
+
+    /// The object that the request names; an absent one is not found.
+    pub(super) async fn object(
+        &self,
+        admitted: &Admitted,
+        trail: &mut Trail,
+    ) -> Result<Option<ObjectFacts>, Refusal> {
+        let Some((kind, id)) = admitted.access.object() else { return Ok(None) };
+        let found = self.facts.object(kind, id, admitted.deadline).await?;
+        let found = found.ok_or(Refusal::NotFound)?;
+        trail.asked_at(found.asked_at());
+        Ok(Some(found))
+    }
+
+    /// The tenant in which the request acts: the one that it names; else the object's, if the
+    /// caller may act there; else the caller's own.
+    pub(super) async fn tenant(
+        &self,
+        admitted: &Admitted,
+        named: Option<Arc<Fact<OrganizationFacts>>>,
+        object: Option<&ObjectFacts>,
+        trail: &mut Trail,
+    ) -> Result<Option<Arc<Fact<OrganizationFacts>>>, Refusal> {
+        if named.is_some() {
+            return Ok(named);
+        }
+        let own = admitted.caller.organization.clone();
+        let Some(owner) = object.and_then(ObjectFacts::owner) else { return Ok(own) };
+        if own.as_ref().is_some_and(|own| own.value.id == *owner) {
+            return Ok(own);
+        }
+        let key = OrganizationKey::Id(Arc::clone(owner));
+        let Some(owner) = self.facts.organization(&key, admitted.deadline).await? else {
+            return Ok(own);
+        };
+        trail.asked_at(owner.asked_at);
+        if Self::may_act_in(admitted, &owner.value)? { Ok(Some(owner)) } else { Ok(own) }
+    }
+}

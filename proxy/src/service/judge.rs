@@ -1,0 +1,193 @@
+//! Everything before forwarding: judging, recording, refusing.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt;
+use pingora::proxy::Session;
+use pingora::{BError, Error, ErrorType};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::{Ctx, Service};
+use crate::accept::{Arrival, Malformed};
+use crate::body::{self, BodyFault};
+use crate::pipeline::{First, Permit};
+use crate::refusal::{Answer, Refusal};
+use crate::reply;
+use crate::trail::Trail;
+
+/// A body that is refused unread is still taken off the wire up to this length, so that the
+/// client, which may be sending it, gets the answer.
+const DRAINED: Duration = Duration::from_secs(2);
+
+impl Service {
+    /// Judges a request and makes its intent durable.
+    async fn judge(&self, session: &mut Session, ctx: &mut Ctx, now: f64) -> Result<(), Refusal> {
+        let (Some(arrival), Some(trail)) = (ctx.arrival.as_deref(), ctx.trail.as_deref_mut())
+        else {
+            return Err(Refusal::Internal("a request without a head".to_owned()));
+        };
+        if self.rate.as_ref().is_some_and(|rate| !rate.allows(arrival.client)) {
+            return Err(Refusal::RateLimited);
+        }
+        let permit = match self.pipeline.admit(arrival, now, trail).await? {
+            First::Guest(permit) => permit,
+            First::Caller(admitted) => {
+                let mut body = Bytes::new();
+                if admitted.reads_body() {
+                    body = self.read_body(session, arrival).await?;
+                    ctx.body_was_read = arrival.has_body;
+                }
+                self.pipeline.conclude(arrival, *admitted, &body, trail).await?
+            }
+        };
+        self.record(ctx, permit).await
+    }
+
+    async fn record(&self, ctx: &mut Ctx, permit: Permit) -> Result<(), Refusal> {
+        let Some(trail) = ctx.trail.take() else {
+            return Err(Refusal::Internal("a request without a trail".to_owned()));
+        };
+        match self.ledger.intent(trail, permit).await {
+            Ok(recorded) => {
+                ctx.recorded = Some(recorded);
+                Ok(())
+            }
+            Err((refusal, trail)) => {
+                ctx.trail = Some(trail);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Reads the body whole. Pingora keeps a copy, and sends that on byte for byte.
+    async fn read_body(&self, session: &mut Session, arrival: &Arrival) -> Result<Bytes, Refusal> {
+        if !arrival.has_body {
+            return Ok(Bytes::new());
+        }
+        let header = session.req_header().headers.get("content-length");
+        let length = header.and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
+        if length.is_some_and(|length| length > self.json_body) {
+            return Err(BodyFault::TooLarge.into());
+        }
+        body::supported(&arrival.control)?;
+        let lost = |error: BError| Malformed::Request("the body did not come whole").with(&error);
+        let downstream = session.as_downstream_mut();
+        if arrival.control.expects_continue {
+            downstream.write_continue_response().await.map_err(lost)?;
+        }
+        downstream.enable_retry_buffering();
+        let mut body = BytesMut::new();
+        let whole = async {
+            while let Some(part) = downstream.read_request_body().await.map_err(lost)? {
+                if body.len() + part.len() > self.json_body {
+                    return Err(Refusal::Body(BodyFault::TooLarge));
+                }
+                body.extend_from_slice(&part);
+            }
+            Ok(())
+        };
+        let read = tokio::time::timeout(self.body_timeout, whole).await;
+        read.map_err(|_| Malformed::Request("the body did not come in time"))??;
+        if session.as_downstream().retry_buffer_truncated() {
+            return Err(BodyFault::TooLarge.into());
+        }
+        Ok(body.freeze())
+    }
+
+    /// Records a refusal, and then answers it.
+    async fn refuse(
+        &self,
+        session: &mut Session,
+        ctx: &mut Ctx,
+        refusal: &Refusal,
+    ) -> pingora::Result<()> {
+        let (Some(arrival), Some(trail)) = (ctx.arrival.as_deref(), ctx.trail.as_deref_mut())
+        else {
+            return reply::write(session, 500, &[], None, false).await;
+        };
+        let mut answer = trail.refused(refusal);
+        let mut place = self.redirects.place(arrival, &answer);
+        if place.is_some() {
+            trail.record.status = Some(302);
+        }
+        if !matches!(refusal, Refusal::Unrecordable(_))
+            && let Err(unrecordable) = self.ledger.denial(trail).await
+        {
+            answer = trail.refused(&unrecordable);
+            place = None;
+        }
+        self.ledger.count(trail);
+        let (mut headers, body) = if let Some(place) = place {
+            (reply::redirect(place, ctx.id), None)
+        } else {
+            let (headers, body) = reply::problem(&answer, ctx.id, token_was_sent(arrival, &answer));
+            (headers, Some(body))
+        };
+        headers.extend(self.cors.headers(arrival, false));
+        let status = if place.is_some() { 302 } else { answer.status };
+        let keep = arrival.fault.is_none();
+        let downstream = session.as_downstream_mut();
+        if keep {
+            downstream.set_close_on_response_before_downstream_finish(false);
+            downstream.set_total_drain_timeout(Some(DRAINED));
+        }
+        reply::write(session, status, &headers, body, arrival.head_only).await
+    }
+
+    /// Everything before forwarding. A panic in it is a refusal like any other.
+    pub(super) async fn gate(&self, session: &mut Session, ctx: &mut Ctx) -> pingora::Result<bool> {
+        let (at, started) = (now(), Instant::now());
+        let Some(arrival) = ctx.arrival.as_deref() else {
+            return Err(Error::explain(ErrorType::InternalError, "a request without a head"));
+        };
+        ctx.id = Uuid::now_v7();
+        ctx.trail = Some(Box::new(Trail::begin(arrival, ctx.id, at, started)));
+        if arrival.fault.is_none() && self.cors.is_preflight(arrival) {
+            let mut headers = self.cors.headers(arrival, true);
+            headers.push(("X-Request-Id", ctx.id.to_string()));
+            reply::write(session, 204, &headers, None, false).await?;
+            return Ok(true);
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "microseconds since the epoch stay below 2^53"
+        )]
+        let seconds = (at.unix_timestamp_nanos() / 1_000) as f64 / 1e6;
+        let judged = AssertUnwindSafe(self.judge(session, ctx, seconds)).catch_unwind().await;
+        let refusal = match judged {
+            Ok(Ok(())) => return Ok(false),
+            Ok(Err(refusal)) => refusal,
+            Err(panic) => Refusal::Internal(panic_text(&*panic)),
+        };
+        self.refuse(session, ctx, &refusal).await?;
+        Ok(true)
+    }
+}
+
+impl Malformed {
+    /// The same fault; the cause goes to the log.
+    fn with(self, error: &BError) -> Refusal {
+        tracing::debug!(%error, "a body was lost");
+        self.into()
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the one reading of the wall clock for a request")]
+fn now() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or("without a message"))
+}
+
+/// Whether a refusal of the token's is about one that was sent (RFC 6750, 3.1).
+fn token_was_sent(arrival: &Arrival, answer: &Answer) -> bool {
+    arrival.control.authorization.is_some() || &*answer.reason != "token_missing"
+}

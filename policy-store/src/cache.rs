@@ -31,8 +31,21 @@ pub enum Outcome {
     Error,
 }
 
-/// Hears about each lookup: what of, how it ended, and for a load how long it took.
-pub type Observer = dyn Fn(&'static str, Outcome, Option<Duration>) + Send + Sync;
+/// What is said of one lookup.
+#[derive(Debug, Clone, Copy)]
+pub struct Lookup {
+    /// `user`, `organization` or `object`.
+    pub kind: &'static str,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long the database took, where this lookup asked it.
+    pub load: Option<Duration>,
+    /// How old the fact was that was given, if one was.
+    pub age: Option<Duration>,
+}
+
+/// Hears about each lookup.
+pub type Observer = dyn Fn(Lookup) + Send + Sync;
 
 /// One cache: facts by their keys.
 type Kept<K, T> = Cache<K, Arc<Fact<T>>>;
@@ -152,7 +165,7 @@ impl FactStore {
     /// The one way through a cache: a fresh entry, or a load that all who ask now share.
     async fn fetch<K, T, L>(
         &self,
-        what: &'static str,
+        kind: &'static str,
         cache: &Kept<K, T>,
         key: &K,
         deadline: Instant,
@@ -164,8 +177,10 @@ impl FactStore {
         L: Future<Output = Result<Option<T>, FactsError>> + Send + 'static,
     {
         if let Some(fact) = cache.get(key).await {
-            if fact.asked_at.elapsed() < self.ttl {
-                (self.observer)(what, Outcome::Hit, None);
+            let age = fact.asked_at.elapsed();
+            if age < self.ttl {
+                let outcome = Outcome::Hit;
+                (self.observer)(Lookup { kind, outcome, load: None, age: Some(age) });
                 return Ok(Some(fact));
             }
             cache.invalidate(key).await;
@@ -185,7 +200,9 @@ impl FactStore {
             _ if mine => Outcome::Miss,
             _ => Outcome::Coalesced,
         };
-        (self.observer)(what, outcome, mine.then(|| began.elapsed()));
+        let age = answer.as_ref().ok().map(|fact| fact.asked_at.elapsed());
+        let load = mine.then(|| began.elapsed());
+        (self.observer)(Lookup { kind, outcome, load, age });
         match answer.map_err(|nothing| (*nothing).clone()) {
             Ok(fact) => Ok(Some(fact)),
             Err(Nothing::Absent) => Ok(None),

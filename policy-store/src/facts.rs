@@ -84,6 +84,15 @@ impl ObjectFacts {
         }
     }
 
+    /// The version of the fact.
+    pub fn version(&self) -> u64 {
+        match self {
+            Self::User(fact) => fact.version,
+            Self::Organization(fact) => fact.version,
+            Self::Owned(fact) => fact.version,
+        }
+    }
+
     /// When the database was asked.
     pub fn asked_at(&self) -> Instant {
         match self {

@@ -80,29 +80,53 @@ pub(crate) struct Permitted {
     pub(crate) broke_glass: bool,
 }
 
-/// Judges the layers up to `role`. `justified` says whether the justification is of the right
-/// form: that comes after the guards, and before the allowlists.
-pub(crate) fn early<E: From<Denied>>(
-    bundle: &Bundle,
-    slice: &Slice,
-    question: Question,
-    justified: impl FnOnce() -> Result<(), E>,
-) -> Result<Permitted, E> {
-    let (request, entities) = question.put(slice)?;
-    guards(bundle, &slice.early, &request, &entities)?;
-    justified()?;
-    let response = Authorizer::new().is_authorized(&request, &slice.permits, &entities);
-    Ok(permits(bundle, &response)?)
+/// The verdict of the layers up to `role`: the guards, and then the allowlists.
+#[derive(Debug)]
+pub(crate) struct Early {
+    /// Whether the guards let the request pass.
+    pub(crate) guards: Result<(), Denied>,
+    /// Whether an allowlist does.
+    pub(crate) permits: Result<Permitted, Denied>,
 }
 
-/// Judges the layers after `role`, between these two, both included.
+/// Judges the layers up to `role`.
+///
+/// # Errors
+///
+/// When the question cannot be put, or a policy fails to evaluate.
+pub(crate) fn early(bundle: &Bundle, slice: &Slice, question: Question) -> Result<Early, Denied> {
+    let (request, entities) = question.put(slice)?;
+    let guards = sound(guards(bundle, &slice.early, &request, &entities))?;
+    let response = Authorizer::new().is_authorized(&request, &slice.permits, &entities);
+    Ok(Early { guards, permits: sound(permits(bundle, &response))? })
+}
+
+/// Tells a verdict from a failure to reach one.
+fn sound<T>(verdict: Result<T, Denied>) -> Result<Result<T, Denied>, Denied> {
+    match verdict {
+        Err(denied @ (Denied::ByRule(_) | Denied::ByDefault)) => Ok(Err(denied)),
+        Err(failure) => Err(failure),
+        Ok(fine) => Ok(Ok(fine)),
+    }
+}
+
+/// Judges the layers after `role`.
+///
+/// # Errors
+///
+/// When the question cannot be put, or a policy fails to evaluate before any layer refuses.
 pub(crate) fn late(bundle: &Bundle, slice: &Slice, question: Question) -> Result<Judged, Denied> {
     let (request, entities) = question.put(slice)?;
-    Ok(Judged { verdict: first_guard(bundle, &slice.late, &request, &entities) })
+    let verdict = first_guard(bundle, &slice.late, &request, &entities);
+    match verdict {
+        Some((_, failure @ Denied::Broken { .. })) => Err(failure),
+        verdict => Ok(Judged { verdict }),
+    }
 }
 
 /// The verdict of the late layers, taken layer by layer: the form of handed-out roles is judged
 /// between two of them.
+#[derive(Debug)]
 pub(crate) struct Judged {
     verdict: Option<(Layer, Denied)>,
 }
@@ -117,19 +141,24 @@ impl Judged {
     }
 
     /// Refuses if any layer does.
-    pub(crate) fn all(self) -> Result<(), Denied> {
-        self.verdict.map_or(Ok(()), |(_, denied)| Err(denied))
+    pub(crate) fn all(&self) -> Result<(), Denied> {
+        self.verdict.as_ref().map_or(Ok(()), |(_, denied)| Err(denied.clone()))
     }
 }
 
 /// Asks whether the caller may act in a tenant.
-pub(crate) fn act_in(bundle: &Bundle, question: Question) -> Result<(), Denied> {
+///
+/// # Errors
+///
+/// When the question cannot be put, or a policy fails to evaluate.
+pub(crate) fn act_in(bundle: &Bundle, question: Question) -> Result<bool, Denied> {
     let slice = bundle.act_in();
     let (request, entities) = question.put(slice)?;
-    guards(bundle, &slice.early, &request, &entities)?;
-    guards(bundle, &slice.late, &request, &entities)?;
+    let early = sound(guards(bundle, &slice.early, &request, &entities))?;
+    let late = sound(guards(bundle, &slice.late, &request, &entities))?;
     let response = Authorizer::new().is_authorized(&request, &slice.permits, &entities);
-    permits(bundle, &response).map(drop)
+    let permits = sound(permits(bundle, &response))?;
+    Ok(early.is_ok() && late.is_ok() && permits.is_ok())
 }
 
 fn permits(bundle: &Bundle, response: &Response) -> Result<Permitted, Denied> {

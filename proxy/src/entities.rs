@@ -156,7 +156,7 @@ impl Circumstances<'_> {
     }
 
     fn client_address(&self, bundle: &Bundle) -> Option<Expression> {
-        let asked = bundle.vocabulary().wants_client_address();
+        let asked = bundle.sight().client_address;
         self.client.filter(|_| asked).map(|address| Expression::new_ip(address.to_string()))
     }
 }

@@ -69,7 +69,7 @@ impl Forwarding {
             ("X-Auth-Tenant-Id", tenant.map_or_else(String::new, |it| it.id.to_string())),
             ("X-Auth-Tenant-Slug", tenant.map_or_else(String::new, |it| it.slug.to_string())),
             ("X-Auth-Roles", user.roles.join(",")),
-            ("X-Auth-Features", user.features.join(",")),
+            ("X-Auth-Features", permit.features.join(",")),
             ("X-Auth-Token-Id", caller.token_id.as_deref().unwrap_or_default().to_owned()),
             ("X-Auth-Break-Glass", glass.unwrap_or_default()),
         ]);
@@ -80,7 +80,7 @@ impl Forwarding {
                 organization: user.organization.as_deref(),
                 tenant: tenant.map(|it| &*it.id),
                 roles: &user.roles,
-                features: &user.features,
+                features: &permit.features,
                 action: action.unwrap_or_default(),
                 request_id: &request_id,
                 issued_at: record.map_or(0, |record| record.timestamp.unix_timestamp()),

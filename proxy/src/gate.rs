@@ -131,7 +131,7 @@ impl Gate {
         let upstream = Arc::new(ArcSwapOption::empty());
         let resolved = parts::keep_resolved(config.upstream.address.clone(), Arc::clone(&upstream));
         let verifier = Verifier::new(keys, config.jwt.leeway, &metrics);
-        let pipeline = parts::pipeline(&config, &bundles, facts, verifier);
+        let pipeline = parts::pipeline(&config, &bundles, facts, verifier, &metrics);
         let ledger = Ledger { journal: Arc::clone(&journal), metrics: Arc::clone(&metrics) };
         let service = parts::service(&config, pipeline, ledger, signer, upstream);
         let connections = Arc::new(AtomicUsize::new(0));

@@ -17,7 +17,7 @@ pub(crate) struct RateLimit {
 
 impl std::fmt::Debug for RateLimit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RateLimit").field("addresses", &self.limiter.len()).finish()
+        f.debug_struct("RateLimit").field("addresses", &self.limiter.len()).finish_non_exhaustive()
     }
 }
 

@@ -4,14 +4,14 @@
 //! every layer has let the request pass. Nothing reaches the upstream without one.
 
 mod ask;
+mod memo;
 mod tenancy;
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use cedar_policy::Entity;
-use policy_store::bundle::{Bundle, Layer};
+use policy_store::bundle::Layer;
 use policy_store::cache::FactStore;
 use policy_store::facts::{Fact, ObjectFacts, OrganizationFacts, OrganizationKey, UserFacts};
 use policy_store::source::FactsError;
@@ -22,14 +22,16 @@ use crate::body;
 use crate::break_glass;
 use crate::config::Tenancy;
 use crate::credentials::{self, CookieRules};
-use crate::decide::{self, Denied, Question};
-use crate::entities::{self, Circumstances, uid};
+use crate::decide::{self, Denied};
 use crate::identify::Verifier;
+use crate::metrics::Metrics;
 use crate::refusal::Refusal;
 use crate::resolve::{Access, resolve};
 use crate::trail::Trail;
 
 use ask::{Rest, question};
+pub(crate) use memo::Memo;
+use memo::{EarlyKey, LateKey, remembered};
 
 /// What judges requests: policies, keys and facts.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ pub struct Pipeline {
     pub(crate) verifier: Verifier,
     pub(crate) tenancy: Tenancy,
     pub(crate) cookie: Option<CookieRules>,
+    pub(crate) memo: Memo,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// Who asks.
@@ -48,7 +52,6 @@ pub(crate) struct Caller {
     pub(crate) organization: Option<Arc<Fact<OrganizationFacts>>>,
     pub(crate) token_id: Option<Arc<str>>,
     token_age: Option<i64>,
-    entities: Vec<Entity>,
 }
 
 /// A request that the layers up to `role` let pass.
@@ -68,6 +71,10 @@ pub(crate) struct Permit {
     pub(crate) caller: Option<Caller>,
     pub(crate) tenant: Option<Arc<Fact<OrganizationFacts>>>,
     pub(crate) broke_glass: Option<Arc<str>>,
+    /// The caller's features, as far as the bundle knows them.
+    pub(crate) features: Vec<Arc<str>>,
+    /// Private: nobody else makes a permit.
+    made_here: (),
 }
 
 /// How far the first half of the line leads.
@@ -109,24 +116,25 @@ impl Pipeline {
         let slice = access.slice(bundle);
         trail.access(&access, slice.public);
         if slice.public {
-            return Self::guest(arrival, bundle, &access, trail);
+            return self.guest(arrival, &published, &access, trail);
         }
         let deadline = self.facts.deadline();
-        let caller = self.caller(arrival, now, bundle, deadline, trail).await?;
-        let mut justification = None;
-        let asked = question(bundle, &access, arrival, &caller, &Rest::default())?;
-        let permitted = decide::early(bundle, slice, asked, || {
-            justification = break_glass::justification(arrival.control.break_glass.as_deref())?;
-            Ok::<(), Refusal>(())
-        });
-        // A justification is a circumstance only once its form has been judged.
-        let permitted = match (permitted, &justification) {
-            (Err(Refusal::Denied(Denied::ByDefault)), Some(reason)) => {
+        let caller = self.caller(arrival, now, deadline, trail).await?;
+        let key = early_key(&published, arrival, Some(&caller));
+        let early = remembered(&self.memo.early, key, || {
+            let asked = question(bundle, &access, arrival, &caller, &Rest::default())?;
+            decide::early(bundle, slice, asked).map(Arc::new)
+        })?;
+        early.guards.clone()?;
+        let justification = break_glass::justification(arrival.control.break_glass.as_deref())?;
+        let permitted = match (&early.permits, &justification) {
+            // A justification is a circumstance only where nothing else lets the request in.
+            (Err(Denied::ByDefault), Some(reason)) => {
                 let rest = Rest { justification: Some(reason), ..Rest::default() };
                 let asked = question(bundle, &access, arrival, &caller, &rest)?;
-                decide::early(bundle, slice, asked, || Ok::<(), Refusal>(()))?
+                decide::early(bundle, slice, asked)?.permits?
             }
-            (other, _) => other?,
+            (permits, _) => permits.clone()?,
         };
         trail.permitted(&permitted);
         let broke_glass = permitted.broke_glass;
@@ -166,35 +174,95 @@ impl Pipeline {
         if tenant.is_none() && access.route().is_some_and(|route| route.scope.needs_tenant()) {
             return Err(Refusal::TenantRequired);
         }
-        judge_rest(arrival, &admitted, tenant.as_deref(), object.as_ref(), &body)?;
+        self.judge_rest(arrival, &admitted, tenant.as_deref(), object.as_ref(), &body)?;
+        let features = self.known_features(&admitted);
         let broke_glass = admitted.justification.filter(|_| admitted.broke_glass);
-        Ok(Permit { caller: Some(admitted.caller), tenant, broke_glass })
+        let caller = Some(admitted.caller);
+        Ok(Permit { caller, tenant, broke_glass, features, made_here: () })
+    }
+
+    /// The caller's features that the bundle knows; others are left out, and counted.
+    fn known_features(&self, admitted: &Admitted) -> Vec<Arc<str>> {
+        let vocabulary = admitted.published.bundle.vocabulary();
+        let all = &admitted.caller.user.value.features;
+        let known: Vec<_> = all.iter().filter(|it| vocabulary.has_feature(it)).cloned().collect();
+        if known.len() < all.len() {
+            self.metrics.facts.unknown_features((all.len() - known.len()) as u64);
+        }
+        known
+    }
+
+    /// The layers after `role`; the form of handed-out roles is judged before the last of them.
+    fn judge_rest(
+        &self,
+        arrival: &Arrival,
+        admitted: &Admitted,
+        tenant: Option<&Fact<OrganizationFacts>>,
+        object: Option<&ObjectFacts>,
+        body: &body::Judged,
+    ) -> Result<(), Refusal> {
+        let Admitted { published, access, caller, justification, .. } = admitted;
+        let bundle = &published.bundle;
+        let roles_in = access.route().and_then(|route| route.roles_in.as_deref());
+        let known = |role: &str| bundle.vocabulary().has_role(role);
+        let (body_roles, roles_fault) = match roles_in.map(|name| body.roles(name, known)) {
+            None => (Vec::new(), None),
+            Some(Ok(roles)) => (roles, None),
+            Some(Err(fault)) => (Vec::new(), Some(fault)),
+        };
+        let rest = Rest {
+            tenant,
+            object,
+            body_fields: &body.fields,
+            body_roles: &body_roles,
+            justification: justification.as_ref(),
+        };
+        let ask = || {
+            let asked = question(bundle, access, arrival, caller, &rest)?;
+            decide::late(bundle, access.slice(bundle), asked).map(Arc::new)
+        };
+        let judged = if justification.is_some() {
+            ask()?
+        } else {
+            let early = early_key(published, arrival, Some(caller));
+            let key = late_key(early, tenant, object, &body.fields, &body_roles);
+            remembered(&self.memo.late, key, ask)?
+        };
+        judged.before(Layer::Escalation)?;
+        roles_fault.map_or(Ok(()), Err)?;
+        Ok(judged.all()?)
     }
 
     /// A public route: no token is looked at, nor any name of a tenant.
     fn guest(
+        &self,
         arrival: &Arrival,
-        bundle: &Bundle,
+        published: &Published,
         access: &Access,
         trail: &mut Trail,
     ) -> Result<First, Refusal> {
+        let bundle = &published.bundle;
         let slice = access.slice(bundle);
-        let types = bundle.types();
-        let circumstances = Circumstances {
-            path: &arrival.path,
-            method: &arrival.method,
-            client: Some(arrival.client),
-            ..Circumstances::default()
-        };
-        let question = || {
-            let context = circumstances.context(bundle)?;
-            let resource = uid(&types.endpoint, access.action());
-            Question::new(slice, uid(&types.guest, "guest"), resource, context, Vec::new())
-        };
-        let permitted = decide::early(bundle, slice, question()?, || Ok::<(), Refusal>(()))?;
-        decide::late(bundle, slice, question()?)?.all()?;
+        let asked = || ask::guest(bundle, access, arrival);
+        let key = early_key(published, arrival, None);
+        let early = remembered(&self.memo.early, key.clone(), || {
+            decide::early(bundle, slice, asked()?).map(Arc::new)
+        })?;
+        early.guards.clone()?;
+        let permitted = early.permits.clone()?;
+        let key = late_key(key, None, None, &[], &[]);
+        let late = remembered(&self.memo.late, key, || {
+            decide::late(bundle, slice, asked()?).map(Arc::new)
+        })?;
+        late.all()?;
         trail.permitted(&permitted);
-        Ok(First::Guest(Permit { caller: None, tenant: None, broke_glass: None }))
+        Ok(First::Guest(Permit {
+            caller: None,
+            tenant: None,
+            broke_glass: None,
+            features: Vec::new(),
+            made_here: (),
+        }))
     }
 
     /// Who asks: the token says who, the database whether and what they are.
@@ -202,7 +270,6 @@ impl Pipeline {
         &self,
         arrival: &Arrival,
         now: f64,
-        bundle: &Bundle,
         deadline: Instant,
         trail: &mut Trail,
     ) -> Result<Caller, Refusal> {
@@ -220,16 +287,12 @@ impl Pipeline {
         if let Some(organization) = &organization {
             trail.asked_at(organization.asked_at);
         }
-        let mut entities = vec![entities::user(bundle, &user.value)?];
-        if let Some(organization) = &organization {
-            entities.push(entities::organization(bundle, &organization.value)?);
-        }
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a difference of NumericDates, which are below 2^53"
         )]
         let token_age = token.issued_at.map(|issued_at| (now - issued_at).max(0.0) as i64);
-        Ok(Caller { user, organization, token_id: token.jti.clone(), token_age, entities })
+        Ok(Caller { user, organization, token_id: token.jti.clone(), token_age })
     }
 
     async fn own_organization(
@@ -249,38 +312,6 @@ impl Pipeline {
     }
 }
 
-/// The layers after `role`; the form of handed-out roles is judged before the last of them.
-fn judge_rest(
-    arrival: &Arrival,
-    admitted: &Admitted,
-    tenant: Option<&Fact<OrganizationFacts>>,
-    object: Option<&ObjectFacts>,
-    body: &body::Judged,
-) -> Result<(), Refusal> {
-    let bundle = &admitted.published.bundle;
-    let access = &admitted.access;
-    let slice = access.slice(bundle);
-    let roles_in = access.route().and_then(|route| route.roles_in.as_deref());
-    let roles = roles_in.map(|name| body.roles(name, |role| bundle.vocabulary().has_role(role)));
-    let known_roles = match &roles {
-        Some(Ok(roles)) => roles.as_slice(),
-        _ => &[],
-    };
-    let rest = Rest {
-        tenant,
-        object,
-        body_fields: &body.fields,
-        body_roles: known_roles,
-        justification: admitted.justification.as_ref(),
-    };
-    let caller = &admitted.caller;
-    let asked = question(bundle, access, arrival, caller, &rest)?;
-    let judged = decide::late(bundle, slice, asked)?;
-    judged.before(Layer::Escalation)?;
-    roles.transpose()?;
-    Ok(judged.all()?)
-}
-
 /// Whether a token was taken back: by its id, or with all that were issued before a moment. A
 /// token that does not say when it was issued was issued before any moment.
 fn revoked(token: &crate::identify::VerifiedToken, user: &UserFacts) -> bool {
@@ -288,4 +319,40 @@ fn revoked(token: &crate::identify::VerifiedToken, user: &UserFacts) -> bool {
     let by_time =
         user.tokens_valid_after.is_some_and(|after| token.issued_at.is_none_or(|at| at < after));
     by_id || by_time
+}
+
+/// What the policies up to `role` can see, as the key of what they say.
+fn early_key(published: &Published, arrival: &Arrival, caller: Option<&Caller>) -> EarlyKey {
+    let sight = published.bundle.sight();
+    EarlyKey {
+        generation: published.generation,
+        method: Arc::clone(&arrival.method),
+        path: Arc::clone(&arrival.path),
+        caller: caller.map(Caller::versions),
+        client: sight.client_address.then_some(arrival.client),
+        token_age: caller.and_then(|it| it.token_age).filter(|_| sight.token_age),
+    }
+}
+
+fn late_key(
+    early: EarlyKey,
+    tenant: Option<&Fact<OrganizationFacts>>,
+    object: Option<&ObjectFacts>,
+    body_fields: &[Arc<str>],
+    body_roles: &[Arc<str>],
+) -> LateKey {
+    LateKey {
+        early,
+        tenant: tenant.map(|it| it.version),
+        object: object.map(ObjectFacts::version),
+        body_fields: body_fields.to_vec(),
+        body_roles: body_roles.to_vec(),
+    }
+}
+
+impl Caller {
+    /// The versions of the facts that say what it may.
+    fn versions(&self) -> (u64, Option<u64>) {
+        (self.user.version, self.organization.as_ref().map(|it| it.version))
+    }
 }

@@ -73,11 +73,7 @@ pub(crate) fn redirect(place: &str, id: Uuid) -> Vec<(&'static str, String)> {
 }
 
 /// The headers and the body of a denial.
-pub(crate) fn problem(
-    answer: &Answer,
-    id: Uuid,
-    token_sent: bool,
-) -> (Vec<(&'static str, String)>, String) {
+pub(crate) fn problem(answer: &Answer, id: Uuid) -> (Vec<(&'static str, String)>, String) {
     let mut headers = vec![
         ("Content-Type", "application/problem+json".to_owned()),
         ("Cache-Control", "no-store".to_owned()),
@@ -85,7 +81,9 @@ pub(crate) fn problem(
     ];
     match answer.status {
         401 => {
-            let error = if token_sent { ", error=\"invalid_token\"" } else { "" };
+            // RFC 6750, 3.1: where no token was sent, nothing is said of one.
+            let sent = &*answer.reason != "token_missing";
+            let error = if sent { ", error=\"invalid_token\"" } else { "" };
             headers.push(("WWW-Authenticate", format!("Bearer realm=\"cedargate\"{error}")));
         }
         405 => headers.push(("Allow", ALLOW.to_owned())),

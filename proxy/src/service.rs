@@ -220,7 +220,7 @@ impl ProxyHttp for Service {
         let answer = refusal.answer(Blanks::default());
         let code = if dead || session.response_written().is_some() { 0 } else { answer.status };
         if code > 0 {
-            let (mut headers, body) = reply::problem(&answer, ctx.id, true);
+            let (mut headers, body) = reply::problem(&answer, ctx.id);
             let head_only = ctx.arrival.as_ref().is_some_and(|arrival| arrival.head_only);
             if let Some(arrival) = &ctx.arrival {
                 headers.extend(self.cors.headers(arrival, false));

@@ -7,6 +7,7 @@ mod check;
 mod finding;
 mod policies;
 mod read;
+mod sight;
 mod slices;
 mod vocabulary;
 
@@ -20,6 +21,7 @@ use crate::routes::RouteTable;
 
 pub use finding::{Finding, Findings};
 pub use policies::{Layer, Rule};
+pub use sight::Sight;
 pub use slices::Slice;
 pub use vocabulary::Vocabulary;
 
@@ -41,6 +43,7 @@ pub struct Bundle {
     rules: HashMap<PolicyId, Arc<Rule>>,
     slices: HashMap<Arc<str>, Slice>,
     types: Types,
+    sight: Sight,
     act_in: Slice,
     unmapped: Slice,
 }
@@ -73,6 +76,7 @@ impl Bundle {
             .ok_or_else(|| Findings::one(&files.schema, 0, "a type has no legal name", ""))?;
         Ok(Self {
             types,
+            sight: Sight::of(files),
             digest: files.digest(),
             act_in: maker.slice(ACT_IN)?,
             unmapped: maker.slice(UNMAPPED)?,
@@ -102,6 +106,11 @@ impl Bundle {
     /// The table of routes.
     pub fn routes(&self) -> &RouteTable {
         &self.routes
+    }
+
+    /// What the policies can see of the circumstances that change by themselves.
+    pub fn sight(&self) -> Sight {
+        self.sight
     }
 
     /// The names of the entity types that the gate makes.

@@ -15,7 +15,6 @@ use super::read::File;
 pub struct Vocabulary {
     roles: BTreeSet<Arc<str>>,
     features: BTreeSet<Arc<str>>,
-    client_address: bool,
 }
 
 impl Vocabulary {
@@ -29,22 +28,13 @@ impl Vocabulary {
         self.features.contains(name)
     }
 
-    /// Whether the schema asks for the client's address.
-    pub fn wants_client_address(&self) -> bool {
-        self.client_address
-    }
-
     /// Reads the names off a schema.
     pub(super) fn of(file: &File) -> Result<Self, Findings> {
         let (fragment, _warnings) = SchemaFragment::from_cedarschema_str(&file.text)
             .map_err(|error| Findings(finding::of_file(file, &error)))?;
         let json =
             fragment.to_json_value().map_err(|error| Findings(finding::of_file(file, &error)))?;
-        Ok(Self {
-            roles: names(&json, file, "Role")?,
-            features: names(&json, file, "Feature")?,
-            client_address: file.text.contains("client_address"),
-        })
+        Ok(Self { roles: names(&json, file, "Role")?, features: names(&json, file, "Feature")? })
     }
 }
 

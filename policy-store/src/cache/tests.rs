@@ -61,7 +61,7 @@ fn store(ttl: Duration, permits: usize) -> (Arc<Slow>, Arc<FactStore>) {
         Arc::clone(&source) as Arc<dyn FactSource>,
         ttl,
         Duration::from_secs(20),
-        Box::new(|_, _, _| {}),
+        Box::new(|_| {}),
     );
     (source, Arc::new(store))
 }

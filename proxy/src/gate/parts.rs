@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use policy_store::cache::{FactStore, Outcome};
+use policy_store::cache::{FactStore, Lookup, Outcome};
 use policy_store::source::FactSource;
 use policy_store::watch::{BundleStore, Published, Reload};
 use tokio::net::lookup_host;
@@ -23,7 +23,7 @@ use crate::identify::Verifier;
 use crate::ledger::Ledger;
 use crate::limit::RateLimit;
 use crate::metrics::Metrics;
-use crate::pipeline::Pipeline;
+use crate::pipeline::{Memo, Pipeline};
 use crate::probe::Probes;
 use crate::record::{Durability, JournalConfig};
 use crate::reply::Redirects;
@@ -74,14 +74,17 @@ pub(super) fn fact_store(
     metrics: &Arc<Metrics>,
 ) -> FactStore {
     let metrics = Arc::clone(metrics);
-    let observer = move |kind: &'static str, outcome, took: Option<Duration>| {
-        let word = match outcome {
+    let observer = move |lookup: Lookup| {
+        let outcome = match lookup.outcome {
             Outcome::Hit => "hit",
             Outcome::Miss => "miss",
             Outcome::Coalesced => "coalesced",
             Outcome::Error => "error",
         };
-        metrics.facts.looked_up(kind, word, took);
+        metrics.facts.looked_up(lookup.kind, outcome, lookup.load);
+        if let Some(age) = lookup.age {
+            metrics.facts.used(lookup.kind, age);
+        }
     };
     FactStore::new(source, config.facts.ttl, config.facts.timeout, Box::new(observer))
 }
@@ -92,6 +95,7 @@ pub(super) fn pipeline(
     bundles: &Arc<BundleStore>,
     facts: Arc<FactStore>,
     verifier: Verifier,
+    metrics: &Arc<Metrics>,
 ) -> Pipeline {
     let origins = config.cors.as_ref().map(|cors| cors.origins.clone()).unwrap_or_default();
     Pipeline {
@@ -100,6 +104,8 @@ pub(super) fn pipeline(
         verifier,
         tenancy: config.tenancy.clone(),
         cookie: config.jwt.cookie.clone().map(|name| CookieRules { name, origins }),
+        memo: Memo::default(),
+        metrics: Arc::clone(metrics),
     }
 }
 

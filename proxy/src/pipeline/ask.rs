@@ -43,7 +43,7 @@ pub(super) fn question(
         }
         None => uid(&types.endpoint, access.action()),
     };
-    let mut known = caller.entities.clone();
+    let mut known = caller_entities(bundle, caller)?;
     let mut add = |entity: Entity| {
         if !known.iter().any(|it| it.uid() == entity.uid()) {
             known.push(entity);
@@ -65,8 +65,36 @@ pub(super) fn question(
         body_roles: rest.body_roles,
         break_glass: rest.justification.map(|it| &**it),
         client: Some(arrival.client),
-        token_age: caller.token_age,
+        token_age: caller.token_age.filter(|_| bundle.sight().token_age),
     };
     let principal = uid(&types.user, &caller.user.value.id);
     Question::new(access.slice(bundle), principal, resource, circumstances.context(bundle)?, known)
+}
+
+/// The question about a public route.
+pub(super) fn guest(
+    bundle: &Bundle,
+    access: &Access,
+    arrival: &Arrival,
+) -> Result<Question, Denied> {
+    let types = bundle.types();
+    let circumstances = Circumstances {
+        path: &arrival.path,
+        method: &arrival.method,
+        client: Some(arrival.client),
+        ..Circumstances::default()
+    };
+    let resource = uid(&types.endpoint, access.action());
+    let context = circumstances.context(bundle)?;
+    let principal = uid(&types.guest, "guest");
+    Question::new(access.slice(bundle), principal, resource, context, Vec::new())
+}
+
+/// The caller and its organisation.
+pub(super) fn caller_entities(bundle: &Bundle, caller: &Caller) -> Result<Vec<Entity>, Denied> {
+    let mut known = vec![entities::user(bundle, &caller.user.value)?];
+    if let Some(organization) = &caller.organization {
+        known.push(entities::organization(bundle, &organization.value)?);
+    }
+    Ok(known)
 }

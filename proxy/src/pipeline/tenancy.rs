@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use policy_store::facts::{Fact, ObjectFacts, OrganizationFacts, OrganizationKey};
 
+use super::ask::caller_entities;
+use super::memo::remembered;
 use super::{Admitted, Pipeline};
 use crate::accept::Arrival;
 use crate::body;
-use crate::decide::{self, Denied, Question};
+use crate::decide::{self, Question};
 use crate::entities::{self, uid};
 use crate::refusal::Refusal;
 use crate::trail::Trail;
@@ -35,7 +37,7 @@ impl Pipeline {
             let found = self.facts.organization(&key, admitted.deadline).await?;
             let found = found.ok_or_else(refused)?;
             trail.asked_at(found.asked_at);
-            if !Self::may_act_in(admitted, &found.value)? {
+            if !self.may_act_in(admitted, &found)? {
                 return Err(refused());
             }
             tenants.push(found);
@@ -49,22 +51,27 @@ impl Pipeline {
     }
 
     /// Asks the policies whether the caller may act in `tenant`.
-    fn may_act_in(admitted: &Admitted, tenant: &OrganizationFacts) -> Result<bool, Refusal> {
-        let bundle = &admitted.published.bundle;
-        let entity = entities::organization(bundle, tenant)?;
-        let resource = entity.uid();
-        let mut known = admitted.caller.entities.clone();
-        if !known.iter().any(|it| it.uid() == resource) {
-            known.push(entity);
-        }
-        let principal = uid(&bundle.types().user, &admitted.caller.user.value.id);
-        let context = cedar_policy::Context::empty();
-        let question = Question::new(bundle.act_in(), principal, resource, context, known)?;
-        match decide::act_in(bundle, question) {
-            Ok(()) => Ok(true),
-            Err(Denied::ByDefault | Denied::ByRule(_)) => Ok(false),
-            Err(other) => Err(other.into()),
-        }
+    fn may_act_in(
+        &self,
+        admitted: &Admitted,
+        tenant: &Fact<OrganizationFacts>,
+    ) -> Result<bool, Refusal> {
+        let Admitted { published, caller, .. } = admitted;
+        let bundle = &published.bundle;
+        let (user, organization) = caller.versions();
+        let key = (published.generation, user, organization, tenant.version);
+        Ok(remembered(&self.memo.act_in, key, || {
+            let entity = entities::organization(bundle, &tenant.value)?;
+            let resource = entity.uid();
+            let mut known = caller_entities(bundle, caller)?;
+            if !known.iter().any(|it| it.uid() == resource) {
+                known.push(entity);
+            }
+            let principal = uid(&bundle.types().user, &caller.user.value.id);
+            let context = cedar_policy::Context::empty();
+            let question = Question::new(bundle.act_in(), principal, resource, context, known)?;
+            decide::act_in(bundle, question)
+        })?)
     }
 
     /// The object that the request names; an absent one is not found.
@@ -102,6 +109,6 @@ impl Pipeline {
             return Ok(own);
         };
         trail.asked_at(owner.asked_at);
-        if Self::may_act_in(admitted, &owner.value)? { Ok(Some(owner)) } else { Ok(own) }
+        if self.may_act_in(admitted, &owner)? { Ok(Some(owner)) } else { Ok(own) }
     }
 }

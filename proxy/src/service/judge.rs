@@ -15,7 +15,7 @@ use super::{Ctx, Service};
 use crate::accept::{Arrival, Malformed};
 use crate::body::{self, BodyFault};
 use crate::pipeline::{First, Permit};
-use crate::refusal::{Answer, Refusal};
+use crate::refusal::Refusal;
 use crate::reply;
 use crate::trail::Trail;
 
@@ -124,7 +124,7 @@ impl Service {
         let (mut headers, body) = if let Some(place) = place {
             (reply::redirect(place, ctx.id), None)
         } else {
-            let (headers, body) = reply::problem(&answer, ctx.id, token_was_sent(arrival, &answer));
+            let (headers, body) = reply::problem(&answer, ctx.id);
             (headers, Some(body))
         };
         headers.extend(self.cors.headers(arrival, false));
@@ -185,9 +185,4 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("panic: {}", text.unwrap_or("without a message"))
-}
-
-/// Whether a refusal of the token's is about one that was sent (RFC 6750, 3.1).
-fn token_was_sent(arrival: &Arrival, answer: &Answer) -> bool {
-    arrival.control.authorization.is_some() || &*answer.reason != "token_missing"
 }

@@ -1,0 +1,45 @@
+//! What a bundle's policies can see of circumstances that change by themselves.
+
+use super::read::Files;
+
+/// What the policies may look at: what they cannot see is not put to them, and need not be equal
+/// for two questions to be the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sight {
+    /// The client's address: the schema asks for it.
+    pub client_address: bool,
+    /// The age of the token: a policy mentions it, or looks at the context as a whole.
+    pub token_age: bool,
+}
+
+impl Sight {
+    /// Looks for the names in the text: whatever has the name may use it.
+    pub(super) fn of(files: &Files) -> Self {
+        let mentioned = |text: &str| text.contains("token_age") || takes_context_whole(text);
+        Self {
+            client_address: files.schema.text.contains("client_address"),
+            token_age: files.policies.iter().any(|file| mentioned(&file.text)),
+        }
+    }
+}
+
+/// Whether `context` stands anywhere but before `.name`, `["name"]` or `has`.
+fn takes_context_whole(text: &str) -> bool {
+    text.match_indices("context").any(|(at, word)| {
+        let rest = text.get(at + word.len()..).unwrap_or_default().trim_start();
+        !(rest.starts_with(['.', '[']) || rest.starts_with("has ") || rest.starts_with("has\n"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::takes_context_whole;
+
+    #[test]
+    fn a_context_that_is_taken_whole_is_seen() {
+        assert!(!takes_context_whole("when { context.path like \"/a/*\" && context has feature }"));
+        assert!(!takes_context_whole("context [\"path\"]"));
+        assert!(takes_context_whole("when { context == {} }"));
+        assert!(takes_context_whole("when { [context].contains(context) }"));
+    }
+}

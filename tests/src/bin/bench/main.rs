@@ -1,0 +1,157 @@
+//! A first measure: the gate's throughput and p99 over those of the same pingora without a gate,
+//! from one interleaved run. `tests/bench` builds and runs it.
+//!
+//! Both proxies are processes of their own with one worker, before the same upstream, which lives
+//! here together with the load. Ratios are of one run: machines are noisy, and these are shared.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a bench that cannot run has nothing to measure, and prints what it measured"
+)]
+
+mod bare;
+mod load;
+mod upstream;
+
+use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// Users whose tokens are sent, each with paths that it may ask for.
+const REQUESTS: [(&str, &str); 10] = [
+    ("kauvery-doctor", "/api/patients"),
+    ("kauvery-doctor", "/api/patients/patient-kauvery-1"),
+    ("kauvery-nurse", "/api/visits/visit-kauvery-1"),
+    ("kauvery-coder", "/api/codes/icd10/search?q=fever"),
+    ("kauvery-admin", "/api/admin/users"),
+    ("alpha-doctor", "/api/workflows/prior_auth/patients"),
+    ("alpha-coder", "/api/codes/favorites"),
+    ("beta-nurse", "/api/patients/patient-beta-1"),
+    ("omni-doctor", "/api/sessions/session-omni-1"),
+    ("omni-billing", "/api/authorizations"),
+];
+
+const ROUNDS: usize = 5;
+const ROUND: Duration = Duration::from_secs(3);
+const CONNECTIONS: usize = 32;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let [_, mode, upstream] = arguments.as_slice()
+        && mode == "bare"
+    {
+        bare::run(upstream.parse().unwrap());
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(measure());
+}
+
+/// A proxy that is measured; it ends with this process.
+struct Measured {
+    name: &'static str,
+    address: SocketAddr,
+    child: Child,
+}
+
+impl Drop for Measured {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
+
+impl Measured {
+    /// Starts a proxy, which says its address on its first line.
+    fn start(name: &'static str, command: &mut Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let start = line.split("http://").nth(1).unwrap_or_else(|| panic!("{name} said `{line}`"));
+        let address = start.split([',', '\n']).next().unwrap().trim().parse().unwrap();
+        Self { name, address, child }
+    }
+}
+
+/// A command on the first core, when there is a way to say so; the load is on the second.
+fn on_first_core(program: &Path) -> Command {
+    if Command::new("taskset").arg("--version").stdout(Stdio::null()).status().is_ok() {
+        let mut command = Command::new("taskset");
+        command.args(["-c", "0"]).arg(program);
+        return command;
+    }
+    Command::new(program)
+}
+
+async fn measure() {
+    let own = std::env::current_exe().unwrap();
+    let gate: PathBuf = own.with_file_name("cedargate");
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("demo");
+    let prepared = Command::new(&gate).args(["demo", "--prepare", "--dir"]).arg(&dir).output().unwrap();
+    assert!(prepared.status.success(), "{}", String::from_utf8_lossy(&prepared.stderr));
+    let requests = requests(&gate, &dir);
+    let upstream = upstream::start().await;
+    let bare = Measured::start("bare", on_first_core(&own).arg("bare").arg(upstream.to_string()));
+    let mut serve = on_first_core(&gate);
+    serve.arg("serve").arg("--config").arg(dir.join("cedargate.yaml"));
+    serve.env("CEDARGATE_LISTEN__PROXY", "127.0.0.1:0").env("CEDARGATE_LISTEN__ADMIN", "127.0.0.1:0");
+    serve.env("CEDARGATE_UPSTREAM__ADDRESS", upstream.to_string()).env("CEDARGATE_WORKERS", "1");
+    let gate = Measured::start("gate", &mut serve);
+    for proxy in [&bare, &gate] {
+        load::check(proxy.address, &requests).await;
+        load::run(proxy.address, &requests, CONNECTIONS, Duration::from_secs(1)).await;
+    }
+    println!("{CONNECTIONS} connections, {ROUNDS} rounds of {ROUND:?}, one worker each");
+    println!("round  {:>12} {:>12} {:>7}  {:>10} {:>10} {:>7}", "bare req/s", "gate req/s", "ratio", "bare p99", "gate p99", "ratio");
+    let (mut throughput, mut tail) = (Vec::new(), Vec::new());
+    for round in 1..=ROUNDS {
+        // The order alternates, so that a slow moment does not always fall on the same one.
+        let mut order = [&bare, &gate];
+        if round % 2 == 0 {
+            order.reverse();
+        }
+        let (mut bare, mut gate) = (load::Taken::default(), load::Taken::default());
+        for proxy in order {
+            let taken = load::run(proxy.address, &requests, CONNECTIONS, ROUND).await;
+            if proxy.name == "bare" { bare = taken } else { gate = taken }
+        }
+        let (rate, p99) = (gate.rate / bare.rate, gate.p99 / bare.p99);
+        println!("{round:>5}  {:>12.0} {:>12.0} {rate:>7.2}  {:>7.2} ms {:>7.2} ms {p99:>7.2}", bare.rate, gate.rate, bare.p99, gate.p99);
+        throughput.push(rate);
+        tail.push(p99);
+    }
+    println!("gate / bare: throughput {:.2} ({:.2} to {:.2}), p99 {:.2} ({:.2} to {:.2})", median(&mut throughput), low(&throughput), high(&throughput), median(&mut tail), low(&tail), high(&tail));
+}
+
+/// The requests, spelled out: each with a token of its user.
+fn requests(gate: &Path, dir: &Path) -> Vec<Vec<u8>> {
+    let token = |user: &str| {
+        let made = Command::new(gate).args(["token", "--sub", user, "--key"]).arg(dir.join("keys/issuer.pem")).output().unwrap();
+        String::from_utf8(made.stdout).unwrap().trim().to_owned()
+    };
+    let spelled = |(user, path): (&str, &str)| {
+        format!(
+            "GET {path} HTTP/1.1\r\nHost: api.example\r\nUser-Agent: bench\r\nAccept: application/json\r\nAuthorization: Bearer {}\r\n\r\n",
+            token(user)
+        )
+        .into_bytes()
+    };
+    REQUESTS.into_iter().map(spelled).collect()
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+fn low(sorted: &[f64]) -> f64 {
+    sorted.first().copied().unwrap_or(f64::NAN)
+}
+
+fn high(sorted: &[f64]) -> f64 {
+    sorted.last().copied().unwrap_or(f64::NAN)
+}

@@ -68,7 +68,7 @@ impl AssertionSigner {
 
     /// Signs one.
     pub(crate) fn sign(&self, claims: &AssertionClaims<'_>) -> Result<String, AssertionError> {
-        let claims = json!({
+        let mut claims = json!({
             "iss": self.issuer,
             "aud": self.audience,
             "sub": claims.subject,
@@ -81,11 +81,14 @@ impl AssertionSigner {
             "iat": claims.issued_at,
             "exp": claims.issued_at + LIFE,
         });
+        if let Some(claims) = claims.as_object_mut() {
+            claims.retain(|_, value| !value.is_null());
+        }
         Ok(encode(&self.key.header(), &claims, &self.key.encoding)?)
     }
 
     /// The public half of the key.
     pub fn jwks(&self) -> Value {
-        json!({ "keys": [self.key.jwk] })
+        json!({ "keys": [self.key.public()] })
     }
 }

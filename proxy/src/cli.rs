@@ -55,8 +55,14 @@ struct ConfigArgs {
 
 impl ConfigArgs {
     fn load(&self) -> Result<Config, ConfigError> {
-        Config::load(Some(&self.config), std::env::vars())
+        Config::load(Some(&self.config), environment())
     }
+}
+
+/// The variables of the process that are text; others are none of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// How a report is printed.

@@ -148,7 +148,7 @@ mod tests {
     #[test]
     fn chunked_bodies() {
         check(b"3\r\nabc\r\n0\r\n\r\nGET /", Some((13, true)));
-        check(b"3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\n", Some((24, true)));
+        check(b"3;a=b\r\nabc\r\n0\r\nX: y\r\n\r\n", Some((23, true)));
         check(b"A\r\n0123456789\r\n", Some((15, false)));
         check(b"3\nabc", None);
         check(b"-3\r\nabc", None);

@@ -3,6 +3,8 @@
 //! Takes a token and the keys; gives who it is about, or an [`Unidentified`]. The token says *who*
 //! and no more: no role is ever read from one.
 
+#[cfg(test)]
+mod tests;
 mod token;
 
 use std::sync::Arc;
@@ -101,7 +103,8 @@ impl Unidentified {
 /// Another scheme, or none, is no token; `Bearer` with anything but one token is malformed.
 pub fn bearer(authorization: Option<&[u8]>) -> Result<&str, Unidentified> {
     let value = authorization.ok_or(Unidentified::Missing)?;
-    let end = value.iter().position(|byte| matches!(byte, b' ' | b'\t')).unwrap_or(value.len());
+    let end =
+        value.iter().position(|byte| matches!(byte, b' ' | b'\t' | b',')).unwrap_or(value.len());
     let (scheme, rest) = value.split_at(end);
     if !scheme.eq_ignore_ascii_case(b"bearer") {
         return Err(Unidentified::Missing);
@@ -192,7 +195,7 @@ impl Verifier {
     pub fn verify(&self, token: &str, now: f64) -> Result<Arc<VerifiedToken>, Unidentified> {
         let outcome = self.look(token, now);
         let word = match &outcome {
-            Ok(_) => "ok",
+            Ok(_) => "verified",
             Err(doubt) => doubt.reason(),
         };
         self.metrics.traffic.token_verified(word);

@@ -11,7 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// A key or token cannot be made.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,16 @@ impl SigningKey {
         Err(MintError::Key(file.to_owned()))
     }
 
+    /// The public half, as a member of a JWKS.
+    pub(crate) fn public(&self) -> Value {
+        let mut jwk = json!(self.jwk);
+        if let Some(members) = jwk.as_object_mut() {
+            members.insert("use".to_owned(), json!("sig"));
+            members.insert("alg".to_owned(), json!(self.header().alg));
+        }
+        jwk
+    }
+
     /// The head of its tokens.
     pub(crate) fn header(&self) -> Header {
         let mut header = Header::new(self.algorithm);
@@ -109,13 +119,8 @@ pub fn generate_issuer(folder: &Path) -> Result<(), MintError> {
     let file = folder.join("issuer.pem");
     write(&file, &pem(der.as_ref()), 0o600)?;
     let key = SigningKey::read(&file)?;
-    let mut jwk = serde_json::to_value(&key.jwk).map_err(|_| MintError::Generate)?;
-    if let Some(members) = jwk.as_object_mut() {
-        members.insert("use".to_owned(), json!("sig"));
-        members.insert("alg".to_owned(), json!("EdDSA"));
-    }
-    let text =
-        serde_json::to_string_pretty(&json!({ "keys": [jwk] })).map_err(|_| MintError::Generate)?;
+    let text = serde_json::to_string_pretty(&json!({ "keys": [key.public()] }))
+        .map_err(|_| MintError::Generate)?;
     write(&folder.join("jwks.json"), &text, 0o644)
 }
 

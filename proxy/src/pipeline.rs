@@ -74,7 +74,7 @@ pub(crate) struct Permit {
     /// The caller's features, as far as the bundle knows them.
     pub(crate) features: Vec<Arc<str>>,
     /// Private: nobody else makes a permit.
-    made_here: (),
+    _made_here: (),
 }
 
 /// How far the first half of the line leads.
@@ -112,6 +112,7 @@ impl Pipeline {
         if let Some(fault) = arrival.fault {
             return Err(fault.into());
         }
+        tracing::trace!(path = %arrival.path, method = %arrival.method, "judging");
         let access = resolve(arrival, bundle, &self.tenancy)?;
         let slice = access.slice(bundle);
         trail.access(&access, slice.public);
@@ -178,7 +179,7 @@ impl Pipeline {
         let features = self.known_features(&admitted);
         let broke_glass = admitted.justification.filter(|_| admitted.broke_glass);
         let caller = Some(admitted.caller);
-        Ok(Permit { caller, tenant, broke_glass, features, made_here: () })
+        Ok(Permit { caller, tenant, broke_glass, features, _made_here: () })
     }
 
     /// The caller's features that the bundle knows; others are left out, and counted.
@@ -261,7 +262,7 @@ impl Pipeline {
             tenant: None,
             broke_glass: None,
             features: Vec::new(),
-            made_here: (),
+            _made_here: (),
         }))
     }
 

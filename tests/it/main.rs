@@ -10,6 +10,7 @@
 mod admin;
 mod bodies;
 mod browsers;
+mod bundles;
 mod clinics;
 mod config;
 mod crash;
@@ -20,6 +21,7 @@ mod immediacy;
 mod limits;
 mod matrix;
 mod onboarding;
+mod panics;
 mod properties;
 mod records;
 mod support;

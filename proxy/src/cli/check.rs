@@ -6,7 +6,7 @@ use policy_store::bundle::{Bundle, Findings};
 use serde_json::{Value, json};
 
 use super::serve::say;
-use super::{Done, Failure, Format};
+use super::{Done, Failure, Format, environment};
 use crate::assertion::AssertionSigner;
 use crate::chain::chain;
 use crate::config::{Config, DEFAULT_FILE};
@@ -44,7 +44,7 @@ impl Check {
             report.policies(directory);
         } else {
             let file = self.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
-            match Config::load(Some(&file), std::env::vars()) {
+            match Config::load(Some(&file), environment()) {
                 Ok(config) => report.everything(&file, &config),
                 Err(error @ crate::config::ConfigError::Unreadable { .. }) => {
                     return Err(error.into());

@@ -10,7 +10,7 @@ use policy_store::sql;
 use tokio::sync::watch;
 
 use super::serve::{Signals, say};
-use super::{Done, Failure, log, runtime};
+use super::{Done, Failure, environment, log, runtime};
 use crate::Gate;
 use crate::chain::chain;
 use crate::config::{Config, JwksSource};
@@ -52,7 +52,7 @@ impl Demo {
         let dir = self.dir.canonicalize().map_err(|error| unusable(&self.dir, &error))?;
         let mut flags = self.flags();
         let file = dir.join("cedargate.yaml");
-        let config = Config::load_with(Some(&file), std::env::vars(), &flags)?;
+        let config = Config::load_with(Some(&file), environment(), &flags)?;
         let database = config.facts.database.expose();
         sql::migrate(database).await.map_err(|error| Failure::NotFine(chain(&error)))?;
         let seeded = backend::demo::seed(database, &password).await;
@@ -70,7 +70,7 @@ impl Demo {
             let stopped = async move { drop(stopping.wait_for(|stop| *stop).await) };
             backend = Some(tokio::spawn(bound.run(stopped)));
         }
-        let config = Config::load_with(Some(&file), std::env::vars(), &flags)?;
+        let config = Config::load_with(Some(&file), environment(), &flags)?;
         let upstream = config.upstream.address.clone();
         let gate = Gate::start(config).await.map_err(|error| Failure::NotFine(chain(&error)))?;
         welcome(&gate, &dir, &upstream, &password);

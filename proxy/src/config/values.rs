@@ -51,12 +51,12 @@ fn time_within<'de, D: Deserializer<'de>>(
 
 /// Room for a head, or for each of its parts.
 pub(super) fn head_size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
-    size_within(d, ByteSize::b(256)..=ByteSize::mib(1))
+    size_within(d, ByteSize::b(256)..=ByteSize::kib(512))
 }
 
-/// Room for a body that is read.
+/// Room for a body that is read. Pingora keeps as much of it, to send it on.
 pub(super) fn body_size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
-    size_within(d, ByteSize::b(2)..=ByteSize::mib(16))
+    size_within(d, ByteSize::b(2)..=ByteSize::kib(64))
 }
 
 fn size_within<'de, D: Deserializer<'de>>(

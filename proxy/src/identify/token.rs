@@ -12,6 +12,7 @@ use crate::strict_json;
 
 /// A `NumericDate` ends here: beyond, a double no longer holds every second.
 const LAST_DATE: f64 = 9_007_199_254_740_992.0;
+const LAST_WHOLE_DATE: u64 = 1 << 53;
 /// A `jti` may be this long.
 const LONGEST_ID: usize = 256;
 
@@ -121,6 +122,10 @@ fn string<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
 
 fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<f64>, Unidentified> {
     let Some(value) = claims.get(name) else { return Ok(None) };
+    // 2^53 + 1 is the same double as 2^53.
+    if value.as_u64().is_some_and(|date| date > LAST_WHOLE_DATE) {
+        return Err(malformed("a date is none"));
+    }
     let date = value.as_f64().filter(|date| (0.0..=LAST_DATE).contains(date));
     date.map(Some).ok_or(malformed("a date is none"))
 }

@@ -2,6 +2,9 @@
 
 use std::collections::HashMap;
 
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, VerificationAlgorithm,
+};
 use jsonwebtoken::DecodingKey;
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
 use serde_json::Value;
@@ -97,8 +100,22 @@ fn usable(value: &Value, allowed: &[Algorithm]) -> Option<(Option<String>, Key)>
     if said.is_some_and(|said| said != algorithm.name()) || !allowed.contains(&algorithm) {
         return None;
     }
-    let decoding = DecodingKey::from_jwk(&jwk).ok()?;
+    let decoding = DecodingKey::from_jwk(&jwk).ok().filter(|key| is_sound(key, algorithm))?;
     Some((jwk.common.key_id, Key { algorithm, decoding }))
+}
+
+/// Whether there is such a key at all: a set of keys that can verify nothing must not replace one
+/// that can.
+fn is_sound(key: &DecodingKey, algorithm: Algorithm) -> bool {
+    let parses = |kind: &'static dyn VerificationAlgorithm| {
+        key.try_get_as_bytes().is_ok_and(|bytes| ParsedPublicKey::new(kind, bytes).is_ok())
+    };
+    match algorithm {
+        Algorithm::EdDSA => parses(&ED25519),
+        Algorithm::ES256 => parses(&ECDSA_P256_SHA256_FIXED),
+        // Its strength was looked at.
+        Algorithm::RS256 => true,
+    }
 }
 
 fn modulus_bits(modulus: &str) -> usize {
@@ -107,3 +124,6 @@ fn modulus_bits(modulus: &str) -> usize {
         base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(modulus).unwrap_or_default();
     bytes.iter().skip_while(|byte| **byte == 0).count() * 8
 }
+
+#[cfg(test)]
+mod tests;

@@ -44,7 +44,8 @@ pub(super) fn spawn(
 }
 
 async fn watch(file: &Path, weak: &Weak<IssuerKeys>, generation: &AtomicU64) {
-    let mut seen = fingerprint(file).await;
+    // What was read at the start may be older than the file is now: it is read once more.
+    let mut seen = None;
     loop {
         tokio::time::sleep(LOOK).await;
         let Some(issuer) = weak.upgrade() else { return };
@@ -52,11 +53,10 @@ async fn watch(file: &Path, weak: &Weak<IssuerKeys>, generation: &AtomicU64) {
         if now == seen {
             continue;
         }
+        // A bad file is told of once, and read again when it changes again.
+        seen = now;
         match read(file, &issuer.config) {
-            Ok(set) => {
-                publish(&issuer, set, generation);
-                seen = now;
-            }
+            Ok(set) => publish(&issuer, set, generation),
             Err(error) => tracing::warn!(error = %chain(&error), "the last good keys stay"),
         }
     }

@@ -22,6 +22,7 @@ use pingora::proxy::HttpProxy;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio_util::io::poll_read_buf;
 
 use crate::accept::{self, Accepted, Rules};
 use crate::framing::Framing;
@@ -30,8 +31,8 @@ use crate::service::Service;
 
 /// How long a connection may be idle between two requests.
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
-/// Read at once at the most.
-const CHUNK: usize = 16 * 1024;
+/// Room for what is read at once: most heads, and most bodies that are judged, fit.
+const CHUNK: usize = 4 * 1024;
 /// What is answered to something that is no HTTP.
 const NOT_HTTP: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -163,11 +164,8 @@ impl ClientStream {
 
     /// Reads more into the buffer; how much.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        let mut chunk = [0_u8; CHUNK];
-        let mut read = ReadBuf::new(&mut chunk);
-        ready!(Pin::new(&mut self.socket).poll_read(cx, &mut read))?;
-        self.buffer.extend_from_slice(read.filled());
-        Poll::Ready(Ok(read.filled().len()))
+        self.buffer.reserve(CHUNK);
+        poll_read_buf(Pin::new(&mut self.socket), cx, &mut self.buffer)
     }
 }
 

@@ -6,7 +6,11 @@
 use std::fmt;
 use std::sync::Once;
 
-use tests::{client::{Connection, Request}, stand::Stand, tokens::token};
+use tests::{
+    client::{Connection, Request},
+    stand::Stand,
+    tokens::token,
+};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};

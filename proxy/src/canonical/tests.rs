@@ -63,5 +63,5 @@ fn paths_that_are_refused() {
     assert_eq!(path(b"/caf\xc3\xa9"), Err(PathFault::Byte));
     assert_eq!(query(b"a b"), Err(PathFault::Query));
     assert_eq!(query(b"a=\x01"), Err(PathFault::Query));
-    assert_eq!(query(b"a=%00&b=\"<>"), Ok(()));
+    assert_eq!(query(b"a=%00&b=^|{}`\xff"), Ok(()));
 }

@@ -27,7 +27,8 @@ impl ProxyHttp for Bare {
 
 /// Proxies to `upstream` with one worker, until it is killed.
 pub(crate) fn run(upstream: SocketAddr) {
-    let workers = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+    let workers =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
     workers.unwrap().block_on(serve(upstream));
 }
 
@@ -41,6 +42,8 @@ async fn serve(upstream: SocketAddr) {
         let (socket, _) = listener.accept().await.unwrap();
         socket.set_nodelay(true).unwrap();
         let (proxy, stopping) = (Arc::clone(&proxy), stopping.clone());
-        tokio::spawn(async move { proxy.process_new(Box::new(Stream::from(socket)), &stopping).await });
+        tokio::spawn(
+            async move { proxy.process_new(Box::new(Stream::from(socket)), &stopping).await },
+        );
     }
 }

@@ -20,7 +20,11 @@ pub(crate) async fn check(address: SocketAddr, requests: &[Vec<u8>]) {
     let mut socket = TcpStream::connect(address).await.unwrap();
     let mut buffer = Vec::new();
     for request in requests {
-        assert!(ask(&mut socket, request, &mut buffer).await, "{}", String::from_utf8_lossy(&buffer));
+        assert!(
+            ask(&mut socket, request, &mut buffer).await,
+            "{}",
+            String::from_utf8_lossy(&buffer)
+        );
     }
 }
 
@@ -47,7 +51,12 @@ pub(crate) async fn run(
     Taken { rate: f64::from(count) / passed, p99: f64::from(p99) / 1e3 }
 }
 
-async fn client(address: SocketAddr, requests: Vec<Vec<u8>>, first: usize, end: Instant) -> Vec<u32> {
+async fn client(
+    address: SocketAddr,
+    requests: Vec<Vec<u8>>,
+    first: usize,
+    end: Instant,
+) -> Vec<u32> {
     let mut socket = TcpStream::connect(address).await.unwrap();
     socket.set_nodelay(true).unwrap();
     let (mut buffer, mut micros) = (Vec::with_capacity(4096), Vec::new());
@@ -56,7 +65,11 @@ async fn client(address: SocketAddr, requests: Vec<Vec<u8>>, first: usize, end: 
         if asked >= end {
             break;
         }
-        assert!(ask(&mut socket, request, &mut buffer).await, "{}", String::from_utf8_lossy(&buffer));
+        assert!(
+            ask(&mut socket, request, &mut buffer).await,
+            "{}",
+            String::from_utf8_lossy(&buffer)
+        );
         micros.push(u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX));
     }
     micros
@@ -78,7 +91,10 @@ async fn ask(socket: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> bo
 fn length(buffer: &[u8]) -> Option<usize> {
     let head = buffer.windows(4).position(|window| window == b"\r\n\r\n")? + 4;
     let text = std::str::from_utf8(buffer.get(..head)?).ok()?;
-    let field = text.lines().find(|line| line.len() > 15 && line.get(..15).is_some_and(|name| name.eq_ignore_ascii_case("content-length:")));
+    let field = text.lines().find(|line| {
+        line.len() > 15
+            && line.get(..15).is_some_and(|name| name.eq_ignore_ascii_case("content-length:"))
+    });
     let body: usize = field?.get(15..)?.trim().parse().ok()?;
     Some(head + body)
 }

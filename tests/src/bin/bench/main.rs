@@ -6,7 +6,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::print_stdout,
+    clippy::panic,
     reason = "a bench that cannot run has nothing to measure, and prints what it measured"
 )]
 
@@ -91,14 +91,17 @@ async fn measure() {
     let gate: PathBuf = own.with_file_name("cedargate");
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("demo");
-    let prepared = Command::new(&gate).args(["demo", "--prepare", "--dir"]).arg(&dir).output().unwrap();
+    let prepared =
+        Command::new(&gate).args(["demo", "--prepare", "--dir"]).arg(&dir).output().unwrap();
     assert!(prepared.status.success(), "{}", String::from_utf8_lossy(&prepared.stderr));
     let requests = requests(&gate, &dir);
     let upstream = upstream::start().await;
     let bare = Measured::start("bare", on_first_core(&own).arg("bare").arg(upstream.to_string()));
     let mut serve = on_first_core(&gate);
     serve.arg("serve").arg("--config").arg(dir.join("cedargate.yaml"));
-    serve.env("CEDARGATE_LISTEN__PROXY", "127.0.0.1:0").env("CEDARGATE_LISTEN__ADMIN", "127.0.0.1:0");
+    serve
+        .env("CEDARGATE_LISTEN__PROXY", "127.0.0.1:0")
+        .env("CEDARGATE_LISTEN__ADMIN", "127.0.0.1:0");
     serve.env("CEDARGATE_UPSTREAM__ADDRESS", upstream.to_string()).env("CEDARGATE_WORKERS", "1");
     let gate = Measured::start("gate", &mut serve);
     for proxy in [&bare, &gate] {
@@ -106,7 +109,10 @@ async fn measure() {
         load::run(proxy.address, &requests, CONNECTIONS, Duration::from_secs(1)).await;
     }
     println!("{CONNECTIONS} connections, {ROUNDS} rounds of {ROUND:?}, one worker each");
-    println!("round  {:>12} {:>12} {:>7}  {:>10} {:>10} {:>7}", "bare req/s", "gate req/s", "ratio", "bare p99", "gate p99", "ratio");
+    println!(
+        "round  {:>12} {:>12} {:>7}  {:>10} {:>10} {:>7}",
+        "bare req/s", "gate req/s", "ratio", "bare p99", "gate p99", "ratio"
+    );
     let (mut throughput, mut tail) = (Vec::new(), Vec::new());
     for round in 1..=ROUNDS {
         // The order alternates, so that a slow moment does not always fall on the same one.
@@ -120,17 +126,32 @@ async fn measure() {
             if proxy.name == "bare" { bare = taken } else { gate = taken }
         }
         let (rate, p99) = (gate.rate / bare.rate, gate.p99 / bare.p99);
-        println!("{round:>5}  {:>12.0} {:>12.0} {rate:>7.2}  {:>7.2} ms {:>7.2} ms {p99:>7.2}", bare.rate, gate.rate, bare.p99, gate.p99);
+        println!(
+            "{round:>5}  {:>12.0} {:>12.0} {rate:>7.2}  {:>7.2} ms {:>7.2} ms {p99:>7.2}",
+            bare.rate, gate.rate, bare.p99, gate.p99
+        );
         throughput.push(rate);
         tail.push(p99);
     }
-    println!("gate / bare: throughput {:.2} ({:.2} to {:.2}), p99 {:.2} ({:.2} to {:.2})", median(&mut throughput), low(&throughput), high(&throughput), median(&mut tail), low(&tail), high(&tail));
+    println!(
+        "gate / bare: throughput {:.2} ({:.2} to {:.2}), p99 {:.2} ({:.2} to {:.2})",
+        median(&mut throughput),
+        low(&throughput),
+        high(&throughput),
+        median(&mut tail),
+        low(&tail),
+        high(&tail)
+    );
 }
 
 /// The requests, spelled out: each with a token of its user.
 fn requests(gate: &Path, dir: &Path) -> Vec<Vec<u8>> {
     let token = |user: &str| {
-        let made = Command::new(gate).args(["token", "--sub", user, "--key"]).arg(dir.join("keys/issuer.pem")).output().unwrap();
+        let made = Command::new(gate)
+            .args(["token", "--sub", user, "--key"])
+            .arg(dir.join("keys/issuer.pem"))
+            .output()
+            .unwrap();
         String::from_utf8(made.stdout).unwrap().trim().to_owned()
     };
     let spelled = |(user, path): (&str, &str)| {

@@ -36,9 +36,21 @@ impl Binary {
             let limited = r#"trap '' XFSZ; exec prlimit --fsize="$1" "$2" "$3" "$4" "$5""#;
             command.args(["-c", limited, "limited"]).arg(bytes.to_string()).arg(program().await);
         }
+        command.arg("serve").arg("--config").arg(directory.join("cedargate.yaml"));
+        Self::start(command, directory).await
+    }
+
+    /// Starts the whole demo, which is kept in `directory`, on ports that the system chooses.
+    pub async fn demo(directory: &Path) -> Self {
+        let mut command = Command::new(program().await);
+        command.args(["demo", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--dir"]);
+        command.arg(directory);
+        Self::start(command, directory).await
+    }
+
+    async fn start(mut command: Command, directory: &Path) -> Self {
         let log = directory.join("stderr.log");
         let log = File::options().create(true).append(true).open(log).unwrap();
-        command.arg("serve").arg("--config").arg(directory.join("cedargate.yaml"));
         command.current_dir(directory).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.kill_on_drop(true).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();

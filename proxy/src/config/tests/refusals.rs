@@ -105,7 +105,7 @@ const BAD: &[(&str, &str)] = &[
     ),
     (
         "limits: { json_body: 17MiB }",
-        ":5:22: `limits.json_body`: 17.0 MiB is outside 2 B to 16.0 MiB",
+        ":5:22: `limits.json_body`: 17.0 MiB is outside 2 B to 64.0 KiB",
     ),
     (
         "limits: { json_body: huge }",

@@ -1,6 +1,6 @@
 //! The straight line from arrival to verdict (`gate.md`, "One request, start to end").
 //!
-//! INVARIANT: only [`Pipeline::guest`] and [`Pipeline::conclude`] make a [`Permit`], and only after
+//! INVARIANT: only `Pipeline::guest` and `Pipeline::conclude` make a `Permit`, and only after
 //! every layer has let the request pass. Nothing reaches the upstream without one.
 
 mod ask;

@@ -90,3 +90,16 @@ async fn a_tenant_named_in_any_place_is_where_the_staff_act() {
     }
     assert_eq!(user("platform-admin").org, "", "it belongs to none of them");
 }
+
+#[tokio::test]
+async fn a_name_that_no_row_can_have_is_one_that_does_not_exist() {
+    let stand = Stand::postgres().await;
+    let by_query = stand.get("kauvery-doctor", "/api/patients?organization_id=%00").await;
+    assert_eq!((by_query.status, by_query.reason().as_str()), (403, "cross_tenant"));
+    let body = json!({"organization_id": "\0"});
+    let by_body = stand.send_json("kauvery-doctor", "POST", "/api/patients", &body).await;
+    assert_eq!((by_body.status, by_body.reason().as_str()), (403, "cross_tenant"));
+    let long = json!({"organization_id": "x".repeat(60_000)});
+    let by_length = stand.send_json("kauvery-doctor", "POST", "/api/patients", &long).await;
+    assert_eq!((by_length.status, by_length.reason().as_str()), (403, "cross_tenant"));
+}

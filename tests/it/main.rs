@@ -16,6 +16,7 @@ mod config;
 mod crash;
 mod demo;
 mod denials;
+mod expectations;
 mod faults;
 mod headers;
 mod immediacy;

@@ -129,7 +129,10 @@ impl Service {
         };
         headers.extend(self.cors.headers(arrival, false));
         let status = if place.is_some() { 302 } else { answer.status };
-        let keep = arrival.fault.is_none();
+        // A client that waits for `100 Continue` may or may not send the body now: what comes next
+        // could be that, or another request.
+        let waits = arrival.control.expects_continue && arrival.has_body && !ctx.body_was_read;
+        let keep = arrival.fault.is_none() && !waits;
         let downstream = session.as_downstream_mut();
         if keep {
             downstream.set_close_on_response_before_downstream_finish(false);

@@ -9,6 +9,7 @@ mod migrate;
 mod serve;
 mod token;
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -112,12 +113,10 @@ pub fn run() -> ExitCode {
         Command::Migrate(migrate) => migrate.run(),
         Command::Token(token) => token.run(),
         Command::Completions { shell } => {
-            clap_complete::generate(
-                shell,
-                &mut Cli::command(),
-                "cedargate",
-                &mut std::io::stdout(),
-            );
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "cedargate", &mut script);
+            // Whoever reads it may have had enough.
+            let _closed = std::io::stdout().write_all(&script);
             Ok(Done::Fine)
         }
     };

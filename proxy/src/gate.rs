@@ -128,7 +128,8 @@ impl Gate {
             signer: signer.clone(),
         };
         let state = parts::admin(&config, probes, &metrics);
-        let upstream = Arc::new(ArcSwapOption::empty());
+        let known = config.upstream.address.parse().ok().map(Arc::new);
+        let upstream = Arc::new(ArcSwapOption::from(known));
         let resolved = parts::keep_resolved(config.upstream.address.clone(), Arc::clone(&upstream));
         let verifier = Verifier::new(keys, config.jwt.leeway, &metrics);
         let pipeline = parts::pipeline(&config, &bundles, facts, verifier, &metrics);

@@ -181,7 +181,7 @@ impl Trail {
     pub(crate) fn timings(&self) -> Timings {
         Timings {
             total: self.started.elapsed(),
-            decision: self.intended.map(|at| at.duration_since(self.started)),
+            decision: Some(self.intended.unwrap_or_else(Instant::now) - self.started),
             upstream: self.intended.map(|at| at.elapsed()),
         }
     }

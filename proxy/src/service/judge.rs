@@ -166,6 +166,10 @@ impl Service {
             Ok(Err(refusal)) => refusal,
             Err(panic) => Refusal::Internal(panic_text(&*panic)),
         };
+        // A panic may have taken the trail with it: the refusal is recorded all the same.
+        if let (None, Some(arrival)) = (&ctx.trail, ctx.arrival.as_deref()) {
+            ctx.trail = Some(Box::new(Trail::begin(arrival, ctx.id, at, started)));
+        }
         self.refuse(session, ctx, &refusal).await?;
         Ok(true)
     }

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use policy_store::bundle::Findings;
@@ -128,13 +127,13 @@ impl Gate {
             signer: signer.clone(),
         };
         let state = parts::admin(&config, probes, &metrics);
-        let known = config.upstream.address.parse().ok().map(Arc::new);
-        let upstream = Arc::new(ArcSwapOption::from(known));
+        let upstream = parts::known_address(&config.upstream.address);
         let resolved = parts::keep_resolved(config.upstream.address.clone(), Arc::clone(&upstream));
         let verifier = Verifier::new(keys, config.jwt.leeway, &metrics);
         let pipeline = parts::pipeline(&config, &bundles, facts, verifier, &metrics);
         let ledger = Ledger { journal: Arc::clone(&journal), metrics: Arc::clone(&metrics) };
         let service = parts::service(&config, pipeline, ledger, signer, upstream);
+        let delivery = parts::delivery(&config, &metrics)?;
         let connections = Arc::new(AtomicUsize::new(0));
         let door = Door {
             proxy: Arc::new(http_proxy(&Arc::new(ServerConf::default()), service)),
@@ -144,20 +143,23 @@ impl Gate {
         };
         let proxy = listen("listen.proxy", config.listen.proxy).await?;
         let admin = listen("listen.admin", config.listen.admin).await?;
+        let (proxy_address, admin_address) = (proxy.local_addr()?, admin.local_addr()?);
         let (stop, stop_admin) = (watch::Sender::new(false), watch::Sender::new(false));
+        let mut tasks = vec![
+            tokio::spawn(resolved),
+            tokio::spawn(door.open(proxy, stop.subscribe())),
+            tokio::spawn(serve_admin(admin, state, stop_admin.subscribe())),
+        ];
+        tasks.extend(delivery.map(tokio::spawn));
         let gate = Self {
-            proxy_address: proxy.local_addr()?,
-            admin_address: admin.local_addr()?,
+            proxy_address,
+            admin_address,
             draining,
             connections,
             bundles: Arc::clone(&bundles),
             journal,
             shutdown: config.shutdown,
-            tasks: vec![
-                tokio::spawn(resolved),
-                tokio::spawn(door.open(proxy, stop.subscribe())),
-                tokio::spawn(serve_admin(admin, state, stop_admin.subscribe())),
-            ],
+            tasks,
             stop,
             stop_admin,
         };

@@ -1,6 +1,7 @@
 //! The databases behind the facts: pools, migrations, and [`FactSource`](crate::source::FactSource)
 //! over SQLite and Postgres.
 
+mod audit;
 mod mapping;
 mod rows;
 mod source;
@@ -12,6 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{PgPool, SqlitePool};
 
+pub use audit::AuditTable;
 pub use source::SqlFacts;
 
 /// Connections that one gate holds at the most.

@@ -163,6 +163,9 @@ pub struct Audit {
     /// What a record survives.
     #[serde(default)]
     pub durability: Durability,
+    /// Whether records are delivered to `audit_logs` in the facts database, too.
+    #[serde(default)]
+    pub database: bool,
     /// How many requests of nobody are recorded one by one each second.
     #[serde(default = "Audit::default_anonymous_per_second")]
     pub anonymous_per_second: u32,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwapOption;
 use policy_store::cache::{FactStore, Lookup, Outcome};
 use policy_store::source::FactSource;
+use policy_store::sql::AuditTable;
 use policy_store::watch::{BundleStore, Published, Reload};
 use tokio::net::lookup_host;
 
@@ -25,10 +26,13 @@ use crate::limit::RateLimit;
 use crate::metrics::Metrics;
 use crate::pipeline::{Memo, Pipeline};
 use crate::probe::Probes;
+use crate::record::delivery::deliver;
 use crate::record::{Durability, JournalConfig};
 use crate::reply::Redirects;
 use crate::service::{Service, Upstream};
 
+/// A delivery to the database may take this long.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The upstream's name is looked up again this often.
 const RESOLVE_EVERY: Duration = Duration::from_secs(10);
 
@@ -176,11 +180,29 @@ pub(super) fn admin(config: &Config, probes: Probes, metrics: &Arc<Metrics>) -> 
     }
 }
 
+/// What delivers records to the database, where that is configured.
+pub(super) fn delivery(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<impl Future<Output = ()> + Send + 'static>, StartError> {
+    if !config.audit.database {
+        return Ok(None);
+    }
+    // Nobody waits for it: it may take longer than a request's facts.
+    let table = AuditTable::open(config.facts.database.expose(), DELIVERY_TIMEOUT)?;
+    Ok(Some(deliver(config.audit.directory.clone(), table, Arc::clone(metrics))))
+}
+
 /// The counters, with the version that runs.
 pub(super) fn metrics() -> Result<Arc<Metrics>, StartError> {
     let commit = option_env!("CEDARGATE_COMMIT").unwrap_or("unknown");
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), commit);
     metrics.map_err(|error| StartError::Metrics(error.to_string()))
+}
+
+/// The upstream's address as far as it is known without asking anybody.
+pub(super) fn known_address(name: &str) -> Arc<ArcSwapOption<SocketAddr>> {
+    Arc::new(ArcSwapOption::from(name.parse().ok().map(Arc::new)))
 }
 
 /// Keeps the upstream's address known. A name that cannot be looked up keeps its last address.

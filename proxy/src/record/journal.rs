@@ -20,6 +20,7 @@ mod shared;
 mod strangers;
 mod writer;
 
+pub(super) use segment::is_segment;
 use std::fs::File;
 use std::io;
 use std::path::PathBuf;

@@ -4,6 +4,7 @@
 //! lines on the local disk before anybody acts on them. Whatever else wants the records (a
 //! database, a stream) reads them from the journal.
 
+pub(crate) mod delivery;
 pub mod entry;
 pub mod journal;
 pub mod text;

@@ -105,6 +105,6 @@ fn name(now: OffsetDateTime) -> String {
 }
 
 /// Whether a file of this name is a segment.
-pub(super) fn is_segment(name: &str) -> bool {
+pub(in crate::record) fn is_segment(name: &str) -> bool {
     name.starts_with("audit-") && Path::new(name).extension().is_some_and(|it| it == "jsonl")
 }

@@ -176,21 +176,27 @@ impl Pipeline {
             return Err(Refusal::TenantRequired);
         }
         self.judge_rest(arrival, &admitted, tenant.as_deref(), object.as_ref(), &body)?;
-        let features = self.known_features(&admitted);
+        let features = self.known_features(&admitted, tenant.as_deref());
         let broke_glass = admitted.justification.filter(|_| admitted.broke_glass);
         let caller = Some(admitted.caller);
         Ok(Permit { caller, tenant, broke_glass, features, _made_here: () })
     }
 
-    /// The caller's features that the bundle knows; others are left out, and counted.
-    fn known_features(&self, admitted: &Admitted) -> Vec<Arc<str>> {
+    /// The caller's features that the bundle knows. Others, and those of the tenant, are left out
+    /// and counted.
+    fn known_features(
+        &self,
+        admitted: &Admitted,
+        tenant: Option<&Fact<OrganizationFacts>>,
+    ) -> Vec<Arc<str>> {
         let vocabulary = admitted.published.bundle.vocabulary();
-        let all = &admitted.caller.user.value.features;
-        let known: Vec<_> = all.iter().filter(|it| vocabulary.has_feature(it)).cloned().collect();
-        if known.len() < all.len() {
-            self.metrics.facts.unknown_features((all.len() - known.len()) as u64);
+        let own = &admitted.caller.user.value.features;
+        let bought = tenant.map_or(&[][..], |tenant| tenant.value.features.as_slice());
+        let unknown = own.iter().chain(bought).filter(|name| !vocabulary.has_feature(name)).count();
+        if unknown > 0 {
+            self.metrics.facts.unknown_features(unknown as u64);
         }
-        known
+        own.iter().filter(|name| vocabulary.has_feature(name)).cloned().collect()
     }
 
     /// The layers after `role`; the form of handed-out roles is judged before the last of them.

@@ -173,7 +173,8 @@ impl Journal {
         }
     }
 
-    /// Writes an outcome, or keeps it in memory until it can be: then it is written first of all.
+    /// Takes an outcome. It is written with the next record, and within 10 ms; while nothing can be
+    /// written it is kept in memory, and then written first of all.
     pub fn append_outcome(&self, record: &impl Serialize) {
         self.shared.append_outcome(record);
     }

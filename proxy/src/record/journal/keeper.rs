@@ -14,6 +14,8 @@ use super::{Durability, Unrecordable};
 
 /// How often the thread looks after what waits.
 const TICK: Duration = Duration::from_millis(200);
+/// How long an outcome waits at the most for a record to be written with.
+const GATHER: Duration = Duration::from_millis(10);
 
 /// Somebody waits until what is in this file is on the disk.
 #[derive(Debug)]
@@ -26,13 +28,13 @@ pub(super) struct SyncRequest {
 pub(super) fn keep(shared: &Shared, work: &Receiver<SyncRequest>) {
     let mut next = Instant::now() + TICK;
     loop {
-        match work.recv_timeout(next.saturating_duration_since(Instant::now())) {
+        match work.recv_timeout(GATHER) {
             Ok(first) => {
                 // Whoever has asked by now has written by now: the sync that follows is theirs too.
                 let all: Vec<_> = std::iter::once(first).chain(work.try_iter()).collect();
                 shared.sync_for(all);
             }
-            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Timeout) => shared.writer().write_gathered(),
             Err(RecvTimeoutError::Disconnected) => return,
         }
         if Instant::now() >= next {

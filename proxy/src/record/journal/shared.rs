@@ -55,7 +55,7 @@ impl Shared {
         spelled(record, |line| Ok(self.writer().append(line)?))
     }
 
-    /// Writes an outcome, or keeps it until it can be written.
+    /// Takes an outcome, for the next write.
     pub(super) fn append_outcome(&self, record: &impl Serialize) {
         let kept = spelled(record, |line| Ok(self.writer().append_or_keep(line)?));
         if let Err(error) = kept {

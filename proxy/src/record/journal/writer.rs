@@ -13,6 +13,9 @@ use super::segment::Segment;
 /// they wait, so that there are no more of them than requests were on their way.
 const KEPT: usize = 64 << 20;
 
+/// Outcomes wait for the next write up to this much: a system call costs more than what it writes.
+const GATHERED: usize = 64 * 1024;
+
 /// What is behind the journal's lock.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -20,6 +23,8 @@ pub(super) struct Writer {
     segment: Option<Segment>,
     waiting: VecDeque<(Instant, Box<[u8]>)>,
     waiting_bytes: usize,
+    /// Lines that are written together; kept, so that it need not be made again.
+    gathered: Vec<u8>,
     written: u64,
     bytes: u64,
     /// Something was written since the last sync.
@@ -36,6 +41,7 @@ impl Writer {
             segment: None,
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            gathered: Vec::new(),
             written: 0,
             bytes: 0,
             unsynced: false,
@@ -45,32 +51,68 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Writes a line, after all that wait.
+    /// Writes a line, after all that wait: with one write, as long as they are few.
     pub(super) fn append(&mut self, line: &[u8]) -> io::Result<Arc<File>> {
-        let written = self.flush().and_then(|()| self.write(line));
+        let written = if self.waiting_bytes.saturating_add(line.len()) > GATHERED {
+            self.flush().and_then(|()| self.write(line, 1))
+        } else {
+            self.write_with_waiting(line)
+        };
         self.noted(written)
     }
 
-    /// Writes a line, or keeps it until it can be written. Fails when there is no room.
+    /// Keeps a line for the next write, which the next record or the journal's thread makes; where
+    /// many wait, writes them. Fails when there is no room.
     pub(super) fn append_or_keep(&mut self, line: &[u8]) -> io::Result<()> {
-        let Err(error) = self.append(line) else { return Ok(()) };
         let bytes = self.waiting_bytes.saturating_add(line.len());
-        if bytes > KEPT {
-            return Err(error);
+        if bytes > GATHERED {
+            let Err(error) = self.append(line) else { return Ok(()) };
+            if bytes > KEPT {
+                return Err(error);
+            }
         }
         self.waiting_bytes = bytes;
         self.waiting.push_back((Instant::now(), line.into()));
         Ok(())
     }
 
+    fn write_with_waiting(&mut self, line: &[u8]) -> io::Result<Arc<File>> {
+        if self.waiting.is_empty() {
+            return self.write(line, 1);
+        }
+        let mut gathered = std::mem::take(&mut self.gathered);
+        gathered.clear();
+        self.waiting.iter().for_each(|(_, waiting)| gathered.extend_from_slice(waiting));
+        gathered.extend_from_slice(line);
+        let lines = self.waiting.len() as u64 + 1;
+        let written = self.write(&gathered, lines);
+        self.gathered = gathered;
+        if written.is_ok() {
+            self.waiting.clear();
+            self.waiting_bytes = 0;
+        }
+        written
+    }
+
     /// Writes what waits, oldest first.
     pub(super) fn flush(&mut self) -> io::Result<()> {
-        while let Some((since, line)) = self.waiting.pop_front() {
-            if let Err(error) = self.write(&line) {
-                self.waiting.push_front((since, line));
-                return Err(error);
+        while !self.waiting.is_empty() {
+            let mut gathered = std::mem::take(&mut self.gathered);
+            gathered.clear();
+            let mut lines = 0;
+            for (_, waiting) in &self.waiting {
+                if lines > 0 && gathered.len() + waiting.len() > GATHERED {
+                    break;
+                }
+                gathered.extend_from_slice(waiting);
+                lines += 1;
             }
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(line.len());
+            let written = self.write(&gathered, lines as u64);
+            let bytes = gathered.len();
+            self.gathered = gathered;
+            written?;
+            self.waiting.drain(..lines);
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
         }
         Ok(())
     }
@@ -88,9 +130,21 @@ impl Writer {
         if self.place.is_there() && self.place.confirm().is_err() {
             self.give_up();
         }
+        self.write_waiting();
+    }
+
+    /// Writes what waits for company only: after a failure `tend` tries again, and less often.
+    pub(super) fn write_gathered(&mut self) {
+        if !self.failing {
+            self.write_waiting();
+        }
+    }
+
+    /// Writes what waits, if anything does. What cannot be written goes on waiting, and that is
+    /// said.
+    fn write_waiting(&mut self) {
         if !self.waiting.is_empty() {
             let flushed = self.flush();
-            // What could not be written goes on waiting, and that has been said.
             let _ = self.noted(flushed);
         }
     }
@@ -132,13 +186,14 @@ impl Writer {
         self.waiting.front().map_or(Duration::ZERO, |(since, _)| since.elapsed())
     }
 
-    fn write(&mut self, line: &[u8]) -> io::Result<Arc<File>> {
+    /// Writes so many whole lines, or none of them.
+    fn write(&mut self, text: &[u8], lines: u64) -> io::Result<Arc<File>> {
         let segment = self.segment()?;
-        segment.write(line)?;
+        segment.write(text)?;
         let file = Arc::clone(segment.file());
         self.unsynced = true;
-        self.written = self.written.saturating_add(1);
-        self.bytes = self.bytes.saturating_add(line.len() as u64);
+        self.written = self.written.saturating_add(lines);
+        self.bytes = self.bytes.saturating_add(text.len() as u64);
         Ok(file)
     }
 

@@ -21,6 +21,7 @@ mod expectations;
 mod faults;
 mod headers;
 mod immediacy;
+mod keys;
 mod limits;
 mod matrix;
 mod onboarding;

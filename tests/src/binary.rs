@@ -83,6 +83,12 @@ impl Binary {
         in_time("the gate ends", self.child.wait()).await.unwrap().code()
     }
 
+    /// Sends SIGHUP, which ends nothing.
+    pub async fn hang_up(&self) {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-s", "HUP", &id]).status().await.unwrap().success());
+    }
+
     /// Whether it still runs.
     #[must_use]
     pub fn is_running(&mut self) -> bool {

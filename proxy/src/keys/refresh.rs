@@ -15,7 +15,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// A URL is fetched this often, whatever happens.
 const FETCH: Duration = Duration::from_mins(5);
 /// And not more often than this when tokens name unknown keys.
-const AT_MOST: Duration = Duration::from_secs(10);
+const AT_MOST: Duration = Duration::from_secs(2);
 /// The first and the longest wait after a fetch that failed.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 /// A fetch takes this long at the most, and brings so many bytes.

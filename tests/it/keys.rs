@@ -1,0 +1,83 @@
+//! Keys from a URL, and the signal that reads policies again.
+
+use serde_json::{Value, json};
+use tests::{
+    client::{self, Request},
+    stand::{Builder, Stand},
+    tokens::{AUDIENCE, ISSUER, Signing, TRUSTED, claims, header, signed},
+    upstream::{Behaviour, Upstream},
+    wait::eventually,
+};
+
+const PATH: &str = "/api/patients";
+
+fn fetched_from(provider: &Upstream) -> Builder {
+    let url = format!("http://{}/jwks.json", provider.address());
+    let issuer = json!([{"issuer": ISSUER, "audiences": [AUDIENCE],
+        "algorithms": ["EdDSA", "ES256", "RS256"], "jwks": url}]);
+    Stand::builder().set("jwt.issuers", issuer)
+}
+
+fn serve(provider: &Upstream, keys: &Value) {
+    let answer = Behaviour::Answer(200, Vec::new(), keys.to_string().into_bytes());
+    provider.on("/jwks.json", answer);
+}
+
+async fn ask(stand: &Stand, signing: Signing) -> (u16, String) {
+    let token = signed(signing, &header(signing), &claims("kauvery-doctor"));
+    let answer = stand.send(&Request::get(PATH).token(&token)).await;
+    (answer.status, answer.reason())
+}
+
+async fn until(stand: &Stand, signing: Signing, status: u16) {
+    eventually(&format!("{signing:?} is answered {status}"), || async {
+        (ask(stand, signing).await.0 == status).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_provider_that_is_down_stops_neither_the_start_nor_what_was_known() {
+    let mut provider = Upstream::start().await;
+    serve(&provider, &TRUSTED.key_set());
+    provider.stop().await;
+    let stand = fetched_from(&provider).start().await;
+    assert_eq!(ask(&stand, Signing::EdDsa).await, (503, "keys_unavailable".to_owned()));
+    assert!(stand.ground.upstream.take().is_empty());
+    provider.start_again().await;
+    until(&stand, Signing::EdDsa, 200).await;
+    provider.stop().await;
+    assert_eq!(ask(&stand, Signing::EdDsa).await.0, 200, "the last good set stays");
+    assert_eq!(ask(&stand, Signing::Es256).await.0, 200);
+}
+
+#[tokio::test]
+async fn an_unknown_key_makes_the_gate_look_again_and_not_too_often() {
+    let provider = Upstream::start().await;
+    let mut fewer = TRUSTED.key_set();
+    fewer["keys"].as_array_mut().unwrap().retain(|key| key["kid"] != "es-1");
+    serve(&provider, &fewer);
+    let stand = fetched_from(&provider).start().await;
+    until(&stand, Signing::EdDsa, 200).await;
+    for _ in 0..50 {
+        let answer = ask(&stand, Signing::Es256).await;
+        assert_eq!(answer, (401, "token_key_unknown".to_owned()));
+    }
+    assert!(provider.requests().len() <= 3, "{} fetches", provider.requests().len());
+    serve(&provider, &TRUSTED.key_set());
+    until(&stand, Signing::Es256, 200).await;
+}
+
+#[tokio::test]
+async fn sighup_reads_the_policies_again_and_ends_nothing() {
+    let ground = Stand::builder().prepare().await;
+    let mut gate = ground.serve().await;
+    gate.hang_up().await;
+    let log = ground.directory.path().join("stderr.log");
+    eventually("the log says so", || async {
+        std::fs::read_to_string(&log).unwrap().contains("SIGHUP").then_some(())
+    })
+    .await;
+    assert!(gate.is_running());
+    assert_eq!(client::send(gate.proxy(), &Request::get("/healthz")).await.status, 200);
+}

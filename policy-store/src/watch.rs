@@ -74,6 +74,17 @@ impl BundleStore {
         }))
     }
 
+    /// A store of one bundle that comes from no folder and never changes.
+    pub fn fixed(bundle: Bundle) -> Arc<Self> {
+        let first = Published { bundle, generation: 1, loaded_at: now() };
+        Arc::new(Self {
+            directory: PathBuf::new(),
+            current: ArcSwap::from_pointee(first),
+            rejected: Mutex::new(None),
+            listener: Box::new(|_, _| {}),
+        })
+    }
+
     /// The bundle in force.
     pub fn current(&self) -> Arc<Published> {
         self.current.load_full()

@@ -40,12 +40,11 @@ pub enum Denied {
     UnknownRole(#[from] UnknownRole),
 }
 
-/// A question: may `principal` do it to `resource` in these circumstances?
+/// A question: may a principal do it to a resource in these circumstances?
+#[derive(Debug, Clone)]
 pub(crate) struct Question {
-    principal: EntityUid,
-    resource: EntityUid,
-    context: Context,
-    entities: Entities,
+    pub(crate) request: Request,
+    pub(crate) entities: Entities,
 }
 
 impl Question {
@@ -60,14 +59,9 @@ impl Question {
         let all = slice.entities.iter().cloned().chain(known);
         let entities = Entities::from_entities(all, None)
             .map_err(|error| Denied::Unaskable(error.to_string()))?;
-        Ok(Self { principal, resource, context, entities })
-    }
-
-    fn put(self, slice: &Slice) -> Result<(Request, Entities), Denied> {
-        let action = slice.action.clone();
-        let request = Request::new(self.principal, action, self.resource, self.context, None)
+        let request = Request::new(principal, slice.action.clone(), resource, context, None)
             .map_err(|error| Denied::Unaskable(error.to_string()))?;
-        Ok((request, self.entities))
+        Ok(Self { request, entities })
     }
 }
 
@@ -94,10 +88,10 @@ pub(crate) struct Early {
 /// # Errors
 ///
 /// When the question cannot be put, or a policy fails to evaluate.
-pub(crate) fn early(bundle: &Bundle, slice: &Slice, question: Question) -> Result<Early, Denied> {
-    let (request, entities) = question.put(slice)?;
-    let guards = sound(guards(bundle, &slice.early, &request, &entities))?;
-    let response = Authorizer::new().is_authorized(&request, &slice.permits, &entities);
+pub(crate) fn early(bundle: &Bundle, slice: &Slice, question: &Question) -> Result<Early, Denied> {
+    let Question { request, entities } = question;
+    let guards = sound(guards(bundle, &slice.early, request, entities))?;
+    let response = Authorizer::new().is_authorized(request, &slice.permits, entities);
     Ok(Early { guards, permits: sound(permits(bundle, &response))? })
 }
 
@@ -115,9 +109,9 @@ fn sound<T>(verdict: Result<T, Denied>) -> Result<Result<T, Denied>, Denied> {
 /// # Errors
 ///
 /// When the question cannot be put, or a policy fails to evaluate before any layer refuses.
-pub(crate) fn late(bundle: &Bundle, slice: &Slice, question: Question) -> Result<Judged, Denied> {
-    let (request, entities) = question.put(slice)?;
-    let verdict = first_guard(bundle, &slice.late, &request, &entities);
+pub(crate) fn late(bundle: &Bundle, slice: &Slice, question: &Question) -> Result<Judged, Denied> {
+    let Question { request, entities } = question;
+    let verdict = first_guard(bundle, &slice.late, request, entities);
     match verdict {
         Some((_, failure @ Denied::Broken { .. })) => Err(failure),
         verdict => Ok(Judged { verdict }),
@@ -151,12 +145,12 @@ impl Judged {
 /// # Errors
 ///
 /// When the question cannot be put, or a policy fails to evaluate.
-pub(crate) fn act_in(bundle: &Bundle, question: Question) -> Result<bool, Denied> {
+pub(crate) fn act_in(bundle: &Bundle, question: &Question) -> Result<bool, Denied> {
     let slice = bundle.act_in();
-    let (request, entities) = question.put(slice)?;
-    let early = sound(guards(bundle, &slice.early, &request, &entities))?;
-    let late = sound(guards(bundle, &slice.late, &request, &entities))?;
-    let response = Authorizer::new().is_authorized(&request, &slice.permits, &entities);
+    let Question { request, entities } = question;
+    let early = sound(guards(bundle, &slice.early, request, entities))?;
+    let late = sound(guards(bundle, &slice.late, request, entities))?;
+    let response = Authorizer::new().is_authorized(request, &slice.permits, entities);
     let permits = sound(permits(bundle, &response))?;
     Ok(early.is_ok() && late.is_ok() && permits.is_ok())
 }

@@ -46,5 +46,6 @@ mod resolve;
 mod service;
 pub mod strict_json;
 mod trail;
+mod workbench;
 
 pub use gate::{Gate, StartError};

@@ -6,6 +6,7 @@
 mod ask;
 mod memo;
 mod tenancy;
+mod witness;
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -23,7 +24,7 @@ use crate::break_glass;
 use crate::config::Tenancy;
 use crate::credentials::{self, CookieRules};
 use crate::decide::{self, Denied};
-use crate::identify::Verifier;
+use crate::identify::{VerifiedToken, Verifier};
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
 use crate::resolve::{Access, resolve};
@@ -32,6 +33,7 @@ use crate::trail::Trail;
 use ask::{Rest, question};
 pub(crate) use memo::Memo;
 use memo::{EarlyKey, LateKey, remembered};
+pub(crate) use witness::{Moment, Put, Witness};
 
 /// What judges requests: policies, keys and facts.
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub struct Pipeline {
     pub(crate) tenancy: Tenancy,
     pub(crate) cookie: Option<CookieRules>,
     pub(crate) memo: Memo,
+    /// Hears each question that is put to the policies; nobody listens where requests are served.
+    pub(crate) witness: Option<Arc<Witness>>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -105,6 +109,19 @@ impl Pipeline {
         now: f64,
         trail: &mut Trail,
     ) -> Result<First, Refusal> {
+        let identify = || credentials::identify(&self.verifier, arrival, self.cookie.as_ref(), now);
+        self.admit_as(arrival, identify, now, trail).await
+    }
+
+    /// The same for a caller whom `identify` names. Besides [`Pipeline::admit`] only the workbench
+    /// calls it, which forwards nothing.
+    pub(crate) async fn admit_as(
+        &self,
+        arrival: &Arrival,
+        identify: impl FnOnce() -> Result<Arc<VerifiedToken>, Refusal>,
+        now: f64,
+        trail: &mut Trail,
+    ) -> Result<First, Refusal> {
         // One snapshot for the whole request: a reload must not judge half of it by each version.
         let published = self.bundles.current();
         let bundle = &published.bundle;
@@ -120,11 +137,11 @@ impl Pipeline {
             return self.guest(arrival, &published, &access, trail);
         }
         let deadline = self.facts.deadline();
-        let caller = self.caller(arrival, now, deadline, trail).await?;
+        let caller = self.caller(identify()?, now, deadline, trail).await?;
         let key = early_key(&published, arrival, Some(&caller));
         let early = remembered(&self.memo.early, key, || {
             let asked = question(bundle, &access, arrival, &caller, &Rest::default())?;
-            decide::early(bundle, slice, asked).map(Arc::new)
+            self.early(bundle, slice, &asked).map(Arc::new)
         })?;
         early.guards.clone()?;
         let justification = break_glass::justification(arrival.control.break_glass.as_deref())?;
@@ -133,7 +150,7 @@ impl Pipeline {
             (Err(Denied::ByDefault), Some(reason)) => {
                 let rest = Rest { justification: Some(reason), ..Rest::default() };
                 let asked = question(bundle, &access, arrival, &caller, &rest)?;
-                decide::early(bundle, slice, asked)?.permits?
+                self.early(bundle, slice, &asked)?.permits?
             }
             (permits, _) => permits.clone()?,
         };
@@ -226,7 +243,7 @@ impl Pipeline {
         };
         let ask = || {
             let asked = question(bundle, access, arrival, caller, &rest)?;
-            decide::late(bundle, access.slice(bundle), asked).map(Arc::new)
+            self.late(bundle, access.slice(bundle), &asked).map(Arc::new)
         };
         let judged = if justification.is_some() {
             ask()?
@@ -253,14 +270,13 @@ impl Pipeline {
         let asked = || ask::guest(bundle, access, arrival);
         let key = early_key(published, arrival, None);
         let early = remembered(&self.memo.early, key.clone(), || {
-            decide::early(bundle, slice, asked()?).map(Arc::new)
+            self.early(bundle, slice, &asked()?).map(Arc::new)
         })?;
         early.guards.clone()?;
         let permitted = early.permits.clone()?;
         let key = late_key(key, None, None, &[], &[]);
-        let late = remembered(&self.memo.late, key, || {
-            decide::late(bundle, slice, asked()?).map(Arc::new)
-        })?;
+        let late =
+            remembered(&self.memo.late, key, || self.late(bundle, slice, &asked()?).map(Arc::new))?;
         late.all()?;
         trail.permitted(&permitted);
         Ok(First::Guest(Permit {
@@ -275,12 +291,11 @@ impl Pipeline {
     /// Who asks: the token says who, the database whether and what they are.
     async fn caller(
         &self,
-        arrival: &Arrival,
+        token: Arc<VerifiedToken>,
         now: f64,
         deadline: Instant,
         trail: &mut Trail,
     ) -> Result<Caller, Refusal> {
-        let token = credentials::identify(&self.verifier, arrival, self.cookie.as_ref(), now)?;
         let user = self.facts.user(&token.subject, deadline).await?;
         let user = user.ok_or(Refusal::UnknownUser)?;
         trail.user(&user);
@@ -321,7 +336,7 @@ impl Pipeline {
 
 /// Whether a token was taken back: by its id, or with all that were issued before a moment. A
 /// token that does not say when it was issued was issued before any moment.
-fn revoked(token: &crate::identify::VerifiedToken, user: &UserFacts) -> bool {
+fn revoked(token: &VerifiedToken, user: &UserFacts) -> bool {
     let by_id = token.jti.as_ref().is_some_and(|id| user.revoked_tokens.contains(id));
     let by_time =
         user.tokens_valid_after.is_some_and(|after| token.issued_at.is_none_or(|at| at < after));

@@ -113,17 +113,24 @@ impl Trail {
         self.record.tenant_id = tenant.map(|tenant| Arc::clone(&tenant.value.id));
     }
 
-    /// The answer to a refusal; from now on the record tells of it.
+    /// The answer to a refusal; from now on the record tells of it. A fault that is not the
+    /// client's goes to the log.
     pub(crate) fn refused(&mut self, refusal: &Refusal) -> Answer {
+        let answer = self.answered(refusal);
+        if answer.status >= 500 {
+            tracing::warn!(id = %self.record.id, reason = %answer.reason, cause = %refusal, "request refused");
+        }
+        answer
+    }
+
+    /// The same without the log.
+    pub(crate) fn answered(&mut self, refusal: &Refusal) -> Answer {
         let action = self.record.action.clone();
         let answer = refusal.answer(Blanks {
             feature: self.feature.as_deref(),
             workflow: self.workflow.as_deref(),
             action: action.as_deref(),
         });
-        if answer.status >= 500 {
-            tracing::warn!(id = %self.record.id, reason = %answer.reason, cause = %refusal, "request refused");
-        }
         self.record.phase = Phase::Denial;
         self.record.decision = if answer.status >= 500 { Decision::Error } else { Decision::Deny };
         self.record.reason = answer.reason.to_string().into();

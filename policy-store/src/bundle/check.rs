@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use cedar_policy::{EntityTypeName, EntityUid, Schema};
 
 use super::finding::{Finding, Findings};
-use super::read::Files;
+use super::read::Sources;
 use super::vocabulary::Vocabulary;
 use super::{ACT_IN, UNMAPPED, type_name};
 use crate::routes::{Body, Route, RouteTable, Scope};
@@ -15,7 +15,7 @@ pub(super) fn agreement(
     schema: &Schema,
     vocabulary: &Vocabulary,
     routes: &RouteTable,
-    files: &Files,
+    files: &Sources,
 ) -> Result<(), Findings> {
     let mut findings = missing_types(schema, files);
     let groups: HashSet<&EntityUid> = schema.action_groups().collect();
@@ -58,7 +58,7 @@ pub(super) fn agreement(
 }
 
 /// The entity types that the gate makes, whatever the bundle.
-fn missing_types(schema: &Schema, files: &Files) -> Vec<Finding> {
+fn missing_types(schema: &Schema, files: &Sources) -> Vec<Finding> {
     let types: HashSet<&EntityTypeName> = schema.entity_types().collect();
     let fixed = ["User", "Guest", "Organization", "Group", "Role", "Feature", "Endpoint"];
     let missing =

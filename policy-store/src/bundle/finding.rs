@@ -2,11 +2,9 @@
 
 use std::fmt;
 
-use cedar_policy::PolicyId;
 use miette::Diagnostic;
 
-use super::policies::Parsed;
-use super::read::{File, Files};
+use super::read::File;
 use crate::routes::RouteFault;
 
 /// One thing that is wrong: where, what, and what to do about it.
@@ -97,6 +95,12 @@ impl File {
         }
     }
 
+    /// A finding at a byte of this file.
+    pub(super) fn at(&self, offset: usize, message: &str, remedy: &str) -> Finding {
+        let (line, column) = self.place(offset);
+        self.finding(line, column, message, remedy)
+    }
+
     /// Line and column of a byte of this file, both from 1.
     fn place(&self, offset: usize) -> (usize, usize) {
         let before = self.text.get(..offset).unwrap_or(&self.text);
@@ -106,43 +110,26 @@ impl File {
     }
 }
 
-/// Findings of Cedar about one file: it says where in labels, and what to do in a help.
-pub(super) fn of_file(file: &File, fault: &dyn Diagnostic) -> Vec<Finding> {
-    let mut findings = vec![of_diagnostic(file, fault)];
+/// Findings of Cedar about one file, or about a part of it that begins at `base`: it says where in
+/// labels, and what to do in a help.
+pub(super) fn of_file(file: &File, base: usize, fault: &dyn Diagnostic) -> Vec<Finding> {
+    let mut findings = vec![of_diagnostic(file, base, fault)];
     if let Some(related) = fault.related() {
-        findings.extend(related.map(|other| of_diagnostic(file, other)));
+        findings.extend(related.map(|other| of_diagnostic(file, base, other)));
     }
     findings
 }
 
-fn of_diagnostic(file: &File, fault: &dyn Diagnostic) -> Finding {
+fn of_diagnostic(file: &File, base: usize, fault: &dyn Diagnostic) -> Finding {
     let offset = fault.labels().and_then(|mut labels| labels.next()).map(|label| label.offset());
-    let (line, column) = offset.map_or((0, 0), |offset| file.place(offset));
     let remedy = fault.help().map_or_else(
         || "correct it as the message says; `cedargate check` tries again".to_owned(),
         |help| help.to_string(),
     );
-    file.finding(line, column, &fault.to_string(), &remedy)
-}
-
-/// A finding of Cedar's validator about the policy `id`.
-pub(super) fn of_policy(
-    files: &Files,
-    parsed: &Parsed,
-    id: &PolicyId,
-    fault: &dyn Diagnostic,
-) -> Finding {
-    let rule = parsed.rules.get(id);
-    let file = rule.and_then(|rule| files.policies.iter().find(|file| file.name == rule.file));
-    let Some(file) = file else {
-        return files.schema.finding(0, 0, &fault.to_string(), "");
-    };
-    let mut finding = of_diagnostic(file, fault);
-    if finding.line == 0 {
-        finding =
-            file.finding(rule.map_or(0, |rule| rule.line), 0, &finding.message, &finding.remedy);
+    match offset {
+        None if base == 0 => file.finding(0, 0, &fault.to_string(), &remedy),
+        offset => file.at(base + offset.unwrap_or(0), &fault.to_string(), &remedy),
     }
-    finding
 }
 
 /// The faults of a table of routes.

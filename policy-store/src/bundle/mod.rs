@@ -5,24 +5,30 @@
 
 mod check;
 mod finding;
+mod load;
 mod policies;
 mod read;
 mod sight;
 mod slices;
+mod statement;
+mod validate;
 mod vocabulary;
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use cedar_policy::{EntityTypeName, PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{EntityTypeName, PolicyId, Schema};
 
 use crate::routes::RouteTable;
 
 pub use finding::{Finding, Findings};
+pub use load::Loader;
 pub use policies::{Layer, Rule};
+pub use read::{File, Sources};
 pub use sight::Sight;
 pub use slices::Slice;
+use vocabulary::Declared;
 pub use vocabulary::Vocabulary;
 
 /// The message of every `not_found`: one text, so that an object that is not there and one that
@@ -37,55 +43,25 @@ pub const UNMAPPED: &str = "unmapped";
 #[derive(Debug)]
 pub struct Bundle {
     digest: Arc<str>,
-    schema: Schema,
-    vocabulary: Vocabulary,
+    sources: Sources,
+    declared: Arc<Declared>,
     routes: RouteTable,
     rules: HashMap<PolicyId, Arc<Rule>>,
-    slices: HashMap<Arc<str>, Slice>,
+    slices: HashMap<Arc<str>, Arc<Slice>>,
     types: Types,
     sight: Sight,
-    act_in: Slice,
-    unmapped: Slice,
+    act_in: Arc<Slice>,
+    unmapped: Arc<Slice>,
 }
 
 impl Bundle {
-    /// Reads and checks the bundle in `directory`: `schema.cedarschema`, `*.cedar`, `routes.yaml`.
+    /// Reads and checks the bundle in `directory`.
     ///
     /// # Errors
     ///
     /// Everything that is wrong with it, each with file, line and remedy.
     pub fn load(directory: &Path) -> Result<Self, Findings> {
-        Self::from_files(&read::directory(directory)?)
-    }
-
-    fn from_files(files: &read::Files) -> Result<Self, Findings> {
-        let vocabulary = vocabulary::Vocabulary::of(&files.schema)?;
-        let schema = vocabulary::schema(&files.schema)?;
-        let parsed = policies::parse(&files.policies)?;
-        let routes = RouteTable::parse(&files.routes.text)
-            .map_err(|faults| finding::of_routes(&files.routes, faults))?;
-        validate(&schema, &parsed, files)?;
-        check::agreement(&schema, &vocabulary, &routes, files)?;
-        let maker = slices::Maker::new(&schema, &parsed)
-            .map_err(|problem| Findings::one(&files.schema, 0, &problem, "see the message"))?;
-        let mut slices = HashMap::new();
-        for route in routes.routes() {
-            slices.insert(Arc::clone(&route.action), maker.slice(&route.action)?);
-        }
-        let types = Types::of(&routes)
-            .ok_or_else(|| Findings::one(&files.schema, 0, "a type has no legal name", ""))?;
-        Ok(Self {
-            types,
-            sight: Sight::of(files),
-            digest: files.digest(),
-            act_in: maker.slice(ACT_IN)?,
-            unmapped: maker.slice(UNMAPPED)?,
-            slices,
-            rules: parsed.rules,
-            schema,
-            vocabulary,
-            routes,
-        })
+        Loader::default().load(Sources::read(directory)?)
     }
 
     /// SHA-256 over the content, in hexadecimal.
@@ -93,14 +69,19 @@ impl Bundle {
         &self.digest
     }
 
+    /// The files that it was made from.
+    pub fn sources(&self) -> &Sources {
+        &self.sources
+    }
+
     /// The Cedar schema.
     pub fn schema(&self) -> &Schema {
-        &self.schema
+        &self.declared.schema
     }
 
     /// The names of roles and features that exist.
     pub fn vocabulary(&self) -> &Vocabulary {
-        &self.vocabulary
+        &self.declared.vocabulary
     }
 
     /// The table of routes.
@@ -120,7 +101,7 @@ impl Bundle {
 
     /// The policies that can have a say about `action`; `None` for an action without a route.
     pub fn slice(&self, action: &str) -> Option<&Slice> {
-        self.slices.get(action)
+        self.slices.get(action).map(|slice| &**slice)
     }
 
     /// The policies about acting in a tenant.
@@ -184,26 +165,6 @@ impl Types {
             resources: resources.collect::<Option<_>>()?,
         })
     }
-}
-
-/// Cedar's strict validation. A warning is a finding too: a policy that can never apply is one
-/// that somebody believes in.
-fn validate(
-    schema: &Schema,
-    parsed: &policies::Parsed,
-    files: &read::Files,
-) -> Result<(), Findings> {
-    let set = PolicySet::from_policies(parsed.policies.iter().cloned()).map_err(|error| {
-        Findings::one(&files.schema, 0, &error.to_string(), "give each policy its own @id")
-    })?;
-    let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
-    let errors = result
-        .validation_errors()
-        .map(|error| finding::of_policy(files, parsed, error.policy_id(), error));
-    let warnings = result
-        .validation_warnings()
-        .map(|warning| finding::of_policy(files, parsed, warning.policy_id(), warning));
-    Findings::none_of(errors.chain(warnings).collect())
 }
 
 /// The name of an entity type that the contract fixes.

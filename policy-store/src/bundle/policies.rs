@@ -1,13 +1,15 @@
 //! The policies of a bundle with what their annotations say.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use cedar_policy::{Effect, Policy, PolicyId, PolicySet};
+use cedar_policy::{Effect, EntityUid, Policy, PolicyId, PolicySet};
 
 use super::NOT_FOUND;
 use super::finding::{self, Finding, Findings};
 use super::read::File;
+use super::statement::statements;
 
 /// The layers of a decision, in their order (`domain.md`, "The layers, in order").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,22 +62,47 @@ pub struct Rule {
     pub status: u16,
     /// The sentence for the client, of a `forbid`.
     pub message: Arc<str>,
+    /// What it is for, in the words of its author.
+    pub description: Option<Arc<str>>,
     /// A `permit` that needs the justification.
     pub break_glass: bool,
     /// Which of two of one layer is reported: the one written first.
     pub order: usize,
     /// Its file.
     pub file: String,
-    /// Its line there.
+    /// The line there on which it begins.
     pub line: usize,
+    /// Where it begins there, in bytes.
+    pub offset: usize,
+    /// The policy as written, from there to its semicolon.
+    pub text: Arc<str>,
 }
 
-/// The policies, renamed by their `@id`.
+/// A statement that was parsed, and whose annotations are good. The same text gives the same.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) policy: Policy,
+    pub(super) text: Arc<str>,
+    /// The actions, groups included, that it names anywhere.
+    pub(super) actions: Vec<EntityUid>,
+    notes: Notes,
+}
+
+impl Checked {
+    pub(super) fn layer(&self) -> Layer {
+        self.notes.layer
+    }
+}
+
+/// The policies of a bundle, in their order.
 #[derive(Debug, Default)]
 pub(super) struct Parsed {
-    pub(super) policies: Vec<Policy>,
+    pub(super) policies: Vec<Arc<Checked>>,
     pub(super) rules: HashMap<PolicyId, Arc<Rule>>,
 }
+
+/// Statements by their text.
+pub(super) type Known = HashMap<Arc<str>, Arc<Checked>>;
 
 /// What a `@message` may have filled in.
 const PLACEHOLDERS: [&str; 3] = ["{feature}", "{workflow}", "{action}"];
@@ -83,111 +110,188 @@ const PLACEHOLDERS: [&str; 3] = ["{feature}", "{workflow}", "{action}"];
 const ANNOTATIONS: [&str; 7] =
     ["id", "layer", "reason", "status", "message", "description", "break_glass"];
 
-/// Parses all policies and checks their annotations, which Cedar does not.
-pub(super) fn parse(files: &[File]) -> Result<Parsed, Findings> {
+/// Parses all policies and checks their annotations, which Cedar does not. What is `known` is not
+/// looked at again.
+pub(super) fn parse(files: &[File], known: &Known) -> Result<Parsed, Findings> {
     let (mut parsed, mut findings) = (Parsed::default(), Vec::new());
     for file in files {
-        match file.text.parse::<PolicySet>() {
-            Ok(set) => add_file(file, &set, &mut parsed, &mut findings),
-            Err(errors) => findings.extend(finding::of_file(file, &errors)),
+        let mut line = Lines::default();
+        for statement in statements(&file.text) {
+            let place = Place {
+                file,
+                offset: statement.offset,
+                line: line.of(&file.text, statement.offset),
+            };
+            let checked = known
+                .get(statement.text)
+                .map_or_else(|| check(&place, statement.text), |it| Ok(Arc::clone(it)));
+            match checked {
+                Ok(checked) => add(&place, checked, &mut parsed, &mut findings),
+                Err(faults) => findings.extend(faults),
+            }
         }
     }
     Findings::none_of(findings).map(|()| parsed)
 }
 
-fn add_file(file: &File, set: &PolicySet, parsed: &mut Parsed, findings: &mut Vec<Finding>) {
-    for template in set.templates() {
-        let message = format!("`{}` is a template, which nothing here fills in", template.id());
-        findings.push(file.finding(0, 0, &message, "write the principal and resource out"));
+/// Where a statement stands.
+struct Place<'a> {
+    file: &'a File,
+    offset: usize,
+    line: usize,
+}
+
+/// Counts lines as it goes.
+#[derive(Default)]
+struct Lines {
+    offset: usize,
+    before: usize,
+}
+
+impl Lines {
+    /// The line, from 1, of a place that is not before the last one asked for.
+    fn of(&mut self, text: &str, offset: usize) -> usize {
+        let passed = text.get(self.offset..offset).unwrap_or_default();
+        self.before += passed.bytes().filter(|byte| *byte == b'\n').count();
+        self.offset = offset;
+        self.before + 1
     }
-    let mut policies: Vec<&Policy> = set.policies().collect();
-    policies.sort_by_key(|policy| ordinal(policy.id()));
-    for policy in policies {
-        let order = parsed.policies.len();
-        match rule(file, policy, order) {
-            Ok(rule) => add_policy(file, policy, rule, parsed, findings),
-            Err(finding) => findings.push(*finding),
+}
+
+fn check(place: &Place<'_>, text: &str) -> Result<Arc<Checked>, Vec<Finding>> {
+    let set: PolicySet =
+        text.parse().map_err(|errors| finding::of_file(place.file, place.offset, &errors))?;
+    let mut policies = set.policies();
+    let (Some(policy), None) = (policies.next(), policies.next()) else {
+        let remedy = "write the principal and resource out, and end each policy with a semicolon";
+        let message = "this is a template or no policy, which nothing here fills in";
+        return Err(vec![place.file.at(place.offset, message, remedy)]);
+    };
+    let notes = notes(policy).map_err(|fault| vec![fault.at(place, text)])?;
+    let mut actions = policy.entity_literals();
+    actions.retain(|uid| uid.type_name().basename() == "Action");
+    Ok(Arc::new(Checked {
+        policy: policy.new_id(PolicyId::new(&notes.id)),
+        text: Arc::from(text),
+        actions,
+        notes,
+    }))
+}
+
+fn add(place: &Place<'_>, checked: Arc<Checked>, parsed: &mut Parsed, findings: &mut Vec<Finding>) {
+    let id = checked.policy.id().clone();
+    let rule = checked.notes.rule(place, parsed.policies.len(), &checked.text);
+    match parsed.rules.entry(id) {
+        Entry::Occupied(other) => {
+            let other = other.get();
+            let message =
+                format!("`@id(\"{}\")` is taken by {}:{}", rule.id, other.file, other.line);
+            let fault = Fault::new("id", message, "give this policy an id of its own");
+            findings.push(fault.at(place, &checked.text));
+        }
+        Entry::Vacant(free) => {
+            free.insert(Arc::new(rule));
+            parsed.policies.push(checked);
         }
     }
 }
 
-fn add_policy(
-    file: &File,
-    policy: &Policy,
-    rule: Rule,
-    parsed: &mut Parsed,
-    findings: &mut Vec<Finding>,
-) {
-    let id = PolicyId::new(&rule.id);
-    if let Some(other) = parsed.rules.get(&id) {
-        let message = format!("`@id(\"{}\")` is taken by {}:{}", rule.id, other.file, other.line);
-        findings.push(file.finding(rule.line, 0, &message, "give this policy an id of its own"));
-        return;
-    }
-    parsed.policies.push(policy.new_id(id.clone()));
-    parsed.rules.insert(id, Arc::new(rule));
+/// What is wrong with an annotation.
+struct Fault {
+    /// The annotation; the whole statement when it has none of this name.
+    annotation: String,
+    message: String,
+    remedy: String,
 }
 
-/// Cedar numbers the policies of a text `policy0`, `policy1`, …
-fn ordinal(id: &PolicyId) -> usize {
-    let name: &str = id.as_ref();
-    name.trim_start_matches("policy").parse().unwrap_or(usize::MAX)
+impl Fault {
+    fn new(annotation: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { annotation: annotation.to_owned(), message: message.into(), remedy: remedy.into() }
+    }
+
+    fn at(&self, place: &Place<'_>, text: &str) -> Finding {
+        let inside = text.find(&format!("@{}", self.annotation)).unwrap_or(0);
+        place.file.at(place.offset + inside, &self.message, &self.remedy)
+    }
+}
+
+/// What the annotations of a policy say.
+#[derive(Debug)]
+struct Notes {
+    id: Arc<str>,
+    forbids: bool,
+    layer: Layer,
+    reason: Arc<str>,
+    status: u16,
+    message: Arc<str>,
+    description: Option<Arc<str>>,
+    break_glass: bool,
+}
+
+impl Notes {
+    fn rule(&self, place: &Place<'_>, order: usize, text: &Arc<str>) -> Rule {
+        Rule {
+            id: Arc::clone(&self.id),
+            forbids: self.forbids,
+            layer: self.layer,
+            reason: Arc::clone(&self.reason),
+            status: self.status,
+            message: Arc::clone(&self.message),
+            description: self.description.clone(),
+            break_glass: self.break_glass,
+            order,
+            file: place.file.name.clone(),
+            line: place.line,
+            offset: place.offset,
+            text: Arc::clone(text),
+        }
+    }
 }
 
 /// What the annotations of a policy say, or what is wrong with them.
-fn rule(file: &File, policy: &Policy, order: usize) -> Result<Rule, Box<Finding>> {
-    let id = policy.annotation("id").filter(|id| !id.is_empty()).unwrap_or_default();
-    let line = line_of(file, id, policy);
-    let wrong = |message: &str, remedy: &str| Box::new(file.finding(line, 0, message, remedy));
-    if id.is_empty() {
-        return Err(wrong("a policy has no `@id`", "begin it with @id(\"a-name-of-its-own\")"));
-    }
+fn notes(policy: &Policy) -> Result<Notes, Fault> {
+    let annotation = |name: &str| policy.annotation(name).filter(|value| !value.is_empty());
+    let Some(id) = annotation("id") else {
+        let remedy = "begin it with @id(\"a-name-of-its-own\")";
+        return Err(Fault::new("id", "a policy has no `@id`", remedy));
+    };
     if let Some((name, _)) = policy.annotations().find(|(name, _)| !ANNOTATIONS.contains(name)) {
         let remedy =
             format!("the annotations are {}", ANNOTATIONS.map(|it| format!("@{it}")).join(", "));
-        return Err(wrong(
-            &format!("policy `{id}` has an annotation `@{name}`, which nobody knows"),
-            &remedy,
-        ));
+        let message = format!("policy `{id}` has an annotation `@{name}`, which nobody knows");
+        return Err(Fault::new(name, message, remedy));
     }
-    let forbids = policy.effect() == Effect::Forbid;
-    let annotation = |name: &str| policy.annotation(name).filter(|value| !value.is_empty());
-    let mut rule = Rule {
+    let mut notes = Notes {
         id: Arc::from(id),
-        forbids,
+        forbids: policy.effect() == Effect::Forbid,
         layer: Layer::Role,
         reason: Arc::from(annotation("reason").unwrap_or_default()),
         status: 403,
         message: Arc::from(annotation("message").unwrap_or_default()),
+        description: annotation("description").map(Arc::from),
         break_glass: policy.annotation("break_glass").is_some(),
-        order,
-        file: file.name.clone(),
-        line,
     };
-    if !forbids {
-        return Ok(rule);
+    if notes.forbids {
+        notes.layer = layer(id, annotation("layer"))?;
+        notes.status = status(id, annotation("status"))?;
+        complete(&notes)?;
     }
-    rule.layer =
-        layer(id, annotation("layer")).map_err(|(message, remedy)| wrong(&message, &remedy))?;
-    rule.status =
-        status(id, annotation("status")).map_err(|(message, remedy)| wrong(&message, &remedy))?;
-    complete(&rule).map_err(|(message, remedy)| wrong(&message, &remedy))?;
-    Ok(rule)
+    Ok(notes)
 }
-
-type Fault = (String, String);
 
 fn layer(id: &str, name: Option<&str>) -> Result<Layer, Fault> {
     let names = || Layer::ALL.map(|(name, _)| name).join(", ");
     let Some(name) = name else {
-        return Err((format!("`forbid` `{id}` has no `@layer`"), format!("one of {}", names())));
+        return Err(Fault::new(
+            "layer",
+            format!("`forbid` `{id}` has no `@layer`"),
+            format!("one of {}", names()),
+        ));
     };
     let found = Layer::ALL.iter().find(|(known, _)| *known == name);
     found.map(|(_, layer)| *layer).ok_or_else(|| {
-        (
-            format!("`forbid` `{id}` is of layer `{name}`, which nobody knows"),
-            format!("one of {}", names()),
-        )
+        let message = format!("`forbid` `{id}` is of layer `{name}`, which nobody knows");
+        Fault::new("layer", message, format!("one of {}", names()))
     })
 }
 
@@ -196,21 +300,22 @@ fn status(id: &str, text: Option<&str>) -> Result<u16, Fault> {
     let known = [400, 401, 403, 404, 405, 409, 413, 415, 422, 423, 429, 451];
     text.parse().ok().filter(|status| known.contains(status)).ok_or_else(|| {
         let remedy = format!("one of {}", known.map(|status| status.to_string()).join(", "));
-        (format!("`forbid` `{id}` has the status `{text}`, which no denial has"), remedy)
+        let message = format!("`forbid` `{id}` has the status `{text}`, which no denial has");
+        Fault::new("status", message, remedy)
     })
 }
 
-fn complete(rule: &Rule) -> Result<(), Fault> {
+fn complete(rule: &Notes) -> Result<(), Fault> {
     let id = &rule.id;
     let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
     if rule.reason.is_empty() || !rule.reason.bytes().all(word) {
-        let remedy = "add @reason(\"a_fixed_word\"), in lower case".to_owned();
-        return Err((format!("`forbid` `{id}` has no `@reason` that is a word"), remedy));
+        let remedy = "add @reason(\"a_fixed_word\"), in lower case";
+        let message = format!("`forbid` `{id}` has no `@reason` that is a word");
+        return Err(Fault::new("reason", message, remedy));
     }
     if rule.message.is_empty() {
-        let remedy =
-            "add @message(\"…\"): the client is told it, so it names nobody else".to_owned();
-        return Err((format!("`forbid` `{id}` has no `@message`"), remedy));
+        let remedy = "add @message(\"…\"): the client is told it, so it names nobody else";
+        return Err(Fault::new("message", format!("`forbid` `{id}` has no `@message`"), remedy));
     }
     let mut plain = rule.message.to_string();
     for placeholder in PLACEHOLDERS {
@@ -218,21 +323,15 @@ fn complete(rule: &Rule) -> Result<(), Fault> {
     }
     if plain.contains(['{', '}']) {
         let remedy = format!("the gate fills in {}", PLACEHOLDERS.join(", "));
-        return Err((format!("the message of `{id}` has a variable that nobody fills in"), remedy));
+        let message = format!("the message of `{id}` has a variable that nobody fills in");
+        return Err(Fault::new("message", message, remedy));
     }
     if &*rule.reason == "not_found" && (rule.status != 404 || &*rule.message != NOT_FOUND) {
         let remedy = format!(
             "@status(\"404\") @message(\"{NOT_FOUND}\"), as for an object that does not exist"
         );
-        return Err((format!("`{id}` would tell what is hidden from what is not there"), remedy));
+        let message = format!("`{id}` would tell what is hidden from what is not there");
+        return Err(Fault::new("message", message, remedy));
     }
     Ok(())
-}
-
-/// The line of a policy: that of its `@id`, or of its first line when it has none.
-fn line_of(file: &File, id: &str, policy: &Policy) -> usize {
-    let mark = format!("@id(\"{id}\")");
-    let text = policy.to_string();
-    let wanted = if id.is_empty() { text.lines().next().unwrap_or_default() } else { &mark };
-    file.text.lines().position(|line| line.contains(wanted)).map_or(0, |index| index + 1)
 }

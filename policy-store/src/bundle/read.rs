@@ -9,36 +9,73 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::finding::{Finding, Findings};
+use super::statement::too_deep;
 
 /// A file may be this long. The largest bundle that we have measured, 10,000 policies, is 4 MiB.
 const FILE_BYTES: u64 = 16 << 20;
+/// All files together.
+const ALL_BYTES: usize = 64 << 20;
+/// So many files there may be.
+const FILES: usize = 4_096;
 /// Brackets may be nested this deep: Cedar's parser recurses, and a stack that overflows ends the
 /// process (`notes/cedar.md`).
 const NESTING: usize = 64;
 
 /// A file of a bundle.
-#[derive(Debug)]
-pub(super) struct File {
-    pub(super) name: String,
-    pub(super) text: String,
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its path below the bundle's folder.
+    pub name: String,
+    /// What it holds.
+    pub text: Arc<str>,
 }
 
-/// The files of a bundle, in canonical order.
-#[derive(Debug)]
-pub(super) struct Files {
-    pub(super) schema: File,
-    pub(super) policies: Vec<File>,
-    pub(super) routes: File,
+/// The files of a bundle, in canonical order: each list by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sources {
+    /// `schema.cedarschema`
+    pub schema: File,
+    /// `*.cedar`
+    pub policies: Vec<File>,
+    /// `routes.yaml`
+    pub routes: File,
+    /// `tests/*.yaml`. They are checked with the rest, and are no part of the digest: they decide
+    /// nothing.
+    pub tests: Vec<File>,
 }
 
-impl Files {
-    /// SHA-256 over names and contents, each with its length before it, so that no two bundles
-    /// give the same bytes.
-    pub(super) fn digest(&self) -> Arc<str> {
+impl Sources {
+    /// Reads the bundle in `directory`.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be read, is too much, or no text.
+    pub fn read(directory: &Path) -> Result<Self, Findings> {
+        let policies = files(directory, "", &["cedar"])?;
+        let tests = directory.join("tests");
+        let tests =
+            if tests.is_dir() { files(directory, "tests", &["yaml", "yml"])? } else { Vec::new() };
+        let sources = Self {
+            schema: file(directory, "schema.cedarschema")?,
+            policies,
+            routes: file(directory, "routes.yaml")?,
+            tests,
+        };
+        sources.bounded(directory)?;
+        Ok(sources)
+    }
+
+    /// All files, in canonical order.
+    pub fn all(&self) -> impl Iterator<Item = &File> {
+        self.policies.iter().chain([&self.routes, &self.schema]).chain(&self.tests)
+    }
+
+    /// SHA-256 over the names and contents of policies, routes and schema, each with its length
+    /// before it, so that no two bundles give the same bytes. In hexadecimal.
+    pub fn digest(&self) -> Arc<str> {
         let mut context = Context::new(&SHA256);
-        let rest = [&self.routes, &self.schema];
-        for file in self.policies.iter().chain(rest) {
-            for part in [&file.name, &file.text] {
+        for file in self.policies.iter().chain([&self.routes, &self.schema]) {
+            for part in [&*file.name, &*file.text] {
                 context.update(&(part.len() as u64).to_be_bytes());
                 context.update(part.as_bytes());
             }
@@ -50,93 +87,79 @@ impl Files {
         }
         Arc::from(hex)
     }
+
+    fn bounded(&self, directory: &Path) -> Result<(), Findings> {
+        let bytes: usize = self.all().map(|file| file.text.len()).sum();
+        if bytes > ALL_BYTES {
+            return Err(unusable(directory, "is longer than 64 MiB, all files together"));
+        }
+        for file in self.policies.iter().chain([&self.schema]) {
+            if let Some(offset) = too_deep(&file.text, NESTING) {
+                let message = format!("brackets are nested more than {NESTING} deep");
+                return Err(Findings(vec![file.at(offset, &message, "take the expression apart")]));
+            }
+        }
+        Ok(())
+    }
 }
 
-/// Reads the bundle in `directory`.
-pub(super) fn directory(directory: &Path) -> Result<Files, Findings> {
+/// The files in a folder of the bundle with one of these endings, by name.
+fn files(directory: &Path, below: &str, endings: &[&str]) -> Result<Vec<File>, Findings> {
+    let folder = directory.join(below);
     let mut names: Vec<String> = Vec::new();
-    let entries = fs::read_dir(directory).map_err(|error| missing(directory, &error))?;
-    for entry in entries {
-        let entry = entry.map_err(|error| missing(directory, &error))?;
+    let unreadable =
+        |error: &std::io::Error| unusable(&folder, &format!("cannot be read: {error}"));
+    for entry in fs::read_dir(&folder).map_err(|error| unreadable(&error))? {
+        let entry = entry.map_err(|error| unreadable(&error))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') && Path::new(&name).extension().is_some_and(|it| it == "cedar") {
-            names.push(name);
+        let ending = Path::new(&name).extension().and_then(|it| it.to_str()).unwrap_or_default();
+        if !name.starts_with('.') && endings.contains(&ending) {
+            names.push(if below.is_empty() { name } else { format!("{below}/{name}") });
+        }
+        if names.len() > FILES {
+            return Err(unusable(&folder, &format!("holds more than {FILES} files")));
         }
     }
     names.sort();
-    let read = |name: &str| file(directory, name);
-    let policies = names.iter().map(|name| read(name)).collect::<Result<Vec<_>, _>>()?;
-    let files =
-        Files { schema: read("schema.cedarschema")?, policies, routes: read("routes.yaml")? };
-    for file in files.policies.iter().chain([&files.schema]) {
-        shallow(file)?;
-    }
-    Ok(files)
+    names.iter().map(|name| file(directory, name)).collect()
 }
 
-fn missing(path: &Path, error: &std::io::Error) -> Findings {
+fn unusable(path: &Path, message: &str) -> Findings {
+    let remedy =
+        "a bundle is a folder with schema.cedarschema, *.cedar, routes.yaml and tests/*.yaml";
     Findings(vec![Finding {
         file: path.display().to_string(),
         line: 0,
         column: 0,
-        message: format!("cannot be read: {error}"),
-        remedy: "a bundle is a folder with schema.cedarschema, *.cedar and routes.yaml".to_owned(),
+        message: message.to_owned(),
+        remedy: remedy.to_owned(),
         source: String::new(),
     }])
 }
 
 fn file(directory: &Path, name: &str) -> Result<File, Findings> {
     let path = directory.join(name);
+    let unreadable = |error: &std::io::Error| unusable(&path, &format!("cannot be read: {error}"));
+    // A pipe would let us wait for ever.
+    if !fs::metadata(&path).map_err(|error| unreadable(&error))?.is_file() {
+        return Err(unusable(&path, "is no file"));
+    }
     let mut bytes = Vec::new();
     fs::File::open(&path)
         .and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| missing(&path, &error))?;
-    let named = |text: String| File { name: name.to_owned(), text };
+        .map_err(|error| unreadable(&error))?;
+    let named = |text: &str| File { name: name.to_owned(), text: Arc::from(text) };
     if bytes.len() as u64 > FILE_BYTES {
         let remedy = "split it into several files";
-        return Err(Findings::one(&named(String::new()), 0, "is longer than 16 MiB", remedy));
+        return Err(Findings::one(&named(""), 0, "is longer than 16 MiB", remedy));
     }
-    String::from_utf8(bytes).map(named).map_err(|error| {
-        let good = error.utf8_error().valid_up_to();
-        let line = 1 + error.as_bytes().iter().take(good).filter(|byte| **byte == b'\n').count();
-        Findings::one(&named(String::new()), line, "is not UTF-8", "save it as UTF-8")
-    })
-}
-
-/// Refuses brackets that are nested too deep. Strings and comments do not count.
-fn shallow(file: &File) -> Result<(), Findings> {
-    let (mut depth, mut line) = (0_usize, 1_usize);
-    let mut bytes = file.text.bytes().peekable();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\n' => line += 1,
-            b'"' => line += skip_string(&mut bytes),
-            b'/' if bytes.peek() == Some(&b'/') => {
-                let _rest = bytes.find(|byte| *byte == b'\n');
-                line += 1;
-            }
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > NESTING {
-            let message = format!("brackets are nested more than {NESTING} deep");
-            return Err(Findings::one(file, line, &message, "take the expression apart"));
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => Ok(named(text)),
+        Err(error) => {
+            let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
+            let good = named(&String::from_utf8_lossy(good));
+            let finding = good.at(good.text.len(), "is not UTF-8", "save it as UTF-8");
+            Err(Findings(vec![finding]))
         }
     }
-    Ok(())
-}
-
-/// Passes over a string; says how many lines it spans.
-fn skip_string(bytes: &mut impl Iterator<Item = u8>) -> usize {
-    let mut lines = 0;
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'\\' => drop(bytes.next()),
-            b'\n' => lines += 1,
-            b'"' => break,
-            _ => {}
-        }
-    }
-    lines
 }

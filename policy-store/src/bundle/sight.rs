@@ -1,6 +1,6 @@
 //! What a bundle's policies can see of circumstances that change by themselves.
 
-use super::read::Files;
+use super::read::Sources;
 
 /// What the policies may look at: what they cannot see is not put to them, and need not be equal
 /// for two questions to be the same.
@@ -14,7 +14,7 @@ pub struct Sight {
 
 impl Sight {
     /// Looks for the names in the text: whatever has the name may use it.
-    pub(super) fn of(files: &Files) -> Self {
+    pub(super) fn of(files: &Sources) -> Self {
         let mentioned = |text: &str| text.contains("token_age") || takes_context_whole(text);
         Self {
             client_address: files.schema.text.contains("client_address"),

@@ -1,16 +1,18 @@
 //! Policies sliced by action when the bundle is loaded: a decision then costs what the policies
 //! about its action cost, however many others there are.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use cedar_policy::{
     ActionConstraint, Effect, Entities, Entity, EntityTypeName, EntityUid, Policy, PolicySet,
-    PrincipalConstraint, Schema,
+    PrincipalConstraint,
 };
 
 use super::finding::{Finding, Findings};
-use super::policies::Parsed;
+use super::policies::{Checked, Parsed};
 use super::type_name;
+use super::vocabulary::Declared;
 
 /// The policies that can have a say about one action.
 #[derive(Debug)]
@@ -29,23 +31,51 @@ pub struct Slice {
     pub entities: Vec<Entity>,
 }
 
-/// Makes slices.
+/// Makes slices, and keeps those whose policies have not changed.
 #[derive(Debug)]
 pub(super) struct Maker<'a> {
-    schema: &'a Schema,
+    declared: &'a Arc<Declared>,
     parsed: &'a Parsed,
     actions: Entities,
+    /// The policies that name an action or a group in their scope, by that name.
+    by_action: HashMap<EntityUid, Vec<usize>>,
+    /// Those that name none.
+    of_any: Vec<usize>,
 }
 
+/// A slice with what it was made of.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    declared: Arc<Declared>,
+    chosen: Vec<Arc<Checked>>,
+    pub(super) slice: Arc<Slice>,
+}
+
+/// Slices by action.
+pub(super) type Slices = HashMap<Arc<str>, Made>;
+
 impl<'a> Maker<'a> {
-    pub(super) fn new(schema: &'a Schema, parsed: &'a Parsed) -> Result<Self, String> {
-        let actions = schema.action_entities().map_err(|error| error.to_string())?;
-        Ok(Self { schema, parsed, actions })
+    pub(super) fn new(declared: &'a Arc<Declared>, parsed: &'a Parsed) -> Result<Self, String> {
+        let actions = declared.schema.action_entities().map_err(|error| error.to_string())?;
+        let mut by_action: HashMap<EntityUid, Vec<usize>> = HashMap::new();
+        let mut of_any = Vec::new();
+        for (index, checked) in parsed.policies.iter().enumerate() {
+            match checked.policy.action_constraint() {
+                ActionConstraint::Any => of_any.push(index),
+                ActionConstraint::Eq(action) => by_action.entry(action).or_default().push(index),
+                ActionConstraint::In(actions) => {
+                    for action in actions {
+                        by_action.entry(action).or_default().push(index);
+                    }
+                }
+            }
+        }
+        Ok(Self { declared, parsed, actions, by_action, of_any })
     }
 
     /// The slice of `action`, which the schema declares.
-    pub(super) fn slice(&self, action: &str) -> Result<Slice, Findings> {
-        self.make(action).map_err(|message| {
+    pub(super) fn slice(&self, action: &str, known: &Slices) -> Result<Made, Findings> {
+        self.make(action, known).map_err(|message| {
             Findings(vec![Finding {
                 file: "schema.cedarschema".to_owned(),
                 line: 0,
@@ -57,45 +87,53 @@ impl<'a> Maker<'a> {
         })
     }
 
-    fn make(&self, action: &str) -> Result<Slice, String> {
+    fn make(&self, action: &str, known: &Slices) -> Result<Made, String> {
         let id = cedar_policy::EntityId::new(action);
         let kind = type_name("Action").ok_or("`Action` is no type")?;
         let uid = EntityUid::from_type_name_and_id(kind, id);
         let mut around: HashSet<&EntityUid> =
             self.actions.ancestors(&uid).map(Iterator::collect).unwrap_or_default();
         around.insert(&uid);
+        let schema = &self.declared.schema;
         let principals: HashSet<&EntityTypeName> =
-            self.schema.principals_for_action(&uid).map(Iterator::collect).unwrap_or_default();
-        let applies = |policy: &&Policy| {
-            concerns(&policy.action_constraint(), &around) && admits(policy, &principals)
+            schema.principals_for_action(&uid).map(Iterator::collect).unwrap_or_default();
+        let chosen = self.chosen(&around, &principals);
+        let same = |made: &&Made| {
+            Arc::ptr_eq(&made.declared, self.declared)
+                && made.chosen.len() == chosen.len()
+                && made.chosen.iter().zip(&chosen).all(|(old, new)| Arc::ptr_eq(old, new))
         };
-        let chosen: Vec<&Policy> = self.parsed.policies.iter().filter(applies).collect();
-        let set = |wanted: &dyn Fn(&Policy) -> bool| {
-            let policies =
-                chosen.iter().filter(|policy| wanted(policy)).map(|policy| (*policy).clone());
+        if let Some(made) = known.get(action).filter(same) {
+            return Ok(made.clone());
+        }
+        let set = |wanted: &dyn Fn(&Checked) -> bool| {
+            let policies = chosen.iter().filter(|it| wanted(it)).map(|it| it.policy.clone());
             PolicySet::from_policies(policies).map_err(|error| error.to_string())
         };
-        let early = |policy: &Policy| {
-            self.parsed.rules.get(policy.id()).is_some_and(|rule| rule.layer.is_early())
-        };
-        let forbids = |policy: &Policy| policy.effect() == Effect::Forbid;
-        Ok(Slice {
+        let forbids = |it: &Checked| it.policy.effect() == Effect::Forbid;
+        let slice = Slice {
             public: type_name("Guest").is_some_and(|guest| principals.contains(&guest)),
-            permits: set(&|policy| !forbids(policy))?,
-            early: set(&|policy| forbids(policy) && early(policy))?,
-            late: set(&|policy| forbids(policy) && !early(policy))?,
+            permits: set(&|it| !forbids(it))?,
+            early: set(&|it| forbids(it) && it.layer().is_early())?,
+            late: set(&|it| forbids(it) && !it.layer().is_early())?,
             entities: around.iter().filter_map(|uid| self.actions.get(uid)).cloned().collect(),
             action: uid.clone(),
-        })
+        };
+        Ok(Made { declared: Arc::clone(self.declared), chosen, slice: Arc::new(slice) })
     }
-}
 
-/// Whether a policy of this constraint can be about an action that is, or is in, one of `around`.
-fn concerns(constraint: &ActionConstraint, around: &HashSet<&EntityUid>) -> bool {
-    match constraint {
-        ActionConstraint::Any => true,
-        ActionConstraint::In(actions) => actions.iter().any(|action| around.contains(action)),
-        ActionConstraint::Eq(action) => around.contains(action),
+    /// The policies that can be about an action that is, or is in, one of `around`, in their order.
+    fn chosen(
+        &self,
+        around: &HashSet<&EntityUid>,
+        principals: &HashSet<&EntityTypeName>,
+    ) -> Vec<Arc<Checked>> {
+        let named = around.iter().filter_map(|uid| self.by_action.get(*uid)).flatten();
+        let mut places: Vec<usize> = named.chain(&self.of_any).copied().collect();
+        places.sort_unstable();
+        places.dedup();
+        let policies = places.into_iter().filter_map(|place| self.parsed.policies.get(place));
+        policies.filter(|it| admits(&it.policy, principals)).cloned().collect()
     }
 }
 

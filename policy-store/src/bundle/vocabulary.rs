@@ -28,21 +28,44 @@ impl Vocabulary {
         self.features.contains(name)
     }
 
-    /// Reads the names off a schema.
-    pub(super) fn of(file: &File) -> Result<Self, Findings> {
-        let (fragment, _warnings) = SchemaFragment::from_cedarschema_str(&file.text)
-            .map_err(|error| Findings(finding::of_file(file, &error)))?;
-        let json =
-            fragment.to_json_value().map_err(|error| Findings(finding::of_file(file, &error)))?;
-        Ok(Self { roles: names(&json, file, "Role")?, features: names(&json, file, "Feature")? })
+    /// All roles, sorted.
+    pub fn roles(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.roles.iter()
+    }
+
+    /// All features, sorted.
+    pub fn features(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.features.iter()
     }
 }
 
-/// The schema itself.
-pub(super) fn schema(file: &File) -> Result<Schema, Findings> {
-    let parsed = Schema::from_cedarschema_str(&file.text);
-    let (schema, _warnings) = parsed.map_err(|error| Findings(finding::of_file(file, &error)))?;
-    Ok(schema)
+/// A schema that was read.
+#[derive(Debug)]
+pub(super) struct Declared {
+    pub(super) text: Arc<str>,
+    pub(super) schema: Schema,
+    pub(super) vocabulary: Arc<Vocabulary>,
+    /// The same in Cedar's JSON form.
+    pub(super) json: Value,
+}
+
+impl Declared {
+    /// Reads a schema and the names in it.
+    pub(super) fn read(file: &File) -> Result<Self, Findings> {
+        let (fragment, _warnings) = SchemaFragment::from_cedarschema_str(&file.text)
+            .map_err(|error| Findings(finding::of_file(file, 0, &error)))?;
+        let json = fragment
+            .clone()
+            .to_json_value()
+            .map_err(|error| Findings(finding::of_file(file, 0, &error)))?;
+        let schema = Schema::from_schema_fragments([fragment])
+            .map_err(|error| Findings(finding::of_file(file, 0, &error)))?;
+        let vocabulary = Vocabulary {
+            roles: names(&json, file, "Role")?,
+            features: names(&json, file, "Feature")?,
+        };
+        Ok(Self { text: Arc::clone(&file.text), schema, vocabulary: Arc::new(vocabulary), json })
+    }
 }
 
 /// The names of an enumerated entity type.

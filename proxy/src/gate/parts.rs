@@ -109,6 +109,7 @@ pub(super) fn pipeline(
         tenancy: config.tenancy.clone(),
         cookie: config.jwt.cookie.clone().map(|name| CookieRules { name, origins }),
         memo: Memo::default(),
+        witness: None,
         metrics: Arc::clone(metrics),
     }
 }

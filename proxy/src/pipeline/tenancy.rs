@@ -9,7 +9,7 @@ use super::memo::remembered;
 use super::{Admitted, Pipeline};
 use crate::accept::Arrival;
 use crate::body;
-use crate::decide::{self, Question};
+use crate::decide::Question;
 use crate::entities::{self, uid};
 use crate::refusal::Refusal;
 use crate::trail::Trail;
@@ -70,7 +70,7 @@ impl Pipeline {
             let principal = uid(&bundle.types().user, &caller.user.value.id);
             let context = cedar_policy::Context::empty();
             let question = Question::new(bundle.act_in(), principal, resource, context, known)?;
-            decide::act_in(bundle, question)
+            self.act_in(bundle, &question)
         })?)
     }
 

@@ -1,0 +1,106 @@
+//! Makes bundles from files, and remembers what it knows of them: after an edit, only what was edited
+//! is looked at again.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::finding::{self, Findings};
+use super::policies::{self, Known, Parsed};
+use super::read::Sources;
+use super::slices::{Made, Maker, Slices};
+use super::validate::Proven;
+use super::vocabulary::Declared;
+use super::{ACT_IN, Bundle, Sight, Types, UNMAPPED, check};
+use crate::routes::RouteTable;
+
+/// Makes bundles.
+#[derive(Debug, Default)]
+pub struct Loader {
+    declared: Option<Arc<Declared>>,
+    known: Known,
+    slices: Slices,
+    proven: Proven,
+}
+
+/// What was read of a bundle.
+struct Read {
+    declared: Arc<Declared>,
+    parsed: Parsed,
+    routes: RouteTable,
+}
+
+impl Loader {
+    /// A bundle from `sources`, checked whole.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, each with file, line and remedy.
+    pub fn load(&mut self, sources: Sources) -> Result<Bundle, Findings> {
+        let read = self.read(&sources)?;
+        self.proven.validate(&read.declared, &read.parsed, &sources)?;
+        let vocabulary = &read.declared.vocabulary;
+        check::agreement(&read.declared.schema, vocabulary, &read.routes, &sources)?;
+        self.assemble(read, sources)
+    }
+
+    /// A bundle that can be asked, but need not be one that would be accepted: a mutant of one that
+    /// was. It is for tests of the bundle, and never judges a request.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot even be asked.
+    pub fn unproven(&mut self, sources: Sources) -> Result<Bundle, Findings> {
+        let read = self.read(&sources)?;
+        self.assemble(read, sources)
+    }
+
+    fn read(&mut self, sources: &Sources) -> Result<Read, Findings> {
+        let known = self.declared.take().filter(|it| it.text == sources.schema.text);
+        let declared = match known {
+            Some(known) => known,
+            None => Arc::new(Declared::read(&sources.schema)?),
+        };
+        self.declared = Some(Arc::clone(&declared));
+        let parsed = policies::parse(&sources.policies, &self.known)?;
+        self.known =
+            parsed.policies.iter().map(|it| (Arc::clone(&it.text), Arc::clone(it))).collect();
+        let routes = RouteTable::parse(&sources.routes.text)
+            .map_err(|faults| finding::of_routes(&sources.routes, faults))?;
+        Ok(Read { declared, parsed, routes })
+    }
+
+    fn assemble(&mut self, read: Read, sources: Sources) -> Result<Bundle, Findings> {
+        let Read { declared, parsed, routes } = read;
+        let maker = Maker::new(&declared, &parsed)
+            .map_err(|problem| Findings::one(&sources.schema, 0, &problem, "see the message"))?;
+        let mut made: HashMap<Arc<str>, Made> = HashMap::new();
+        let routed = routes.routes().iter().map(|route| Arc::clone(&route.action));
+        for action in routed.chain([Arc::from(ACT_IN), Arc::from(UNMAPPED)]) {
+            let slice = maker.slice(&action, &self.slices)?;
+            made.insert(action, slice);
+        }
+        self.slices = made;
+        let types = Types::of(&routes)
+            .ok_or_else(|| Findings::one(&sources.schema, 0, "a type has no legal name", ""))?;
+        let slice = |action: &str| self.slices.get(action).map(|it| Arc::clone(&it.slice));
+        let (Some(act_in), Some(unmapped)) = (slice(ACT_IN), slice(UNMAPPED)) else {
+            return Err(Findings::one(&sources.schema, 0, "an action has no slice", ""));
+        };
+        Ok(Bundle {
+            types,
+            sight: Sight::of(&sources),
+            digest: sources.digest(),
+            act_in,
+            unmapped,
+            slices: self
+                .slices
+                .iter()
+                .map(|(action, it)| (Arc::clone(action), Arc::clone(&it.slice)))
+                .collect(),
+            rules: parsed.rules,
+            declared,
+            routes,
+            sources,
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! Who hears what the policies are asked: tests of a bundle and explanations. A request that is served
+//! has no witness, and pays one comparison for that, where Cedar is asked at all.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use policy_store::bundle::{Bundle, Slice};
+
+use super::Pipeline;
+use crate::decide::{self, Denied, Early, Judged, Question};
+
+/// At which point of the line a question is put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// The layers up to `role`.
+    Early,
+    /// The layers after it.
+    Late,
+    /// Whether the caller may act in a tenant.
+    ActIn,
+}
+
+/// A question that was put.
+#[derive(Debug, Clone)]
+pub(crate) struct Put {
+    /// When.
+    pub(crate) moment: Moment,
+    /// The action that it is about.
+    pub(crate) action: Arc<str>,
+    /// Request and entities, as Cedar saw them.
+    pub(crate) question: Question,
+}
+
+/// Keeps the questions that were put, in their order.
+#[derive(Debug, Default)]
+pub(crate) struct Witness(Mutex<Vec<Put>>);
+
+impl Witness {
+    /// What was heard since the last time.
+    pub(crate) fn take(&self) -> Vec<Put> {
+        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn hear(&self, moment: Moment, slice: &Slice, question: &Question) {
+        let action = Arc::from(slice.action.id().unescaped());
+        let put = Put { moment, action, question: question.clone() };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(put);
+    }
+}
+
+impl Pipeline {
+    pub(super) fn early(
+        &self,
+        bundle: &Bundle,
+        slice: &Slice,
+        question: &Question,
+    ) -> Result<Early, Denied> {
+        self.heard(Moment::Early, slice, question);
+        decide::early(bundle, slice, question)
+    }
+
+    pub(super) fn late(
+        &self,
+        bundle: &Bundle,
+        slice: &Slice,
+        question: &Question,
+    ) -> Result<Judged, Denied> {
+        self.heard(Moment::Late, slice, question);
+        decide::late(bundle, slice, question)
+    }
+
+    pub(super) fn act_in(&self, bundle: &Bundle, question: &Question) -> Result<bool, Denied> {
+        self.heard(Moment::ActIn, bundle.act_in(), question);
+        decide::act_in(bundle, question)
+    }
+
+    fn heard(&self, moment: Moment, slice: &Slice, question: &Question) {
+        if let Some(witness) = &self.witness {
+            witness.hear(moment, slice, question);
+        }
+    }
+}

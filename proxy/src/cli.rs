@@ -7,6 +7,7 @@ mod check;
 mod demo;
 mod migrate;
 mod serve;
+mod test;
 mod token;
 
 use std::io::Write as _;
@@ -35,6 +36,8 @@ enum Command {
     Demo(demo::Demo),
     /// Check configuration, keys, schema, policies and routes, and say what is wrong and where
     Check(check::Check),
+    /// Run the tests of the policies
+    Test(test::Test),
     /// Create or update the schema of a database
     Migrate(migrate::Migrate),
     /// Print a token, for trying things out
@@ -57,6 +60,25 @@ struct ConfigArgs {
 impl ConfigArgs {
     fn load(&self) -> Result<Config, ConfigError> {
         Config::load(Some(&self.config), environment())
+    }
+}
+
+/// The folder of the policies: as named, or as the configuration names it.
+fn bundle_directory(
+    config: Option<&std::path::Path>,
+    policies: Option<&std::path::Path>,
+) -> Result<PathBuf, Failure> {
+    let directory = match policies {
+        Some(directory) => directory.to_owned(),
+        None => {
+            let file = config.unwrap_or(std::path::Path::new(crate::config::DEFAULT_FILE));
+            Config::load(Some(file), environment())?.policies.directory
+        }
+    };
+    if directory.is_dir() {
+        Ok(directory)
+    } else {
+        Err(Failure::Usage(format!("`{}` is not a folder", directory.display())))
     }
 }
 
@@ -110,6 +132,7 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo.run(),
         Command::Check(check) => check.run(),
+        Command::Test(test) => test.run(),
         Command::Migrate(migrate) => migrate.run(),
         Command::Token(token) => token.run(),
         Command::Completions { shell } => {

@@ -46,6 +46,7 @@ mod resolve;
 mod service;
 pub mod strict_json;
 mod trail;
+mod trials;
 mod workbench;
 
 pub use gate::{Gate, StartError};

@@ -117,6 +117,20 @@ impl Workbench {
         tenancy: Tenancy,
         witness: Option<Arc<Witness>>,
     ) -> Result<Self, WorkbenchError> {
+        Self::over(BundleStore::fixed(bundle), facts, tenancy, witness)
+    }
+
+    /// The same with policies that others look at too.
+    ///
+    /// # Errors
+    ///
+    /// As [`Workbench::new`].
+    pub(crate) fn over(
+        bundles: Arc<BundleStore>,
+        facts: Arc<dyn FactSource>,
+        tenancy: Tenancy,
+        witness: Option<Arc<Witness>>,
+    ) -> Result<Self, WorkbenchError> {
         let parts = |error: &dyn std::error::Error| WorkbenchError::Parts(error.to_string());
         let metrics = Metrics::new("workbench", "").map_err(|error| parts(&error))?;
         // Nobody is called by a token here.
@@ -124,7 +138,7 @@ impl Workbench {
         let verifier = Verifier::new(keys, Duration::ZERO, &metrics);
         let facts = FactStore::new(facts, TTL, Duration::from_secs(10), Box::new(|_| {}));
         let pipeline = Pipeline {
-            bundles: BundleStore::fixed(bundle),
+            bundles,
             facts: Arc::new(facts),
             verifier,
             tenancy,

@@ -1,0 +1,129 @@
+//! The outcomes for people and for machines.
+
+use std::fmt::Write as _;
+
+use policy_store::cases::Case;
+use serde_json::{Value, json};
+
+use super::{Outcome, Runner};
+
+/// What is said of a run.
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    runner: &'a Runner,
+    outcomes: &'a [Outcome],
+}
+
+impl<'a> Report<'a> {
+    /// A report of these outcomes.
+    pub(crate) fn new(runner: &'a Runner, outcomes: &'a [Outcome]) -> Self {
+        Self { runner, outcomes }
+    }
+
+    fn failed(&self) -> impl Iterator<Item = &'a Outcome> {
+        self.outcomes.iter().filter(|outcome| !outcome.passed)
+    }
+
+    /// For people: the failures, each with what was expected, what came and why.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for outcome in self.failed() {
+            text.push_str(&failure(self.runner, outcome));
+            text.push('\n');
+        }
+        let (all, failed) = (self.outcomes.len(), self.failed().count());
+        // Writing to a string cannot fail.
+        let _ok = write!(text, "{} passed, {failed} failed", all - failed);
+        text
+    }
+
+    /// For machines.
+    pub(crate) fn json(&self) -> Value {
+        let cases: Vec<Value> = self.outcomes.iter().map(|it| self.case(it)).collect();
+        let failed = self.failed().count();
+        json!({ "passed": self.outcomes.len() - failed, "failed": failed, "cases": cases })
+    }
+
+    fn case(&self, outcome: &Outcome) -> Value {
+        let Some(case) = self.runner.suite().cases.get(outcome.case) else { return Value::Null };
+        json!({
+            "file": &*case.file,
+            "line": case.line,
+            "test": &*case.test,
+            "request": case.request.name,
+            "caller": case.caller.as_deref(),
+            "method": case.request.method,
+            "target": case.request.target,
+            "expected": { "reason": &*case.expected.reason, "policy": case.expected.policy.as_deref() },
+            "actual": {
+                "reason": &*outcome.reason,
+                "status": outcome.status,
+                "action": outcome.action.as_deref(),
+                "policies": outcome.policies.iter().map(|id| &**id).collect::<Vec<_>>(),
+            },
+            "passed": outcome.passed,
+        })
+    }
+}
+
+/// What a case is called within its test.
+pub(super) fn title(case: &Case) -> String {
+    let caller = case.caller.as_deref().unwrap_or(policy_store::cases::NOBODY);
+    match case.request.name.as_str() {
+        "" => caller.to_owned(),
+        name => format!("{name}, {caller}"),
+    }
+}
+
+/// What was expected, as it is written.
+pub(super) fn expected(case: &Case) -> String {
+    match &case.expected.policy {
+        Some(policy) => format!("{} by {policy}", case.expected.reason),
+        None => case.expected.reason.to_string(),
+    }
+}
+
+/// A failure in full.
+pub(super) fn failure(runner: &Runner, outcome: &Outcome) -> String {
+    let Some(case) = runner.suite().cases.get(outcome.case) else { return String::new() };
+    let request = &case.request;
+    let mut text = format!(
+        "FAILED  {}:{}  {}: {}\n        {} {}",
+        case.file,
+        case.line,
+        case.test,
+        title(case),
+        request.method,
+        request.target
+    );
+    for (name, value) in
+        [("tenant", &request.tenant), ("host", &request.host), ("body", &request.body)]
+    {
+        if let Some(value) = value {
+            let _ok = write!(text, "  {name} {value}");
+        }
+    }
+    let status = outcome.status.map(|status| format!(" ({status})")).unwrap_or_default();
+    let _ok = write!(text, "\n        expected  {}", expected(case));
+    let _ok = write!(text, "\n        actual    {}{status}", outcome.reason);
+    for line in because(runner, outcome) {
+        let _ok = write!(text, "\n        {line}");
+    }
+    text
+}
+
+/// Why it came out so: the policies that decided, each with its place.
+fn because(runner: &Runner, outcome: &Outcome) -> Vec<String> {
+    let published = runner.bundles().current();
+    let rules = published.bundle.rules();
+    let mut lines: Vec<String> = rules
+        .filter(|rule| outcome.policies.contains(&rule.id))
+        .map(|rule| format!("by        {} ({}:{})", rule.id, rule.file, rule.line))
+        .collect();
+    lines.sort_unstable();
+    if let (true, Some(cause)) = (lines.is_empty(), &outcome.cause) {
+        lines.push(format!("because   {cause}"));
+    }
+    lines.extend(outcome.action.as_ref().map(|action| format!("action    {action}")));
+    lines
+}

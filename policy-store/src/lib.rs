@@ -5,6 +5,7 @@
 //! [`source`] is where they come from, [`sql`] the databases behind it, and [`cache`] keeps them
 //! for at most their time to live.
 
+pub mod archive;
 pub mod bundle;
 pub mod cache;
 pub mod cases;

@@ -29,6 +29,7 @@ mod panics;
 mod properties;
 mod records;
 mod support;
+mod swaps;
 mod targets;
 mod tidy;
 mod tokens;

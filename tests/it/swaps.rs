@@ -13,6 +13,7 @@ use std::{
 
 use serde_json::{Value, json};
 use tests::{
+    big::{bulk, enlarge},
     binary,
     client::{self, Connection, Request},
     metrics::Metrics,
@@ -187,6 +188,23 @@ async fn a_hundred_rapid_saves_end_in_the_last() {
     assert_eq!(said["policy_error"], Value::Null);
     // They were gathered: most were never looked at.
     assert!(said["policy_generation"].as_u64().unwrap() < 50, "{said}");
+}
+
+#[tokio::test]
+async fn an_edit_of_one_policy_among_many_goes_live() {
+    let ground = Stand::builder().prepare().await;
+    let folder = folder(&ground);
+    enlarge(&folder, 1_000);
+    let stand = ground.start().await;
+    let last = "/api/bulk/199";
+    assert_eq!(stand.get("kauvery-receptionist", last).await.reason(), "role_not_allowed");
+    fs::write(folder.join("bulk.cedar"), bulk(200, "RECEPTIONIST")).unwrap();
+    eventually("the edited policy lets the receptionist in", || async {
+        (stand.get("kauvery-receptionist", last).await.status == 200).then_some(())
+    })
+    .await;
+    assert_eq!(stand.get("kauvery-receptionist", "/api/bulk/198").await.status, 403);
+    assert_eq!(stand.get("kauvery-doctor", "/api/bulk/7").await.status, 200);
 }
 
 #[tokio::test]

@@ -5,11 +5,13 @@
 //! [`source`] is where they come from, [`sql`] the databases behind it, and [`cache`] keeps them
 //! for at most their time to live.
 
+pub mod anatomy;
 pub mod archive;
 pub mod bundle;
 pub mod cache;
 pub mod cases;
 pub mod facts;
+pub mod mutants;
 pub mod routes;
 pub mod source;
 pub mod sql;

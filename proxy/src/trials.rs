@@ -1,6 +1,7 @@
 //! The tests of a bundle, run: each case goes through the pipeline that serves, from its head to its
 //! verdict, without sockets.
 
+mod coverage;
 mod junit;
 mod report;
 
@@ -15,6 +16,7 @@ use crate::config::Tenancy;
 use crate::pipeline::{Put, Witness};
 use crate::workbench::{Ask, Verdict, Workbench, WorkbenchError};
 
+pub(crate) use coverage::coverage;
 pub(crate) use junit::junit;
 pub(crate) use report::Report;
 
@@ -75,8 +77,7 @@ impl Runner {
     ///
     /// When a case cannot be run at all.
     pub(crate) fn run(&self, cases: &[usize]) -> Result<Vec<Outcome>, WorkbenchError> {
-        let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-        let share = cases.len().div_ceil(threads).max(1);
+        let share = cases.len().div_ceil(threads()).max(1);
         std::thread::scope(|scope| {
             let workers: Vec<_> = cases
                 .chunks(share)
@@ -122,6 +123,11 @@ impl Runner {
             Ok(outcomes)
         })
     }
+}
+
+/// As many as there are cores.
+fn threads() -> usize {
+    std::thread::available_parallelism().map_or(1, NonZero::get)
 }
 
 /// How the requests of a suite name tenants.

@@ -6,7 +6,8 @@ use policy_store::bundle::{Loader, Sources};
 
 use super::serve::say;
 use super::{Done, Failure, bundle_directory};
-use crate::trials::{Report, Runner, junit};
+use crate::trials::{Report, Runner, coverage, junit};
+use crate::workbench::WorkbenchError;
 
 /// Run the tests of the policies, in `tests/*.yaml` of their folder
 #[derive(Debug, clap::Args)]
@@ -20,9 +21,20 @@ pub(super) struct Test {
     /// Run only the cases whose file, test, request, caller or target holds this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
+    /// List what the tests do not exercise of policies and routes
+    #[arg(long)]
+    coverage: bool,
+    /// Fail if they exercise less, in per cent
+    #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "filter")]
+    min_coverage: Option<f64>,
     /// How the report is printed
     #[arg(long, value_enum, default_value = "text")]
     format: TestFormat,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let fine = |it: &f64| (0.0..=100.0).contains(it);
+    text.parse().ok().filter(fine).ok_or_else(|| "a number from 0 to 100".to_owned())
 }
 
 /// How the report of a run is printed.
@@ -43,7 +55,10 @@ impl Test {
         let bundle = bundle.map_err(|findings| {
             Failure::Usage(format!("the policies are not accepted:\n{findings}"))
         })?;
-        let runner = Runner::new(bundle);
+        let mut runner = Runner::new(bundle);
+        if self.coverage || self.min_coverage.is_some() {
+            runner = runner.witnessed();
+        }
         let cases = self.chosen(&runner);
         if cases.is_empty() {
             let what = if self.filter.is_some() {
@@ -56,15 +71,21 @@ impl Test {
                 directory.join("tests").display()
             )));
         }
-        let outcomes = runner.run(&cases).map_err(|error| Failure::Usage(error.to_string()))?;
-        let report = Report::new(&runner, &outcomes);
+        let failed = |error: WorkbenchError| Failure::Usage(error.to_string());
+        let outcomes = runner.run(&cases).map_err(failed)?;
+        let mut fine = outcomes.iter().all(|outcome| outcome.passed);
+        let mut report = Report::new(&runner, &outcomes);
+        if self.coverage || self.min_coverage.is_some() {
+            let coverage = coverage(&runner, &outcomes).map_err(failed)?;
+            fine &= self.min_coverage.is_none_or(|least| coverage.percent() >= least);
+            report = report.with_coverage(coverage, self.min_coverage);
+        }
         match self.format {
             TestFormat::Text => say(&report.text()),
             TestFormat::Json => say(&report.json().to_string()),
             TestFormat::Junit => say(&junit(&runner, &outcomes)),
         }
-        let passed = outcomes.iter().all(|outcome| outcome.passed);
-        Ok(if passed { Done::Fine } else { Done::NotFine })
+        Ok(if fine { Done::Fine } else { Done::NotFine })
     }
 
     fn chosen(&self, runner: &Runner) -> Vec<usize> {

@@ -1,7 +1,6 @@
 //! Mutation: the bundle is changed one step at a time, and the tests have to notice.
 
 use std::collections::HashSet;
-use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -37,9 +36,8 @@ pub(crate) fn mutate(
     mutants: Vec<Mutant>,
 ) -> Result<Mutation, WorkbenchError> {
     let next = AtomicUsize::new(0);
-    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let survived = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..threads)
+        let workers: Vec<_> = (0..super::threads())
             .map(|_| scope.spawn(|| hunt(runner, baseline, &mutants, &next)))
             .collect();
         let mut survived = HashSet::new();

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use policy_store::anatomy::Report as Coverage;
 use policy_store::cases::Case;
 use serde_json::{Value, json};
 
@@ -12,12 +13,18 @@ use super::{Outcome, Runner};
 pub(crate) struct Report<'a> {
     runner: &'a Runner,
     outcomes: &'a [Outcome],
+    coverage: Option<(Coverage, Option<f64>)>,
 }
 
 impl<'a> Report<'a> {
     /// A report of these outcomes.
     pub(crate) fn new(runner: &'a Runner, outcomes: &'a [Outcome]) -> Self {
-        Self { runner, outcomes }
+        Self { runner, outcomes, coverage: None }
+    }
+
+    /// The same with what the outcomes have exercised, and how much that has to be.
+    pub(crate) fn with_coverage(self, coverage: Coverage, least: Option<f64>) -> Self {
+        Self { coverage: Some((coverage, least)), ..self }
     }
 
     fn failed(&self) -> impl Iterator<Item = &'a Outcome> {
@@ -34,6 +41,9 @@ impl<'a> Report<'a> {
         let (all, failed) = (self.outcomes.len(), self.failed().count());
         // Writing to a string cannot fail.
         let _ok = write!(text, "{} passed, {failed} failed", all - failed);
+        if let Some((coverage, least)) = &self.coverage {
+            text.push_str(&covered(coverage, *least));
+        }
         text
     }
 
@@ -41,7 +51,19 @@ impl<'a> Report<'a> {
     pub(crate) fn json(&self) -> Value {
         let cases: Vec<Value> = self.outcomes.iter().map(|it| self.case(it)).collect();
         let failed = self.failed().count();
-        json!({ "passed": self.outcomes.len() - failed, "failed": failed, "cases": cases })
+        let mut report =
+            json!({ "passed": self.outcomes.len() - failed, "failed": failed, "cases": cases });
+        if let (Some((coverage, least)), Some(report)) = (&self.coverage, report.as_object_mut()) {
+            let told = json!({
+                "covered": coverage.covered,
+                "total": coverage.total,
+                "percent": coverage.percent(),
+                "least": least,
+                "missing": coverage.missing,
+            });
+            report.insert("coverage".to_owned(), told);
+        }
+        report
     }
 
     fn case(&self, outcome: &Outcome) -> Value {
@@ -64,6 +86,22 @@ impl<'a> Report<'a> {
             "passed": outcome.passed,
         })
     }
+}
+
+/// What was not exercised, and the share of what was.
+fn covered(coverage: &Coverage, least: Option<f64>) -> String {
+    let mut text = String::new();
+    for item in &coverage.missing {
+        let _ok = write!(text, "\nMISSED  {}:{}  {}", item.file, item.line, item.what);
+    }
+    let share = format!("{:.1} % ({} of {})", coverage.percent(), coverage.covered, coverage.total);
+    let _ok = match least {
+        Some(least) if coverage.percent() < least => {
+            write!(text, "\ncoverage {share}, less than {least} %")
+        }
+        _ => write!(text, "\ncoverage {share}"),
+    };
+    text
 }
 
 /// What a case is called within its test.

@@ -62,7 +62,7 @@ pub struct Tenancy {
 }
 
 /// One caller, one request, one expectation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Case {
     /// The file, below the bundle's folder.
     pub file: Arc<str>,

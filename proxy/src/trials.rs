@@ -1,6 +1,7 @@
 //! The tests of a bundle, run: each case goes through the pipeline that serves, from its head to its
 //! verdict, without sockets.
 
+mod compare;
 mod coverage;
 mod junit;
 mod report;
@@ -16,6 +17,7 @@ use crate::config::Tenancy;
 use crate::pipeline::{Put, Witness};
 use crate::workbench::{Ask, Verdict, Workbench, WorkbenchError};
 
+pub(crate) use compare::compare;
 pub(crate) use coverage::coverage;
 pub(crate) use junit::junit;
 pub(crate) use report::Report;

@@ -1,12 +1,14 @@
 //! `cedargate test`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use policy_store::bundle::{Loader, Sources};
+use policy_store::archive::Archive;
+use policy_store::bundle::{Bundle, Findings, Loader, Sources};
 
 use super::serve::say;
 use super::{Done, Failure, bundle_directory};
-use crate::trials::{Report, Runner, coverage, junit};
+use crate::chain::chain;
+use crate::trials::{Report, Runner, compare, coverage, junit};
 use crate::workbench::WorkbenchError;
 
 /// Run the tests of the policies, in `tests/*.yaml` of their folder
@@ -27,6 +29,10 @@ pub(super) struct Test {
     /// Fail if they exercise less, in per cent
     #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "filter")]
     min_coverage: Option<f64>,
+    /// Instead, tell which requests these older policies decide otherwise: a folder, or an archive with
+    /// the last good bundle in it
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["filter", "coverage", "min_coverage"])]
+    against: Option<PathBuf>,
     /// How the report is printed
     #[arg(long, value_enum, default_value = "text")]
     format: TestFormat,
@@ -51,10 +57,20 @@ enum TestFormat {
 impl Test {
     pub(super) fn run(self) -> Result<Done, Failure> {
         let directory = bundle_directory(self.config.as_deref(), self.policies.as_deref())?;
-        let bundle = Sources::read(&directory).and_then(|it| Loader::default().load(it));
-        let bundle = bundle.map_err(|findings| {
-            Failure::Usage(format!("the policies are not accepted:\n{findings}"))
-        })?;
+        let bundle = accepted(Sources::read(&directory))?;
+        if let Some(old) = &self.against {
+            let comparison = compare(older(old)?, bundle).map_err(failed)?;
+            match self.format {
+                TestFormat::Text => say(&comparison.text()),
+                TestFormat::Json => say(&comparison.json().to_string()),
+                TestFormat::Junit => {
+                    return Err(Failure::Usage(
+                        "a comparison is no test run: it has no JUnit report".to_owned(),
+                    ));
+                }
+            }
+            return Ok(Done::Fine);
+        }
         let mut runner = Runner::new(bundle);
         if self.coverage || self.min_coverage.is_some() {
             runner = runner.witnessed();
@@ -71,7 +87,6 @@ impl Test {
                 directory.join("tests").display()
             )));
         }
-        let failed = |error: WorkbenchError| Failure::Usage(error.to_string());
         let outcomes = runner.run(&cases).map_err(failed)?;
         let mut fine = outcomes.iter().all(|outcome| outcome.passed);
         let mut report = Report::new(&runner, &outcomes);
@@ -98,5 +113,24 @@ impl Test {
         };
         let cases = runner.suite().cases.iter().enumerate();
         cases.filter(|(_, case)| fits(case)).map(|(index, _)| index).collect()
+    }
+}
+
+fn failed(error: WorkbenchError) -> Failure {
+    Failure::Usage(error.to_string())
+}
+
+fn accepted(sources: Result<Sources, Findings>) -> Result<Bundle, Failure> {
+    sources
+        .and_then(|it| Loader::default().load(it))
+        .map_err(|findings| Failure::Usage(format!("the policies are not accepted:\n{findings}")))
+}
+
+/// The policies to compare with: of an archive the last good ones.
+fn older(directory: &Path) -> Result<Bundle, Failure> {
+    let kept = Archive::new(directory.to_owned()).last_good();
+    match kept.map_err(|error| Failure::Usage(chain(&error)))? {
+        Some(sources) => accepted(Ok(sources)),
+        None => accepted(Sources::read(directory)),
     }
 }

@@ -26,6 +26,7 @@ mod limits;
 mod matrix;
 mod onboarding;
 mod panics;
+mod policy_tests;
 mod properties;
 mod records;
 mod support;

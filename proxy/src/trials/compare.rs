@@ -1,6 +1,6 @@
 //! What a change of a bundle changes: the same requests judged by the old one and by the new one.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -48,13 +48,20 @@ pub(crate) fn compare(old: Bundle, new: Bundle) -> Result<Comparison, WorkbenchE
 impl Comparison {
     /// For people.
     pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
+        // Whoever asks the same and is answered the same is told of in one breath.
+        let mut alike: BTreeMap<[String; 3], Vec<&str>> = BTreeMap::new();
         for (suite, old, new) in &self.differences {
             let Some(case) = suite.cases.get(old.case) else { continue };
+            alike
+                .entry([asked(&case.request), told(old), told(new)])
+                .or_default()
+                .push(caller(case));
+        }
+        let mut text = String::new();
+        for ([request, old, new], callers) in alike {
             // Writing to a string cannot fail, here and below.
-            let _ok = writeln!(text, "CHANGED  {}  {}", caller(case), asked(&case.request));
-            let _ok = writeln!(text, "         old  {}", told(old));
-            let _ok = writeln!(text, "         new  {}", told(new));
+            let _ok = writeln!(text, "CHANGED  {request}\n    old  {old}\n    new  {new}");
+            let _ok = writeln!(text, "    for  {}", callers.join(", "));
         }
         let verdicts = self.differences.iter().filter(|(_, old, new)| old.reason != new.reason);
         let verdicts = verdicts.count();

@@ -23,6 +23,9 @@ pub enum Kind {
     Leaf,
 }
 
+/// So much of an expression is shown.
+const SHOWN: usize = 100;
+
 /// A policy's text and its parts.
 #[derive(Debug)]
 pub(crate) struct Statement<'a> {
@@ -57,17 +60,6 @@ pub(crate) struct Part {
     /// The same as `span`, in tokens.
     pub(crate) tokens: Range<usize>,
     pub(crate) parts: Vec<Part>,
-}
-
-impl Part {
-    /// Itself and all parts of it, in the order of the text.
-    pub(crate) fn all(&self) -> Vec<&Part> {
-        let mut found = vec![self];
-        for part in &self.parts {
-            found.extend(part.all());
-        }
-        found
-    }
 }
 
 impl<'a> Statement<'a> {
@@ -214,6 +206,16 @@ pub(crate) fn is_simple(tokens: &Tokens<'_>, range: &Range<usize>) -> bool {
 fn part(tokens: &Tokens<'_>, kind: Kind, range: Range<usize>, parts: Vec<Part>) -> Option<Part> {
     let span = tokens.span(&range)?;
     Some(Part { kind, outer: span.clone(), span, tokens: range, parts })
+}
+
+/// An expression on one line, not too long.
+pub(crate) fn shown(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= SHOWN {
+        return line;
+    }
+    let short: String = line.chars().take(SHOWN).collect();
+    format!("{short}…")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use cedar_policy::{Context, Entities, EntityUid, Request};
 
 use super::{Anatomy, AnatomyError, Examined, Node};
-use crate::bundle::{Bundle, File, Loader, Sources};
+use crate::bundle::{Bundle, File, Loader, Slice, Sources};
 
 const SCHEMA: &str = r#"
 entity Role enum ["A", "B", "C"];
@@ -38,6 +38,11 @@ pub(super) fn bundle(policies: &str) -> Bundle {
 
 /// A question of a user with these roles, and what is known about it.
 pub(super) fn question(bundle: &Bundle, roles: &str, context: &str) -> (Request, Entities) {
+    ask(bundle.slice("go").unwrap(), roles, context)
+}
+
+/// The same, about the action of `slice`.
+pub(super) fn ask(slice: &Slice, roles: &str, context: &str) -> (Request, Entities) {
     let uid = |text: &str| -> EntityUid { text.parse().unwrap() };
     let roles: Vec<_> = roles
         .chars()
@@ -46,7 +51,6 @@ pub(super) fn question(bundle: &Bundle, roles: &str, context: &str) -> (Request,
     let user = serde_json::json!([
         { "uid": { "type": "User", "id": "u" }, "attrs": { "roles": roles }, "parents": [] }
     ]);
-    let slice = bundle.slice("go").unwrap();
     let entities = Entities::from_json_value(user, None).unwrap();
     let entities = entities.add_entities(slice.entities.clone(), None).unwrap();
     let context = Context::from_json_str(context, None).unwrap();

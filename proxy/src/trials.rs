@@ -4,6 +4,7 @@
 mod compare;
 mod coverage;
 mod junit;
+mod mutation;
 mod report;
 
 use std::num::NonZero;
@@ -20,6 +21,7 @@ use crate::workbench::{Ask, Verdict, Workbench, WorkbenchError};
 pub(crate) use compare::compare;
 pub(crate) use coverage::coverage;
 pub(crate) use junit::junit;
+pub(crate) use mutation::{Mutation, mutate};
 pub(crate) use report::Report;
 
 /// What came of a case.

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tests::{binary, stand::Stand};
 
 /// A folder with a copy of the project's policies in it.
@@ -36,6 +36,25 @@ async fn the_project_s_own_tests_pass_and_cover_its_policies() {
     let (code, said, _) = test(ground.directory.path(), &["--min-coverage", "100"]).await;
     assert_eq!(code, 1);
     assert!(said.contains("MISSED  ") && said.contains("less than 100 %"), "{said}");
+}
+
+#[tokio::test]
+async fn no_change_of_the_project_s_policies_goes_unnoticed() {
+    let ground = folder().await;
+    let root = ground.directory.path();
+    let (code, said, error) = test(root, &["--mutate", "--format", "json"]).await;
+    let told: Value = serde_json::from_str(&said).unwrap_or_default();
+    assert_eq!(code, 0, "{:#}{error}", told["mutation"]);
+    let mutation = &told["mutation"];
+    assert_eq!((&mutation["survived"], &mutation["stale"]), (&json!([]), &json!([])));
+    assert!(mutation["mutants"].as_u64().unwrap() > 500, "{}", mutation["mutants"]);
+
+    // Where a test is missing, the change that nobody would notice is shown.
+    fs::remove_file(root.join("policies/tests/boundary.yaml")).unwrap();
+    let (code, said, _) = test(root, &["--mutate"]).await;
+    assert_eq!(code, 1, "{said}");
+    assert!(said.contains("SURVIVED  boundary.cedar/outside-boundary: "), "{said}");
+    assert!(said.contains("--- a/boundary.cedar\n+++ b/boundary.cedar\n@@ "), "{said}");
 }
 
 #[tokio::test]

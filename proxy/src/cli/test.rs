@@ -4,11 +4,12 @@ use std::path::{Path, PathBuf};
 
 use policy_store::archive::Archive;
 use policy_store::bundle::{Bundle, Findings, Loader, Sources};
+use policy_store::mutants::mutants;
 
 use super::serve::say;
 use super::{Done, Failure, bundle_directory};
 use crate::chain::chain;
-use crate::trials::{Report, Runner, compare, coverage, junit};
+use crate::trials::{Report, Runner, compare, coverage, junit, mutate};
 use crate::workbench::WorkbenchError;
 
 /// Run the tests of the policies, in `tests/*.yaml` of their folder
@@ -29,9 +30,12 @@ pub(super) struct Test {
     /// Fail if they exercise less, in per cent
     #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "filter")]
     min_coverage: Option<f64>,
+    /// Change the policies one step at a time, and list the changes that no test notices
+    #[arg(long, conflicts_with = "filter")]
+    mutate: bool,
     /// Instead, tell which requests these older policies decide otherwise: a folder, or an archive with
     /// the last good bundle in it
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["filter", "coverage", "min_coverage"])]
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["filter", "coverage", "min_coverage", "mutate"])]
     against: Option<PathBuf>,
     /// How the report is printed
     #[arg(long, value_enum, default_value = "text")]
@@ -94,6 +98,13 @@ impl Test {
             let coverage = coverage(&runner, &outcomes).map_err(failed)?;
             fine &= self.min_coverage.is_none_or(|least| coverage.percent() >= least);
             report = report.with_coverage(coverage, self.min_coverage);
+        }
+        if self.mutate && outcomes.iter().all(|outcome| outcome.passed) {
+            let mutants = mutants(&runner.bundles().current().bundle);
+            let mutants = mutants.map_err(|error| Failure::Usage(chain(&error)))?;
+            let mutation = mutate(&runner, &outcomes, mutants).map_err(failed)?;
+            fine &= mutation.is_fine();
+            report = report.with_mutation(mutation);
         }
         match self.format {
             TestFormat::Text => say(&report.text()),

@@ -1,12 +1,14 @@
 //! Mutation: the bundle is changed one step at a time, and the tests have to notice.
 
 use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use policy_store::bundle::{ACT_IN, Bundle, Loader};
 use policy_store::cases::Accepted;
 use policy_store::mutants::{Mutant, Touched};
+use serde_json::{Value, json};
 
 use super::{Outcome, Runner};
 use crate::workbench::WorkbenchError;
@@ -22,6 +24,52 @@ pub(crate) struct Mutation {
     pub(crate) accepted: Vec<(Mutant, Accepted)>,
     /// What is accepted and did not survive, or does not exist: the reason no longer holds.
     pub(crate) stale: Vec<Accepted>,
+}
+
+impl Mutation {
+    /// Whether every change is noticed, or accepted for a reason that holds.
+    pub(crate) fn is_fine(&self) -> bool {
+        self.survivors.is_empty() && self.stale.is_empty()
+    }
+
+    /// For people: the survivors as diffs.
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        for mutant in &self.survivors {
+            // Writing to a string cannot fail, here and below.
+            let _ok = write!(text, "\nSURVIVED  {}\n{}", mutant.id, mutant.diff().trim_end());
+        }
+        for stale in &self.stale {
+            let _ok = write!(
+                text,
+                "\nSTALE  {}:{}  `{}` is accepted and does not survive, or is no mutant: remove it",
+                stale.file, stale.line, stale.mutant
+            );
+        }
+        let (survived, accepted) = (self.survivors.len(), self.accepted.len());
+        let _ok = write!(
+            text,
+            "\n{} mutants: {} noticed, {survived} survived, {accepted} accepted with a reason",
+            self.all,
+            self.all - survived - accepted
+        );
+        text
+    }
+
+    /// For machines.
+    pub(crate) fn json(&self) -> Value {
+        let one = |it: &Mutant| json!({ "mutant": it.id, "file": it.file, "line": it.line, "diff": it.diff() });
+        let accepted = self
+            .accepted
+            .iter()
+            .map(|(mutant, why)| json!({ "mutant": mutant.id, "reason": why.reason }));
+        json!({
+            "mutants": self.all,
+            "survived": self.survivors.iter().map(one).collect::<Vec<_>>(),
+            "accepted": accepted.collect::<Vec<_>>(),
+            "stale": self.stale.iter().map(|it| &it.mutant).collect::<Vec<_>>(),
+        })
+    }
 }
 
 /// Runs the tests against each mutant, on all cores. `baseline` are the outcomes of the bundle itself,
@@ -48,7 +96,8 @@ pub(crate) fn mutate(
         Ok::<_, WorkbenchError>(survived)
     })?;
     let all = mutants.len();
-    let mut mutation = Mutation { all, survivors: Vec::new(), accepted: Vec::new(), stale: Vec::new() };
+    let mut mutation =
+        Mutation { all, survivors: Vec::new(), accepted: Vec::new(), stale: Vec::new() };
     let mut used = HashSet::new();
     let known = &runner.suite().accepted;
     for (index, mutant) in mutants.into_iter().enumerate() {
@@ -82,7 +131,7 @@ fn hunt(
         let index = next.fetch_add(1, Ordering::Relaxed);
         let Some(mutant) = mutants.get(index) else { return Ok(survived) };
         // One that cannot even be asked is noticed by whoever loads it.
-        let Ok(bundle) = loader.unproven(mutant.sources.clone()) else { continue };
+        let Ok(bundle) = loader.unproven(mutant.sources()) else { continue };
         if !is_noticed(runner, bundle, &likely_first(mutant, baseline))? {
             survived.push(index);
         }
@@ -99,7 +148,7 @@ fn is_noticed(runner: &Runner, mutant: Bundle, cases: &[usize]) -> Result<bool, 
 /// another action is never asked what a policy says that cannot be about it.
 fn likely_first(mutant: &Mutant, baseline: &[Outcome]) -> Vec<usize> {
     let (policy, actions): (Option<&Arc<str>>, Vec<&str>) = match &mutant.touches {
-        Touched::Policy(id, actions) => (Some(id), actions.iter().map(|it| &**it).collect()),
+        Touched::Policy { id, actions } => (Some(id), actions.iter().map(|it| &**it).collect()),
         Touched::Route(action) => (None, vec![action]),
     };
     // Whether somebody may act in a tenant is asked along with any action.

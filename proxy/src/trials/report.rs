@@ -6,7 +6,7 @@ use policy_store::anatomy::Report as Coverage;
 use policy_store::cases::Case;
 use serde_json::{Value, json};
 
-use super::{Outcome, Runner};
+use super::{Mutation, Outcome, Runner};
 
 /// What is said of a run.
 #[derive(Debug)]
@@ -14,17 +14,23 @@ pub(crate) struct Report<'a> {
     runner: &'a Runner,
     outcomes: &'a [Outcome],
     coverage: Option<(Coverage, Option<f64>)>,
+    mutation: Option<Mutation>,
 }
 
 impl<'a> Report<'a> {
     /// A report of these outcomes.
     pub(crate) fn new(runner: &'a Runner, outcomes: &'a [Outcome]) -> Self {
-        Self { runner, outcomes, coverage: None }
+        Self { runner, outcomes, coverage: None, mutation: None }
     }
 
     /// The same with what the outcomes have exercised, and how much that has to be.
     pub(crate) fn with_coverage(self, coverage: Coverage, least: Option<f64>) -> Self {
         Self { coverage: Some((coverage, least)), ..self }
+    }
+
+    /// The same with what became of the mutants.
+    pub(crate) fn with_mutation(self, mutation: Mutation) -> Self {
+        Self { mutation: Some(mutation), ..self }
     }
 
     fn failed(&self) -> impl Iterator<Item = &'a Outcome> {
@@ -44,6 +50,9 @@ impl<'a> Report<'a> {
         if let Some((coverage, least)) = &self.coverage {
             text.push_str(&covered(coverage, *least));
         }
+        if let Some(mutation) = &self.mutation {
+            text.push_str(&mutation.text());
+        }
         text
     }
 
@@ -62,6 +71,9 @@ impl<'a> Report<'a> {
                 "missing": coverage.missing,
             });
             report.insert("coverage".to_owned(), told);
+        }
+        if let (Some(mutation), Some(report)) = (&self.mutation, report.as_object_mut()) {
+            report.insert("mutation".to_owned(), mutation.json());
         }
         report
     }

@@ -30,8 +30,7 @@ const SHOWN: usize = 100;
 #[derive(Debug)]
 pub(crate) struct Statement<'a> {
     pub(crate) tokens: Tokens<'a>,
-    /// The annotations: their names, and where each stands.
-    pub(crate) annotations: Vec<(&'a str, Range<usize>)>,
+    pub(crate) annotations: Vec<Annotation<'a>>,
     /// Where `permit` or `forbid` stands.
     pub(crate) effect: Range<usize>,
     /// What is between the brackets after it, in tokens.
@@ -39,6 +38,9 @@ pub(crate) struct Statement<'a> {
     /// In their order, which is the order in which they are evaluated.
     pub(crate) conditions: Vec<Condition>,
 }
+
+/// The name of an annotation, and where it stands.
+type Annotation<'a> = (&'a str, Range<usize>);
 
 /// A `when` or `unless`.
 #[derive(Debug)]
@@ -120,7 +122,7 @@ impl<'a> Statement<'a> {
 }
 
 /// The annotations, and the index of the token after them.
-fn annotations<'a>(tokens: &Tokens<'a>) -> Option<(Vec<(&'a str, Range<usize>)>, usize)> {
+fn annotations<'a>(tokens: &Tokens<'a>) -> Option<(Vec<Annotation<'a>>, usize)> {
     let (mut found, mut at) = (Vec::new(), 0);
     while tokens.is(at, "@") {
         let name = tokens.get(at + 1)?.text;

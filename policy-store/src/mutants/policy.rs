@@ -104,7 +104,7 @@ impl Maker<'_> {
             self.operands(part);
         }
         for inner in &part.parts {
-            let negation = (part.kind == Kind::Not).then(|| part.span.start..inner.outer.start);
+            let negation = (part.kind == Kind::Not).then_some(part.span.start..inner.outer.start);
             self.part(inner, negation);
         }
     }
@@ -150,8 +150,8 @@ impl Maker<'_> {
             }
         }
         let bundle = self.bundle;
-        let last = list.elements.last().and_then(|it| self.statement.tokens.span(it));
-        let Some(end) = last.map(|span| span.end) else { return };
+        let final_one = list.elements.last().and_then(|it| self.statement.tokens.span(it));
+        let Some(end) = final_one.map(|span| span.end) else { return };
         for name in
             bundle.vocabulary().roles().filter(|it| !names.iter().any(|name| **name == ***it))
         {

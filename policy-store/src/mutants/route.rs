@@ -10,15 +10,17 @@ use super::{Change, Edit, MutantError, Part, Step};
 use crate::bundle::File;
 use crate::routes::{Body, Route, RouteTable, Scope};
 
-/// The scopes by their words, and those that ask for less.
-const SCOPES: [(Scope, &str, &[(Scope, &str)]); 5] = [
-    (Scope::Tenant, "tenant", &[(Scope::None, "none")]),
-    (Scope::Lookup, "lookup", &[(Scope::Tenant, "tenant")]),
-    (Scope::Organization, "organization", &[(Scope::None, "none")]),
-    (Scope::Workflow, "workflow", &[(Scope::Tenant, "tenant")]),
+/// A scope, and its word.
+type Named = (Scope, &'static str);
+
+/// The scopes that ask for something, and those that ask for less.
+const SCOPES: [(Named, &[Named]); 5] = [
+    ((Scope::Tenant, "tenant"), &[(Scope::None, "none")]),
+    ((Scope::Lookup, "lookup"), &[(Scope::Tenant, "tenant")]),
+    ((Scope::Organization, "organization"), &[(Scope::None, "none")]),
+    ((Scope::Workflow, "workflow"), &[(Scope::Tenant, "tenant")]),
     (
-        Scope::WorkflowLookup,
-        "workflow+lookup",
+        (Scope::WorkflowLookup, "workflow+lookup"),
         &[(Scope::Lookup, "lookup"), (Scope::Workflow, "workflow")],
     ),
 ];
@@ -54,7 +56,7 @@ pub(super) fn steps(part: &Part<'_>, route: &Route) -> Result<Vec<Step>, MutantE
         let what = format!("feature {feature} dropped");
         found.push(Step { kind: Change::FeatureDropped, what, edits });
     }
-    for (_, old, wider) in SCOPES.iter().filter(|(scope, ..)| *scope == route.scope) {
+    for ((_, old), wider) in SCOPES.iter().filter(|((scope, _), _)| *scope == route.scope) {
         for (scope, new) in *wider {
             let edits = vec![part.with("scope", new)?];
             part.proven(&edits, "scope", |it| it.scope == *scope)?;

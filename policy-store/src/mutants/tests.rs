@@ -157,8 +157,9 @@ fn check_path(test: &str, expected: &[&str]) {
     let bundle = bundle(&format!("{policy} {test} }};"), GO);
     let mutants = mutants(&bundle).unwrap();
     let wider = mutants.iter().filter(|it| it.kind == Change::PathWidened).map(|it| {
-        let text = it.sources().policies[0].text.to_string();
-        text.strip_prefix(policy).unwrap().trim().strip_suffix(" };").unwrap().to_owned()
+        let sources = it.sources();
+        let rest = sources.policies[0].text.strip_prefix(policy);
+        rest.unwrap().trim().strip_suffix(" };").unwrap().to_owned()
     });
     assert_eq!(wider.collect::<Vec<_>>(), expected, "{test}");
 }

@@ -197,7 +197,11 @@ fn speed() {
         .iter()
         .map(|route| {
             let slice = bundle.slice(&route.action).unwrap();
-            let (request, entities) = super::super::tests::ask(slice, "AB", context);
+            let (request, entities) = super::super::tests::ask(
+                slice,
+                &["NURSE".to_owned(), "DOCTOR".to_owned()],
+                context,
+            );
             (request, entities)
         })
         .collect();

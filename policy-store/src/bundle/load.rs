@@ -21,6 +21,7 @@ use crate::routes::RouteTable;
 pub struct Loader {
     declared: Option<Arc<Declared>>,
     known: Known,
+    routed: Option<(Arc<str>, Arc<RouteTable>)>,
     slices: Slices,
     proven: Proven,
     tests: Option<Tests>,
@@ -38,7 +39,7 @@ struct Tests {
 struct Read {
     declared: Arc<Declared>,
     parsed: Parsed,
-    routes: RouteTable,
+    routes: Arc<RouteTable>,
     suite: Arc<Suite>,
 }
 
@@ -79,10 +80,23 @@ impl Loader {
         let parsed = policies::parse(&sources.policies, &self.known)?;
         self.known =
             parsed.policies.iter().map(|it| (Arc::clone(&it.text), Arc::clone(it))).collect();
-        let routes = RouteTable::parse(&sources.routes.text)
-            .map_err(|faults| finding::of_routes(&sources.routes, faults))?;
+        let routes = self.routes(&sources.routes)?;
         let suite = self.suite(&declared, sources)?;
         Ok(Read { declared, parsed, routes, suite })
+    }
+
+    /// The table of routes; the same text is not read again.
+    fn routes(&mut self, file: &File) -> Result<Arc<RouteTable>, Findings> {
+        if let Some((text, routes)) = &self.routed
+            && *text == file.text
+        {
+            return Ok(Arc::clone(routes));
+        }
+        let routes =
+            RouteTable::parse(&file.text).map_err(|faults| finding::of_routes(file, faults))?;
+        let routes = Arc::new(routes);
+        self.routed = Some((Arc::clone(&file.text), Arc::clone(&routes)));
+        Ok(routes)
     }
 
     /// The tests; the same files under the same schema are not read again.

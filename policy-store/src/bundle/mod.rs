@@ -46,7 +46,7 @@ pub struct Bundle {
     digest: Arc<str>,
     sources: Sources,
     declared: Arc<Declared>,
-    routes: RouteTable,
+    routes: Arc<RouteTable>,
     suite: Arc<Suite>,
     rules: HashMap<PolicyId, Arc<Rule>>,
     slices: HashMap<Arc<str>, Arc<Slice>>,

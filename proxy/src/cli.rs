@@ -5,6 +5,7 @@
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+mod explain;
 mod migrate;
 mod serve;
 mod token;
@@ -35,6 +36,8 @@ enum Command {
     Demo(demo::Demo),
     /// Check configuration, keys, schema, policies and routes, and say what is wrong and where
     Check(check::Check),
+    /// Explain a decision: layer by layer, the facts, the policy that decided, and what would change it
+    Explain(explain::Explain),
     /// Create or update the schema of a database
     Migrate(migrate::Migrate),
     /// Print a token, for trying things out
@@ -110,6 +113,7 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo.run(),
         Command::Check(check) => check.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Migrate(migrate) => migrate.run(),
         Command::Token(token) => token.run(),
         Command::Completions { shell } => {

@@ -5,9 +5,11 @@
 //! [`source`] is where they come from, [`sql`] the databases behind it, and [`cache`] keeps them
 //! for at most their time to live.
 
+pub mod anatomy;
 pub mod bundle;
 pub mod cache;
 pub mod facts;
+pub mod mutants;
 pub mod routes;
 pub mod source;
 pub mod sql;

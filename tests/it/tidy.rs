@@ -21,7 +21,9 @@ const MAY_NAME: [(&str, &[&str]); 4] = [
     (
         "cedar_policy::",
         &[
+            "policy-store/src/anatomy",
             "policy-store/src/bundle/",
+            "policy-store/src/mutants",
             "proxy/src/decide.rs",
             "proxy/src/entities.rs",
             "proxy/src/pipeline/",

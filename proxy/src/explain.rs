@@ -7,6 +7,7 @@
 
 mod candidates;
 mod change;
+mod clauses;
 mod layers;
 mod means;
 mod past;
@@ -98,7 +99,8 @@ impl Explainer {
     /// When what is described is no request.
     pub(crate) async fn request(&self, ask: &Ask) -> Result<report::Report, WorkbenchError> {
         let verdict = self.live.judge(ask).await?;
-        let notes = self.notebook.notes();
+        // Now, before anything else takes time: a fact has an age.
+        let facts = shown::facts(&self.notebook.notes(), &verdict);
         let published = self.bundle();
         let bundle = &published.bundle;
         let search = self.search(ask, &verdict).await?;
@@ -110,8 +112,9 @@ impl Explainer {
             route: shown::route(bundle, &verdict),
             policy_digest: bundle.digest().to_string(),
             layers,
-            decided_by: shown::deciding(bundle, &verdict),
-            facts: shown::facts(&notes, &verdict),
+            decided_by: clauses::deciding(bundle, &verdict),
+            allowlists: clauses::allowlists(bundle, &verdict),
+            facts,
             changes,
         })
     }

@@ -143,6 +143,10 @@ fn told(steps: Vec<Step>, denying: bool, caller: &str) -> SetShown {
     SetShown { steps: steps.into_iter().enumerate().map(told).collect() }
 }
 
+fn path(ask: &Ask) -> &str {
+    ask.target.split('?').next().unwrap_or_default()
+}
+
 /// What is said in words: what no change of a fact mends, and what mends it.
 fn notes(ask: &Ask, verdict: &Verdict, sets: &[SetShown]) -> Vec<String> {
     let Some(refusal) = &verdict.refusal else {
@@ -178,6 +182,12 @@ fn notes(ask: &Ask, verdict: &Verdict, sets: &[SetShown]) -> Vec<String> {
             verdict.record.resource_type.as_deref().unwrap_or("object"),
             verdict.record.resource_id.as_deref().unwrap_or_default()
         ),
+        Refusal::Denied(Denied::ByRule(_)) if verdict.record.route.is_none() => {
+            format!("no route answers {} {}", ask.method, path(ask))
+        }
+        Refusal::Denied(Denied::ByRule(_)) if verdict.record.organization_id.is_none() => {
+            "the user belongs to no organisation, and no route can change that".to_owned()
+        }
         Refusal::Denied(Denied::ByRule(rule)) => format!(
             "`{}` looks at the request itself, or at what no route changes: see its text",
             rule.id

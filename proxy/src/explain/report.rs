@@ -20,6 +20,8 @@ pub(crate) struct Report {
     pub(crate) layers: Vec<LayerShown>,
     /// The policies that decided: the guard that refused, or the allowlists that let it in.
     pub(crate) decided_by: Vec<Deciding>,
+    /// The allowlists that could have let it in, where none of them did.
+    pub(crate) allowlists: Vec<Allowlist>,
     /// The facts that were looked up.
     pub(crate) facts: Vec<FactShown>,
     /// What would turn the decision round.
@@ -163,8 +165,8 @@ pub(crate) struct Deciding {
 pub(crate) struct ClauseShown {
     /// Whether it is an `unless`.
     pub(crate) unless: bool,
-    /// Whether it lets its policy apply.
-    pub(crate) held: bool,
+    /// Whether it lets its policy apply; `null`: it was not looked at, or fails.
+    pub(crate) held: Option<bool>,
     /// The smallest parts that were looked at.
     pub(crate) parts: Vec<PartShown>,
 }
@@ -174,8 +176,27 @@ pub(crate) struct ClauseShown {
 pub(crate) struct PartShown {
     /// As written.
     pub(crate) text: String,
-    /// What it came to.
-    pub(crate) value: String,
+    /// Its line in the file.
+    pub(crate) line: usize,
+    /// What it came to; `null`: it fails.
+    pub(crate) value: Option<bool>,
+}
+
+/// A `permit` that did not apply.
+#[derive(Debug, Serialize)]
+pub(crate) struct Allowlist {
+    /// Its `@id`.
+    pub(crate) policy: String,
+    /// Its file.
+    pub(crate) file: String,
+    /// Its line there.
+    pub(crate) line: usize,
+    /// The roles that it lists.
+    pub(crate) roles: Vec<String>,
+    /// Whether it needs a justification, too.
+    pub(crate) break_glass: bool,
+    /// The tenant that it was asked about, where that is the question.
+    pub(crate) tenant: Option<String>,
 }
 
 /// A fact that was looked up.

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use policy_store::bundle::{Bundle, Rule};
+use policy_store::bundle::Bundle;
 use policy_store::facts::{OrganizationFacts, OwnedFacts, UserFacts};
 use serde_json::{Map, Value, json};
 
-use super::report::{AnswerShown, Deciding, FactShown, RequestShown, RouteShown};
-use super::statuses;
-use crate::decide::Denied;
-use crate::refusal::Refusal;
+use super::report::{AnswerShown, FactShown, RequestShown, RouteShown};
 use crate::workbench::{Ask, Notes, Verdict};
 
 /// The request.
@@ -52,29 +49,6 @@ pub(super) fn route(bundle: &Bundle, verdict: &Verdict) -> Option<RouteShown> {
         file: bundle.sources().routes.name.clone(),
         line: route.line,
     })
-}
-
-/// The policies that decided.
-pub(super) fn deciding(bundle: &Bundle, verdict: &Verdict) -> Vec<Deciding> {
-    let rule = |id: &Arc<str>| bundle.rules().find(|rule| rule.id == *id).cloned();
-    match &verdict.refusal {
-        Some(Refusal::Denied(Denied::ByRule(rule))) => vec![of(rule)],
-        Some(Refusal::Denied(Denied::Broken { policy, .. })) => {
-            rule(policy).iter().map(|rule| of(rule)).collect()
-        }
-        Some(_) => Vec::new(),
-        None => verdict.record.policies.iter().filter_map(rule).map(|it| of(&it)).collect(),
-    }
-}
-
-fn of(rule: &Rule) -> Deciding {
-    Deciding {
-        policy: rule.id.to_string(),
-        file: rule.file.clone(),
-        line: rule.line,
-        text: statuses::body(rule).to_owned(),
-        clauses: Vec::new(),
-    }
 }
 
 /// The facts: the caller, organisations, objects.

@@ -113,18 +113,21 @@ fn guards(layer: &LayerShown) -> Vec<String> {
     let mut said = Vec::new();
     for guard in &layer.guards {
         let about = guard.tenant.as_ref().map(|it| format!(" acting in `{it}`"));
-        let verb = match (guard.applies, guard.forbids) {
-            (Some(true), true) => "forbids",
-            (Some(true), false) => "permits",
-            (None, _) => "fails to evaluate",
+        let already = layer.outcome == Outcome::Refused && !said.is_empty();
+        let said_so = match (guard.applies, guard.forbids) {
+            (Some(true), true) if already => format!("so would {}", place(guard)),
+            (Some(true), true) => format!("{} forbids", place(guard)),
+            (Some(true), false) => format!("{} permits", place(guard)),
+            (None, _) => format!("{} fails to evaluate", place(guard)),
             (Some(false), _) => continue,
         };
-        said.push(format!("{} {verb}{}", place(guard), about.unwrap_or_default()));
+        said.push(format!("{said_so}{}", about.unwrap_or_default()));
     }
     let idle: Vec<&Guard> =
         layer.guards.iter().filter(|it| it.forbids && it.applies == Some(false)).collect();
     if layer.outcome == Outcome::Passed && !idle.is_empty() {
-        said.push(format!("not {}", listed(idle.into_iter().map(place), "or")));
+        let verb = if idle.len() == 1 { "does" } else { "do" };
+        said.push(format!("{} {verb} not apply", together(&idle)));
     }
     said
 }
@@ -133,26 +136,49 @@ fn place(guard: &Guard) -> String {
     format!("{} ({}:{})", guard.policy, guard.file, guard.line)
 }
 
+/// Several policies, those of one file with their lines together.
+fn together(guards: &[&Guard]) -> String {
+    let same = |one: &&Guard, other: &&Guard| one.file == other.file;
+    let of_file = |guards: &[&Guard]| {
+        let names: Vec<&str> = guards.iter().map(|it| it.policy.as_str()).collect();
+        let lines: Vec<String> = guards.iter().map(|it| format!(":{}", it.line)).collect();
+        let file = guards.first().map_or("", |it| it.file.as_str());
+        format!("{} ({file}{})", names.join(", "), lines.join(", "))
+    };
+    guards.chunk_by(same).map(of_file).collect::<Vec<_>>().join(", ")
+}
+
 /// The allowlists of the action, where none of them permits it.
 fn allowlists(page: &mut Page, report: &Report) {
-    let refused = report.layers.iter().find(|it| it.outcome == Outcome::Refused);
-    let Some(layer) = refused.filter(|_| report.decided_by.is_empty()) else { return };
-    let lists: Vec<&Guard> = layer.guards.iter().filter(|guard| !guard.forbids).collect();
-    if !lists.is_empty() {
-        page.title("Allowlists that could permit it, and do not");
-        lists.iter().for_each(|guard| page.line(2, &place(guard)));
+    if report.allowlists.is_empty() {
+        return;
+    }
+    page.title("Allowlists that could permit it, and do not");
+    for list in &report.allowlists {
+        let glass = if list.break_glass { ", with a justification" } else { "" };
+        let about = list.tenant.as_ref().map(|it| format!(", acting in `{it}`"));
+        let roles = listed(list.roles.iter().cloned(), "or");
+        let roles = if roles.is_empty() { roles } else { format!(" for {roles}") };
+        let place = format!("{} ({}:{})", list.policy, list.file, list.line);
+        page.line(2, &format!("{place}{roles}{glass}{}", about.unwrap_or_default()));
     }
 }
 
 fn decided(page: &mut Page, deciding: &Deciding) {
     page.title(&format!("Decided by {} ({}:{})", deciding.policy, deciding.file, deciding.line));
-    deciding.text.lines().for_each(|line| page.verbatim(2, line));
+    if deciding.clauses.is_empty() {
+        deciding.text.lines().for_each(|line| page.verbatim(2, line));
+    }
     for clause in &deciding.clauses {
-        let word = if clause.unless { "unless" } else { "when" };
-        let held = if clause.held { "holds" } else { "does not hold" };
-        page.line(2, &format!("this `{word}` {held}:"));
+        let mut word = if clause.unless { "unless" } else { "when" };
         for part in &clause.parts {
-            page.line(4, &format!("{:<6} {}", part.value, part.text));
+            let value = match part.value {
+                Some(true) => "true",
+                Some(false) => "false",
+                None => "fails",
+            };
+            page.row(&format!("{word:<7} {value:<6}"), &part.text);
+            word = "";
         }
     }
 }

@@ -12,7 +12,7 @@ pub(crate) fn who_can(answer: &WhoCan) -> String {
     let object = answer.object.as_ref().map_or_else(String::new, |it| format!(", object {it}"));
     let tenant = tenant(answer.tenant.as_deref());
     let (of, all) = (answer.allowed.len(), answer.users);
-    page.line(0, &format!("{of} of {all} users can {}{object}{tenant}", answer.action));
+    page.line(0, &format!("{of} of {all} users can do {}{object}{tenant}", answer.action));
     page.line(0, &format!("{} {}", answer.method, answer.template));
     let width = answer.allowed.iter().map(|it| it.user.chars().count()).max().unwrap_or_default();
     let mut last = None;

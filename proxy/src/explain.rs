@@ -18,6 +18,8 @@ mod scene;
 mod search;
 mod shown;
 mod statuses;
+#[cfg(test)]
+mod tests;
 pub(crate) mod text;
 
 use std::sync::Arc;

@@ -19,6 +19,9 @@ use crate::workbench::{Ask, Verdict, WorkbenchError};
 
 /// So many sets are shown.
 const SHOWN: usize = 8;
+/// What is said where a justification lets the request in.
+const GLASS: &str =
+    "or, in an emergency, a justification lets it in: X-Break-Glass, which is recorded";
 /// For so many it is asked who may.
 const ASKED: usize = 60;
 
@@ -70,16 +73,33 @@ impl Explainer {
         }
         let more = groups.len().saturating_sub(SHOWN) + beyond;
         groups.truncate(SHOWN);
+        let mut notes = notes(ask, verdict, groups.is_empty());
+        if self.glass_would_do(ask, verdict).await? {
+            notes.push(GLASS.to_owned());
+        }
         let caller = verdict.record.user_id.as_deref().unwrap_or_default();
         let sets = groups.into_iter().map(|steps| told(steps, denying, caller)).collect::<Vec<_>>();
         Ok(Changes {
             to: if denying { "deny" } else { "allow" },
-            notes: notes(ask, verdict, &sets),
+            notes,
             sets,
             more,
             judged: search.judged,
             complete: search.complete,
         })
+    }
+}
+
+impl Explainer {
+    /// Whether the same request with a justification would be let through.
+    async fn glass_would_do(&self, ask: &Ask, verdict: &Verdict) -> Result<bool, WorkbenchError> {
+        let by_default = matches!(verdict.refusal, Some(Refusal::Denied(Denied::ByDefault)));
+        if !by_default || ask.break_glass.is_some() {
+            return Ok(false);
+        }
+        let justification = Some("what would be if there were one".to_owned());
+        let with = Ask { break_glass: justification, ..ask.clone() };
+        Ok(self.trial.judge(&with).await?.allowed())
     }
 }
 
@@ -148,20 +168,20 @@ fn path(ask: &Ask) -> &str {
 }
 
 /// What is said in words: what no change of a fact mends, and what mends it.
-fn notes(ask: &Ask, verdict: &Verdict, sets: &[SetShown]) -> Vec<String> {
+fn notes(ask: &Ask, verdict: &Verdict, nothing: bool) -> Vec<String> {
     let Some(refusal) = &verdict.refusal else {
         let public = verdict.record.user_id.is_none();
         let note = "no facts were looked at: the route is public".to_owned();
         return if public { vec![note] } else { Vec::new() };
     };
     let remedy = match refusal {
-        Refusal::CrossTenant(name) if sets.is_empty() => format!(
+        Refusal::CrossTenant(name) if nothing => format!(
             "`{name}` is no organisation in which the user could act: name another, or none"
         ),
         Refusal::CrossTenant(_) => {
             "or the request names no tenant, and acts in the user's own".to_owned()
         }
-        _ if !sets.is_empty() => return Vec::new(),
+        _ if !nothing => return Vec::new(),
         Refusal::Malformed(fault) => format!("the request itself has to change: {fault}"),
         Refusal::Unidentified(_) => "somebody has to sign in: the route is not public".to_owned(),
         Refusal::UnknownUser => format!(
@@ -197,6 +217,6 @@ fn notes(ask: &Ask, verdict: &Verdict, sets: &[SetShown]) -> Vec<String> {
         }
         other => format!("the gate could not decide: {other}"),
     };
-    let only = if sets.is_empty() { "no change of facts would let it through: " } else { "" };
+    let only = if nothing { "no change of facts would let it through: " } else { "" };
     vec![format!("{only}{remedy}")]
 }

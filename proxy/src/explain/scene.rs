@@ -47,6 +47,11 @@ impl Scene {
         Self { base, state: Mutex::default() }
     }
 
+    /// Forgets what was looked up and changed.
+    pub(crate) fn forget(&self) {
+        self.with(|state| *state = State::default());
+    }
+
     /// From now on these changes are made, and no others.
     pub(crate) fn change(&self, changes: &[Change]) {
         self.with(|state| state.changes = changes.to_vec());

@@ -58,6 +58,8 @@ impl Explainer {
         if !self.depends_on_facts(verdict) {
             return Ok(Search { complete: true, ..Search::default() });
         }
+        // What was looked up for another request is no candidate for this one.
+        self.scene.forget();
         let mut trials = Trials { explainer: self, ask, known: HashMap::new() };
         let roles = candidates::roles(&self.bundle().bundle);
         let published = self.bundle();
@@ -85,7 +87,7 @@ impl Explainer {
     /// Whether other facts could make another decision.
     fn depends_on_facts(&self, verdict: &Verdict) -> bool {
         match &verdict.refusal {
-            None | Some(Refusal::NotFound) => true,
+            None => true,
             Some(Refusal::CrossTenant(name)) => {
                 self.notebook.notes().organizations.values().any(|(organization, _)| {
                     *organization.id == **name || *organization.slug == **name

@@ -17,6 +17,7 @@ pub(crate) mod report;
 mod scene;
 mod search;
 mod shown;
+mod sight;
 mod statuses;
 #[cfg(test)]
 mod tests;

@@ -1,18 +1,20 @@
 //! Looks for the smallest sets of changes that turn a decision round.
 //!
 //! Sets grow by one change at a time, and only those that bring the request further than what they
-//! grew from grow on: most policies ask for one thing after the other. If that finds nothing, all
-//! pairs are tried, for a policy that asks for two things at once. A set is reported only if
-//! nothing smaller in it does the same.
+//! grew from grow on: most policies ask for one thing after the other, and only what refuses now can
+//! say what has to change. If that finds nothing, pairs are tried, for a policy that asks for two
+//! things at once. A set is reported only if nothing smaller in it does the same.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+
+use policy_store::routes::FactKind;
 
 use super::candidates::{self, Choice, NO_STATUS};
 use super::change::{Change, To};
 use super::layers::{self, Rank};
 use super::report::Stage;
-use super::{Explainer, workflow};
+use super::{Explainer, sight, workflow};
 use crate::decide::Denied;
 use crate::refusal::Refusal;
 use crate::workbench::{Ask, Verdict, WorkbenchError};
@@ -40,6 +42,8 @@ struct Tried {
     /// `None`: it is let through.
     rank: Option<Rank>,
     reason: Arc<str>,
+    /// The kinds of facts on which that may depend.
+    sight: Vec<FactKind>,
 }
 
 struct Trials<'a> {
@@ -102,13 +106,17 @@ impl Explainer {
 }
 
 impl Trials<'_> {
-    fn candidates(&self, choice: &Choice<'_>, denying: bool) -> Vec<Change> {
+    /// The changes that may take a refusal away. A status has to be one that policies name.
+    fn candidates(&self, choice: &Choice<'_>, sight: &[FactKind]) -> Vec<Change> {
         let mut changes = choice.changes(&self.explainer.scene.seen());
-        // To be denied any other status does; to be allowed it has to be one that policies name.
-        changes.retain(|change| match &change.to {
-            To::Is(status) => denying == (**status == *NO_STATUS),
-            _ => true,
-        });
+        changes.retain(|it| sight.contains(&it.kind) && it.to != To::Is(Arc::from(NO_STATUS)));
+        changes
+    }
+
+    /// All changes. To be denied, any other status does.
+    fn all(&self, choice: &Choice<'_>) -> Vec<Change> {
+        let mut changes = choice.changes(&self.explainer.scene.seen());
+        changes.retain(|it| !matches!(&it.to, To::Is(status) if **status != *NO_STATUS));
         changes
     }
 
@@ -124,6 +132,7 @@ impl Trials<'_> {
         let tried = Tried {
             rank: verdict.refusal.as_ref().map(|refusal| layers::rank(bundle, refusal)),
             reason: Arc::from(verdict.reason()),
+            sight: sight::of(bundle, &verdict),
         };
         self.known.insert(key, tried.clone());
         Ok(tried)
@@ -132,7 +141,7 @@ impl Trials<'_> {
     /// The single changes after which the request is denied.
     async fn denying(&mut self, choice: &Choice<'_>) -> Result<Vec<Vec<Change>>, WorkbenchError> {
         let mut found = Vec::new();
-        for change in self.candidates(choice, true) {
+        for change in self.all(choice) {
             let set = vec![change];
             if self.judge(&set).await?.rank.is_some_and(|(stage, _)| stage > Stage::Request) {
                 found.push(set);
@@ -145,11 +154,11 @@ impl Trials<'_> {
     async fn allowing(&mut self, choice: &Choice<'_>) -> Result<Vec<Vec<Change>>, WorkbenchError> {
         let start = self.judge(&[]).await?;
         let mut found: Vec<Vec<Change>> = Vec::new();
-        let mut growing = vec![(Vec::new(), start.rank)];
+        let mut growing = vec![(Vec::new(), start)];
         for _size in 1..=LARGEST {
             let mut further = Vec::new();
-            for (set, rank) in &growing {
-                for change in self.candidates(choice, false) {
+            for (set, before) in &growing {
+                for change in self.candidates(choice, &before.sight) {
                     let Some(grown) = grown(set, change, &found) else { continue };
                     if self.known.len() >= BOUND || further.iter().any(|(it, _)| *it == grown) {
                         continue;
@@ -157,13 +166,13 @@ impl Trials<'_> {
                     let tried = self.judge(&grown).await?;
                     if tried.rank.is_none() {
                         self.keep_if_minimal(grown, &mut found).await?;
-                    } else if tried.rank > *rank {
-                        further.push((grown, tried.rank));
+                    } else if tried.rank > before.rank {
+                        further.push((grown, tried));
                     }
                 }
             }
             // Stable: of those that get equally far, what adds least grows first.
-            further.sort_by_key(|(_, rank)| std::cmp::Reverse(*rank));
+            further.sort_by_key(|(_, tried)| std::cmp::Reverse(tried.rank));
             further.truncate(BEAM);
             growing = further;
         }
@@ -178,7 +187,8 @@ impl Trials<'_> {
         choice: &Choice<'_>,
         found: &mut Vec<Vec<Change>>,
     ) -> Result<(), WorkbenchError> {
-        let candidates = self.candidates(choice, false);
+        let start = self.judge(&[]).await?;
+        let candidates = self.candidates(choice, &start.sight);
         for (index, first) in candidates.iter().enumerate() {
             for second in candidates.iter().skip(index + 1) {
                 let Some(pair) = grown(std::slice::from_ref(first), second.clone(), found) else {

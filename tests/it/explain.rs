@@ -39,11 +39,11 @@ fn settled(text: &str) -> String {
     settled
 }
 
-/// Compares with a reviewed file; `CEDARGATE_REVIEW=1` writes it anew, to be reviewed as a diff.
+/// Compares with a reviewed file; `REVIEW_EXPLANATIONS=1` writes it anew, to be reviewed as a diff.
 fn check_text(name: &str, text: &str) {
     let path = format!("{}/data/explain/{name}.txt", env!("CARGO_MANIFEST_DIR"));
     let text = settled(text);
-    if std::env::var_os("CEDARGATE_REVIEW").is_some() {
+    if std::env::var_os("REVIEW_EXPLANATIONS").is_some() {
         fs::create_dir_all(Path::new(&path).parent().unwrap()).unwrap();
         fs::write(&path, &text).unwrap();
     }

@@ -17,7 +17,7 @@ use crate::config::Tenancy;
 use crate::workbench::{Ask, Workbench};
 
 /// Each so manieth denied row is explained.
-const SAMPLE: usize = 4;
+const SAMPLE: usize = 2;
 
 fn bundle() -> Bundle {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
@@ -78,7 +78,7 @@ async fn check(rows: Vec<demo::Row>) -> (usize, usize) {
 async fn what_is_said_to_turn_a_denial_round_does() {
     // All of them take minutes where nothing is optimised.
     let rows: Vec<demo::Row> = demo::denied().into_iter().step_by(SAMPLE).collect();
-    assert!(rows.len() > 20, "{}", rows.len());
+    assert!(rows.len() > 200, "{}", rows.len());
     let (even, odd): (Vec<_>, Vec<_>) =
         rows.into_iter().enumerate().partition(|(index, _)| index % 2 == 0);
     let halves =
@@ -89,7 +89,7 @@ async fn what_is_said_to_turn_a_denial_round_does() {
         sets += found;
         remedied += with;
     }
-    assert!(sets > 30 && remedied > 15, "{sets} sets for {remedied} rows");
+    assert!(sets > 200 && remedied > 100, "{sets} sets for {remedied} rows");
 }
 
 #[tokio::test]

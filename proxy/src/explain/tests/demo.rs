@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use policy_store::facts::{OrganizationFacts, OwnedFacts, UserFacts};
 use policy_store::source::FixedFacts;
@@ -47,8 +47,18 @@ fn some(text: &str) -> Option<Arc<str>> {
     (!text.is_empty()).then(|| Arc::from(text))
 }
 
+static FACTS: LazyLock<FixedFacts> = LazyLock::new(read);
+
 /// Everybody and everything of the demo.
 pub(super) fn facts() -> FixedFacts {
+    FixedFacts {
+        users: FACTS.users.clone(),
+        organizations: FACTS.organizations.clone(),
+        objects: FACTS.objects.clone(),
+    }
+}
+
+fn read() -> FixedFacts {
     let organizations: Vec<OrganizationFacts> =
         table("data/organizations.csv").iter().map(|row| organization(row)).collect();
     let users = table("data/users.csv").iter().map(|row| user(row)).collect::<Vec<_>>();

@@ -1,5 +1,6 @@
 //! The table of routes: which method and path is which action. Pure.
 
+mod changes;
 mod raw;
 
 use std::collections::{BTreeMap, HashMap};
@@ -7,6 +8,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+pub use changes::FactKind;
 use raw::RawRoutes;
 
 /// How a route finds its tenant and its object (`domain.md`, layer 5).
@@ -143,6 +145,8 @@ pub struct Route {
     pub body: Body,
     /// The member of a JSON body that hands out roles.
     pub roles_in: Option<Arc<str>>,
+    /// The facts that it changes, with the member of its body that does.
+    changes: BTreeMap<FactKind, Arc<str>>,
     /// What kind of event the record tells of.
     pub event: Event,
     /// Whether it leaves a record at all.

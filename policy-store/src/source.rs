@@ -70,6 +70,13 @@ pub trait FactSource: Send + Sync + 'static {
     /// Says why it does not.
     async fn ping(&self) -> Result<(), FactsError>;
 
+    /// The ids of all users, sorted.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be read.
+    async fn users(&self) -> Result<Vec<Arc<str>>, FactsError>;
+
     /// Whether objects of type `kind` can be looked up.
     fn knows(&self, kind: &str) -> bool;
 }
@@ -108,6 +115,12 @@ impl FactSource for FixedFacts {
 
     async fn ping(&self) -> Result<(), FactsError> {
         Ok(())
+    }
+
+    async fn users(&self) -> Result<Vec<Arc<str>>, FactsError> {
+        let mut ids: Vec<Arc<str>> = self.users.keys().cloned().collect();
+        ids.sort_unstable();
+        Ok(ids)
     }
 
     fn knows(&self, _kind: &str) -> bool {

@@ -5,6 +5,7 @@
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+mod explain;
 mod migrate;
 mod serve;
 mod test;
@@ -38,6 +39,8 @@ enum Command {
     Check(check::Check),
     /// Run the tests of the policies
     Test(test::Test),
+    /// Explain a decision: layer by layer, the facts, the policy that decided, and what would change it
+    Explain(explain::Explain),
     /// Create or update the schema of a database
     Migrate(migrate::Migrate),
     /// Print a token, for trying things out
@@ -133,6 +136,7 @@ pub fn run() -> ExitCode {
         Command::Demo(demo) => demo.run(),
         Command::Check(check) => check.run(),
         Command::Test(test) => test.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Migrate(migrate) => migrate.run(),
         Command::Token(token) => token.run(),
         Command::Completions { shell } => {

@@ -155,6 +155,29 @@ pub(crate) fn act_in(bundle: &Bundle, question: &Question) -> Result<bool, Denie
     Ok(early.is_ok() && late.is_ok() && permits.is_ok())
 }
 
+/// Each policy of `set` and whether it applies, in their order; `None`: it fails to evaluate. For
+/// explanations: nothing is decided by it.
+pub(crate) fn asked(
+    bundle: &Bundle,
+    set: &PolicySet,
+    question: &Question,
+) -> Vec<(Arc<Rule>, Option<bool>)> {
+    let Question { request, entities } = question;
+    let response = Authorizer::new().is_authorized(request, set, entities);
+    let diagnostics = response.diagnostics();
+    let applies: Vec<&PolicyId> = diagnostics.reason().collect();
+    let failed: Vec<&PolicyId> = diagnostics
+        .errors()
+        .map(|AuthorizationError::PolicyEvaluationError(failure)| failure.policy_id())
+        .collect();
+    let state = |rule: &Arc<Rule>| {
+        let id = PolicyId::new(&rule.id);
+        (!failed.contains(&&id)).then(|| applies.contains(&&id))
+    };
+    let rules = rules(bundle, set.policies().map(cedar_policy::Policy::id));
+    rules.into_iter().map(|rule| (Arc::clone(&rule), state(&rule))).collect()
+}
+
 fn permits(bundle: &Bundle, response: &Response) -> Result<Permitted, Denied> {
     if let Some(error) = response.diagnostics().errors().next() {
         return Err(broken(bundle, error).1);

@@ -26,6 +26,7 @@ mod cors;
 mod credentials;
 pub mod decide;
 mod entities;
+mod explain;
 mod forward;
 mod framing;
 mod gate;

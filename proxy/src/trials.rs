@@ -16,7 +16,7 @@ use policy_store::watch::BundleStore;
 
 use crate::config::Tenancy;
 use crate::pipeline::{Put, Witness};
-use crate::workbench::{Ask, Verdict, Workbench, WorkbenchError};
+use crate::workbench::{Ask, TTL, Verdict, Workbench, WorkbenchError};
 
 pub(crate) use compare::compare;
 pub(crate) use coverage::coverage;
@@ -113,7 +113,8 @@ impl Runner {
             let witness = self.witnessed.then(Arc::<Witness>::default);
             let (suite, tenancy) = (Arc::clone(&self.suite), tenancy(&self.suite));
             let facts = Arc::new(suite.facts.clone());
-            let bench = Workbench::over(Arc::clone(&self.bundles), facts, tenancy, witness)?;
+            let bench =
+                Workbench::over(Arc::clone(&self.bundles), facts, tenancy, witness, TTL)?;
             let mut outcomes = Vec::with_capacity(cases.len());
             for &index in cases {
                 let Some(case) = suite.cases.get(index) else { continue };

@@ -26,10 +26,10 @@ use crate::record::Record;
 use crate::refusal::{Answer, Refusal};
 use crate::trail::Trail;
 
-pub(crate) use notebook::Notebook;
+pub(crate) use notebook::{Notebook, Notes};
 
 /// A workbench is not kept up for longer than its facts live.
-const TTL: Duration = Duration::from_hours(24);
+pub(crate) pub(crate) const TTL: Duration = Duration::from_hours(24);
 /// So long a body is judged, as `limits.json_body` has it by default.
 const JSON_BODY: usize = 64 << 10;
 /// The limits of a head, as by default.
@@ -117,26 +117,28 @@ impl Workbench {
         tenancy: Tenancy,
         witness: Option<Arc<Witness>>,
     ) -> Result<Self, WorkbenchError> {
-        Self::over(BundleStore::fixed(bundle), facts, tenancy, witness)
+        Self::over(BundleStore::fixed(bundle), facts, tenancy, witness, TTL)
     }
 
-    /// The same with policies that others look at too.
+    /// The same with policies that several workbenches share, and facts that live for `ttl`: with
+    /// none, each request is judged by what the source says then. Has to be made in a runtime.
     ///
     /// # Errors
     ///
-    /// As [`Workbench::new`].
+    /// When a part of the gate cannot be made.
     pub(crate) fn over(
         bundles: Arc<BundleStore>,
         facts: Arc<dyn FactSource>,
         tenancy: Tenancy,
         witness: Option<Arc<Witness>>,
+        ttl: Duration,
     ) -> Result<Self, WorkbenchError> {
         let parts = |error: &dyn std::error::Error| WorkbenchError::Parts(error.to_string());
         let metrics = Metrics::new("workbench", "").map_err(|error| parts(&error))?;
         // Nobody is called by a token here.
         let keys = KeyStore::start(&[]).map_err(|error| parts(&error))?;
         let verifier = Verifier::new(keys, Duration::ZERO, &metrics);
-        let facts = FactStore::new(facts, TTL, Duration::from_secs(10), Box::new(|_| {}));
+        let facts = FactStore::new(facts, ttl, Duration::from_secs(10), Box::new(|_| {}));
         let pipeline = Pipeline {
             bundles,
             facts: Arc::new(facts),

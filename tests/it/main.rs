@@ -18,6 +18,7 @@ mod delivery;
 mod demo;
 mod denials;
 mod expectations;
+mod explain;
 mod faults;
 mod headers;
 mod immediacy;

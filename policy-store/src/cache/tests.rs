@@ -50,6 +50,10 @@ impl FactSource for Slow {
         Ok(())
     }
 
+    async fn users(&self) -> Result<Vec<Arc<str>>, FactsError> {
+        Ok(Vec::new())
+    }
+
     fn knows(&self, _: &str) -> bool {
         true
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
-use super::{Body, Event, Operation, Route, RouteFault, Scope, fault};
+use super::{Body, Event, FactKind, Operation, Route, RouteFault, Scope, fault};
 
 /// What the operator wrote about one route.
 #[derive(Debug, Clone, Deserialize)]
@@ -26,6 +26,8 @@ pub(super) struct RawRoute {
     #[serde(default)]
     body: Body,
     roles_in: Option<String>,
+    #[serde(default)]
+    changes: BTreeMap<FactKind, String>,
     event: Option<Event>,
     audit: Option<String>,
 }
@@ -70,6 +72,7 @@ impl RawRoute {
             operation,
             body: self.body,
             roles_in: self.roles_in.map(Arc::from),
+            changes: self.changes.into_iter().map(|(kind, it)| (kind, Arc::from(it))).collect(),
             event: self.event.unwrap_or(usual),
             recorded: self.audit.is_none(),
             line,
@@ -82,6 +85,8 @@ impl RawRoute {
         let not_a_method =
             self.method.is_empty() || !self.method.bytes().all(|it| it.is_ascii_uppercase());
         let foreign = self.values.keys().find(|name| missing(name));
+        let unchanged =
+            self.changes.keys().find_map(|it| it.fault(self.scope, &self.resource, self.body));
         let odd_audit = self.audit.as_deref().is_some_and(|audit| audit != "none");
         let lacks = |name: &str| format!("its scope needs `{{{name}}}`, which the path lacks");
         if not_a_method {
@@ -97,6 +102,8 @@ impl RawRoute {
             Some((problem, "remove it, or add the variable to the path"))
         } else if self.roles_in.is_some() && self.body != Body::Json {
             Some(("`roles_in` needs a body that is read".to_owned(), "add `body: json`"))
+        } else if unchanged.is_some() {
+            unchanged
         } else if odd_audit {
             let remedy = "remove it: a route is recorded unless it says none";
             Some(("`audit` may only be `none`".to_owned(), remedy))

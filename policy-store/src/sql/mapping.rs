@@ -9,6 +9,8 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 pub(super) struct Statements {
     pub(super) user: String,
+    /// The ids of all users.
+    pub(super) users: String,
     pub(super) organization_by_id: String,
     pub(super) organization_by_slug: String,
     /// One for each type of object that can be looked up.

@@ -24,6 +24,11 @@ pub(super) fn user<R: Columns>(row: &R) -> Result<UserFacts, Problem> {
     })
 }
 
+/// Reads the id alone.
+pub(super) fn id<R: Columns>(row: &R) -> Result<Arc<str>, Problem> {
+    required(row, "id")
+}
+
 /// Reads an organisation.
 pub(super) fn organization<R: Columns>(row: &R) -> Result<OrganizationFacts, Problem> {
     Ok(OrganizationFacts {

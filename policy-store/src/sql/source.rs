@@ -1,5 +1,6 @@
 //! [`FactSource`] over SQL.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -111,6 +112,24 @@ impl FactSource for SqlFacts {
             Pool::Postgres(pool) => sqlx::query("select 1").execute(pool).await.map(drop),
         };
         asked.map_err(unavailable)
+    }
+
+    async fn users(&self) -> Result<Vec<Arc<str>>, FactsError> {
+        let sql = AssertSqlSafe(self.statements.users.clone());
+        let unreadable = |problem| Row { kind: "user", id: "" }.unreadable(problem);
+        let mut ids: Vec<Arc<str>> = match &self.pool {
+            Pool::Sqlite(pool) => {
+                let rows = sqlx::query(sql).fetch_all(pool).await.map_err(unavailable)?;
+                rows.iter().map(rows::id).collect::<Result<_, _>>().map_err(unreadable)?
+            }
+            Pool::Postgres(pool) => {
+                let rows = sqlx::query(sql).fetch_all(pool).await.map_err(unavailable)?;
+                rows.iter().map(rows::id).collect::<Result<_, _>>().map_err(unreadable)?
+            }
+        };
+        // The order of a database depends on its locale.
+        ids.sort_unstable();
+        Ok(ids)
     }
 
     fn knows(&self, kind: &str) -> bool {

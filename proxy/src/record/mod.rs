@@ -7,6 +7,7 @@
 pub(crate) mod delivery;
 pub mod entry;
 pub mod journal;
+pub(crate) mod past;
 pub mod text;
 
 mod encode;

@@ -92,6 +92,10 @@ impl<S: FactSource + ?Sized> FactSource for Notebook<S> {
         self.source.ping().await
     }
 
+    async fn users(&self) -> Result<Vec<Arc<str>>, FactsError> {
+        self.source.users().await
+    }
+
     fn knows(&self, kind: &str) -> bool {
         self.source.knows(kind)
     }

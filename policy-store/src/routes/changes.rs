@@ -1,0 +1,113 @@
+//! Which facts a route changes, so that an explanation can say who may change them.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::{Body, Route, Scope};
+
+/// A kind of fact that a request can change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+pub enum FactKind {
+    /// What a user's administrator has ticked.
+    #[serde(rename = "user.features")]
+    UserFeatures,
+    /// What an organisation has bought.
+    #[serde(rename = "organization.features")]
+    OrganizationFeatures,
+    /// The workflows that are enabled in an organisation.
+    #[serde(rename = "organization.workflows")]
+    OrganizationWorkflows,
+    /// The status of a user.
+    #[serde(rename = "user.status")]
+    UserStatus,
+    /// The status of an organisation.
+    #[serde(rename = "organization.status")]
+    OrganizationStatus,
+    /// Whether an organisation is deleted.
+    #[serde(rename = "organization.deleted")]
+    OrganizationDeleted,
+    /// The roles of a user.
+    #[serde(rename = "user.roles")]
+    UserRoles,
+}
+
+impl FactKind {
+    /// The name, as in `routes.yaml`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UserFeatures => "user.features",
+            Self::OrganizationFeatures => "organization.features",
+            Self::OrganizationWorkflows => "organization.workflows",
+            Self::UserStatus => "user.status",
+            Self::OrganizationStatus => "organization.status",
+            Self::OrganizationDeleted => "organization.deleted",
+            Self::UserRoles => "user.roles",
+        }
+    }
+
+    /// Whether it is a fact about a user; else it is one about an organisation.
+    pub fn is_of_user(self) -> bool {
+        matches!(self, Self::UserFeatures | Self::UserStatus | Self::UserRoles)
+    }
+
+    /// What is wrong with a route that says it changes this, and what to do about it.
+    pub(super) fn fault(
+        self,
+        scope: Scope,
+        resource: &str,
+        body: Body,
+    ) -> Option<(String, &'static str)> {
+        let fits = if self.is_of_user() {
+            scope == Scope::Lookup && resource == "User"
+        } else {
+            scope == Scope::Organization
+        };
+        let name = self.as_str();
+        if body != Body::Json {
+            let problem = format!("`changes` of `{name}` needs a body that is read");
+            Some((problem, "add `body: json`"))
+        } else if !fits && self.is_of_user() {
+            let problem = format!("`changes` of `{name}` needs a user named by `{{id}}`");
+            Some((problem, "make it `resource: User` and `scope: lookup`"))
+        } else if !fits {
+            let problem = format!("`changes` of `{name}` needs an organisation named by `{{id}}`");
+            Some((problem, "make it `scope: organization`"))
+        } else {
+            None
+        }
+    }
+}
+
+impl Route {
+    /// The member of the body that changes a kind of fact, if the route does.
+    pub fn changes(&self, kind: FactKind) -> Option<&Arc<str>> {
+        self.changes.get(&kind)
+    }
+
+    /// A path that this route answers, with these values for its variables. A closed variable has
+    /// its first value, any other one that is not named here is `any`.
+    pub fn path(&self, id: &str, workflow: &str) -> String {
+        let segment = |segment: &str| {
+            let Some(name) = segment.strip_prefix('{').and_then(|it| it.strip_suffix('}')) else {
+                return segment.to_owned();
+            };
+            match name {
+                "id" => encoded(id),
+                "workflow" => encoded(workflow),
+                _ => self.values.get(name).and_then(|it| it.first()).map_or("any", |it| it).into(),
+            }
+        };
+        self.template.split('/').map(segment).collect::<Vec<_>>().join("/")
+    }
+}
+
+fn encoded(text: &str) -> String {
+    let byte = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+            char::from(byte).to_string()
+        }
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(byte).collect()
+}

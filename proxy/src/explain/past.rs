@@ -1,0 +1,227 @@
+//! Explains a request that happened, from its record: what was decided then, and what would be
+//! decided now.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+use policy_store::bundle::{Bundle, File, Loader, Sources};
+use policy_store::facts::OrganizationKey;
+use policy_store::routes::{Body, Route};
+use policy_store::source::{FactSource as _, FactsError};
+use serde::{Deserialize, Serialize};
+use time::format_description::well_known::Rfc3339;
+
+use super::Explainer;
+use super::report::Report;
+use crate::record::{Phase, Record};
+use crate::workbench::{Ask, WorkbenchError};
+
+/// What happened, and what would happen now.
+#[derive(Debug, Serialize)]
+pub(crate) struct Past {
+    /// What was recorded.
+    pub(crate) recorded: Recorded,
+    /// The same request, judged now.
+    pub(crate) now: Report,
+    /// What of the request was not recorded, and may make a difference.
+    pub(crate) notes: Vec<String>,
+}
+
+/// What was recorded.
+#[derive(Debug, Serialize)]
+pub(crate) struct Recorded {
+    /// The id of the request.
+    pub(crate) id: String,
+    /// When it was decided.
+    pub(crate) timestamp: String,
+    /// Who asked.
+    pub(crate) user: Option<String>,
+    /// The effective roles then.
+    pub(crate) roles: Vec<String>,
+    /// The tenant in which it acted.
+    pub(crate) tenant: Option<String>,
+    /// The method.
+    pub(crate) method: String,
+    /// The path.
+    pub(crate) endpoint: String,
+    /// The action.
+    pub(crate) action: String,
+    /// `allow`, `deny` or `error`.
+    pub(crate) decision: &'static str,
+    /// The word.
+    pub(crate) reason: String,
+    /// The status that the client was sent; `null`: it is not known, or not yet.
+    pub(crate) status: Option<u16>,
+    /// Whether it ended well.
+    pub(crate) success: Option<bool>,
+    /// How old the oldest fact was.
+    pub(crate) facts_age_ms: Option<u64>,
+    /// The justification that came with it.
+    pub(crate) break_glass: Option<String>,
+    /// The policies that decided.
+    pub(crate) policies: Vec<PolicyThen>,
+    /// The bundle that decided.
+    pub(crate) policy_digest: Option<String>,
+    /// Whether it is the one that judges now.
+    pub(crate) same_policies: bool,
+    /// The phases of which there are records.
+    pub(crate) phases: Vec<&'static str>,
+}
+
+/// A policy as it was then.
+#[derive(Debug, Serialize)]
+pub(crate) struct PolicyThen {
+    /// Its `@id`.
+    pub(crate) policy: String,
+    /// Its file and line, if the bundle is still known.
+    pub(crate) place: Option<String>,
+}
+
+/// Why a record cannot be explained.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PastError {
+    /// The facts cannot be had.
+    #[error(transparent)]
+    Facts(#[from] FactsError),
+    /// The request cannot be judged.
+    #[error(transparent)]
+    Workbench(#[from] WorkbenchError),
+    /// There is nothing to explain.
+    #[error("no record has this id")]
+    None,
+}
+
+/// A bundle as the archive keeps it.
+#[derive(Deserialize)]
+struct Archived {
+    files: BTreeMap<String, String>,
+}
+
+/// The bundle with this digest, from the archive beside the journal, if it was kept there.
+pub(crate) fn archived(audit: &Path, digest: &str) -> Option<Bundle> {
+    let plain = !digest.is_empty() && digest.bytes().all(|it| it.is_ascii_hexdigit());
+    let path = plain.then(|| audit.join("policies").join(format!("{digest}.json")))?;
+    let kept: Archived = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
+    let (mut schema, mut routes, mut policies, mut tests) = (None, None, Vec::new(), Vec::new());
+    for (name, text) in kept.files {
+        let file = File { text: Arc::from(text), name };
+        let ending = Path::new(&file.name).extension().and_then(|it| it.to_str());
+        match (file.name.as_str(), ending) {
+            ("routes.yaml", _) => routes = Some(file),
+            (_, Some("cedarschema")) => schema = Some(file),
+            (_, Some("cedar")) => policies.push(file),
+            _ => tests.push(file),
+        }
+    }
+    let sources = Sources { schema: schema?, routes: routes?, policies, tests };
+    let bundle = Loader::default().unproven(sources).ok()?;
+    (**bundle.digest() == *digest).then_some(bundle)
+}
+
+impl Explainer {
+    /// Explains what was recorded of one request; `then` is the bundle that decided, if it is not
+    /// the one in force and is known.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing, or the same request cannot be judged again.
+    pub(crate) async fn past(
+        &self,
+        records: &[Record],
+        then: Option<&Bundle>,
+    ) -> Result<Past, PastError> {
+        let decided = records.iter().find(|record| record.phase != Phase::Outcome);
+        let decided = decided.or(records.first()).ok_or(PastError::None)?;
+        let published = self.bundle();
+        let bundle = &published.bundle;
+        let same = decided.policy_digest.as_ref() == Some(bundle.digest());
+        let recorded = recorded(records, decided, if same { Some(bundle) } else { then }, same);
+        let route = route(bundle, decided);
+        let now = self.request(&self.again(decided, route.as_deref()).await?).await?;
+        Ok(Past { recorded, now, notes: notes(decided, route.as_deref()) })
+    }
+
+    /// The same request, as far as it was recorded.
+    async fn again(&self, record: &Record, route: Option<&Route>) -> Result<Ask, FactsError> {
+        let named = record.tenant_id.as_ref().filter(|tenant| {
+            record.organization_id.as_ref() != Some(*tenant)
+                && !route.is_some_and(|route| route.scope.looks_up())
+        });
+        let tenant = match named {
+            None => None,
+            Some(id) => {
+                let key = OrganizationKey::Id(Arc::clone(id));
+                self.notebook.organization(&key).await?.map(|it| it.slug.to_string())
+            }
+        };
+        Ok(Ask {
+            user: record.user_id.clone(),
+            method: record.method.as_deref().unwrap_or("GET").to_owned(),
+            target: record.endpoint.as_deref().unwrap_or("/").to_owned(),
+            tenant,
+            break_glass: record.break_glass.as_ref().map(ToString::to_string),
+            ..Ask::default()
+        })
+    }
+}
+
+fn route(bundle: &Bundle, record: &Record) -> Option<Arc<Route>> {
+    let found = bundle.routes().find(record.method.as_deref()?, record.endpoint.as_deref()?);
+    Some(found?.route)
+}
+
+fn recorded(records: &[Record], decided: &Record, then: Option<&Bundle>, same: bool) -> Recorded {
+    let text = |it: &Option<Arc<str>>| it.as_ref().map(ToString::to_string);
+    let ended = records.iter().rev().find(|record| record.phase != Phase::Intent);
+    let place = |id: &Arc<str>| {
+        let rule = then?.rules().find(|rule| rule.id == *id)?;
+        Some(format!("{}:{}", rule.file, rule.line))
+    };
+    let policy = |id: &Arc<str>| PolicyThen { policy: id.to_string(), place: place(id) };
+    Recorded {
+        id: decided.id.to_string(),
+        timestamp: decided.timestamp.format(&Rfc3339).unwrap_or_default(),
+        user: text(&decided.user_id),
+        roles: decided.roles.iter().map(ToString::to_string).collect(),
+        tenant: text(&decided.tenant_id),
+        method: decided.method.as_deref().unwrap_or_default().to_owned(),
+        endpoint: text(&decided.endpoint).unwrap_or_default(),
+        action: text(&decided.action).unwrap_or_default(),
+        decision: decided.decision.as_str(),
+        reason: decided.reason.to_string(),
+        status: ended.and_then(|record| record.status),
+        success: ended.and_then(|record| record.success),
+        facts_age_ms: decided.facts_age_ms,
+        break_glass: text(&decided.break_glass),
+        policies: decided.policies.iter().map(policy).collect(),
+        policy_digest: text(&decided.policy_digest),
+        same_policies: same,
+        phases: records.iter().map(|record| phase(record.phase)).collect(),
+    }
+}
+
+fn phase(phase: Phase) -> &'static str {
+    match phase {
+        Phase::Intent => "intent",
+        Phase::Outcome => "outcome",
+        Phase::Denial => "denial",
+    }
+}
+
+/// What a record does not keep, where it can matter.
+fn notes(record: &Record, route: Option<&Route>) -> Vec<String> {
+    let mut notes = Vec::new();
+    if route.is_some_and(|route| route.body == Body::Json) {
+        notes.push("the body was not recorded: it is judged now as if there were none".to_owned());
+    }
+    if matches!(&*record.reason, "cross_tenant" | "tenant_conflict") {
+        let note =
+            "the tenants that it named were not recorded: it is judged now as if it named none";
+        notes.push(note.to_owned());
+    }
+    if record.user_id.is_none() && record.status.is_some_and(|status| status == 401) {
+        notes.push("nobody was known to have asked: it is judged now without a token".to_owned());
+    }
+    notes
+}

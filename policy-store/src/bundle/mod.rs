@@ -4,13 +4,20 @@
 //! that the same bundle has the same digest on every machine.
 
 mod check;
+mod depth;
+mod excerpt;
 mod finding;
+mod given;
+mod kind;
 mod load;
 mod policies;
+mod reach;
 mod read;
+mod room;
 mod sight;
 mod slices;
 mod statement;
+mod tokens;
 mod validate;
 mod vocabulary;
 
@@ -23,9 +30,11 @@ use cedar_policy::{EntityTypeName, PolicyId, Schema};
 use crate::routes::RouteTable;
 
 pub use finding::{Finding, Findings};
+pub use kind::Kind;
 pub use load::Loader;
 pub use policies::{Layer, Rule};
 pub use read::{File, Sources};
+pub use room::with_room;
 pub use sight::Sight;
 pub use slices::Slice;
 use vocabulary::Declared;

@@ -13,7 +13,8 @@ use std::sync::Arc;
 use cedar_policy::{PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use serde_json::{Map, Value};
 
-use super::finding::{self, Finding, Findings};
+use super::finding::{self, Finding, Findings, MOST};
+use super::kind::Kind;
 use super::policies::{Checked, Parsed};
 use super::read::Sources;
 use super::vocabulary::Declared;
@@ -50,7 +51,12 @@ impl Proven {
             let reduced = kinds.as_ref().and_then(|kinds| kinds.schema(declared, &part));
             let schema = reduced.unwrap_or_else(|| declared.schema.clone());
             findings.extend(wrong(&schema, &part, parsed, sources));
+            if findings.len() >= MOST {
+                break;
+            }
         }
+        let in_order = |it: &Finding| (it.file.clone(), it.line, it.column);
+        findings.sort_by_cached_key(in_order);
         Findings::none_of(findings)?;
         // Only what is in the bundle is remembered: a folder that is edited for months stays small.
         self.statements = parsed.policies.iter().map(|it| Arc::clone(&it.text)).collect();
@@ -88,21 +94,20 @@ fn wrong(
     let set = match PolicySet::from_policies(part.iter().map(|it| it.policy.clone())) {
         Ok(set) => set,
         Err(error) => {
-            return vec![sources.schema.finding(
-                0,
-                0,
-                &error.to_string(),
-                "give each policy its own @id",
-            )];
+            let remedy = "give each policy its own @id";
+            return vec![sources.schema.finding(0, 0, &error.to_string(), remedy)];
         }
     };
     let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
-    let errors =
-        result.validation_errors().map(|it| (it.policy_id(), it as &dyn miette::Diagnostic));
-    let warnings =
-        result.validation_warnings().map(|it| (it.policy_id(), it as &dyn miette::Diagnostic));
+    let errors = result
+        .validation_errors()
+        .map(|it| (it.policy_id(), finding::of_error(it), it as &dyn miette::Diagnostic));
+    let warnings = result
+        .validation_warnings()
+        .map(|it| (it.policy_id(), finding::of_warning(it), it as &dyn miette::Diagnostic));
     let mut seen = BTreeSet::new();
-    let all = errors.chain(warnings).flat_map(|(id, fault)| of_policy(sources, parsed, id, fault));
+    let all = errors.chain(warnings).take(MOST);
+    let all = all.flat_map(|(id, kind, fault)| of_policy(sources, parsed, id, kind, fault));
     all.filter(|finding| seen.insert(finding.to_string())).collect()
 }
 
@@ -111,12 +116,13 @@ fn of_policy(
     sources: &Sources,
     parsed: &Parsed,
     id: &PolicyId,
+    kind: Kind,
     fault: &dyn miette::Diagnostic,
 ) -> Vec<Finding> {
     let rule = parsed.rules.get(id);
     let file = rule.and_then(|rule| sources.policies.iter().find(|it| it.name == rule.file));
     match (rule, file) {
-        (Some(rule), Some(file)) => finding::of_file(file, rule.offset, fault),
+        (Some(rule), Some(file)) => finding::of_file(file, rule.offset, kind, fault),
         _ => vec![sources.schema.finding(0, 0, &fault.to_string(), "")],
     }
 }

@@ -7,6 +7,7 @@ use cedar_policy::{Schema, SchemaFragment};
 use serde_json::Value;
 
 use super::finding::{self, Findings};
+use super::kind::Kind;
 use super::read::File;
 
 /// The roles and features that exist. A name outside is refused in policies when a bundle is
@@ -53,13 +54,13 @@ impl Declared {
     /// Reads a schema and the names in it.
     pub(super) fn read(file: &File) -> Result<Self, Findings> {
         let (fragment, _warnings) = SchemaFragment::from_cedarschema_str(&file.text)
-            .map_err(|error| Findings(finding::of_file(file, 0, &error)))?;
+            .map_err(|error| Findings(finding::of_file(file, 0, Kind::Schema, &error)))?;
         let json = fragment
             .clone()
             .to_json_value()
-            .map_err(|error| Findings(finding::of_file(file, 0, &error)))?;
+            .map_err(|error| Findings(finding::of_file(file, 0, Kind::Schema, &error)))?;
         let schema = Schema::from_schema_fragments([fragment])
-            .map_err(|error| Findings(finding::of_file(file, 0, &error)))?;
+            .map_err(|error| Findings(finding::of_file(file, 0, Kind::Schema, &error)))?;
         let vocabulary = Vocabulary {
             roles: names(&json, file, "Role")?,
             features: names(&json, file, "Feature")?,
@@ -75,7 +76,7 @@ fn names(schema: &Value, file: &File, kind: &str) -> Result<BTreeSet<Arc<str>>, 
     let Some(Value::Array(items)) = list else {
         let message = format!("declares no enumerated entity type `{kind}`");
         let remedy = format!("write `entity {kind} enum [\"…\"];` with every name that exists");
-        return Err(Findings::one(file, 0, &message, &remedy));
+        return Err(Findings::one(file, 0, &message, &remedy).of_kind(Kind::MissingDeclaration));
     };
     Ok(items.iter().filter_map(Value::as_str).map(Arc::from).collect())
 }

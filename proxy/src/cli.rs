@@ -5,7 +5,9 @@
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
+mod fmt;
 mod migrate;
+mod sarif;
 mod serve;
 mod token;
 
@@ -35,6 +37,11 @@ enum Command {
     Demo(demo::Demo),
     /// Check configuration, keys, schema, policies and routes, and say what is wrong and where
     Check(check::Check),
+    /// Format the policies of a bundle
+    ///
+    /// It formats `*.cedar` with Cedar's own formatter, 100 columns wide. The schema is left as it
+    /// is: Cedar has no formatter for it.
+    Fmt(fmt::Fmt),
     /// Create or update the schema of a database
     Migrate(migrate::Migrate),
     /// Print a token, for trying things out
@@ -110,6 +117,7 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo.run(),
         Command::Check(check) => check.run(),
+        Command::Fmt(fmt) => fmt.run(),
         Command::Migrate(migrate) => migrate.run(),
         Command::Token(token) => token.run(),
         Command::Completions { shell } => {

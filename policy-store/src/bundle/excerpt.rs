@@ -55,19 +55,23 @@ impl Excerpt {
 
 /// A text that drives no terminal, of bounded length. Its line ends stay.
 pub(super) fn tame(text: &str) -> String {
-    let mut tame = String::new();
-    let mut chars = text.chars();
-    for char in chars.by_ref().take(MESSAGE) {
+    match text.char_indices().nth(MESSAGE) {
+        Some((end, _)) => printable(text.get(..end).unwrap_or_default()) + "…",
+        None => printable(text),
+    }
+}
+
+/// A text that drives no terminal. Its line ends and tabs stay.
+pub fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for char in text.chars() {
         if char == '\n' {
-            tame.push(char);
+            printable.push(char);
         } else {
-            push(&mut tame, char);
+            push(&mut printable, char);
         }
     }
-    if chars.next().is_some() {
-        tame.push('…');
-    }
-    tame
+    printable
 }
 
 /// Appends a character, escaped if it is not to be seen or turns what is to be seen. Gives how many

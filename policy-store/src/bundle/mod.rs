@@ -17,6 +17,7 @@ mod room;
 mod sight;
 mod slices;
 mod statement;
+mod syntax;
 mod tokens;
 mod validate;
 mod vocabulary;
@@ -29,6 +30,7 @@ use cedar_policy::{EntityTypeName, PolicyId, Schema};
 
 use crate::routes::RouteTable;
 
+pub use excerpt::printable;
 pub use finding::{Finding, Findings};
 pub use kind::Kind;
 pub use load::Loader;

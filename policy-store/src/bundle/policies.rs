@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use cedar_policy::{Effect, EntityUid, Policy, PolicyId, PolicySet};
+use cedar_policy::{Effect, EntityUid, Policy, PolicyId};
 
-use super::NOT_FOUND;
-use super::finding::{self, Finding, Findings, MOST};
+use super::finding::{Finding, Findings, MOST};
 use super::kind::Kind;
 use super::read::File;
 use super::statement::statements;
 use super::tokens::{Token, tokens};
+use super::{NOT_FOUND, syntax};
 
 /// The layers of a decision, in their order (`domain.md`, "The layers, in order").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -108,8 +108,6 @@ pub(super) type Known = HashMap<Arc<str>, Arc<Checked>>;
 
 /// So many policies there may be: five times the largest bundle that we have measured.
 const POLICIES: usize = 50_000;
-/// A policy may be this long: what Cedar makes of it takes hundreds of times as much.
-const STATEMENT_BYTES: usize = 1 << 20;
 /// What a `@message` may have filled in.
 const PLACEHOLDERS: [&str; 3] = ["{feature}", "{workflow}", "{action}"];
 /// The annotations that there are.
@@ -173,14 +171,7 @@ impl Lines {
 }
 
 fn check(place: &Place<'_>, text: &str) -> Result<Arc<Checked>, Vec<Finding>> {
-    if text.len() > STATEMENT_BYTES {
-        let message = "a policy is longer than 1 MiB";
-        let finding = place.file.at(place.offset, message, "take it apart");
-        return Err(vec![finding.of_kind(Kind::TooMuch)]);
-    }
-    let set: PolicySet = text
-        .parse()
-        .map_err(|errors| finding::of_file(place.file, place.offset, Kind::Syntax, &errors))?;
+    let set = syntax::parsed(place.file, place.offset, text)?;
     let mut policies = set.policies();
     let (Some(policy), None) = (policies.next(), policies.next()) else {
         let remedy = "write the principal and resource out, and end each policy with a semicolon";

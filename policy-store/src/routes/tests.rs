@@ -81,5 +81,5 @@ fn two_routes_of_one_shape_are_refused() {
   - { action: b, method: GET, path: '/x/{workflow}', operation: view }
 ";
     let faults = RouteTable::parse(text).unwrap_err();
-    assert_eq!(faults.first().map(|fault| fault.place), Some((3, 42)));
+    assert_eq!(faults.first().map(|fault| fault.place), Some((3, 37)));
 }

@@ -19,6 +19,7 @@ mod demo;
 mod denials;
 mod expectations;
 mod faults;
+mod findings;
 mod headers;
 mod immediacy;
 mod keys;

@@ -8,6 +8,9 @@ use serde_saphyr::Spanned;
 
 use super::{Body, Event, Operation, Place, Places, Route, RouteFault, Scope, fault, place};
 
+/// A route may stand for so many paths.
+const PATHS: usize = 1_000;
+
 /// What the operator wrote about one route.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -117,6 +120,26 @@ impl RawRoute {
         }
     }
 
+    /// What is wrong with the closed lists.
+    fn odd_values(&self) -> Option<RouteFault> {
+        let values = self.values.as_ref()?;
+        let lists = || values.value.iter();
+        if let Some((name, _)) = lists().find(|(_, list)| list.is_empty()) {
+            let problem = format!("the list of `{name}` is empty: no path fits");
+            return Some(fault(at(values), &problem, "list what it may be, or remove it"));
+        }
+        if let Some(odd) = lists().flat_map(|(_, list)| list).find(|it| !is_plain(it)) {
+            let problem = format!("`{odd}` is not a whole, plain segment");
+            return Some(fault(at(values), &problem, "list segments as they stand in the path"));
+        }
+        let paths = lists().try_fold(1_usize, |all, (_, list)| all.checked_mul(list.len()));
+        if paths.is_none_or(|paths| paths > PATHS) {
+            let problem = format!("its lists stand for more than {PATHS} paths");
+            return Some(fault(at(values), &problem, "leave a variable open, or shorten a list"));
+        }
+        None
+    }
+
     /// The first part that fits no other.
     fn odd_part(&self, variables: &[String]) -> Option<RouteFault> {
         let foreign = self.values.as_ref().and_then(|values| {
@@ -129,6 +152,8 @@ impl RawRoute {
         if let Some((place, name)) = foreign {
             let problem = format!("`values` names `{name}`, which the path lacks");
             Some(fault(place, &problem, "remove it, or add the variable to the path"))
+        } else if let Some(fault) = self.odd_values() {
+            Some(fault)
         } else if let Some(roles_in) = roles_in {
             let remedy = "add `body: json`";
             Some(fault(at(roles_in), "`roles_in` needs a body that is read", remedy))
@@ -167,13 +192,17 @@ fn variables(template: &str) -> Result<Vec<String>, String> {
     let mut names = Vec::new();
     for segment in segments.split('/') {
         let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        let plain =
-            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-        let text = name.unwrap_or(segment);
-        if text.is_empty() || matches!(text, "." | "..") || !text.bytes().all(plain) {
+        if !is_plain(name.unwrap_or(segment)) {
             return Err(format!("`{segment}` in `{template}` is not a whole, plain segment"));
         }
         names.extend(name.map(str::to_owned));
     }
     Ok(names)
+}
+
+/// Whether it is a segment of unreserved characters.
+fn is_plain(segment: &str) -> bool {
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    !segment.is_empty() && !matches!(segment, "." | "..") && segment.bytes().all(plain)
 }

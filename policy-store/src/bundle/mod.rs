@@ -3,6 +3,7 @@
 //! A bundle is accepted whole or not at all. Its digest is over the content in canonical order, so
 //! that the same bundle has the same digest on every machine.
 
+mod bounds;
 mod check;
 mod depth;
 mod excerpt;

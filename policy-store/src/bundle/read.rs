@@ -14,6 +14,8 @@ use super::kind::Kind;
 
 /// A file may be this long. The largest bundle that we have measured, 10,000 policies, is 4 MiB.
 const FILE_BYTES: u64 = 16 << 20;
+/// The schema may be this long: Cedar reads it at a tenth of the speed. 10,000 actions are 1 MiB.
+const SCHEMA_BYTES: usize = 4 << 20;
 /// All files together: more is not read.
 const ALL_BYTES: usize = 64 << 20;
 /// So many files there may be.
@@ -100,6 +102,9 @@ impl Sources {
     }
 
     fn bounded(&self) -> Result<(), Findings> {
+        if self.schema.text.len() > SCHEMA_BYTES {
+            return Err(too_much(&self.schema.name, "is longer than 4 MiB"));
+        }
         let policies = self.policies.iter().filter_map(|file| deep(file, LIMITS));
         let schema = deep(&self.schema, Limits { angles: true, ..LIMITS });
         Findings::none_of(policies.chain(schema).collect())

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use cedar_policy::{Schema, SchemaFragment};
 use serde_json::Value;
 
+use super::bounds;
 use super::finding::{self, Findings};
 use super::kind::Kind;
 use super::read::File;
@@ -59,6 +60,10 @@ impl Declared {
             .clone()
             .to_json_value()
             .map_err(|error| Findings(finding::of_file(file, 0, Kind::Schema, &error)))?;
+        if let Some(problem) = bounds::too_much(&json) {
+            let remedy = "write it with fewer types within types, and fewer groups within groups";
+            return Err(Findings::one(file, 0, &problem, remedy).of_kind(Kind::TooMuch));
+        }
         let schema = Schema::from_schema_fragments([fragment])
             .map_err(|error| Findings(finding::of_file(file, 0, Kind::Schema, &error)))?;
         let vocabulary = Vocabulary {

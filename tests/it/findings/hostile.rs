@@ -79,13 +79,18 @@ async fn long_conjunctions_are_no_harm() {
 #[tokio::test]
 async fn deep_schemas_are_refused() {
     let schema = fs::read_to_string(super::root().join("policies/schema.cedarschema")).unwrap();
-    let chain = |count: usize| {
-        (0..count).map(|it| format!("type T{it} = {{ a: T{} }};\n", it + 1)).collect::<String>()
+    let types = |count: usize, members: &str| {
+        let next = |it: usize| members.replace('T', &format!("T{}", it + 1));
+        let types: String = (0..count).map(|it| format!("type T{it} = {};\n", next(it))).collect();
+        format!("{types}type T{count} = Long; entity X = {{ a: T0 }};")
     };
+    let entities: String =
+        (0..MANY / 10).map(|it| format!("entity E{it} in [E{}];\n", it + 1)).collect();
     let schemas = [
         ("sets", format!("type T = {}Long{};", "Set<".repeat(MANY), ">".repeat(MANY))),
         ("records", format!("type T = {}Long{};", "{a: ".repeat(MANY), "}".repeat(MANY))),
-        ("aliases", format!("{}type T10000 = Long; entity X = {{ a: T0 }};", chain(10_000))),
+        ("doubling", types(64, "{ a: T, b: T }")),
+        ("chain", format!("{entities}entity E10000;")),
         ("circle", "type A = B; type B = A; entity X = { a: A };".to_owned()),
         ("garbage", "\0\u{1}\u{2}".repeat(MANY)),
     ];

@@ -146,7 +146,7 @@ pub(super) const WRONG: &[(&str, &[Edit])] = &[
         "roles-in-no-body",
         &[("routes.yaml", "path: /api/users/me\n", "path: /api/users/me\n    roles_in: roles\n")],
     ),
-    ("audit-odd", &[("routes.yaml", "audit: none", "audit: some")]),
+    ("audit-odd", &[("routes.yaml", "    audit: none", "    audit: some")]),
     ("phi-odd", &[("routes.yaml", "phi: list", "phi: lists")]),
     (
         "operation-missing",

@@ -62,7 +62,7 @@ fn compare(name: &str, output: &str) -> Option<String> {
 #[tokio::test]
 async fn each_wrong_bundle_is_refused_with_its_message() {
     let mut differences = Vec::new();
-    for some in WRONG.chunks(4) {
+    for some in WRONG.chunks(2) {
         let running = some.iter().map(|(name, edits)| {
             tokio::spawn(async move {
                 let ground = ground();

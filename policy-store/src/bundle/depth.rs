@@ -8,7 +8,7 @@ use super::tokens::{Token, tokens};
 pub(super) struct Limits {
     /// Brackets and `if`s around one place.
     pub(super) nesting: usize,
-    /// Links of the chains around one place: `a.b.c`, `a + b + c`, one `when` after another.
+    /// Links of the chains around one place: `a.b.c`, `a::b`, `a + b + c`, one `when` after another.
     pub(super) links: usize,
     /// Whether `Set<…>` is a bracket too, as it is in a schema.
     pub(super) angles: bool,
@@ -55,7 +55,7 @@ impl Depth {
                 self.inner.ifs += 1;
                 self.all.ifs += 1;
             }
-            Token::Mark(b'.' | b'+' | b'-' | b'*') => self.link(),
+            Token::Mark(b'.' | b':' | b'+' | b'-' | b'*') => self.link(),
             // The next member of a list, or the next policy.
             Token::Mark(b',' | b';') => self.leave(),
             // The next operand of what is no chain.

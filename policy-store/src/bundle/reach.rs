@@ -63,10 +63,11 @@ fn finding(bundle: &Bundle, route: &Route, tried: usize) -> Finding {
     let Route { method, template, action, places, .. } = route;
     let how = match tried {
         0 => "no allowlist names it".to_owned(),
-        tried => format!("{tried} callers of all roles and features were tried"),
+        tried => format!("{tried} kinds of callers were tried"),
     };
     let message = format!("nobody is permitted `{action}` ({method} {template}): {how}");
-    let remedy = format!("name Action::\"{action}\" in a `permit`, or remove the route");
+    let remedy =
+        format!("name Action::\"{action}\" in a `permit` for some role, or remove the route");
     let (line, column) = places.action;
     let file = &bundle.sources().routes;
     file.finding(line, column, &message, &remedy).of_kind(Kind::UnreachableRoute)

@@ -1,16 +1,9 @@
 //! Bundles that mean harm: each is refused with a message, in bounded time and memory.
 
-use std::{
-    fs,
-    path::Path,
-    process::Command,
-    time::{Duration, Instant},
-};
+use std::{fs, path::Path, process::Command};
 
 use super::{check, ground};
 
-/// Generous: debug builds on a busy machine. `binary::run` has a limit of its own too.
-const SOON: Duration = Duration::from_secs(20);
 const MANY: usize = 100_000;
 
 /// What a policy asks when it means harm.
@@ -41,10 +34,9 @@ fn conditions() -> Vec<(&'static str, String)> {
 }
 
 async fn refused(name: &str, ground: &Path) -> String {
-    let start = Instant::now();
+    // `binary::run` ends the test when it takes too long.
     let (status, output) = check(ground, &[]).await;
     assert_eq!(status, 1, "{name}: {output}");
-    assert!(start.elapsed() < SOON, "{name}: {:?}", start.elapsed());
     assert!(output.starts_with("policies"), "{name}: {output}");
     assert!(output.len() < 64 * 1024, "{name}: {}", output.len());
     assert!(!output.contains(|it: char| it.is_control() && it != '\n'), "{name}: {output:?}");

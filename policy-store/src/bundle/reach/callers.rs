@@ -183,46 +183,62 @@ impl<'a> World<'a> {
 
 /// The words of the policies that decide on a route.
 #[derive(Debug, Default)]
-struct Words<'a> {
+struct Words<'a>(Vec<Rule<'a>>);
+
+/// The words of one policy, without its annotations.
+#[derive(Debug, Default)]
+struct Rule<'a> {
     /// Names of attributes, for example.
     plain: HashSet<&'a str>,
     quoted: BTreeSet<&'a str>,
 }
 
-impl<'a> Words<'a> {
-    fn of(callers: Callers<'a>) -> Self {
-        let mut words = Self::default();
-        let Slice { early, permits, .. } = callers.slice;
-        let rules = early.policies().chain(permits.policies());
-        for rule in rules.filter_map(|policy| callers.bundle.rule(policy.id())) {
-            for (_, token) in tokens(&rule.text) {
-                match token {
-                    Token::Word(word) => drop(words.plain.insert(word)),
-                    Token::Text(text) => drop(words.quoted.insert(text)),
-                    Token::Mark(_) => {}
-                }
+impl<'a> Rule<'a> {
+    fn of(text: &'a str) -> Self {
+        let mut rule = Self::default();
+        let effect = |token: &Token<'_>| matches!(token, Token::Word("permit" | "forbid"));
+        for token in tokens(text).map(|(_, token)| token).skip_while(|token| !effect(token)) {
+            match token {
+                Token::Word(word) => drop(rule.plain.insert(word)),
+                Token::Text(text) => drop(rule.quoted.insert(text)),
+                Token::Mark(_) => {}
             }
         }
-        words
+        rule
+    }
+}
+
+impl<'a> Words<'a> {
+    fn of(callers: Callers<'a>) -> Self {
+        let Slice { early, permits, .. } = callers.slice;
+        let policies = early.policies().chain(permits.policies());
+        let rules = policies.filter_map(|policy| callers.bundle.rule(policy.id()));
+        Self(rules.map(|rule| Rule::of(&rule.text)).collect())
+    }
+
+    fn quoted(&self) -> impl Iterator<Item = &'a str> {
+        self.0.iter().flat_map(|rule| rule.quoted.iter().copied())
     }
 
     /// Those of `names` that the policies name, and one of the others.
     fn told_apart(&self, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-        let (mut named, others): (Vec<_>, Vec<_>) = names.partition(|it| self.quoted.contains(it));
+        let quoted: HashSet<&str> = self.quoted().collect();
+        let (mut named, others): (Vec<_>, Vec<_>) = names.partition(|it| quoted.contains(it));
         named.extend(others.first());
         named
     }
 
     /// `usual`, and what else the policies may ask for where they look at `attribute`.
     fn instead_of(&self, usual: &'a str, attribute: &str) -> Vec<&'a str> {
-        let asked = self.plain.contains(attribute);
-        let others = self.quoted.iter().copied().filter(|_| asked).take(WORDS);
+        let asking = self.0.iter().filter(|rule| rule.plain.contains(attribute));
+        let others: BTreeSet<&str> = asking.flat_map(|rule| &rule.quoted).copied().collect();
+        let others = others.into_iter().filter(|it| *it != usual).take(WORDS);
         std::iter::once(usual).chain(others).collect()
     }
 
     fn clients(&self) -> Vec<IpAddr> {
-        let network = |text: &&str| text.split('/').next()?.parse().ok();
-        let named = self.quoted.iter().filter_map(network).take(WORDS);
+        let network = |text: &str| text.split('/').next()?.parse().ok();
+        let named = self.quoted().filter_map(network).take(WORDS);
         std::iter::once(World::usual().client).chain(named).collect()
     }
 

@@ -267,8 +267,14 @@ impl RouteTable {
         let router = self.by_method.entry(route.method.clone()).or_default();
         for path in spelled_out(&route) {
             router.insert(path, Arc::clone(&route)).map_err(|error| {
-                let remedy = "two routes of one method may not fit the same paths: remove one";
-                let problem = format!("{} {}: {error}", route.method, route.template);
+                let Route { method, template, .. } = &*route;
+                let problem = match error {
+                    matchit::InsertError::Conflict { with } => {
+                        format!("{method} {template} fits the same paths as {method} {with}")
+                    }
+                    other => format!("{method} {template}: {other}"),
+                };
+                let remedy = "one path is one action: remove one, or make them differ";
                 RouteFault { kind: Kind::SameShape, ..fault(route.places.path, &problem, remedy) }
             })?;
         }
@@ -286,8 +292,13 @@ fn fault(place: Place, problem: &str, remedy: &str) -> RouteFault {
 fn unread(error: &serde_saphyr::Error) -> RouteFault {
     let place = error.location().map_or((0, 0), |at| place(&at));
     let problem = error.without_snippet().to_string();
+    let (line, column) = place;
+    let again = format!(" at line {line}, column {column}");
+    let problem = problem.strip_suffix(&again).unwrap_or(&problem);
+    // That is for those who call the reader.
+    let problem = problem.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
     let remedy = "see the head of routes.yaml for what may stand here";
-    RouteFault { kind: Kind::Yaml, ..fault(place, &problem, remedy) }
+    RouteFault { kind: Kind::Yaml, ..fault(place, problem, remedy) }
 }
 
 fn place(at: &serde_saphyr::Location) -> Place {

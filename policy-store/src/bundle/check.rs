@@ -66,7 +66,7 @@ fn without_route(declared: &HashSet<&str>, routes: &RouteTable, files: &Sources)
     let with_route: HashSet<&str> = routes.routes().iter().map(|route| &*route.action).collect();
     let asked = |name: &str| [ACT_IN, UNMAPPED].contains(&name);
     let lonely = declared.iter().filter(|name| !with_route.contains(*name) && !asked(name));
-    let places = tokens::actions(&files.schema.text);
+    let places = tokens::declarations(&files.schema.text, "action");
     let mut lonely: Vec<(usize, &str)> =
         lonely.map(|name| (places.get(name).copied().unwrap_or(0), *name)).collect();
     lonely.sort_unstable();

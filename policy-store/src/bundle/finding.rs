@@ -45,7 +45,7 @@ impl fmt::Display for Finding {
         if self.column > 0 {
             write!(f, ":{}", self.column)?;
         }
-        write!(f, ": {}", self.message.replace('\n', "\n      "))?;
+        write!(f, ": {} [{}]", self.message.replace('\n', "\n      "), self.kind.name())?;
         if !self.source.is_empty() {
             write!(f, "\n    | {}", self.source)?;
         }
@@ -161,21 +161,24 @@ pub(super) fn of_file(
 ) -> Vec<Finding> {
     let related = fault.related().into_iter().flatten();
     let all = std::iter::once(fault).chain(related).take(MOST);
-    all.map(|fault| of_diagnostic(file, base, fault).of_kind(kind)).collect()
+    all.map(|fault| of_diagnostic(file, base, kind, fault)).collect()
 }
 
-fn of_diagnostic(file: &File, base: usize, fault: &dyn Diagnostic) -> Finding {
+fn of_diagnostic(file: &File, base: usize, kind: Kind, fault: &dyn Diagnostic) -> Finding {
     let label = fault.labels().and_then(|mut labels| labels.next());
     let said = label.as_ref().and_then(|label| label.label()).map(|it| format!(": {it}"));
     let message = format!("{fault}{}", said.unwrap_or_default());
-    let remedy = fault.help().map_or_else(
-        || "correct it as the message says; `cedargate check` tries again".to_owned(),
-        |help| help.to_string(),
-    );
-    match label.map(|label| label.offset()) {
+    let usual = match kind {
+        Kind::ImpossiblePolicy => "correct its scope or its condition, or remove it",
+        Kind::Suspicious => "write it in plain letters",
+        _ => "correct it as the message says; `cedargate check` tries again",
+    };
+    let remedy = fault.help().map_or_else(|| usual.to_owned(), |help| help.to_string());
+    let finding = match label.map(|label| label.offset()) {
         None if base == 0 => file.finding(0, 0, &message, &remedy),
         offset => file.at(base + offset.unwrap_or(0), &message, &remedy),
-    }
+    };
+    finding.of_kind(kind)
 }
 
 /// What kind of error of Cedar's validator it is.

@@ -36,14 +36,14 @@ pub(super) fn tokens(text: &str) -> impl Iterator<Item = (usize, Token<'_>)> {
     })
 }
 
-/// Where a schema declares its actions.
-pub(super) fn actions(schema: &str) -> HashMap<&str, usize> {
+/// Where a schema declares what it calls `keyword`: its actions, or its entities.
+pub(super) fn declarations<'a>(schema: &'a str, keyword: &str) -> HashMap<&'a str, usize> {
     let mut found = HashMap::new();
     let (mut begins, mut naming) = (true, false);
     for (at, token) in tokens(schema) {
         match token {
-            Token::Word("action") if begins => naming = true,
-            Token::Word("in" | "appliesTo" | "attributes") => naming = false,
+            Token::Word(word) if begins && word == keyword => naming = true,
+            Token::Word("in" | "appliesTo" | "attributes" | "enum" | "tags") => naming = false,
             Token::Word(name) | Token::Text(name) if naming => {
                 found.entry(name).or_insert(at);
             }
@@ -69,7 +69,7 @@ pub(super) fn asks_for(policy: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Token, actions, asks_for, tokens};
+    use super::{Token, asks_for, declarations, tokens};
 
     #[test]
     fn a_text_is_taken_apart() {
@@ -90,13 +90,18 @@ mod tests {
         let schema = "entity action = { action: String, action?: Long };\n\
                       @doc(\"x\") action read; action \"a.b\", \"a\" in [\"read\"] appliesTo {};\
                       // action z;\naction \"a.b.c\" in [read];";
-        let found = actions(schema);
+        let found = declarations(schema, "action");
         let mut names: Vec<&str> = found.keys().copied().collect();
         names.sort_unstable();
         assert_eq!(names, ["a", "a.b", "a.b.c", "read"]);
         for (name, at) in found {
             assert!(schema[at..].trim_start_matches('"').starts_with(name), "{name}");
         }
+        let found =
+            declarations("entity A, B = { entity: Long };\nentity C enum [\"c\"];", "entity");
+        let mut names: Vec<&str> = found.keys().copied().collect();
+        names.sort_unstable();
+        assert_eq!(names, ["A", "B", "C"]);
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub(super) const WRONG: &[(&str, &[Edit])] = &[
     ("unknown-function", &[("boundary.cedar", "principal.roles ==", "size(principal.roles) ==")]),
     ("impossible-policy", &[("authentication.cedar", "principal.status == \"ACTIVE\"", "true")]),
     ("impossible-scope", &[("public.cedar", "Action::\"public\"", "Action::\"request\"")]),
+    ("suspicious", &[("authentication.cedar", "\"ACTIVE\" }", "\"ACTIVE\u{202e}\" }")]),
     // The schema.
     ("schema-syntax", &[("schema.cedarschema", "entity Endpoint;", "entity Endpoint")]),
     (

@@ -7,7 +7,7 @@ macro_rules! kinds {
         /// What kind of thing is wrong.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Kind {
-            $(#[doc = $title] $kind,)*
+            $(#[doc = concat!("`", $name, "`: see [`Kind::title`].")] $kind,)*
         }
 
         impl Kind {

@@ -11,6 +11,7 @@ mod finding;
 mod given;
 mod kind;
 mod load;
+mod nearest;
 mod policies;
 mod reach;
 mod read;

@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 
 use super::finding::{self, Finding, Findings, MOST};
 use super::kind::Kind;
+use super::nearest::nearest;
 use super::policies::{Checked, Parsed};
 use super::read::Sources;
 use super::vocabulary::Declared;
@@ -50,7 +51,8 @@ impl Proven {
         for part in parts(&new) {
             let reduced = kinds.as_ref().and_then(|kinds| kinds.schema(declared, &part));
             let schema = reduced.unwrap_or_else(|| declared.schema.clone());
-            findings.extend(wrong(&schema, &part, parsed, sources));
+            let wrong = wrong(&schema, &part, parsed, sources).into_iter();
+            findings.extend(wrong.map(|finding| meant(&declared.schema, finding)));
             if findings.len() >= MOST {
                 break;
             }
@@ -109,6 +111,18 @@ fn wrong(
     let all = errors.chain(warnings).take(MOST);
     let all = all.flat_map(|(id, kind, fault)| of_policy(sources, parsed, id, kind, fault));
     all.filter(|finding| seen.insert(finding.to_string())).collect()
+}
+
+/// Cedar looks for what was meant in the schema that it was given, which is but a part.
+fn meant(schema: &Schema, finding: Finding) -> Finding {
+    let name = finding.message.split_once("unrecognized action `Action::\"");
+    let Some((name, _)) = name.and_then(|(_, rest)| rest.split_once('"')) else { return finding };
+    let meant = nearest(name, schema.actions().map(|action| action.id().unescaped()));
+    let remedy = meant.map_or_else(
+        || "declare it in schema.cedarschema".to_owned(),
+        |meant| format!("did you mean `Action::\"{meant}\"`?"),
+    );
+    Finding { remedy, ..finding }
 }
 
 /// A finding of Cedar's validator about the policy `id`.

@@ -42,12 +42,11 @@ struct Change {
 
 impl Fmt {
     pub(super) fn run(self) -> Result<Done, Failure> {
-        let directory = match &self.policies {
-            Some(directory) => directory.clone(),
-            None => {
-                let file = self.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
-                Config::load(Some(&file), environment())?.policies.directory
-            }
+        let directory = if let Some(directory) = &self.policies {
+            directory.clone()
+        } else {
+            let file = self.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+            Config::load(Some(&file), environment())?.policies.directory
         };
         let changes = with_room(|| changes(&directory))
             .ok_or_else(|| Failure::Usage("there is no memory for a thread".to_owned()))??;
@@ -64,11 +63,14 @@ impl Fmt {
 
     fn report(&self, changes: &[Change]) {
         match self.format {
-            Format::Text if self.check => {
-                changes.iter().for_each(|change| say(change.diff().trim_end()));
-            }
             Format::Text => {
-                changes.iter().for_each(|change| say(&format!("formatted {}", change.name())));
+                for change in changes {
+                    if self.check {
+                        say(change.diff().trim_end());
+                    } else {
+                        say(&format!("formatted {}", change.name()));
+                    }
+                }
             }
             Format::Json => {
                 let changes: Vec<_> = changes

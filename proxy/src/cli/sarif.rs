@@ -1,5 +1,7 @@
 //! Findings as SARIF 2.1.0, which code forges and editors show in their places.
 
+use std::fmt::Write as _;
+
 use policy_store::bundle::Kind;
 use serde_json::{Value, json};
 
@@ -60,7 +62,8 @@ fn uri(path: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
             uri.push(char::from(byte));
         } else {
-            uri.push_str(&format!("%{byte:02X}"));
+            // Writing to a string cannot fail.
+            let _ok = write!(uri, "%{byte:02X}");
         }
     }
     uri

@@ -73,11 +73,16 @@ async fn deep_schemas_are_refused() {
     let schema = fs::read_to_string(super::root().join("policies/schema.cedarschema")).unwrap();
     let types = |count: usize, members: &str| {
         let next = |it: usize| members.replace('T', &format!("T{}", it + 1));
-        let types: String = (0..count).map(|it| format!("type T{it} = {};\n", next(it))).collect();
+        let types = (0..count)
+            .map(|it| format!("type T{it} = {};\n", next(it)))
+            .collect::<Vec<_>>()
+            .concat();
         format!("{types}type T{count} = Long; entity X = {{ a: T0 }};")
     };
-    let entities: String =
-        (0..MANY / 10).map(|it| format!("entity E{it} in [E{}];\n", it + 1)).collect();
+    let entities = (0..MANY / 10)
+        .map(|it| format!("entity E{it} in [E{}];\n", it + 1))
+        .collect::<Vec<_>>()
+        .concat();
     let schemas = [
         ("sets", format!("type T = {}Long{};", "Set<".repeat(MANY), ">".repeat(MANY))),
         ("records", format!("type T = {}Long{};", "{a: ".repeat(MANY), "}".repeat(MANY))),
@@ -100,7 +105,7 @@ async fn yaml_that_explodes_is_refused() {
         let before = it - 1;
         format!("{text}a{it}: &a{it} [*a{before}, *a{before}, *a{before}]\n")
     });
-    let product: String = (0..40).map(|it| format!("/{{v{it}}}")).collect();
+    let product = (0..40).map(|it| format!("/{{v{it}}}")).collect::<Vec<_>>().concat();
     let values: Vec<String> = (0..40).map(|it| format!("v{it}: [a, b, c]")).collect();
     let yaml = [
         ("bomb", format!("{bomb}routes: *a29\n")),

@@ -62,7 +62,7 @@ pub(super) const WRONG: &[(&str, &[Edit])] = &[
         )],
     ),
     ("schema-twice", &[("schema.cedarschema", "entity Guest;", "entity Guest;\nentity Guest;")]),
-    ("schema-cycle", &[("schema.cedarschema", "action request;", "action request in [read];")]),
+    ("schema-cycle", &[("schema.cedarschema", "action request;", "action request in [request];")]),
     (
         "no-vocabulary",
         &[(

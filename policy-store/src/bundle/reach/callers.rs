@@ -68,11 +68,11 @@ impl<'a> Callers<'a> {
         self,
         ask: &mut dyn FnMut(&Caller<'a>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let words = Words::of(self);
+        let said = Words::of(self);
         let vocabulary = self.bundle.vocabulary();
-        let roles = words.told_apart(vocabulary.roles().map(|it| &**it));
-        let features = words.told_apart(vocabulary.features().map(|it| &**it));
-        let worlds = words.worlds();
+        let roles = said.told_apart(vocabulary.roles().map(|it| &**it));
+        let features = said.told_apart(vocabulary.features().map(|it| &**it));
+        let worlds = said.worlds();
         for world in worlds.iter().take(WORLDS) {
             for caller in self.usual() {
                 ask(&Caller { world: *world, ..caller })?;
@@ -169,7 +169,7 @@ impl<'a> Callers<'a> {
     }
 }
 
-impl<'a> World<'a> {
+impl World<'_> {
     fn usual() -> Self {
         Self {
             organized: true,
@@ -220,10 +220,10 @@ impl<'a> Words<'a> {
         self.0.iter().flat_map(|rule| rule.quoted.iter().copied())
     }
 
-    /// Those of `names` that the policies name, and one of the others.
-    fn told_apart(&self, names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    /// Those of `all` that the policies name, and one of the others.
+    fn told_apart(&self, all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
         let quoted: HashSet<&str> = self.quoted().collect();
-        let (mut named, others): (Vec<_>, Vec<_>) = names.partition(|it| quoted.contains(it));
+        let (mut named, others): (Vec<_>, Vec<_>) = all.partition(|it| quoted.contains(it));
         named.extend(others.first());
         named
     }
@@ -244,24 +244,26 @@ impl<'a> Words<'a> {
 
     /// The usual world first.
     fn worlds(&self) -> Vec<World<'a>> {
-        let mut worlds = vec![World::usual()];
         let statuses = self.instead_of(ACTIVE, "status");
-        let vary = |worlds: Vec<World<'a>>, change: &dyn Fn(World<'a>) -> Vec<World<'a>>| {
-            worlds.into_iter().flat_map(change).collect::<Vec<_>>()
-        };
-        worlds = vary(worlds, &|it| vec![it, World { organized: false, ..it }]);
-        let all = statuses.iter();
-        worlds = vary(worlds, &|it| {
-            all.clone().map(|user_status| World { user_status, ..it }).collect()
-        });
-        let all = statuses.iter();
-        worlds = vary(worlds, &|it| {
-            all.clone().map(|organization_status| World { organization_status, ..it }).collect()
-        });
-        let all = self.instead_of(SAMPLE, "workflow");
-        worlds = vary(worlds, &|it| all.iter().map(|workflow| World { workflow, ..it }).collect());
-        let all = self.clients();
-        vary(worlds, &|it| all.iter().map(|client| World { client: *client, ..it }).collect())
+        let workflows = self.instead_of(SAMPLE, "workflow");
+        let clients = self.clients();
+        let mut worlds = Vec::new();
+        for organized in [true, false] {
+            for user_status in &statuses {
+                for organization_status in &statuses {
+                    for workflow in &workflows {
+                        worlds.extend(clients.iter().map(|client| World {
+                            organized,
+                            user_status,
+                            organization_status,
+                            workflow,
+                            client: *client,
+                        }));
+                    }
+                }
+            }
+        }
+        worlds
     }
 }
 

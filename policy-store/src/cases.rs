@@ -27,7 +27,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::bundle::{File, Finding, Findings, Vocabulary};
+use crate::bundle::{File, Finding, Findings, Kind, Vocabulary};
 use crate::source::FixedFacts;
 
 /// The caller who sends no token.
@@ -177,7 +177,8 @@ impl Suite {
             .filter_map(|(case, policy)| {
                 let file = files.iter().find(|file| *file.name == *case.file)?;
                 let message = format!("there is no policy `{policy}`");
-                Some(file.finding(case.line, 0, &message, "name one by its @id"))
+                let finding = file.finding(case.line, 0, &message, "name one by its @id");
+                Some(finding.of_kind(Kind::Test))
             })
             .collect()
     }
@@ -192,7 +193,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn wrong(&mut self, file: &File, line: usize, message: &str, remedy: &str) {
-        self.findings.push(file.finding(line, 0, message, remedy));
+        self.findings.push(file.finding(line, 0, message, remedy).of_kind(Kind::Test));
     }
 
     fn accepted(

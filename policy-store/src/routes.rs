@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use crate::bundle::Kind;
 pub use changes::FactKind;
 use raw::RawRoutes;
 
@@ -153,13 +154,48 @@ pub struct Route {
     pub recorded: bool,
     /// Line in `routes.yaml`.
     pub line: usize,
+    /// Where its parts stand there.
+    pub places: Places,
 }
 
 impl Route {
-    /// One of the values that the variable `name` may have, when that is a closed list.
-    pub fn value_of(&self, name: &str) -> Option<&str> {
-        self.values.get(name)?.first().map(String::as_str)
+    /// Whether the path has an open variable of this name.
+    pub fn takes(&self, variable: &str) -> bool {
+        !self.values.contains_key(variable) && self.template.contains(&format!("{{{variable}}}"))
     }
+
+    /// The first path that it stands for: each closed variable has its first value, each open one
+    /// what `sample` says for it.
+    pub fn path(&self, sample: impl Fn(&str) -> String) -> String {
+        let segment = |segment: &str| {
+            let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+            let Some(name) = name else { return segment.to_owned() };
+            let first = self.values.get(name).and_then(|values| values.first());
+            first.cloned().unwrap_or_else(|| sample(name))
+        };
+        self.template.split('/').map(segment).collect::<Vec<_>>().join("/")
+    }
+}
+
+/// Line and column in `routes.yaml`, from 1; 0 when unknown.
+pub type Place = (usize, usize);
+
+/// Where the parts of a route stand in `routes.yaml`; what is not written stands where the action
+/// does.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Places {
+    /// The action.
+    pub action: Place,
+    /// The path.
+    pub path: Place,
+    /// The type of the object.
+    pub resource: Place,
+    /// What the paywall asks for.
+    pub feature: Place,
+    /// `audit: none`.
+    pub audit: Place,
+    /// What makes a public route ask for more than it may: scope, body or feature.
+    pub demand: Place,
 }
 
 /// A route that matched, with the values of its variables as they stand in the path.
@@ -173,11 +209,13 @@ pub struct Matched {
     pub workflow: Option<Arc<str>>,
 }
 
-/// What is wrong with the table, and in which line.
+/// What is wrong with the table, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteFault {
-    /// Line in `routes.yaml`, from 1; 0 when unknown.
-    pub line: usize,
+    /// What kind of thing it is.
+    pub kind: Kind,
+    /// Where in `routes.yaml`.
+    pub place: Place,
     /// What is wrong.
     pub problem: String,
     /// What to do about it.
@@ -198,18 +236,11 @@ impl RouteTable {
     ///
     /// Everything that is wrong with it.
     pub fn parse(text: &str) -> Result<Self, Vec<RouteFault>> {
-        let raw: RawRoutes = serde_saphyr::from_str(text).map_err(|error| {
-            let line = error.location().map_or(0, |at| usize::try_from(at.line()).unwrap_or(0));
-            vec![fault(
-                line,
-                &error.to_string(),
-                "see the head of routes.yaml for what may stand here",
-            )]
-        })?;
+        let raw: RawRoutes = serde_saphyr::from_str(text).map_err(|error| vec![unread(&error)])?;
         let mut table = Self::default();
         let mut faults = Vec::new();
         for spanned in raw.routes {
-            let line = usize::try_from(spanned.referenced.line()).unwrap_or(0);
+            let (line, _) = place(&spanned.referenced);
             match spanned.value.check(line).and_then(|route| table.add(route)) {
                 Ok(()) => {}
                 Err(fault) => faults.push(fault),
@@ -240,9 +271,15 @@ impl RouteTable {
         let router = self.by_method.entry(route.method.clone()).or_default();
         for path in spelled_out(&route) {
             router.insert(path, Arc::clone(&route)).map_err(|error| {
-                let remedy = "two routes of one method may not fit the same paths: remove one";
-                let problem = format!("{} {}: {error}", route.method, route.template);
-                fault(route.line, &problem, remedy)
+                let Route { method, template, .. } = &*route;
+                let problem = match error {
+                    matchit::InsertError::Conflict { with } => {
+                        format!("{method} {template} fits the same paths as {method} {with}")
+                    }
+                    other => format!("{method} {template}: {other}"),
+                };
+                let remedy = "one path is one action: remove one, or make them differ";
+                RouteFault { kind: Kind::SameShape, ..fault(route.places.path, &problem, remedy) }
             })?;
         }
         self.routes.push(route);
@@ -250,8 +287,27 @@ impl RouteTable {
     }
 }
 
-fn fault(line: usize, problem: &str, remedy: &str) -> RouteFault {
-    RouteFault { line, problem: problem.to_owned(), remedy: remedy.to_owned() }
+fn fault(place: Place, problem: &str, remedy: &str) -> RouteFault {
+    let (problem, remedy) = (problem.to_owned(), remedy.to_owned());
+    RouteFault { kind: Kind::Route, place, problem, remedy }
+}
+
+/// What the reader of YAML says. Its own excerpt is left out: we show ours.
+fn unread(error: &serde_saphyr::Error) -> RouteFault {
+    let place = error.location().map_or((0, 0), |at| place(&at));
+    let problem = error.without_snippet().to_string();
+    let (line, column) = place;
+    let again = format!(" at line {line}, column {column}");
+    let problem = problem.strip_suffix(&again).unwrap_or(&problem);
+    // That is for those who call the reader.
+    let problem = problem.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
+    let remedy = "see the head of routes.yaml for what may stand here";
+    RouteFault { kind: Kind::Yaml, ..fault(place, problem, remedy) }
+}
+
+fn place(at: &serde_saphyr::Location) -> Place {
+    let number = |number: u64| usize::try_from(number).unwrap_or(0);
+    (number(at.line()), number(at.column()))
 }
 
 /// Every canonical path is free of encoded slashes and dots, and its escapes are whole.

@@ -6,7 +6,9 @@ mod check;
 #[cfg(feature = "demo")]
 mod demo;
 mod explain;
+mod fmt;
 mod migrate;
+mod sarif;
 mod serve;
 mod test;
 mod token;
@@ -41,6 +43,11 @@ enum Command {
     Test(test::Test),
     /// Explain a decision: layer by layer, the facts, the policy that decided, and what would change it
     Explain(explain::Explain),
+    /// Format the policies of a bundle
+    ///
+    /// It formats `*.cedar` with Cedar's own formatter, 100 columns wide. The schema is left as it
+    /// is: Cedar has no formatter for it.
+    Fmt(fmt::Fmt),
     /// Create or update the schema of a database
     Migrate(migrate::Migrate),
     /// Print a token, for trying things out
@@ -137,6 +144,7 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Test(test) => test.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Fmt(fmt) => fmt.run(),
         Command::Migrate(migrate) => migrate.run(),
         Command::Token(token) => token.run(),
         Command::Completions { shell } => {

@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use policy_store::bundle::Bundle;
 use policy_store::cache::FactStore;
 use policy_store::source::FactSource;
 use policy_store::watch::BundleStore;
@@ -29,7 +28,7 @@ use crate::trail::Trail;
 pub(crate) use notebook::{Notebook, Notes};
 
 /// A workbench is not kept up for longer than its facts live.
-pub(crate) pub(crate) const TTL: Duration = Duration::from_hours(24);
+pub(crate) const TTL: Duration = Duration::from_hours(24);
 /// So long a body is judged, as `limits.json_body` has it by default.
 const JSON_BODY: usize = 64 << 10;
 /// The limits of a head, as by default.
@@ -106,21 +105,7 @@ pub(crate) struct Workbench {
 }
 
 impl Workbench {
-    /// A workbench with these policies and facts. Has to be made in a runtime.
-    ///
-    /// # Errors
-    ///
-    /// When a part of the gate cannot be made.
-    pub(crate) fn new(
-        bundle: Bundle,
-        facts: Arc<dyn FactSource>,
-        tenancy: Tenancy,
-        witness: Option<Arc<Witness>>,
-    ) -> Result<Self, WorkbenchError> {
-        Self::over(BundleStore::fixed(bundle), facts, tenancy, witness, TTL)
-    }
-
-    /// The same with policies that several workbenches share, and facts that live for `ttl`: with
+    /// A workbench with these policies, which others may share, and facts that live for `ttl`: with
     /// none, each request is judged by what the source says then. Has to be made in a runtime.
     ///
     /// # Errors
@@ -157,11 +142,6 @@ impl Workbench {
             cookie: None,
         };
         Ok(Self { pipeline, rules })
-    }
-
-    /// The policies.
-    pub(crate) fn bundle(&self) -> Arc<policy_store::watch::Published> {
-        self.pipeline.bundles.current()
     }
 
     /// Judges one request.

@@ -20,6 +20,7 @@ mod denials;
 mod expectations;
 mod explain;
 mod faults;
+mod findings;
 mod headers;
 mod immediacy;
 mod keys;

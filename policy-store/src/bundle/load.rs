@@ -6,13 +6,15 @@ use std::sync::Arc;
 
 use cedar_policy::PolicyId;
 
-use super::finding::{self, Findings};
+use super::finding::{self, Finding, Findings};
 use super::policies::{self, Known, Parsed};
+use super::reach::Reached;
 use super::read::{File, Sources};
+use super::room::with_room;
 use super::slices::{Made, Maker, Slices};
 use super::validate::Proven;
 use super::vocabulary::Declared;
-use super::{ACT_IN, Bundle, Sight, Types, UNMAPPED, check};
+use super::{ACT_IN, Bundle, Sight, Types, UNMAPPED, check, given};
 use crate::cases::Suite;
 use crate::routes::RouteTable;
 
@@ -24,6 +26,7 @@ pub struct Loader {
     routed: Option<(Arc<str>, Arc<RouteTable>)>,
     slices: Slices,
     proven: Proven,
+    reached: Reached,
     tests: Option<Tests>,
 }
 
@@ -50,13 +53,24 @@ impl Loader {
     ///
     /// Everything that is wrong with it, each with file, line and remedy.
     pub fn load(&mut self, sources: Sources) -> Result<Bundle, Findings> {
+        with_room(|| self.prove(sources)).unwrap_or_else(|| Err(no_room()))
+    }
+
+    fn prove(&mut self, sources: Sources) -> Result<Bundle, Findings> {
         let read = self.read(&sources)?;
-        self.proven.validate(&read.declared, &read.parsed, &sources)?;
-        let vocabulary = &read.declared.vocabulary;
-        check::agreement(&read.declared.schema, vocabulary, &read.routes, &sources)?;
+        let mut findings = Vec::new();
+        if let Err(Findings(wrong)) = self.proven.validate(&read.declared, &read.parsed, &sources) {
+            findings.extend(wrong);
+        }
+        let Declared { schema, vocabulary, .. } = &*read.declared;
+        findings.extend(check::agreement(schema, vocabulary, &read.routes, &sources));
         let known = |id: &str| read.parsed.rules.contains_key(&PolicyId::new(id));
-        Findings::none_of(read.suite.unknown_policies(&sources.tests, known))?;
-        self.assemble(read, sources)
+        findings.extend(read.suite.unknown_policies(&sources.tests, known));
+        Findings::none_of(findings)?;
+        let bundle = self.assemble(read, sources)?;
+        let mut findings = given::missing(&bundle);
+        findings.extend(self.reached.unreachable(&bundle));
+        Findings::none_of(findings).map(|()| bundle)
     }
 
     /// A bundle that can be asked, but need not be one that would be accepted: a mutant of one that
@@ -66,8 +80,11 @@ impl Loader {
     ///
     /// When it cannot even be asked.
     pub fn unproven(&mut self, sources: Sources) -> Result<Bundle, Findings> {
-        let read = self.read(&sources)?;
-        self.assemble(read, sources)
+        let ask = || {
+            let read = self.read(&sources)?;
+            self.assemble(read, sources)
+        };
+        with_room(ask).unwrap_or_else(|| Err(no_room()))
     }
 
     fn read(&mut self, sources: &Sources) -> Result<Read, Findings> {
@@ -77,10 +94,18 @@ impl Loader {
             None => Arc::new(Declared::read(&sources.schema)?),
         };
         self.declared = Some(Arc::clone(&declared));
-        let parsed = policies::parse(&sources.policies, &self.known)?;
+        let parsed = policies::parse(&sources.policies, &self.known);
+        let routes = self.routes(&sources.routes);
+        let (parsed, routes) = match (parsed, routes) {
+            (Ok(parsed), Ok(routes)) => (parsed, routes),
+            (Err(Findings(mut findings)), Err(Findings(more))) => {
+                findings.extend(more);
+                return Err(Findings(findings));
+            }
+            (Err(findings), _) | (_, Err(findings)) => return Err(findings),
+        };
         self.known =
             parsed.policies.iter().map(|it| (Arc::clone(&it.text), Arc::clone(it))).collect();
-        let routes = self.routes(&sources.routes)?;
         let suite = self.suite(&declared, sources)?;
         Ok(Read { declared, parsed, routes, suite })
     }
@@ -150,4 +175,9 @@ impl Loader {
             sources,
         })
     }
+}
+
+fn no_room() -> Findings {
+    let message = "there is no memory for a thread to read it on";
+    Findings(vec![Finding::whole(".", message, "free some, and try again")])
 }

@@ -3,14 +3,24 @@
 //! A bundle is accepted whole or not at all. Its digest is over the content in canonical order, so
 //! that the same bundle has the same digest on every machine.
 
+mod bounds;
 mod check;
+mod depth;
+mod excerpt;
 mod finding;
+mod given;
+mod kind;
 mod load;
+mod nearest;
 mod policies;
+mod reach;
 mod read;
+mod room;
 mod sight;
 mod slices;
 mod statement;
+mod syntax;
+mod tokens;
 mod validate;
 mod vocabulary;
 
@@ -23,10 +33,13 @@ use cedar_policy::{EntityTypeName, PolicyId, Schema};
 use crate::cases::Suite;
 use crate::routes::RouteTable;
 
+pub use excerpt::printable;
 pub use finding::{Finding, Findings};
+pub use kind::Kind;
 pub use load::Loader;
 pub use policies::{Layer, Rule};
 pub use read::{File, Sources};
+pub use room::with_room;
 pub use sight::Sight;
 pub use slices::Slice;
 use vocabulary::Declared;

@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use cedar_policy::{Effect, EntityUid, Policy, PolicyId, PolicySet};
+use cedar_policy::{Effect, EntityUid, Policy, PolicyId};
 
-use super::NOT_FOUND;
-use super::finding::{self, Finding, Findings};
+use super::finding::{Finding, Findings, MOST};
+use super::kind::Kind;
 use super::read::File;
 use super::statement::statements;
+use super::tokens::{Token, tokens};
+use super::{NOT_FOUND, syntax};
 
 /// The layers of a decision, in their order (`domain.md`, "The layers, in order").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -104,6 +106,8 @@ pub(super) struct Parsed {
 /// Statements by their text.
 pub(super) type Known = HashMap<Arc<str>, Arc<Checked>>;
 
+/// So many policies there may be: five times the largest bundle that we have measured.
+const POLICIES: usize = 50_000;
 /// What a `@message` may have filled in.
 const PLACEHOLDERS: [&str; 3] = ["{feature}", "{workflow}", "{action}"];
 /// The annotations that there are.
@@ -128,6 +132,14 @@ pub(super) fn parse(files: &[File], known: &Known) -> Result<Parsed, Findings> {
             match checked {
                 Ok(checked) => add(&place, checked, &mut parsed, &mut findings),
                 Err(faults) => findings.extend(faults),
+            }
+            if findings.len() >= MOST {
+                return Err(Findings(findings));
+            }
+            if parsed.policies.len() > POLICIES {
+                let message = format!("the bundle has more than {POLICIES} policies");
+                let finding = file.at(statement.offset, &message, "join those that are alike");
+                return Err(Findings(vec![finding.of_kind(Kind::TooMuch)]));
             }
         }
     }
@@ -159,13 +171,13 @@ impl Lines {
 }
 
 fn check(place: &Place<'_>, text: &str) -> Result<Arc<Checked>, Vec<Finding>> {
-    let set: PolicySet =
-        text.parse().map_err(|errors| finding::of_file(place.file, place.offset, &errors))?;
+    let set = syntax::parsed(place.file, place.offset, text)?;
     let mut policies = set.policies();
     let (Some(policy), None) = (policies.next(), policies.next()) else {
         let remedy = "write the principal and resource out, and end each policy with a semicolon";
         let message = "this is a template or no policy, which nothing here fills in";
-        return Err(vec![place.file.at(place.offset, message, remedy)]);
+        let finding = place.file.at(place.offset, message, remedy);
+        return Err(vec![finding.of_kind(Kind::Template)]);
     };
     let notes = notes(policy).map_err(|fault| vec![fault.at(place, text)])?;
     let mut actions = policy.entity_literals();
@@ -186,7 +198,8 @@ fn add(place: &Place<'_>, checked: Arc<Checked>, parsed: &mut Parsed, findings: 
             let other = other.get();
             let message =
                 format!("`@id(\"{}\")` is taken by {}:{}", rule.id, other.file, other.line);
-            let fault = Fault::new("id", message, "give this policy an id of its own");
+            let fault =
+                Fault::new(Kind::RepeatedId, "id", message, "give this policy an id of its own");
             findings.push(fault.at(place, &checked.text));
         }
         Entry::Vacant(free) => {
@@ -196,8 +209,21 @@ fn add(place: &Place<'_>, checked: Arc<Checked>, parsed: &mut Parsed, findings: 
     }
 }
 
+/// Where the annotation `name` begins in a statement.
+pub(super) fn annotation(text: &str, name: &str) -> Option<usize> {
+    let mut at_sign = None;
+    tokens(text).find_map(|(at, token)| match token {
+        Token::Word(word) if word == name => at_sign.take(),
+        token => {
+            at_sign = (token == Token::Mark(b'@')).then_some(at);
+            None
+        }
+    })
+}
+
 /// What is wrong with an annotation.
 struct Fault {
+    kind: Kind,
     /// The annotation; the whole statement when it has none of this name.
     annotation: String,
     message: String,
@@ -205,13 +231,20 @@ struct Fault {
 }
 
 impl Fault {
-    fn new(annotation: &str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { annotation: annotation.to_owned(), message: message.into(), remedy: remedy.into() }
+    fn new(
+        kind: Kind,
+        annotation: &str,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let (message, remedy) = (message.into(), remedy.into());
+        Self { kind, annotation: annotation.to_owned(), message, remedy }
     }
 
     fn at(&self, place: &Place<'_>, text: &str) -> Finding {
-        let inside = text.find(&format!("@{}", self.annotation)).unwrap_or(0);
-        place.file.at(place.offset + inside, &self.message, &self.remedy)
+        let inside = annotation(text, &self.annotation).unwrap_or(0);
+        let finding = place.file.at(place.offset + inside, &self.message, &self.remedy);
+        finding.of_kind(self.kind)
     }
 }
 
@@ -253,13 +286,13 @@ fn notes(policy: &Policy) -> Result<Notes, Fault> {
     let annotation = |name: &str| policy.annotation(name).filter(|value| !value.is_empty());
     let Some(id) = annotation("id") else {
         let remedy = "begin it with @id(\"a-name-of-its-own\")";
-        return Err(Fault::new("id", "a policy has no `@id`", remedy));
+        return Err(Fault::new(Kind::MissingId, "id", "a policy has no `@id`", remedy));
     };
     if let Some((name, _)) = policy.annotations().find(|(name, _)| !ANNOTATIONS.contains(name)) {
         let remedy =
             format!("the annotations are {}", ANNOTATIONS.map(|it| format!("@{it}")).join(", "));
         let message = format!("policy `{id}` has an annotation `@{name}`, which nobody knows");
-        return Err(Fault::new(name, message, remedy));
+        return Err(Fault::new(Kind::UnknownAnnotation, name, message, remedy));
     }
     let mut notes = Notes {
         id: Arc::from(id),
@@ -282,16 +315,14 @@ fn notes(policy: &Policy) -> Result<Notes, Fault> {
 fn layer(id: &str, name: Option<&str>) -> Result<Layer, Fault> {
     let names = || Layer::ALL.map(|(name, _)| name).join(", ");
     let Some(name) = name else {
-        return Err(Fault::new(
-            "layer",
-            format!("`forbid` `{id}` has no `@layer`"),
-            format!("one of {}", names()),
-        ));
+        let message = format!("`forbid` `{id}` has no `@layer`");
+        let remedy = format!("add @layer(\"…\") with one of {}", names());
+        return Err(Fault::new(Kind::ForbidWithoutLayer, "layer", message, remedy));
     };
     let found = Layer::ALL.iter().find(|(known, _)| *known == name);
     found.map(|(_, layer)| *layer).ok_or_else(|| {
         let message = format!("`forbid` `{id}` is of layer `{name}`, which nobody knows");
-        Fault::new("layer", message, format!("one of {}", names()))
+        Fault::new(Kind::UnknownLayer, "layer", message, format!("one of {}", names()))
     })
 }
 
@@ -301,7 +332,7 @@ fn status(id: &str, text: Option<&str>) -> Result<u16, Fault> {
     text.parse().ok().filter(|status| known.contains(status)).ok_or_else(|| {
         let remedy = format!("one of {}", known.map(|status| status.to_string()).join(", "));
         let message = format!("`forbid` `{id}` has the status `{text}`, which no denial has");
-        Fault::new("status", message, remedy)
+        Fault::new(Kind::UnknownStatus, "status", message, remedy)
     })
 }
 
@@ -311,11 +342,12 @@ fn complete(rule: &Notes) -> Result<(), Fault> {
     if rule.reason.is_empty() || !rule.reason.bytes().all(word) {
         let remedy = "add @reason(\"a_fixed_word\"), in lower case";
         let message = format!("`forbid` `{id}` has no `@reason` that is a word");
-        return Err(Fault::new("reason", message, remedy));
+        return Err(Fault::new(Kind::ForbidWithoutReason, "reason", message, remedy));
     }
     if rule.message.is_empty() {
         let remedy = "add @message(\"…\"): the client is told it, so it names nobody else";
-        return Err(Fault::new("message", format!("`forbid` `{id}` has no `@message`"), remedy));
+        let message = format!("`forbid` `{id}` has no `@message`");
+        return Err(Fault::new(Kind::ForbidWithoutMessage, "message", message, remedy));
     }
     let mut plain = rule.message.to_string();
     for placeholder in PLACEHOLDERS {
@@ -324,14 +356,14 @@ fn complete(rule: &Notes) -> Result<(), Fault> {
     if plain.contains(['{', '}']) {
         let remedy = format!("the gate fills in {}", PLACEHOLDERS.join(", "));
         let message = format!("the message of `{id}` has a variable that nobody fills in");
-        return Err(Fault::new("message", message, remedy));
+        return Err(Fault::new(Kind::UnknownVariable, "message", message, remedy));
     }
     if &*rule.reason == "not_found" && (rule.status != 404 || &*rule.message != NOT_FOUND) {
         let remedy = format!(
             "@status(\"404\") @message(\"{NOT_FOUND}\"), as for an object that does not exist"
         );
         let message = format!("`{id}` would tell what is hidden from what is not there");
-        return Err(Fault::new("message", message, remedy));
+        return Err(Fault::new(Kind::TellingNotFound, "message", message, remedy));
     }
     Ok(())
 }

@@ -2,24 +2,26 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{Context, SHA256};
 
+use super::depth::{Limits, too_deep};
 use super::finding::{Finding, Findings};
-use super::statement::too_deep;
+use super::kind::Kind;
 
 /// A file may be this long. The largest bundle that we have measured, 10,000 policies, is 4 MiB.
 const FILE_BYTES: u64 = 16 << 20;
-/// All files together.
+/// The schema may be this long: Cedar reads it at a tenth of the speed. 10,000 actions are 1 MiB.
+const SCHEMA_BYTES: usize = 4 << 20;
+/// All files together: more is not read.
 const ALL_BYTES: usize = 64 << 20;
 /// So many files there may be.
 const FILES: usize = 4_096;
-/// Brackets may be nested this deep: Cedar's parser recurses, and a stack that overflows ends the
-/// process (`notes/cedar.md`).
-const NESTING: usize = 64;
+/// How deep policies and schema may be.
+const LIMITS: Limits = Limits { nesting: 64, links: 1_000, angles: false };
 
 /// A file of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,18 +53,29 @@ impl Sources {
     ///
     /// What cannot be read, is too much, or no text.
     pub fn read(directory: &Path) -> Result<Self, Findings> {
-        let policies = files(directory, "", &["cedar"])?;
-        let tests = directory.join("tests");
-        let tests =
-            if tests.is_dir() { files(directory, "tests", &["yaml", "yml"])? } else { Vec::new() };
+        let mut reader = Reader { directory, left: ALL_BYTES };
+        let policies = reader.files("", &["cedar"])?;
+        let has_tests = directory.join("tests").is_dir();
+        let tests = if has_tests { reader.files("tests", &["yaml", "yml"])? } else { Vec::new() };
         let sources = Self {
-            schema: file(directory, "schema.cedarschema")?,
+            schema: reader.file("schema.cedarschema")?,
             policies,
-            routes: file(directory, "routes.yaml")?,
+            routes: reader.file("routes.yaml")?,
             tests,
         };
-        sources.bounded(directory)?;
+        sources.bounded()?;
         Ok(sources)
+    }
+
+    /// Reads the policies alone.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be read, is too much, or no text.
+    pub fn read_policies(directory: &Path) -> Result<Vec<File>, Findings> {
+        let policies = Reader { directory, left: ALL_BYTES }.files("", &["cedar"])?;
+        let findings = policies.iter().filter_map(|file| deep(file, LIMITS)).collect();
+        Findings::none_of(findings).map(|()| policies)
     }
 
     /// All files, in canonical order.
@@ -103,78 +116,99 @@ impl Sources {
         Arc::from(hex)
     }
 
-    fn bounded(&self, directory: &Path) -> Result<(), Findings> {
-        let bytes: usize = self.all().map(|file| file.text.len()).sum();
-        if bytes > ALL_BYTES {
-            return Err(unusable(directory, "is longer than 64 MiB, all files together"));
+    fn bounded(&self) -> Result<(), Findings> {
+        if self.schema.text.len() > SCHEMA_BYTES {
+            return Err(too_much(&self.schema.name, "is longer than 4 MiB"));
         }
-        for file in self.policies.iter().chain([&self.schema]) {
-            if let Some(offset) = too_deep(&file.text, NESTING) {
-                let message = format!("brackets are nested more than {NESTING} deep");
-                return Err(Findings(vec![file.at(offset, &message, "take the expression apart")]));
+        let policies = self.policies.iter().filter_map(|file| deep(file, LIMITS));
+        let schema = deep(&self.schema, Limits { angles: true, ..LIMITS });
+        Findings::none_of(policies.chain(schema).collect())
+    }
+}
+
+/// Whether a file of Cedar is deeper than it may be.
+fn deep(file: &File, limits: Limits) -> Option<Finding> {
+    let Limits { nesting, links, .. } = limits;
+    let message = format!("is more than {nesting} brackets or `if`s, or {links} links, deep");
+    let offset = too_deep(&file.text, limits)?;
+    Some(file.at(offset, &message, "take the expression apart").of_kind(Kind::TooMuch))
+}
+
+/// Reads files of a folder.
+struct Reader<'a> {
+    directory: &'a Path,
+    /// So many bytes more are read.
+    left: usize,
+}
+
+impl Reader<'_> {
+    /// The files in a folder of the bundle with one of these endings, by name.
+    fn files(&mut self, below: &str, endings: &[&str]) -> Result<Vec<File>, Findings> {
+        let folder = if below.is_empty() { "." } else { below };
+        let unreadable = |error: io::Error| unusable(folder, &format!("cannot be read: {error}"));
+        let mut names: Vec<String> = Vec::new();
+        for entry in fs::read_dir(self.directory.join(below)).map_err(unreadable)? {
+            let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
+            let ending =
+                Path::new(&name).extension().and_then(|it| it.to_str()).unwrap_or_default();
+            if !name.starts_with('.') && endings.contains(&ending) {
+                names.push(if below.is_empty() { name } else { format!("{below}/{name}") });
+            }
+            if names.len() > FILES {
+                return Err(too_much(folder, &format!("holds more than {FILES} files")));
             }
         }
-        Ok(())
+        names.sort();
+        names.iter().map(|name| self.file(name)).collect()
+    }
+
+    fn file(&mut self, name: &str) -> Result<File, Findings> {
+        let path = self.directory.join(name);
+        let unreadable = |error: io::Error| unusable(name, &format!("cannot be read: {error}"));
+        // A pipe would let us wait for ever.
+        if !fs::metadata(&path).map_err(unreadable)?.is_file() {
+            return Err(unusable(name, "is no file"));
+        }
+        let mut bytes = Vec::new();
+        fs::File::open(&path)
+            .and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes))
+            .map_err(unreadable)?;
+        if bytes.len() as u64 > FILE_BYTES {
+            return Err(too_much(name, "is longer than 16 MiB"));
+        }
+        self.left = self
+            .left
+            .checked_sub(bytes.len())
+            .ok_or_else(|| too_much(name, "makes the bundle longer than 64 MiB"))?;
+        text(name, &bytes)
     }
 }
 
-/// The files in a folder of the bundle with one of these endings, by name.
-fn files(directory: &Path, below: &str, endings: &[&str]) -> Result<Vec<File>, Findings> {
-    let folder = directory.join(below);
-    let mut names: Vec<String> = Vec::new();
-    let unreadable =
-        |error: &std::io::Error| unusable(&folder, &format!("cannot be read: {error}"));
-    for entry in fs::read_dir(&folder).map_err(|error| unreadable(&error))? {
-        let entry = entry.map_err(|error| unreadable(&error))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        let ending = Path::new(&name).extension().and_then(|it| it.to_str()).unwrap_or_default();
-        if !name.starts_with('.') && endings.contains(&ending) {
-            names.push(if below.is_empty() { name } else { format!("{below}/{name}") });
-        }
-        if names.len() > FILES {
-            return Err(unusable(&folder, &format!("holds more than {FILES} files")));
-        }
-    }
-    names.sort();
-    names.iter().map(|name| file(directory, name)).collect()
-}
-
-fn unusable(path: &Path, message: &str) -> Findings {
+fn unusable(name: &str, message: &str) -> Findings {
     let remedy =
         "a bundle is a folder with schema.cedarschema, *.cedar, routes.yaml and tests/*.yaml";
-    Findings(vec![Finding {
-        file: path.display().to_string(),
-        line: 0,
-        column: 0,
-        message: message.to_owned(),
-        remedy: remedy.to_owned(),
-        source: String::new(),
-    }])
+    Findings(vec![Finding::whole(name, message, remedy).of_kind(Kind::Unreadable)])
 }
 
-fn file(directory: &Path, name: &str) -> Result<File, Findings> {
-    let path = directory.join(name);
-    let unreadable = |error: &std::io::Error| unusable(&path, &format!("cannot be read: {error}"));
-    // A pipe would let us wait for ever.
-    if !fs::metadata(&path).map_err(|error| unreadable(&error))?.is_file() {
-        return Err(unusable(&path, "is no file"));
-    }
-    let mut bytes = Vec::new();
-    fs::File::open(&path)
-        .and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(|error| unreadable(&error))?;
+fn too_much(name: &str, message: &str) -> Findings {
+    let remedy = "a bundle holds what people wrote: look at what this is";
+    Findings(vec![Finding::whole(name, message, remedy).of_kind(Kind::TooMuch)])
+}
+
+/// A file with its text, which is plain UTF-8.
+fn text(name: &str, bytes: &[u8]) -> Result<File, Findings> {
     let named = |text: &str| File { name: name.to_owned(), text: Arc::from(text) };
-    if bytes.len() as u64 > FILE_BYTES {
-        let remedy = "split it into several files";
-        return Err(Findings::one(&named(""), 0, "is longer than 16 MiB", remedy));
-    }
-    match std::str::from_utf8(&bytes) {
+    let not_text = |finding: Finding| Findings(vec![finding.of_kind(Kind::NotText)]);
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.starts_with('\u{feff}') => {
+            let message = "begins with a byte order mark";
+            Err(not_text(named(text).finding(1, 1, message, "save it as UTF-8 without one")))
+        }
         Ok(text) => Ok(named(text)),
         Err(error) => {
             let good = bytes.get(..error.valid_up_to()).unwrap_or_default();
             let good = named(&String::from_utf8_lossy(good));
-            let finding = good.at(good.text.len(), "is not UTF-8", "save it as UTF-8");
-            Err(Findings(vec![finding]))
+            Err(not_text(good.at(good.text.len(), "is not UTF-8", "save it as UTF-8")))
         }
     }
 }

@@ -76,14 +76,8 @@ impl<'a> Maker<'a> {
     /// The slice of `action`, which the schema declares.
     pub(super) fn slice(&self, action: &str, known: &Slices) -> Result<Made, Findings> {
         self.make(action, known).map_err(|message| {
-            Findings(vec![Finding {
-                file: "schema.cedarschema".to_owned(),
-                line: 0,
-                column: 0,
-                message: format!("action `{action}`: {message}"),
-                remedy: String::new(),
-                source: String::new(),
-            }])
+            let message = format!("action `{action}`: {message}");
+            Findings(vec![Finding::whole("schema.cedarschema", &message, "")])
         })
     }
 

@@ -14,48 +14,34 @@ pub(super) struct Statement<'a> {
 
 /// The statements of `text`, in their order. What follows the last semicolon is one too, unless it
 /// is blank: the parser says what is wrong with it.
-pub(super) fn statements(text: &str) -> Vec<Statement<'_>> {
-    let mut found = Vec::new();
-    let mut from = None;
-    let mut depth = 0_usize;
-    let mut scan = Scan { bytes: text.as_bytes(), at: 0 };
-    while let Some((at, byte)) = scan.next() {
-        let start = *from.get_or_insert(at);
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            b';' if depth == 0 => {
-                found.extend(statement(text, start, scan.at));
-                from = None;
+pub(super) fn statements(text: &str) -> impl Iterator<Item = Statement<'_>> {
+    let mut scan = Scan::of(text);
+    std::iter::from_fn(move || {
+        let (start, mut byte) = scan.next()?;
+        let mut depth = 0_usize;
+        loop {
+            match byte {
+                b'(' | b'[' | b'{' => depth += 1,
+                b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+                b';' if depth == 0 => return statement(text, start, scan.at),
+                _ => {}
             }
-            _ => {}
+            match scan.next() {
+                Some((_, next)) => byte = next,
+                None => return statement(text, start, text.len()),
+            }
         }
-    }
-    found.extend(from.and_then(|start| statement(text, start, text.len())));
-    found
+    })
 }
 
 fn statement(text: &str, start: usize, end: usize) -> Option<Statement<'_>> {
     text.get(start..end).map(|text| Statement { text: text.trim_end(), offset: start })
 }
 
-/// Where brackets are nested more than `most` deep; strings and comments do not count.
-pub(super) fn too_deep(text: &str, most: usize) -> Option<usize> {
-    let mut depth = 0_usize;
-    let mut scan = Scan { bytes: text.as_bytes(), at: 0 };
-    scan.find_map(|(at, byte)| {
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        (depth > most).then_some(at)
-    })
-}
-
 /// The bytes of a Cedar text that are code, with their places; blanks, comments and the insides of
 /// strings are passed over.
-struct Scan<'a> {
+#[derive(Debug)]
+pub(super) struct Scan<'a> {
     bytes: &'a [u8],
     at: usize,
 }
@@ -82,7 +68,21 @@ impl Iterator for Scan<'_> {
     }
 }
 
-impl Scan<'_> {
+impl<'a> Scan<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        Self { bytes: text.as_bytes(), at: 0 }
+    }
+
+    /// Where it goes on.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Lets it go on at `at`.
+    pub(super) fn skip_to(&mut self, at: usize) {
+        self.at = at;
+    }
+
     fn skip_string(&mut self) {
         while let Some(byte) = self.bytes.get(self.at) {
             self.at += 1;
@@ -103,10 +103,10 @@ impl Scan<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::{statements, too_deep};
+    use super::statements;
 
     fn check(text: &str, expected: &[&str]) {
-        let found = statements(text);
+        let found: Vec<_> = statements(text).collect();
         let texts: Vec<&str> = found.iter().map(|it| it.text).collect();
         assert_eq!(texts, expected);
         for it in found {
@@ -124,11 +124,5 @@ mod tests {
         );
         check("permit(a; b); left over // and\n", &["permit(a; b);", "left over // and"]);
         check("é; \"ü", &["é;", "\"ü"]);
-    }
-
-    #[test]
-    fn depth_counts_code_alone() {
-        assert_eq!(too_deep("((\"(((\" // (((\n))", 2), None);
-        assert_eq!(too_deep("(([", 2), Some(2));
     }
 }

@@ -13,7 +13,9 @@ use std::sync::Arc;
 use cedar_policy::{PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use serde_json::{Map, Value};
 
-use super::finding::{self, Finding, Findings};
+use super::finding::{self, Finding, Findings, MOST};
+use super::kind::Kind;
+use super::nearest::nearest;
 use super::policies::{Checked, Parsed};
 use super::read::Sources;
 use super::vocabulary::Declared;
@@ -49,8 +51,14 @@ impl Proven {
         for part in parts(&new) {
             let reduced = kinds.as_ref().and_then(|kinds| kinds.schema(declared, &part));
             let schema = reduced.unwrap_or_else(|| declared.schema.clone());
-            findings.extend(wrong(&schema, &part, parsed, sources));
+            let wrong = wrong(&schema, &part, parsed, sources).into_iter();
+            findings.extend(wrong.map(|finding| meant(&declared.schema, finding)));
+            if findings.len() >= MOST {
+                break;
+            }
         }
+        let in_order = |it: &Finding| (it.file.clone(), it.line, it.column);
+        findings.sort_by_cached_key(in_order);
         Findings::none_of(findings)?;
         // Only what is in the bundle is remembered: a folder that is edited for months stays small.
         self.statements = parsed.policies.iter().map(|it| Arc::clone(&it.text)).collect();
@@ -88,22 +96,33 @@ fn wrong(
     let set = match PolicySet::from_policies(part.iter().map(|it| it.policy.clone())) {
         Ok(set) => set,
         Err(error) => {
-            return vec![sources.schema.finding(
-                0,
-                0,
-                &error.to_string(),
-                "give each policy its own @id",
-            )];
+            let remedy = "give each policy its own @id";
+            return vec![sources.schema.finding(0, 0, &error.to_string(), remedy)];
         }
     };
     let result = Validator::new(schema.clone()).validate(&set, ValidationMode::Strict);
-    let errors =
-        result.validation_errors().map(|it| (it.policy_id(), it as &dyn miette::Diagnostic));
-    let warnings =
-        result.validation_warnings().map(|it| (it.policy_id(), it as &dyn miette::Diagnostic));
+    let errors = result
+        .validation_errors()
+        .map(|it| (it.policy_id(), finding::of_error(it), it as &dyn miette::Diagnostic));
+    let warnings = result
+        .validation_warnings()
+        .map(|it| (it.policy_id(), finding::of_warning(it), it as &dyn miette::Diagnostic));
     let mut seen = BTreeSet::new();
-    let all = errors.chain(warnings).flat_map(|(id, fault)| of_policy(sources, parsed, id, fault));
+    let all = errors.chain(warnings).take(MOST);
+    let all = all.flat_map(|(id, kind, fault)| of_policy(sources, parsed, id, kind, fault));
     all.filter(|finding| seen.insert(finding.to_string())).collect()
+}
+
+/// Cedar looks for what was meant in the schema that it was given, which is but a part.
+fn meant(schema: &Schema, finding: Finding) -> Finding {
+    let name = finding.message.split_once("unrecognized action `Action::\"");
+    let Some((name, _)) = name.and_then(|(_, rest)| rest.split_once('"')) else { return finding };
+    let meant = nearest(name, schema.actions().map(|action| action.id().unescaped()));
+    let remedy = meant.map_or_else(
+        || "declare it in schema.cedarschema".to_owned(),
+        |meant| format!("did you mean `Action::\"{meant}\"`?"),
+    );
+    Finding { remedy, ..finding }
 }
 
 /// A finding of Cedar's validator about the policy `id`.
@@ -111,12 +130,13 @@ fn of_policy(
     sources: &Sources,
     parsed: &Parsed,
     id: &PolicyId,
+    kind: Kind,
     fault: &dyn miette::Diagnostic,
 ) -> Vec<Finding> {
     let rule = parsed.rules.get(id);
     let file = rule.and_then(|rule| sources.policies.iter().find(|it| it.name == rule.file));
     match (rule, file) {
-        (Some(rule), Some(file)) => finding::of_file(file, rule.offset, fault),
+        (Some(rule), Some(file)) => finding::of_file(file, rule.offset, kind, fault),
         _ => vec![sources.schema.finding(0, 0, &fault.to_string(), "")],
     }
 }

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use cedar_policy::{Schema, SchemaFragment};
 use serde_json::Value;
 
+use super::bounds;
 use super::finding::{self, Findings};
+use super::kind::Kind;
 use super::read::File;
+use super::tokens::declarations;
 
 /// The roles and features that exist. A name outside is refused in policies when a bundle is
 /// loaded, and in facts when they are used.
@@ -53,19 +56,39 @@ impl Declared {
     /// Reads a schema and the names in it.
     pub(super) fn read(file: &File) -> Result<Self, Findings> {
         let (fragment, _warnings) = SchemaFragment::from_cedarschema_str(&file.text)
-            .map_err(|error| Findings(finding::of_file(file, 0, &error)))?;
+            .map_err(|error| Findings(finding::of_file(file, 0, Kind::Schema, &error)))?;
         let json = fragment
             .clone()
             .to_json_value()
-            .map_err(|error| Findings(finding::of_file(file, 0, &error)))?;
+            .map_err(|error| Findings(finding::of_file(file, 0, Kind::Schema, &error)))?;
+        if let Some(problem) = bounds::too_much(&json) {
+            let remedy = "write it with fewer types within types, and fewer groups within groups";
+            return Err(Findings::one(file, 0, &problem, remedy).of_kind(Kind::TooMuch));
+        }
         let schema = Schema::from_schema_fragments([fragment])
-            .map_err(|error| Findings(finding::of_file(file, 0, &error)))?;
+            .map_err(|error| contradiction(file, &error.to_string(), &error))?;
         let vocabulary = Vocabulary {
             roles: names(&json, file, "Role")?,
             features: names(&json, file, "Feature")?,
         };
         Ok(Self { text: Arc::clone(&file.text), schema, vocabulary: Arc::new(vocabulary), json })
     }
+}
+
+/// What Cedar says against a schema that it could read. Where it names an action or a type and no
+/// place, the place is the declaration.
+fn contradiction(file: &File, message: &str, error: &dyn miette::Diagnostic) -> Findings {
+    let mut findings = finding::of_file(file, 0, Kind::Schema, error);
+    for finding in findings.iter_mut().filter(|it| it.line == 0) {
+        let mut names = message.split(['`', '"']).filter(|name| !name.is_empty());
+        let actions = declarations(&file.text, "action");
+        let entities = declarations(&file.text, "entity");
+        let place = names.find_map(|name| actions.get(name).or_else(|| entities.get(name)));
+        if let Some(place) = place {
+            *finding = file.at(*place, &finding.message, &finding.remedy).of_kind(finding.kind);
+        }
+    }
+    Findings(findings)
 }
 
 /// The names of an enumerated entity type.
@@ -75,7 +98,12 @@ fn names(schema: &Value, file: &File, kind: &str) -> Result<BTreeSet<Arc<str>>, 
     let Some(Value::Array(items)) = list else {
         let message = format!("declares no enumerated entity type `{kind}`");
         let remedy = format!("write `entity {kind} enum [\"…\"];` with every name that exists");
-        return Err(Findings::one(file, 0, &message, &remedy));
+        let place = declarations(&file.text, "entity").get(kind).copied();
+        let finding = place.map_or_else(
+            || file.finding(0, 0, &message, &remedy),
+            |at| file.at(at, &message, &remedy),
+        );
+        return Err(Findings(vec![finding.of_kind(Kind::MissingDeclaration)]));
     };
     Ok(items.iter().filter_map(Value::as_str).map(Arc::from).collect())
 }

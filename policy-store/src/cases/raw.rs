@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_saphyr::{Location, Spanned};
 
 use super::Tenancy;
-use crate::bundle::{File, Finding};
+use crate::bundle::{File, Finding, Kind};
 
 /// Something with its place.
 pub(super) type Lined<T> = Spanned<T>;
@@ -125,6 +125,6 @@ pub(super) fn parse(file: &File) -> Result<RawFile, Box<Finding>> {
         let at = place.map_or(0, |at| line(&at));
         let column = place.map_or(0, |at| usize::try_from(at.column()).unwrap_or(0));
         let remedy = "see the README, \"Policies\", for what may stand here";
-        Box::new(file.finding(at, column, &error.to_string(), remedy))
+        Box::new(file.finding(at, column, &error.to_string(), remedy).of_kind(Kind::Yaml))
     })
 }

@@ -85,20 +85,14 @@ impl Route {
         self.changes.get(&kind)
     }
 
-    /// A path that this route answers, with these values for its variables. A closed variable has
-    /// its first value, any other one that is not named here is `any`.
-    pub fn path(&self, id: &str, workflow: &str) -> String {
-        let segment = |segment: &str| {
-            let Some(name) = segment.strip_prefix('{').and_then(|it| it.strip_suffix('}')) else {
-                return segment.to_owned();
-            };
-            match name {
-                "id" => encoded(id),
-                "workflow" => encoded(workflow),
-                _ => self.values.get(name).and_then(|it| it.first()).map_or("any", |it| it).into(),
-            }
-        };
-        self.template.split('/').map(segment).collect::<Vec<_>>().join("/")
+    /// A path that this route answers: with this object and this workflow, and `any` for any other
+    /// variable whose list is not closed.
+    pub fn path_of(&self, id: &str, workflow: &str) -> String {
+        self.path(|variable| match variable {
+            "id" => encoded(id),
+            "workflow" => encoded(workflow),
+            _ => "any".to_owned(),
+        })
     }
 }
 

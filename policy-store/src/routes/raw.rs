@@ -4,116 +4,191 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde_saphyr::Spanned;
 
-use super::{Body, Event, FactKind, Operation, Route, RouteFault, Scope, fault};
+use super::{
+    Body, Event, FactKind, Operation, Place, Places, Route, RouteFault, Scope, fault, place,
+};
+
+/// A route may stand for so many paths.
+const PATHS: usize = 1_000;
 
 /// What the operator wrote about one route.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRoute {
-    action: String,
-    method: String,
-    path: String,
-    #[serde(default)]
-    values: BTreeMap<String, Vec<String>>,
-    #[serde(default = "endpoint")]
-    resource: String,
-    #[serde(default)]
-    scope: Scope,
-    feature: Option<String>,
-    phi: Option<String>,
+    action: Spanned<String>,
+    method: Spanned<String>,
+    path: Spanned<String>,
+    values: Option<Spanned<BTreeMap<String, Vec<String>>>>,
+    resource: Option<Spanned<String>>,
+    scope: Option<Spanned<Scope>>,
+    feature: Option<Spanned<String>>,
+    phi: Option<Spanned<String>>,
     operation: Option<Operation>,
-    #[serde(default)]
-    body: Body,
-    roles_in: Option<String>,
-    #[serde(default)]
-    changes: BTreeMap<FactKind, String>,
+    body: Option<Spanned<Body>>,
+    roles_in: Option<Spanned<String>>,
+    changes: Option<Spanned<BTreeMap<FactKind, String>>>,
     event: Option<Event>,
-    audit: Option<String>,
-}
-
-fn endpoint() -> String {
-    "Endpoint".to_owned()
+    audit: Option<Spanned<String>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRoutes {
-    pub(super) routes: Vec<serde_saphyr::Spanned<RawRoute>>,
+    pub(super) routes: Vec<Spanned<RawRoute>>,
+}
+
+/// Where a value stands.
+fn at<T>(value: &Spanned<T>) -> Place {
+    place(&value.referenced)
+}
+
+/// What was written, or what holds when nothing is.
+fn or<T: Clone>(value: Option<&Spanned<T>>, otherwise: T) -> T {
+    value.map_or(otherwise, |value| value.value.clone())
+}
+
+fn shared(value: Option<&Spanned<String>>) -> Option<Arc<str>> {
+    value.map(|value| Arc::from(&*value.value))
 }
 
 impl RawRoute {
     /// The route, or the first thing that is wrong with it.
     pub(super) fn check(self, line: usize) -> Result<Route, RouteFault> {
-        let variables = variables(&self.path).map_err(|problem| {
+        let variables = variables(&self.path.value).map_err(|problem| {
             let remedy = "write whole segments: /api/patients/{id}, without a slash at the end";
-            fault(line, &problem, remedy)
+            fault(at(&self.path), &problem, remedy)
         })?;
-        if let Some((problem, remedy)) = self.first_fault(&variables) {
-            return Err(fault(line, &problem, remedy));
-        }
-        let phi = self.phi.as_deref().filter(|phi| *phi != "no").map(phi_operation).transpose();
-        let phi = phi.map_err(|problem| {
-            fault(line, &problem, "one of no, list, view, create, update, delete, export")
-        })?;
+        self.first_fault(&variables).map_or(Ok(()), Err)?;
+        let phi =
+            self.phi.as_ref().filter(|phi| phi.value != "no").map(phi_operation).transpose()?;
         let operation = phi.or(self.operation).ok_or_else(|| {
             let remedy = "add `phi`, or `operation` where it is no";
-            fault(line, "the record needs an operation", remedy)
+            fault(at(&self.action), "the record needs an operation", remedy)
         })?;
         let usual = if phi.is_some() { Event::PhiAccess } else { Event::ApiAccess };
         Ok(Route {
-            action: Arc::from(self.action),
-            method: self.method,
-            template: Arc::from(self.path),
-            values: self.values,
-            resource: Arc::from(self.resource),
-            scope: self.scope,
-            feature: self.feature.map(Arc::from),
-            operation,
-            body: self.body,
-            roles_in: self.roles_in.map(Arc::from),
-            changes: self.changes.into_iter().map(|(kind, it)| (kind, Arc::from(it))).collect(),
+            places: self.places(),
+            resource: shared(self.resource.as_ref()).unwrap_or_else(|| Arc::from("Endpoint")),
+            scope: or(self.scope.as_ref(), Scope::None),
+            feature: shared(self.feature.as_ref()),
+            body: or(self.body.as_ref(), Body::None),
+            roles_in: shared(self.roles_in.as_ref()),
+            values: self.values.map(|values| values.value).unwrap_or_default(),
+            changes: changes(self.changes),
             event: self.event.unwrap_or(usual),
             recorded: self.audit.is_none(),
+            action: Arc::from(self.action.value),
+            method: self.method.value,
+            template: Arc::from(self.path.value),
+            operation,
             line,
         })
     }
 
-    /// The first thing that is wrong, and what to do about it.
-    fn first_fault(&self, variables: &[String]) -> Option<(String, &'static str)> {
+    fn places(&self) -> Places {
+        let action = at(&self.action);
+        let feature = self.feature.as_ref().map(at);
+        let json = self.body.as_ref().filter(|body| body.value == Body::Json).map(at);
+        let scope = self.scope.as_ref().filter(|scope| scope.value != Scope::None).map(at);
+        Places {
+            action,
+            path: at(&self.path),
+            resource: self.resource.as_ref().map_or(action, at),
+            feature: feature.unwrap_or(action),
+            audit: self.audit.as_ref().map_or(action, at),
+            demand: scope.or(json).or(feature).unwrap_or(action),
+        }
+    }
+
+    /// The first thing that is wrong, where, and what to do about it.
+    fn first_fault(&self, variables: &[String]) -> Option<RouteFault> {
         let missing = |name: &str| !variables.iter().any(|variable| variable == name);
-        let not_a_method =
-            self.method.is_empty() || !self.method.bytes().all(|it| it.is_ascii_uppercase());
-        let foreign = self.values.keys().find(|name| missing(name));
-        let unchanged =
-            self.changes.keys().find_map(|it| it.fault(self.scope, &self.resource, self.body));
-        let odd_audit = self.audit.as_deref().is_some_and(|audit| audit != "none");
+        let method = &self.method.value;
+        let not_a_method = method.is_empty() || !method.bytes().all(|it| it.is_ascii_uppercase());
+        let scope = or(self.scope.as_ref(), Scope::None);
+        let at_scope = || self.scope.as_ref().map_or(at(&self.action), at);
         let lacks = |name: &str| format!("its scope needs `{{{name}}}`, which the path lacks");
         if not_a_method {
-            Some((format!("`{}` is not a method", self.method), "write it in capitals: GET"))
-        } else if self.method == "HEAD" {
-            Some(("HEAD is judged as GET".to_owned(), "declare the route for GET"))
-        } else if self.scope.looks_up() && missing("id") {
-            Some((lacks("id"), "name the object {id} in the path"))
-        } else if self.scope.has_workflow() && missing("workflow") {
-            Some((lacks("workflow"), "name the workflow {workflow} in the path"))
-        } else if let Some(name) = foreign {
+            let problem = format!("`{method}` is not a method");
+            Some(fault(at(&self.method), &problem, "write it in capitals: GET"))
+        } else if method == "HEAD" {
+            Some(fault(at(&self.method), "HEAD is judged as GET", "declare the route for GET"))
+        } else if scope.looks_up() && missing("id") {
+            Some(fault(at_scope(), &lacks("id"), "name the object {id} in the path"))
+        } else if scope.has_workflow() && missing("workflow") {
+            Some(fault(at_scope(), &lacks("workflow"), "name the workflow {workflow} in the path"))
+        } else {
+            self.odd_part(variables)
+        }
+    }
+
+    /// What is wrong with the closed lists.
+    fn odd_values(&self) -> Option<RouteFault> {
+        let values = self.values.as_ref()?;
+        let lists = || values.value.iter();
+        if let Some((name, _)) = lists().find(|(_, list)| list.is_empty()) {
+            let problem = format!("the list of `{name}` is empty: no path fits");
+            return Some(fault(at(values), &problem, "list what it may be, or remove it"));
+        }
+        if let Some(odd) = lists().flat_map(|(_, list)| list).find(|it| !is_plain(it)) {
+            let problem = format!("`{odd}` is not a whole, plain segment");
+            return Some(fault(at(values), &problem, "list segments as they stand in the path"));
+        }
+        let paths = lists().try_fold(1_usize, |all, (_, list)| all.checked_mul(list.len()));
+        if paths.is_none_or(|paths| paths > PATHS) {
+            let problem = format!("its lists stand for more than {PATHS} paths");
+            return Some(fault(at(values), &problem, "leave a variable open, or shorten a list"));
+        }
+        None
+    }
+
+    /// What is wrong with the facts that it says it changes.
+    fn odd_changes(&self) -> Option<RouteFault> {
+        let changes = self.changes.as_ref()?;
+        let scope = or(self.scope.as_ref(), Scope::None);
+        let body = or(self.body.as_ref(), Body::None);
+        let resource = self.resource.as_ref().map_or("Endpoint", |it| it.value.as_str());
+        let (problem, remedy) =
+            changes.value.keys().find_map(|it| it.fault(scope, resource, body))?;
+        Some(fault(at(changes), &problem, remedy))
+    }
+
+    /// The first part that fits no other.
+    fn odd_part(&self, variables: &[String]) -> Option<RouteFault> {
+        let foreign = self.values.as_ref().and_then(|values| {
+            let name = values.value.keys().find(|name| !variables.contains(name));
+            name.map(|name| (at(values), name))
+        });
+        let body = or(self.body.as_ref(), Body::None);
+        let roles_in = self.roles_in.as_ref().filter(|_| body != Body::Json);
+        let odd_audit = self.audit.as_ref().filter(|audit| audit.value != "none");
+        if let Some((place, name)) = foreign {
             let problem = format!("`values` names `{name}`, which the path lacks");
-            Some((problem, "remove it, or add the variable to the path"))
-        } else if self.roles_in.is_some() && self.body != Body::Json {
-            Some(("`roles_in` needs a body that is read".to_owned(), "add `body: json`"))
-        } else if unchanged.is_some() {
-            unchanged
-        } else if odd_audit {
+            Some(fault(place, &problem, "remove it, or add the variable to the path"))
+        } else if let Some(fault) = self.odd_values() {
+            Some(fault)
+        } else if let Some(roles_in) = roles_in {
+            let remedy = "add `body: json`";
+            Some(fault(at(roles_in), "`roles_in` needs a body that is read", remedy))
+        } else if let Some(fault) = self.odd_changes() {
+            Some(fault)
+        } else if let Some(audit) = odd_audit {
             let remedy = "remove it: a route is recorded unless it says none";
-            Some(("`audit` may only be `none`".to_owned(), remedy))
+            Some(fault(at(audit), "`audit` may only be `none`", remedy))
         } else {
             None
         }
     }
 }
 
-fn phi_operation(word: &str) -> Result<Operation, String> {
+fn changes(written: Option<Spanned<BTreeMap<FactKind, String>>>) -> BTreeMap<FactKind, Arc<str>> {
+    let written = written.map(|written| written.value).unwrap_or_default();
+    written.into_iter().map(|(kind, member)| (kind, Arc::from(member))).collect()
+}
+
+fn phi_operation(word: &Spanned<String>) -> Result<Operation, RouteFault> {
     let all = [
         Operation::List,
         Operation::View,
@@ -122,9 +197,10 @@ fn phi_operation(word: &str) -> Result<Operation, String> {
         Operation::Delete,
         Operation::Export,
     ];
-    all.into_iter()
-        .find(|operation| operation.as_str() == word)
-        .ok_or_else(|| format!("`{word}` is nothing that happens to health information"))
+    all.into_iter().find(|operation| operation.as_str() == word.value).ok_or_else(|| {
+        let problem = format!("`{}` is nothing that happens to health information", word.value);
+        fault(at(word), &problem, "one of no, list, view, create, update, delete, export")
+    })
 }
 
 /// The variables of a template, which holds whole segments of unreserved characters.
@@ -138,13 +214,17 @@ fn variables(template: &str) -> Result<Vec<String>, String> {
     let mut names = Vec::new();
     for segment in segments.split('/') {
         let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        let plain =
-            |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
-        let text = name.unwrap_or(segment);
-        if text.is_empty() || matches!(text, "." | "..") || !text.bytes().all(plain) {
+        if !is_plain(name.unwrap_or(segment)) {
             return Err(format!("`{segment}` in `{template}` is not a whole, plain segment"));
         }
         names.extend(name.map(str::to_owned));
     }
     Ok(names)
+}
+
+/// Whether it is a segment of unreserved characters.
+fn is_plain(segment: &str) -> bool {
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
+    !segment.is_empty() && !matches!(segment, "." | "..") && segment.bytes().all(plain)
 }

@@ -46,7 +46,9 @@ fn refuses(route: &str, problem: &str) {
     let faults = RouteTable::parse(&format!("routes:\n  - {route}\n")).unwrap_err();
     let said = faults.first().map(|fault| fault.problem.clone()).unwrap_or_default();
     assert!(said.contains(problem), "{said}");
-    assert_eq!(faults.first().map(|fault| fault.line), Some(2));
+    let (line, column) = faults.first().map(|fault| fault.place).unwrap_or_default();
+    assert_eq!(line, 2);
+    assert!(column > 4, "{column}: {said}");
 }
 
 #[test]
@@ -79,5 +81,5 @@ fn two_routes_of_one_shape_are_refused() {
   - { action: b, method: GET, path: '/x/{workflow}', operation: view }
 ";
     let faults = RouteTable::parse(text).unwrap_err();
-    assert_eq!(faults.first().map(|fault| fault.line), Some(3));
+    assert_eq!(faults.first().map(|fault| fault.place), Some((3, 37)));
 }

@@ -1,16 +1,24 @@
 //! `cedargate check`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use policy_store::bundle::{Bundle, Findings};
-use serde_json::{Value, json};
+use policy_store::bundle::{Bundle, Finding, Findings};
+use serde::Serialize;
+use serde_json::json;
 
 use super::serve::say;
-use super::{Done, Failure, Format, environment};
+use super::{Done, Failure, environment, sarif};
 use crate::assertion::AssertionSigner;
 use crate::chain::chain;
-use crate::config::{Config, DEFAULT_FILE};
+use crate::config::{Config, ConfigError, DEFAULT_FILE};
 use crate::keys::KeyStore;
+
+/// What can be wrong beside the bundle.
+const OTHERS: [(&str, &str); 3] = [
+    ("configuration", "The configuration cannot be used"),
+    ("keys", "The keys of an issuer cannot be used"),
+    ("assertion", "The key of the assertion cannot be used"),
+];
 
 /// Check configuration, keys, schema, policies and routes, and say what is wrong and where
 #[derive(Debug, clap::Args)]
@@ -23,15 +31,58 @@ pub(super) struct Check {
     policies: Option<PathBuf>,
     /// How the report is printed
     #[arg(long, value_enum, default_value = "text")]
-    format: Format,
+    format: CheckFormat,
+}
+
+/// How the report is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum CheckFormat {
+    /// For people
+    Text,
+    /// For machines
+    Json,
+    /// SARIF 2.1.0, for code forges and editors
+    Sarif,
+}
+
+/// One thing that is wrong, wherever it is.
+#[derive(Debug, Serialize)]
+pub(super) struct Wrong {
+    pub(super) rule: &'static str,
+    /// Its file, as the command line names the folder.
+    pub(super) file: String,
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) message: String,
+    pub(super) remedy: String,
+    pub(super) source: String,
+    /// All of it, for people.
+    #[serde(skip)]
+    text: String,
+}
+
+impl Wrong {
+    /// A finding about the bundle in `directory`.
+    fn of(finding: Finding, directory: &Path) -> Self {
+        let finding = located(finding, directory);
+        let text = finding.to_string();
+        let Finding { kind, file, line, column, message, remedy, source, .. } = finding;
+        Self { rule: kind.name(), file, line, column, message, remedy, source, text }
+    }
+}
+
+/// The finding with its file as it is found from here.
+pub(super) fn located(finding: Finding, directory: &Path) -> Finding {
+    let whole = finding.file == ".";
+    let path = if whole { directory.to_owned() } else { directory.join(&finding.file) };
+    Finding { file: path.display().to_string(), ..finding }
 }
 
 /// What is right and what is wrong.
 #[derive(Default)]
 struct Report {
     fine: Vec<String>,
-    findings: Vec<Value>,
-    texts: Vec<String>,
+    wrong: Vec<Wrong>,
 }
 
 impl Check {
@@ -46,10 +97,8 @@ impl Check {
             let file = self.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
             match Config::load(Some(&file), environment()) {
                 Ok(config) => report.everything(&file, &config),
-                Err(error @ crate::config::ConfigError::Unreadable { .. }) => {
-                    return Err(error.into());
-                }
-                Err(error) => report.wrong("configuration", &chain(&error)),
+                Err(error @ ConfigError::Unreadable { .. }) => return Err(error.into()),
+                Err(error) => report.wrong("configuration", &file, &chain(&error)),
             }
         }
         Ok(report.print(self.format))
@@ -57,22 +106,22 @@ impl Check {
 }
 
 impl Report {
-    fn everything(&mut self, file: &std::path::Path, config: &Config) {
+    fn everything(&mut self, file: &Path, config: &Config) {
         self.fine.push(format!("configuration {}", file.display()));
         match KeyStore::check(&config.jwt.issuers) {
             Ok(()) => self.fine.push(format!("keys of {} issuers", config.jwt.issuers.len())),
-            Err(error) => self.wrong("keys", &chain(&error)),
+            Err(error) => self.wrong("keys", file, &chain(&error)),
         }
         if let Some(assertion) = &config.upstream.assertion {
             match AssertionSigner::open(assertion) {
                 Ok(_) => self.fine.push("the assertion's key".to_owned()),
-                Err(error) => self.wrong("assertion", &chain(&error)),
+                Err(error) => self.wrong("assertion", file, &chain(&error)),
             }
         }
         self.policies(&config.policies.directory);
     }
 
-    fn policies(&mut self, directory: &std::path::Path) {
+    fn policies(&mut self, directory: &Path) {
         match Bundle::load(directory) {
             Ok(bundle) => self.fine.push(format!(
                 "policies {}: {} policies, {} routes, digest {}",
@@ -82,37 +131,41 @@ impl Report {
                 bundle.digest()
             )),
             Err(Findings(findings)) => {
-                for finding in findings {
-                    let place = directory.join(&finding.file);
-                    let text = finding.to_string().replacen(
-                        &finding.file,
-                        &place.display().to_string(),
-                        1,
-                    );
-                    self.texts.push(text);
-                    self.findings.push(json!(finding));
-                }
+                self.wrong.extend(findings.into_iter().map(|it| Wrong::of(it, directory)));
             }
         }
     }
 
-    fn wrong(&mut self, what: &str, message: &str) {
-        self.texts.push(message.to_owned());
-        self.findings.push(json!({ "file": what, "line": 0, "column": 0, "message": message }));
+    fn wrong(&mut self, rule: &'static str, file: &Path, message: &str) {
+        self.wrong.push(Wrong {
+            rule,
+            file: file.display().to_string(),
+            line: 0,
+            column: 0,
+            message: message.to_owned(),
+            remedy: String::new(),
+            source: String::new(),
+            text: message.to_owned(),
+        });
     }
 
-    fn print(self, format: Format) -> Done {
+    fn print(self, format: CheckFormat) -> Done {
+        let ok = self.wrong.is_empty();
         match format {
-            Format::Json => say(&json!({ "ok": self.texts.is_empty(), "fine": self.fine, "findings": self.findings }).to_string()),
-            Format::Text => {
+            CheckFormat::Json => {
+                let report = json!({ "ok": ok, "fine": self.fine, "findings": self.wrong });
+                say(&report.to_string());
+            }
+            CheckFormat::Sarif => say(&sarif::log(&self.wrong, &OTHERS).to_string()),
+            CheckFormat::Text => {
                 for fine in &self.fine {
                     say(&format!("ok      {fine}"));
                 }
-                for text in &self.texts {
-                    say(&format!("wrong   {text}"));
+                for wrong in &self.wrong {
+                    say(&wrong.text);
                 }
             }
         }
-        if self.texts.is_empty() { Done::Fine } else { Done::NotFine }
+        if ok { Done::Fine } else { Done::NotFine }
     }
 }

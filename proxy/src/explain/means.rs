@@ -76,7 +76,7 @@ impl Explainer {
         }
         let body =
             Value::Object(Map::from_iter([(member.to_owned(), value(change, user.as_ref()))]));
-        let path = route.path(&change.of, "");
+        let path = route.path_of(&change.of, "");
         let ask = Ask {
             user: Some(Arc::from(SOMEBODY)),
             method: route.method.clone(),

@@ -162,20 +162,9 @@ fn made_up(route: &Route, user: &UserFacts, target: String) -> Case {
 fn target(route: &Route, user: &UserFacts, suite: &Suite) -> Option<String> {
     let own =
         suite.facts.organizations.iter().find(|it| Some(&it.id) == user.organization.as_ref());
-    let mut path = String::new();
-    for segment in route.template.split('/').skip(1) {
-        let variable = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
-        path.push('/');
-        match variable {
-            None => path.push_str(segment),
-            Some("id") if route.scope.looks_up() => path.push_str(&object(route, user, suite)?),
-            Some("workflow") => {
-                path.push_str(own.and_then(|it| it.workflows.first()).map_or("none", |it| it));
-            }
-            Some(name) => path.push_str(route.value_of(name).unwrap_or("1")),
-        }
-    }
-    Some(path)
+    let id = if route.scope.looks_up() { object(route, user, suite)? } else { "1".to_owned() };
+    let workflow = own.and_then(|it| it.workflows.first()).map_or("none", |it| it);
+    Some(route.path_of(&id, workflow))
 }
 
 fn object(route: &Route, user: &UserFacts, suite: &Suite) -> Option<String> {

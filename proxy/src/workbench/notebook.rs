@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use async_trait::async_trait;
 use policy_store::facts::{OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
-use policy_store::source::{FactSource, FactsError, FixedFacts};
+use policy_store::source::{FactSource, FactsError};
 
 /// What was looked up, and when. An absent row is noted too.
 #[derive(Debug, Clone, Default)]
@@ -18,21 +18,6 @@ pub(crate) struct Notes {
     pub(crate) organizations: BTreeMap<Arc<str>, (OrganizationFacts, Instant)>,
     /// Objects by type and id.
     pub(crate) objects: BTreeMap<(String, String), (Option<OwnedFacts>, Instant)>,
-}
-
-impl Notes {
-    /// The same facts as a table, to be changed and asked again.
-    pub(crate) fn fixed(&self) -> FixedFacts {
-        let users =
-            self.users.iter().filter_map(|(id, (user, _))| Some((Arc::clone(id), user.clone()?)));
-        let objects =
-            self.objects.iter().filter_map(|(key, (owned, _))| Some((key.clone(), owned.clone()?)));
-        FixedFacts {
-            users: users.collect(),
-            organizations: self.organizations.values().map(|(it, _)| it.clone()).collect(),
-            objects: objects.collect(),
-        }
-    }
 }
 
 /// A source before another, with its notes.

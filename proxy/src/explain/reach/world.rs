@@ -100,7 +100,7 @@ impl<'a> World<'a> {
         let ask = Ask {
             user: Some(Arc::clone(&user.id)),
             method: route.method.clone(),
-            target: route.path(&id, workflow),
+            target: route.path_of(&id, workflow),
             tenant: self.reach.tenant.clone(),
             ..Ask::default()
         };

@@ -1,0 +1,128 @@
+//! How deep code is, found without parsing it.
+
+use super::tokens::{Token, tokens};
+
+/// How deep code may be: Cedar's parser recurses, and so does much that is done with what it made.
+/// A stack that overflows ends the process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Brackets and `if`s around one place.
+    pub(super) nesting: usize,
+    /// Links of the chains around one place: `a.b.c`, `a::b`, `a + b + c`, one `when` after another.
+    pub(super) links: usize,
+    /// Whether `Set<…>` is a bracket too, as it is in a schema.
+    pub(super) angles: bool,
+}
+
+/// Where code is deeper than `limits`; strings and comments do not count.
+///
+/// It knows no grammar and counts rather too much: the `if`s in both arms of another, for one. What
+/// `&&` and `||` join is no chain: Cedar does not recurse for it.
+pub(super) fn too_deep(text: &str, limits: Limits) -> Option<usize> {
+    let mut depth = Depth::default();
+    tokens(text).find_map(|(at, token)| {
+        depth.take(token, limits.angles);
+        let nested = depth.outer.len() + depth.all.ifs;
+        (nested > limits.nesting || depth.all.links > limits.links).then_some(at)
+    })
+}
+
+/// What was met since a bracket was opened, as far as it is still around.
+#[derive(Debug, Default)]
+struct Frame {
+    ifs: usize,
+    links: usize,
+}
+
+#[derive(Debug, Default)]
+struct Depth {
+    /// One for each open bracket: what is around it.
+    outer: Vec<Frame>,
+    /// What is within the innermost bracket.
+    inner: Frame,
+    /// All of them together.
+    all: Frame,
+}
+
+impl Depth {
+    fn take(&mut self, token: Token<'_>, angles: bool) {
+        match token {
+            Token::Mark(b'(' | b'[' | b'{') => self.open(),
+            Token::Mark(b')' | b']' | b'}') => self.close(),
+            Token::Mark(b'<') if angles => self.open(),
+            Token::Mark(b'>') if angles => self.close(),
+            Token::Word("if") => {
+                self.inner.ifs += 1;
+                self.all.ifs += 1;
+            }
+            Token::Mark(b'.' | b':' | b'+' | b'-' | b'*') => self.link(),
+            // The next member of a list, or the next policy.
+            Token::Mark(b',' | b';') => self.leave(),
+            // The next operand of what is no chain.
+            Token::Mark(b'&' | b'|' | b'=' | b'<' | b'>') => {
+                self.all.links -= std::mem::take(&mut self.inner.links);
+            }
+            _ => {}
+        }
+    }
+
+    fn link(&mut self) {
+        self.inner.links += 1;
+        self.all.links += 1;
+    }
+
+    fn open(&mut self) {
+        self.link();
+        self.outer.push(std::mem::take(&mut self.inner));
+    }
+
+    fn close(&mut self) {
+        self.leave();
+        self.inner = self.outer.pop().unwrap_or_default();
+    }
+
+    fn leave(&mut self) {
+        let left = std::mem::take(&mut self.inner);
+        self.all.ifs -= left.ifs;
+        self.all.links -= left.links;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Limits, too_deep};
+
+    fn check(text: &str, expected: Option<usize>) {
+        let limits = Limits { nesting: 2, links: 4, angles: false };
+        assert_eq!(too_deep(text, limits), expected, "{text}");
+    }
+
+    #[test]
+    fn brackets_and_ifs_are_nested() {
+        check("((\"(((\" // (((\n))", None);
+        check("(([", Some(2));
+        check("(if (", Some(4));
+        check("if if if", Some(6));
+        check("(if), (if), [if, if; if]", None);
+        check(")))(())", None);
+    }
+
+    #[test]
+    fn chains_are_counted_as_far_as_they_reach() {
+        check("a.b.c.d.e", None);
+        check("a.b.c.d.e.f", Some(9));
+        check("1 + 1 - 1 * 1 + 1", None);
+        check("1 + 1 - 1 * 1 + 1 + 1", Some(18));
+        check("a.b.c.d && a.b.c.d || a.b.c.d == a.b.c.d, a.b.c.d; a.b.c.d", None);
+        check("a.b.c[d.e].f", None);
+        check("a.b.c[d.e.f]", Some(9));
+        check("when {} when {} when {} when {} when {}", Some(37));
+    }
+
+    #[test]
+    fn angles_are_brackets_of_a_schema() {
+        let limits = Limits { nesting: 2, links: 4, angles: true };
+        assert_eq!(too_deep("Set<Set<Set<", limits), Some(11));
+        assert_eq!(too_deep("Set<Set<A>>, Set<Set<A>>", limits), None);
+    }
+}

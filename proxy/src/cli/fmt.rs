@@ -1,0 +1,191 @@
+//! `cedargate fmt`.
+
+use std::fs::{self, File as Opened};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use cedar_policy_formatter::{Config as Style, policies_str_to_pretty};
+use policy_store::bundle::{File, Findings, Sources, printable, with_room};
+use serde_json::json;
+use similar::TextDiff;
+
+use super::check::located;
+use super::serve::say;
+use super::{Done, Failure, Format, environment};
+use crate::config::{Config, DEFAULT_FILE};
+
+const STYLE: Style = Style { line_width: 100, indent_width: 2 };
+
+/// Format the policies of a bundle
+#[derive(Debug, clap::Args)]
+pub(super) struct Fmt {
+    /// Change nothing: show what would change, and end with 1 if anything would
+    #[arg(long)]
+    check: bool,
+    /// The configuration
+    #[arg(long, value_name = "FILE", conflicts_with = "policies")]
+    config: Option<PathBuf>,
+    /// Format this policy bundle
+    #[arg(long, value_name = "DIR")]
+    policies: Option<PathBuf>,
+    /// How the report is printed
+    #[arg(long, value_enum, default_value = "text")]
+    format: Format,
+}
+
+/// A file that is not as it should be.
+struct Change {
+    path: PathBuf,
+    before: String,
+    after: String,
+}
+
+impl Fmt {
+    pub(super) fn run(self) -> Result<Done, Failure> {
+        let directory = if let Some(directory) = &self.policies {
+            directory.clone()
+        } else {
+            let file = self.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
+            Config::load(Some(&file), environment())?.policies.directory
+        };
+        let changes = with_room(|| changes(&directory))
+            .ok_or_else(|| Failure::Usage("there is no memory for a thread".to_owned()))??;
+        if !self.check {
+            for change in &changes {
+                write(change).map_err(|error| {
+                    Failure::Usage(format!("`{}`: {error}", change.path.display()))
+                })?;
+            }
+        }
+        self.report(&changes);
+        Ok(if self.check && !changes.is_empty() { Done::NotFine } else { Done::Fine })
+    }
+
+    fn report(&self, changes: &[Change]) {
+        match self.format {
+            Format::Text => {
+                for change in changes {
+                    if self.check {
+                        say(change.diff().trim_end());
+                    } else {
+                        say(&format!("formatted {}", change.name()));
+                    }
+                }
+            }
+            Format::Json => {
+                let changes: Vec<_> = changes
+                    .iter()
+                    .map(|change| json!({ "file": change.name(), "diff": change.diff() }))
+                    .collect();
+                let ok = !self.check || changes.is_empty();
+                say(&json!({ "ok": ok, "changes": changes }).to_string());
+            }
+        }
+    }
+}
+
+impl Change {
+    fn name(&self) -> String {
+        printable(&self.path.display().to_string()).replace('\n', "\\n")
+    }
+
+    fn diff(&self) -> String {
+        let diff = TextDiff::from_lines(&self.before, &self.after);
+        let (old, new) = (self.name(), format!("{} (formatted)", self.name()));
+        printable(&diff.unified_diff().header(&old, &new).to_string())
+    }
+}
+
+/// What is to be changed in `directory`. Nothing is, when anything in it cannot be read.
+fn changes(directory: &Path) -> Result<Vec<Change>, Failure> {
+    let wrong = |Findings(findings): Findings| {
+        let located = findings.into_iter().map(|it| located(it, directory)).collect();
+        Failure::Usage(Findings(located).to_string())
+    };
+    let files = Sources::read_policies(directory).map_err(wrong)?;
+    let mut changes = Vec::new();
+    for file in files {
+        file.syntax().map_err(wrong)?;
+        let path = directory.join(&file.name);
+        let after = formatted(&file)
+            .map_err(|error| Failure::Usage(format!("`{}`: {error}", path.display())))?;
+        if *file.text != *after {
+            changes.push(Change { path, before: file.text.to_string(), after });
+        }
+    }
+    Ok(changes)
+}
+
+/// The text as it should be. Cedar's formatter makes sure that it means the same; that no comment
+/// is lost is for us to see to.
+fn formatted(file: &File) -> Result<String, String> {
+    if comments(&file.text).next().is_none() && file.text.trim().is_empty() {
+        return Ok(String::new());
+    }
+    let text = policies_str_to_pretty(&file.text, &STYLE).map_err(|error| error.to_string())?;
+    let mut before: Vec<&str> = comments(&file.text).collect();
+    let mut after: Vec<&str> = comments(&text).collect();
+    before.sort_unstable();
+    after.sort_unstable();
+    if before == after { Ok(text) } else { Err("formatting it would lose a comment".to_owned()) }
+}
+
+/// The comments of a text of Cedar.
+fn comments(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        loop {
+            let at = rest.find(['"', '/'])?;
+            let (_, found) = rest.split_at_checked(at)?;
+            if found.starts_with("//") {
+                let (comment, after) = found.split_once('\n').unwrap_or((found, ""));
+                rest = after;
+                return Some(comment.trim_end());
+            }
+            let skipped = if found.starts_with('"') { string(found) } else { 1 };
+            rest = found.get(skipped..).unwrap_or_default();
+        }
+    })
+}
+
+/// How long the string is with which `text` begins.
+fn string(text: &str) -> usize {
+    let mut escaped = false;
+    let end = text.char_indices().skip(1).find(|(_, char)| {
+        let ends = *char == '"' && !escaped;
+        escaped = *char == '\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |(at, _)| at + 1)
+}
+
+/// Puts the new text in the place of the old one, at once, with the same permissions.
+fn write(change: &Change) -> io::Result<()> {
+    // A link stays one.
+    let path = fs::canonicalize(&change.path)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let fresh = path.with_file_name(format!(".{name}.{}", std::process::id()));
+    let written = fs::metadata(&path).and_then(|old| {
+        let mut file = Opened::options().write(true).create_new(true).open(&fresh)?;
+        file.set_permissions(old.permissions())?;
+        file.write_all(change.after.as_bytes())?;
+        fs::rename(&fresh, &path)
+    });
+    if written.is_err() {
+        // What is left of it is of no use; that it may never have been there does not matter.
+        let _gone = fs::remove_file(&fresh);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::comments;
+
+    #[test]
+    fn comments_are_told_from_strings() {
+        let text = "// a \npermit // b\n@id(\"// c \\\" // d\") when { 1 / 2 }; // é";
+        assert_eq!(comments(text).collect::<Vec<_>>(), ["// a", "// b", "// é"]);
+        assert_eq!(comments("\"// a").next(), None);
+    }
+}

@@ -31,6 +31,7 @@ mod panics;
 mod policy_tests;
 mod properties;
 mod records;
+mod security_team;
 mod support;
 mod swaps;
 mod targets;

@@ -13,7 +13,7 @@ use crate::chain::chain;
 use crate::mint;
 
 /// The default bundle, so that the binary alone can write it.
-const POLICIES: [(&str, &str); 11] = [
+const POLICIES: [(&str, &str); 24] = [
     ("schema.cedarschema", include_str!("../../../../policies/schema.cedarschema")),
     ("routes.yaml", include_str!("../../../../policies/routes.yaml")),
     ("authentication.cedar", include_str!("../../../../policies/authentication.cedar")),
@@ -25,6 +25,22 @@ const POLICIES: [(&str, &str); 11] = [
     ("roles.cedar", include_str!("../../../../policies/roles.cedar")),
     ("tenancy.cedar", include_str!("../../../../policies/tenancy.cedar")),
     ("workflows.cedar", include_str!("../../../../policies/workflows.cedar")),
+    ("tests/authentication.yaml", include_str!("../../../../policies/tests/authentication.yaml")),
+    ("tests/boundary.yaml", include_str!("../../../../policies/tests/boundary.yaml")),
+    ("tests/break-glass.yaml", include_str!("../../../../policies/tests/break-glass.yaml")),
+    ("tests/escalation.yaml", include_str!("../../../../policies/tests/escalation.yaml")),
+    ("tests/facts.yaml", include_str!("../../../../policies/tests/facts.yaml")),
+    ("tests/fields.yaml", include_str!("../../../../policies/tests/fields.yaml")),
+    ("tests/objects.yaml", include_str!("../../../../policies/tests/objects.yaml")),
+    ("tests/paywall.yaml", include_str!("../../../../policies/tests/paywall.yaml")),
+    ("tests/requests.yaml", include_str!("../../../../policies/tests/requests.yaml")),
+    (
+        "tests/roles-administration.yaml",
+        include_str!("../../../../policies/tests/roles-administration.yaml"),
+    ),
+    ("tests/roles-clinic.yaml", include_str!("../../../../policies/tests/roles-clinic.yaml")),
+    ("tests/tenancy.yaml", include_str!("../../../../policies/tests/tenancy.yaml")),
+    ("tests/workflows.yaml", include_str!("../../../../policies/tests/workflows.yaml")),
 ];
 
 /// The demo's configuration.
@@ -34,7 +50,7 @@ const PASSWORD: &str = "keys/demo-password";
 
 /// Writes what is missing in `dir`; the password of the demo users.
 pub(super) fn write(dir: &Path) -> Result<String, Failure> {
-    for folder in ["keys", "policies", "var"] {
+    for folder in ["keys", "policies/tests", "var"] {
         let path = dir.join(folder);
         fs::create_dir_all(&path).map_err(|error| unusable(&path, &error))?;
     }
@@ -83,11 +99,8 @@ mod tests {
     #[test]
     fn the_bundle_is_whole() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
-        let mut there: Vec<String> = std::fs::read_dir(folder)
-            .unwrap()
-            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-            .filter(|name| name != "tests")
-            .collect();
+        let sources = policy_store::bundle::Sources::read(&folder).unwrap();
+        let mut there: Vec<String> = sources.all().map(|file| file.name.clone()).collect();
         there.sort();
         let mut written = POLICIES.map(|(name, _)| name.to_owned());
         written.sort();

@@ -5,10 +5,10 @@
 
 mod coverage;
 mod examine;
-mod lists;
+pub(crate) mod lists;
 mod plan;
-mod statement;
-mod tokens;
+pub(crate) mod statement;
+pub(crate) mod tokens;
 
 use std::sync::Arc;
 
@@ -17,6 +17,7 @@ use serde::Serialize;
 
 use crate::bundle::{Bundle, Rule, Slice};
 use examine::Answers;
+pub(crate) use plan::taken_apart;
 use plan::{Body, Workshop};
 
 pub use coverage::{About, Coverage, Item, ItemKind, Report};

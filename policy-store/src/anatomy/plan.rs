@@ -98,10 +98,8 @@ impl<'a> Workshop<'a> {
         if let Some(known) = self.bodies.get(&rule.id) {
             return Ok(Arc::clone(known));
         }
-        let unreadable = || AnatomyError::Unreadable { policy: Arc::clone(&rule.id) };
-        let statement = Statement::read(&rule.text).ok_or_else(unreadable)?;
-        agrees(rule, &statement)?;
-        let scope = statement.tokens.source(&statement.scope).ok_or_else(unreadable)?;
+        let statement = taken_apart(rule)?;
+        let scope = statement.tokens.source(&statement.scope).unwrap_or_default();
         let scope = self.probe(rule, format!("permit ({scope}\n);"))?;
         let (mut places, mut found) = (0, Vec::new());
         let mut clauses = Vec::new();
@@ -161,16 +159,17 @@ impl NodePlan {
     }
 }
 
-/// Whether Cedar reads the policy as we do. If not, nothing is said about it.
-fn agrees(rule: &Rule, statement: &Statement<'_>) -> Result<(), AnatomyError> {
+/// The text of a policy in parts. If Cedar reads it otherwise than we do, nothing is said about it.
+pub(crate) fn taken_apart(rule: &Rule) -> Result<Statement<'_>, AnatomyError> {
     let unreadable = || AnatomyError::Unreadable { policy: Arc::clone(&rule.id) };
     let json = |text: &str| {
         let policy =
             Policy::parse(None, text).map_err(|error| AnatomyError::probe(rule, &error))?;
         policy.to_json().map_err(|error| AnatomyError::probe(rule, &error))
     };
+    let statement = Statement::read(&rule.text).ok_or_else(unreadable)?;
     let anew = statement.in_brackets().ok_or_else(unreadable)?;
-    if json(&rule.text)? == json(&anew)? { Ok(()) } else { Err(unreadable()) }
+    if json(&rule.text)? == json(&anew)? { Ok(statement) } else { Err(unreadable()) }
 }
 
 /// Builds the parts of one condition.

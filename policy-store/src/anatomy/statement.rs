@@ -23,12 +23,14 @@ pub enum Kind {
     Leaf,
 }
 
+/// So much of an expression is shown.
+const SHOWN: usize = 100;
+
 /// A policy's text and its parts.
 #[derive(Debug)]
 pub(crate) struct Statement<'a> {
     pub(crate) tokens: Tokens<'a>,
-    /// The annotations: their names, and where each stands.
-    pub(crate) annotations: Vec<(&'a str, Range<usize>)>,
+    pub(crate) annotations: Vec<Annotation<'a>>,
     /// Where `permit` or `forbid` stands.
     pub(crate) effect: Range<usize>,
     /// What is between the brackets after it, in tokens.
@@ -36,6 +38,9 @@ pub(crate) struct Statement<'a> {
     /// In their order, which is the order in which they are evaluated.
     pub(crate) conditions: Vec<Condition>,
 }
+
+/// The name of an annotation, and where it stands.
+type Annotation<'a> = (&'a str, Range<usize>);
 
 /// A `when` or `unless`.
 #[derive(Debug)]
@@ -57,17 +62,6 @@ pub(crate) struct Part {
     /// The same as `span`, in tokens.
     pub(crate) tokens: Range<usize>,
     pub(crate) parts: Vec<Part>,
-}
-
-impl Part {
-    /// Itself and all parts of it, in the order of the text.
-    pub(crate) fn all(&self) -> Vec<&Part> {
-        let mut found = vec![self];
-        for part in &self.parts {
-            found.extend(part.all());
-        }
-        found
-    }
 }
 
 impl<'a> Statement<'a> {
@@ -128,7 +122,7 @@ impl<'a> Statement<'a> {
 }
 
 /// The annotations, and the index of the token after them.
-fn annotations<'a>(tokens: &Tokens<'a>) -> Option<(Vec<(&'a str, Range<usize>)>, usize)> {
+fn annotations<'a>(tokens: &Tokens<'a>) -> Option<(Vec<Annotation<'a>>, usize)> {
     let (mut found, mut at) = (Vec::new(), 0);
     while tokens.is(at, "@") {
         let name = tokens.get(at + 1)?.text;
@@ -214,6 +208,16 @@ pub(crate) fn is_simple(tokens: &Tokens<'_>, range: &Range<usize>) -> bool {
 fn part(tokens: &Tokens<'_>, kind: Kind, range: Range<usize>, parts: Vec<Part>) -> Option<Part> {
     let span = tokens.span(&range)?;
     Some(Part { kind, outer: span.clone(), span, tokens: range, parts })
+}
+
+/// An expression on one line, not too long.
+pub(crate) fn shown(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= SHOWN {
+        return line;
+    }
+    let short: String = line.chars().take(SHOWN).collect();
+    format!("{short}…")
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cedar_policy::{Context, Entities, EntityUid, Request};
+use cedar_policy::{AuthorizationError, Authorizer, Context, Entities, EntityUid, Request};
 
 use super::{Anatomy, AnatomyError, Examined, Node};
-use crate::bundle::{Bundle, File, Loader, Sources};
+use crate::bundle::{Bundle, File, Loader, Slice, Sources};
 
 const SCHEMA: &str = r#"
 entity Role enum ["A", "B", "C"];
@@ -38,15 +39,20 @@ pub(super) fn bundle(policies: &str) -> Bundle {
 
 /// A question of a user with these roles, and what is known about it.
 pub(super) fn question(bundle: &Bundle, roles: &str, context: &str) -> (Request, Entities) {
+    let roles: Vec<String> = roles.chars().map(String::from).collect();
+    ask(bundle.slice("go").unwrap(), &roles, context)
+}
+
+/// The same, about the action of `slice`.
+pub(super) fn ask(slice: &Slice, roles: &[String], context: &str) -> (Request, Entities) {
     let uid = |text: &str| -> EntityUid { text.parse().unwrap() };
     let roles: Vec<_> = roles
-        .chars()
-        .map(|role| serde_json::json!({ "__entity": { "type": "Role", "id": role.to_string() } }))
+        .iter()
+        .map(|role| serde_json::json!({ "__entity": { "type": "Role", "id": role } }))
         .collect();
     let user = serde_json::json!([
         { "uid": { "type": "User", "id": "u" }, "attrs": { "roles": roles }, "parents": [] }
     ]);
-    let slice = bundle.slice("go").unwrap();
     let entities = Entities::from_json_value(user, None).unwrap();
     let entities = entities.add_entities(slice.entities.clone(), None).unwrap();
     let context = Context::from_json_str(context, None).unwrap();
@@ -273,12 +279,50 @@ fn a_slice_of_another_bundle_is_refused() {
     assert_eq!(error, AnatomyError::Unknown { policy: Arc::from("other") });
 }
 
+/// What Cedar says to the policies of a slice: those that apply, and those that fail.
+fn said(slice: &Slice, request: &Request, entities: &Entities) -> [BTreeSet<String>; 2] {
+    let sets = [&slice.permits, &slice.early, &slice.late];
+    let (mut applied, mut failed) = (BTreeSet::new(), BTreeSet::new());
+    for set in sets {
+        let response = Authorizer::new().is_authorized(request, set, entities);
+        let diagnostics = response.diagnostics();
+        applied.extend(diagnostics.reason().map(ToString::to_string));
+        failed.extend(diagnostics.errors().map(|it| match it {
+            AuthorizationError::PolicyEvaluationError(it) => it.policy_id().to_string(),
+        }));
+    }
+    [applied, failed]
+}
+
 #[test]
-fn the_default_bundle_can_be_taken_apart() {
+fn the_default_bundle_is_taken_apart_as_cedar_reads_it() {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
     let bundle = Bundle::load(&directory).unwrap_or_else(|findings| panic!("{findings}"));
+    let contexts = [
+        "{}",
+        r#"{ "path": "/api/codes/x", "body_fields": [], "body_roles": [] }"#,
+        r#"{ "path": "/api/y", "body_fields": ["name", "tier"], "workflow": "w",
+             "break_glass": "why", "feature": { "__entity": { "type": "Feature", "id": "codes" } },
+             "body_roles": [{ "__entity": { "type": "Role", "id": "GROUP_ADMIN" } }] }"#,
+    ];
+    let callers = [vec![], vec!["OTHER"], vec!["PLATFORM_ADMIN", "NURSE"], vec!["GROUP_ADMIN"]];
+    let mut seen = BTreeSet::new();
     for route in bundle.routes().routes() {
         let slice = bundle.slice(&route.action).unwrap();
-        Anatomy::of(&bundle, slice).unwrap_or_else(|error| panic!("{}: {error}", route.action));
+        let anatomy = Anatomy::of(&bundle, slice).unwrap();
+        for (roles, context) in callers.iter().flat_map(|it| contexts.map(|context| (it, context)))
+        {
+            let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
+            let (request, entities) = ask(slice, &roles, context);
+            let examined = anatomy.examine(&request, &entities);
+            let that = |applies| {
+                let found = examined.iter().filter(move |it| it.applies == applies);
+                found.map(|it| it.rule.id.to_string()).collect::<BTreeSet<_>>()
+            };
+            let found = [that(Some(true)), that(None)];
+            assert_eq!(found, said(slice, &request, &entities), "{} {context}", route.action);
+            seen.extend(examined.iter().map(|it| (it.rule.id.to_string(), it.applies)));
+        }
     }
+    assert!(seen.len() > 80, "{}", seen.len());
 }

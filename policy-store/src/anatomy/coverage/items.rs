@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::{About, Item, ItemKind};
-use crate::anatomy::plan::{Body, ListPlan};
+use crate::anatomy::plan::{Body, ListPlan, RolePlan};
+use crate::anatomy::statement::shown;
 use crate::bundle::Bundle;
 use crate::routes::Route;
 
@@ -35,9 +36,6 @@ pub(super) struct OfRoute {
     /// Of a route that the policies can refuse.
     pub(super) refused: Option<usize>,
 }
-
-/// So much of an expression is shown.
-const SHOWN: usize = 100;
 
 impl Index {
     pub(super) fn of(bundle: &Bundle, bodies: &[Arc<Body>]) -> Self {
@@ -97,7 +95,7 @@ impl Index {
     }
 
     fn list(&mut self, file: &str, about: &About, list: &ListPlan) -> Vec<usize> {
-        let role = |role: &crate::anatomy::plan::RolePlan| {
+        let role = |role: &RolePlan| {
             let what = if role.listed {
                 format!("role `{}` of the allowlist was never what let a caller in", role.name)
             } else {
@@ -125,14 +123,4 @@ fn refusable(bundle: &Bundle, open: &HashSet<&str>, action: &str) -> bool {
     let mut ids = slice.permits.policies().map(|policy| -> &str { policy.id().as_ref() });
     let unconditional = ids.any(|id| open.contains(id));
     !(slice.public && unconditional && slice.early.is_empty() && slice.late.is_empty())
-}
-
-/// An expression on one line, not too long.
-pub(in crate::anatomy) fn shown(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= SHOWN {
-        return line;
-    }
-    let short: String = line.chars().take(SHOWN).collect();
-    format!("{short}…")
 }

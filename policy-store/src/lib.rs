@@ -1,13 +1,15 @@
 //! What a decision is made *from*: the policy bundle, and the facts with their cache.
 //!
 //! [`bundle`] reads a folder of Cedar policies, a schema and a table of routes into one checked,
-//! versioned value. [`facts`] are what the database says about people, organisations and objects;
+//! versioned value, and [`cases`] are its tests. [`facts`] are what the database says about people, organisations and objects;
 //! [`source`] is where they come from, [`sql`] the databases behind it, and [`cache`] keeps them
 //! for at most their time to live.
 
 pub mod anatomy;
+pub mod archive;
 pub mod bundle;
 pub mod cache;
+pub mod cases;
 pub mod facts;
 pub mod mutants;
 pub mod routes;

@@ -155,6 +155,13 @@ pub struct Route {
     pub line: usize,
 }
 
+impl Route {
+    /// One of the values that the variable `name` may have, when that is a closed list.
+    pub fn value_of(&self, name: &str) -> Option<&str> {
+        self.values.get(name)?.first().map(String::as_str)
+    }
+}
+
 /// A route that matched, with the values of its variables as they stand in the path.
 #[derive(Debug, Clone)]
 pub struct Matched {

@@ -82,7 +82,7 @@ pub trait FactSource: Send + Sync + 'static {
 }
 
 /// A fixed table of facts.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Clone)]
 pub struct FixedFacts {
     /// Users by id.
     pub users: HashMap<Arc<str>, UserFacts>,

@@ -32,12 +32,15 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// How long connections have to end after the listener was stopped.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// Whether a part works, with a warning if there is something to know; or why it does not.
+pub type Check = Result<Option<String>, String>;
+
 /// The gate, as far as the admin listener has to know it.
 #[async_trait]
 pub trait Probe: Send + Sync + 'static {
     /// What has to work for requests to be served (`policies`, `facts`, `audit`, `keys`), and of
     /// each whether it does, or why not.
-    async fn ready(&self) -> Vec<(&'static str, Result<(), String>)>;
+    async fn ready(&self) -> Vec<(&'static str, Check)>;
 
     /// Whether the gate is on its way out.
     fn draining(&self) -> bool;
@@ -159,7 +162,8 @@ async fn readyz(State(state): State<AdminState>) -> Response {
     let mut checks = Map::new();
     for (name, result) in results {
         let said = match result {
-            Ok(()) => json!({"ok": true}),
+            Ok(None) => json!({"ok": true}),
+            Ok(Some(warning)) => json!({"ok": true, "warning": warning}),
             Err(error) => json!({"ok": false, "error": error}),
         };
         checks.insert(name.to_owned(), said);

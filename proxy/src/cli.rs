@@ -8,6 +8,7 @@ mod demo;
 mod explain;
 mod migrate;
 mod serve;
+mod test;
 mod token;
 
 use std::io::Write as _;
@@ -36,6 +37,8 @@ enum Command {
     Demo(demo::Demo),
     /// Check configuration, keys, schema, policies and routes, and say what is wrong and where
     Check(check::Check),
+    /// Run the tests of the policies
+    Test(test::Test),
     /// Explain a decision: layer by layer, the facts, the policy that decided, and what would change it
     Explain(explain::Explain),
     /// Create or update the schema of a database
@@ -60,6 +63,25 @@ struct ConfigArgs {
 impl ConfigArgs {
     fn load(&self) -> Result<Config, ConfigError> {
         Config::load(Some(&self.config), environment())
+    }
+}
+
+/// The folder of the policies: as named, or as the configuration names it.
+fn bundle_directory(
+    config: Option<&std::path::Path>,
+    policies: Option<&std::path::Path>,
+) -> Result<PathBuf, Failure> {
+    let directory = match policies {
+        Some(directory) => directory.to_owned(),
+        None => {
+            let file = config.unwrap_or(std::path::Path::new(crate::config::DEFAULT_FILE));
+            Config::load(Some(file), environment())?.policies.directory
+        }
+    };
+    if directory.is_dir() {
+        Ok(directory)
+    } else {
+        Err(Failure::Usage(format!("`{}` is not a folder", directory.display())))
     }
 }
 
@@ -113,6 +135,7 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo.run(),
         Command::Check(check) => check.run(),
+        Command::Test(test) => test.run(),
         Command::Explain(explain) => explain.run(),
         Command::Migrate(migrate) => migrate.run(),
         Command::Token(token) => token.run(),

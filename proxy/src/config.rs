@@ -17,7 +17,7 @@ mod tests;
 mod values;
 mod web;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use serde::Deserialize;
@@ -84,6 +84,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Where every bundle that was in force is kept.
+    pub fn policy_archive(&self) -> PathBuf {
+        let usual = || self.audit.directory.join("policies");
+        self.policies.archive.clone().unwrap_or_else(usual)
+    }
+
     /// Reads the file (`cedargate.yaml` in the working directory when none is named) and the
     /// environment.
     ///

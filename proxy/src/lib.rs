@@ -47,6 +47,7 @@ mod resolve;
 mod service;
 pub mod strict_json;
 mod trail;
+mod trials;
 mod workbench;
 
 pub use gate::{Gate, StartError};

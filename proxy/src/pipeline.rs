@@ -23,7 +23,7 @@ use crate::body;
 use crate::break_glass;
 use crate::config::Tenancy;
 use crate::credentials::{self, CookieRules};
-use crate::decide::{self, Denied};
+use crate::decide::Denied;
 use crate::identify::{VerifiedToken, Verifier};
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;

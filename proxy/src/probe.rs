@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use policy_store::bundle::Findings;
 use policy_store::cache::FactStore;
 use policy_store::watch::{BundleStore, Reload};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use crate::admin::{Probe, ReloadOutcome};
+use crate::admin::{Check, Probe, ReloadOutcome};
 use crate::assertion::AssertionSigner;
 use crate::chain::chain;
 use crate::keys::KeyStore;
@@ -26,12 +27,25 @@ pub(crate) struct Probes {
     pub(crate) signer: Option<Arc<AssertionSigner>>,
 }
 
+impl Probes {
+    /// What has to be known about policies that are served though they are not the newest.
+    fn stale(&self) -> Option<String> {
+        self.bundles.rejected().map(|Findings(findings)| {
+            format!("the newest bundle is rejected ({} findings): older policies are in force, see /status", findings.len())
+        })
+    }
+}
+
 #[async_trait]
 impl Probe for Probes {
-    async fn ready(&self) -> Vec<(&'static str, Result<(), String>)> {
+    async fn ready(&self) -> Vec<(&'static str, Check)> {
         let facts = self.facts.source().ping().await.map_err(|error| chain(&error));
         let audit = self.journal.check().map_err(|error| chain(&error));
-        vec![("policies", Ok(())), ("facts", facts), ("audit", audit)]
+        vec![
+            ("policies", Ok(self.stale())),
+            ("facts", facts.map(|()| None)),
+            ("audit", audit.map(|()| None)),
+        ]
     }
 
     fn draining(&self) -> bool {
@@ -47,6 +61,7 @@ impl Probe for Probes {
             "policy_digest": &**current.bundle.digest(),
             "policy_generation": current.generation,
             "policy_loaded_at": loaded_at.ok(),
+            "policy_source": if current.archived { "archive" } else { "directory" },
             "policy_error": self.bundles.rejected().map(|findings| findings.to_string()),
             "policies": current.bundle.rules().count(),
             "routes": current.bundle.routes().routes().len(),

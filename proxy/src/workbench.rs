@@ -29,7 +29,7 @@ use crate::trail::Trail;
 pub(crate) use notebook::{Notebook, Notes};
 
 /// A workbench is not kept up for longer than its facts live.
-pub(crate) const TTL: Duration = Duration::from_hours(24);
+pub(crate) pub(crate) const TTL: Duration = Duration::from_hours(24);
 /// So long a body is judged, as `limits.json_body` has it by default.
 const JSON_BODY: usize = 64 << 10;
 /// The limits of a head, as by default.

@@ -98,9 +98,14 @@ impl Binary {
 
 /// Runs a command of the binary to its end. Gives the exit status, the output and the complaints.
 pub async fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
+    in_time("the command ends", run_long(directory, arguments)).await
+}
+
+/// The same for a command that has much to do, however long it takes.
+pub async fn run_long(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
     let mut command = Command::new(program().await);
     command.args(arguments).current_dir(directory).stdin(Stdio::null()).kill_on_drop(true);
-    let output = in_time("the command ends", command.output()).await.unwrap();
+    let output = command.output().await.unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }

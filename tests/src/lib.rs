@@ -13,6 +13,7 @@
 
 pub mod audit;
 pub mod bad_tokens;
+pub mod big;
 pub mod binary;
 pub mod client;
 pub mod hostile_headers;

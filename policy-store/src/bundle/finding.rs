@@ -77,7 +77,7 @@ impl Findings {
 
 impl File {
     /// A finding in this file.
-    pub(super) fn finding(
+    pub(crate) fn finding(
         &self,
         line: usize,
         column: usize,

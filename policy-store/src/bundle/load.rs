@@ -4,13 +4,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use cedar_policy::PolicyId;
+
 use super::finding::{self, Findings};
 use super::policies::{self, Known, Parsed};
-use super::read::Sources;
+use super::read::{File, Sources};
 use super::slices::{Made, Maker, Slices};
 use super::validate::Proven;
 use super::vocabulary::Declared;
 use super::{ACT_IN, Bundle, Sight, Types, UNMAPPED, check};
+use crate::cases::Suite;
 use crate::routes::RouteTable;
 
 /// Makes bundles.
@@ -18,15 +21,26 @@ use crate::routes::RouteTable;
 pub struct Loader {
     declared: Option<Arc<Declared>>,
     known: Known,
+    routed: Option<(Arc<str>, Arc<RouteTable>)>,
     slices: Slices,
     proven: Proven,
+    tests: Option<Tests>,
+}
+
+/// The tests that were read last.
+#[derive(Debug)]
+struct Tests {
+    declared: Arc<Declared>,
+    files: Vec<File>,
+    suite: Arc<Suite>,
 }
 
 /// What was read of a bundle.
 struct Read {
     declared: Arc<Declared>,
     parsed: Parsed,
-    routes: RouteTable,
+    routes: Arc<RouteTable>,
+    suite: Arc<Suite>,
 }
 
 impl Loader {
@@ -40,6 +54,8 @@ impl Loader {
         self.proven.validate(&read.declared, &read.parsed, &sources)?;
         let vocabulary = &read.declared.vocabulary;
         check::agreement(&read.declared.schema, vocabulary, &read.routes, &sources)?;
+        let known = |id: &str| read.parsed.rules.contains_key(&PolicyId::new(id));
+        Findings::none_of(read.suite.unknown_policies(&sources.tests, known))?;
         self.assemble(read, sources)
     }
 
@@ -64,13 +80,43 @@ impl Loader {
         let parsed = policies::parse(&sources.policies, &self.known)?;
         self.known =
             parsed.policies.iter().map(|it| (Arc::clone(&it.text), Arc::clone(it))).collect();
-        let routes = RouteTable::parse(&sources.routes.text)
-            .map_err(|faults| finding::of_routes(&sources.routes, faults))?;
-        Ok(Read { declared, parsed, routes })
+        let routes = self.routes(&sources.routes)?;
+        let suite = self.suite(&declared, sources)?;
+        Ok(Read { declared, parsed, routes, suite })
+    }
+
+    /// The table of routes; the same text is not read again.
+    fn routes(&mut self, file: &File) -> Result<Arc<RouteTable>, Findings> {
+        if let Some((text, routes)) = &self.routed
+            && *text == file.text
+        {
+            return Ok(Arc::clone(routes));
+        }
+        let routes =
+            RouteTable::parse(&file.text).map_err(|faults| finding::of_routes(file, faults))?;
+        let routes = Arc::new(routes);
+        self.routed = Some((Arc::clone(&file.text), Arc::clone(&routes)));
+        Ok(routes)
+    }
+
+    /// The tests; the same files under the same schema are not read again.
+    fn suite(
+        &mut self,
+        declared: &Arc<Declared>,
+        sources: &Sources,
+    ) -> Result<Arc<Suite>, Findings> {
+        let same = |it: &&Tests| Arc::ptr_eq(&it.declared, declared) && it.files == sources.tests;
+        if let Some(known) = self.tests.as_ref().filter(same) {
+            return Ok(Arc::clone(&known.suite));
+        }
+        let suite = Arc::new(Suite::read(&sources.tests, &declared.vocabulary)?);
+        let (declared, files) = (Arc::clone(declared), sources.tests.clone());
+        self.tests = Some(Tests { declared, files, suite: Arc::clone(&suite) });
+        Ok(suite)
     }
 
     fn assemble(&mut self, read: Read, sources: Sources) -> Result<Bundle, Findings> {
-        let Read { declared, parsed, routes } = read;
+        let Read { declared, parsed, routes, suite } = read;
         let maker = Maker::new(&declared, &parsed)
             .map_err(|problem| Findings::one(&sources.schema, 0, &problem, "see the message"))?;
         let mut made: HashMap<Arc<str>, Made> = HashMap::new();
@@ -100,6 +146,7 @@ impl Loader {
             rules: parsed.rules,
             declared,
             routes,
+            suite,
             sources,
         })
     }

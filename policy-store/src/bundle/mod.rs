@@ -20,6 +20,7 @@ use std::sync::Arc;
 
 use cedar_policy::{EntityTypeName, PolicyId, Schema};
 
+use crate::cases::Suite;
 use crate::routes::RouteTable;
 
 pub use finding::{Finding, Findings};
@@ -45,7 +46,8 @@ pub struct Bundle {
     digest: Arc<str>,
     sources: Sources,
     declared: Arc<Declared>,
-    routes: RouteTable,
+    routes: Arc<RouteTable>,
+    suite: Arc<Suite>,
     rules: HashMap<PolicyId, Arc<Rule>>,
     slices: HashMap<Arc<str>, Arc<Slice>>,
     types: Types,
@@ -82,6 +84,11 @@ impl Bundle {
     /// The names of roles and features that exist.
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.declared.vocabulary
+    }
+
+    /// Its tests.
+    pub fn suite(&self) -> &Arc<Suite> {
+        &self.suite
     }
 
     /// The table of routes.

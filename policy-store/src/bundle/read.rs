@@ -67,14 +67,29 @@ impl Sources {
 
     /// All files, in canonical order.
     pub fn all(&self) -> impl Iterator<Item = &File> {
-        self.policies.iter().chain([&self.routes, &self.schema]).chain(&self.tests)
+        self.deciding().chain(&self.tests)
+    }
+
+    /// The files that decide: all but the tests.
+    pub fn deciding(&self) -> impl Iterator<Item = &File> {
+        self.policies.iter().chain([&self.routes, &self.schema])
+    }
+
+    /// The bundle that these files are, without tests; `None` when schema or routes are missing.
+    pub fn of(files: Vec<File>) -> Option<Self> {
+        let named = |name: &str| files.iter().find(|file| file.name == name).cloned();
+        let (schema, routes) = (named("schema.cedarschema")?, named("routes.yaml")?);
+        let policies = files.iter().filter(|it| it.name != schema.name && it.name != routes.name);
+        let mut policies: Vec<File> = policies.cloned().collect();
+        policies.sort_by(|one, other| one.name.cmp(&other.name));
+        Some(Self { schema, policies, routes, tests: Vec::new() })
     }
 
     /// SHA-256 over the names and contents of policies, routes and schema, each with its length
     /// before it, so that no two bundles give the same bytes. In hexadecimal.
     pub fn digest(&self) -> Arc<str> {
         let mut context = Context::new(&SHA256);
-        for file in self.policies.iter().chain([&self.routes, &self.schema]) {
+        for file in self.deciding() {
             for part in [&*file.name, &*file.text] {
                 context.update(&(part.len() as u64).to_be_bytes());
                 context.update(part.as_bytes());

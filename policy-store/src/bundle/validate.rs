@@ -177,3 +177,6 @@ impl<'a> Kinds<'a> {
         .ok()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,7 +12,7 @@ use super::*;
 
 /// A gate that says what it is told to.
 struct Puppet {
-    ready: Vec<(&'static str, Result<(), String>)>,
+    ready: Vec<(&'static str, Check)>,
     draining: bool,
     reload: Mutex<Result<ReloadOutcome, String>>,
     jwks: Option<Value>,
@@ -22,7 +22,7 @@ impl Default for Puppet {
     fn default() -> Self {
         let outcome = ReloadOutcome::Applied { digest: "abc".into(), generation: 2 };
         Self {
-            ready: vec![("policies", Ok(())), ("facts", Ok(()))],
+            ready: vec![("policies", Ok(None)), ("facts", Ok(None))],
             draining: false,
             reload: Mutex::new(Ok(outcome)),
             jwks: None,
@@ -32,7 +32,7 @@ impl Default for Puppet {
 
 #[async_trait]
 impl Probe for Puppet {
-    async fn ready(&self) -> Vec<(&'static str, Result<(), String>)> {
+    async fn ready(&self) -> Vec<(&'static str, Check)> {
         self.ready.clone()
     }
     fn draining(&self) -> bool {
@@ -121,7 +121,7 @@ async fn a_gate_that_is_well_says_so() {
 
 #[tokio::test]
 async fn a_gate_that_cannot_serve_is_alive_but_not_ready() {
-    let ready = vec![("policies", Ok(())), ("facts", Err("no route to host".to_owned()))];
+    let ready = vec![("policies", Ok(None)), ("facts", Err("no route to host".to_owned()))];
     let stand = stand(Puppet { ready, ..Puppet::default() }, None).await;
     assert_eq!(stand.get("/livez").await.status, 200);
     let answer = stand.get("/readyz").await;

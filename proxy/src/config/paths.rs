@@ -8,6 +8,7 @@ impl Config {
     /// Makes every relative path one from `base`, the directory of the configuration.
     pub(super) fn resolve(&mut self, base: &Path) {
         let mut paths = vec![&mut self.policies.directory, &mut self.audit.directory];
+        paths.extend(self.policies.archive.as_mut());
         paths.extend(self.admin.token_file.as_mut());
         paths.extend(self.upstream.assertion.as_mut().map(|assertion| &mut assertion.key));
         paths.extend(self.jwt.issuers.iter_mut().filter_map(|issuer| match &mut issuer.jwks {

@@ -152,6 +152,9 @@ impl<'de> Deserialize<'de> for DatabaseUrl {
 pub struct Policies {
     /// `schema.cedarschema`, `*.cedar`, `routes.yaml` and `tests/` are in it.
     pub directory: PathBuf,
+    /// Where every bundle that was in force is kept; `policies` in the journal's directory when it is
+    /// not said.
+    pub archive: Option<PathBuf>,
 }
 
 /// Where decisions are recorded.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use policy_store::archive::Archive;
 use policy_store::cache::{FactStore, Lookup, Outcome};
 use policy_store::source::FactSource;
 use policy_store::sql::AuditTable;
@@ -45,6 +46,7 @@ pub(super) fn open_bundles(
     let heard = Arc::clone(metrics);
     let bundles = BundleStore::open(
         &config.policies.directory,
+        Archive::new(config.policy_archive()),
         Box::new(move |outcome: &Reload, published: &Published| {
             let word = match outcome {
                 Reload::Applied => "applied",
@@ -62,6 +64,9 @@ pub(super) fn open_bundles(
         }),
     )?;
     let current = bundles.current();
+    if current.archived {
+        tracing::error!(digest = %current.bundle.digest(), "the policies in the folder are bad: the last good ones are served from the archive");
+    }
     metrics.policies.in_force(current.bundle.digest(), current.generation);
     let mut looked_up =
         current.bundle.routes().routes().iter().filter(|route| route.scope.looks_up());

@@ -181,35 +181,3 @@ fn an_unknown_action_is_an_error() {
     let error = coverage.asked(&request.unwrap(), &entities, |_| true).unwrap_err();
     assert_eq!(error, AnatomyError::NoSuchAction("Action::\"stay\"".to_owned()));
 }
-
-/// `cargo test --release -p policy-store --lib speed -- --ignored --nocapture`
-#[test]
-#[ignore = "measures"]
-fn speed() {
-    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
-    let bundle = Bundle::load(&directory).unwrap_or_else(|findings| panic!("{findings}"));
-    let start = std::time::Instant::now();
-    let mut coverage = Coverage::of(&bundle).unwrap();
-    println!("of: {:?}", start.elapsed());
-    let context = "{ \"path\": \"/x\", \"body_fields\": [], \"body_roles\": [] }";
-    let routes = bundle.routes().routes();
-    let questions: Vec<_> = routes
-        .iter()
-        .map(|route| {
-            let slice = bundle.slice(&route.action).unwrap();
-            let (request, entities) = super::super::tests::ask(
-                slice,
-                &["NURSE".to_owned(), "DOCTOR".to_owned()],
-                context,
-            );
-            (request, entities)
-        })
-        .collect();
-    let start = std::time::Instant::now();
-    for (request, entities) in questions.iter().cycle().take(3_000) {
-        coverage.asked(request, entities, |_| true).unwrap();
-    }
-    println!("3,000 questions: {:?}", start.elapsed());
-    let report = coverage.report();
-    println!("{} of {} seen", report.covered, report.total);
-}

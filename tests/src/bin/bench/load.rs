@@ -76,7 +76,7 @@ async fn client(
 }
 
 /// One request and its whole answer; whether that was 200.
-async fn ask(socket: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> bool {
+pub(crate) async fn ask(socket: &mut TcpStream, request: &[u8], buffer: &mut Vec<u8>) -> bool {
     socket.write_all(request).await.unwrap();
     buffer.clear();
     let mut whole = None;

@@ -7,11 +7,13 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::indexing_slicing,
     reason = "a bench that cannot run has nothing to measure, and prints what it measured"
 )]
 
 mod bare;
 mod load;
+mod policies;
 mod upstream;
 
 use std::io::{BufRead, BufReader};
@@ -47,7 +49,11 @@ fn main() {
         return;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(measure());
+    if arguments.get(1).is_some_and(|mode| mode == "policies") {
+        runtime.block_on(policies::measure());
+    } else {
+        runtime.block_on(measure());
+    }
 }
 
 /// A proxy that is measured; it ends with this process.
@@ -148,22 +154,22 @@ async fn measure() {
 
 /// The requests, spelled out: each with a token of its user.
 fn requests(gate: &Path, dir: &Path) -> Vec<Vec<u8>> {
-    let token = |user: &str| {
-        let made = Command::new(gate)
-            .args(["token", "--sub", user, "--key"])
-            .arg(dir.join("keys/issuer.pem"))
-            .output()
-            .unwrap();
-        String::from_utf8(made.stdout).unwrap().trim().to_owned()
-    };
-    let spelled = |(user, path): (&str, &str)| {
-        format!(
-            "GET {path} HTTP/1.1\r\nHost: api.example\r\nUser-Agent: bench\r\nAccept: application/json\r\nAuthorization: Bearer {}\r\n\r\n",
-            token(user)
-        )
-        .into_bytes()
-    };
-    REQUESTS.into_iter().map(spelled).collect()
+    REQUESTS.into_iter().map(|(user, path)| spelled(gate, dir, user, path)).collect()
+}
+
+/// A GET by somebody, with a token of the demo in `dir`.
+fn spelled(gate: &Path, dir: &Path, user: &str, path: &str) -> Vec<u8> {
+    let made = Command::new(gate)
+        .args(["token", "--sub", user, "--key"])
+        .arg(dir.join("keys/issuer.pem"))
+        .output()
+        .unwrap();
+    let token = String::from_utf8(made.stdout).unwrap();
+    format!(
+        "GET {path} HTTP/1.1\r\nHost: api.example\r\nUser-Agent: bench\r\nAccept: application/json\r\nAuthorization: Bearer {}\r\n\r\n",
+        token.trim()
+    )
+    .into_bytes()
 }
 
 fn median(values: &mut [f64]) -> f64 {

@@ -1,0 +1,155 @@
+//! Every bundle that was in force, kept on disk by its digest: so that a restart on a bad folder
+//! serves the last good one, and so that whoever reads a record years later finds the policies that
+//! decided it.
+//!
+//! `<digest>.json` holds the files of one bundle, `last-good` the digest of the newest.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::bundle::{self, Sources};
+
+/// The file that names the newest bundle.
+const LAST_GOOD: &str = "last-good";
+/// A kept bundle may be this long: as long as one may be, and a half more for its escapes.
+const LONGEST: u64 = 96 << 20;
+
+/// A bundle cannot be kept, or cannot be had back.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// The disk says no.
+    #[error("`{path}`: {source}", path = .path.display())]
+    Disk {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What is there is not what was kept.
+    #[error("`{path}` does not hold the bundle that it is named after: {problem}", path = .path.display())]
+    Changed {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// The folder of kept bundles.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    directory: PathBuf,
+}
+
+/// One kept bundle as it is written. Tests are not kept: they decide nothing.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kept {
+    digest: Arc<str>,
+    files: BTreeMap<String, Arc<str>>,
+}
+
+impl Archive {
+    /// The archive in `directory`, which is made when something is kept.
+    pub fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+
+    /// Keeps a bundle, and remembers that it is the newest good one. Both are on the disk when this
+    /// returns.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn keep(&self, sources: &Sources) -> Result<(), ArchiveError> {
+        let digest = sources.digest();
+        let path = self.path(&digest);
+        fs::create_dir_all(&self.directory).map_err(|source| disk(&self.directory, source))?;
+        if !path.exists() {
+            let files = sources.deciding().map(|it| (it.name.clone(), Arc::clone(&it.text)));
+            let kept = Kept { digest: Arc::clone(&digest), files: files.collect() };
+            let text = serde_json::to_vec(&kept).map_err(|error| ArchiveError::Changed {
+                path: path.clone(),
+                problem: error.to_string(),
+            })?;
+            self.write(&path, &text)?;
+        }
+        self.write(&self.directory.join(LAST_GOOD), digest.as_bytes())
+    }
+
+    /// The newest bundle that was good, if any was ever kept.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or was changed since.
+    pub fn last_good(&self) -> Result<Option<Sources>, ArchiveError> {
+        let path = self.directory.join(LAST_GOOD);
+        let Some(digest) = read(&path)? else { return Ok(None) };
+        let digest = digest.trim();
+        let hex = digest.len() == 64 && digest.bytes().all(|it| it.is_ascii_hexdigit());
+        if !hex {
+            return Err(ArchiveError::Changed { path, problem: "it names no digest".to_owned() });
+        }
+        self.bundle(digest)
+    }
+
+    /// The bundle of this digest, if it was kept.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or was changed since.
+    pub fn bundle(&self, digest: &str) -> Result<Option<Sources>, ArchiveError> {
+        let path = self.path(digest);
+        let Some(text) = read(&path)? else { return Ok(None) };
+        let changed = |problem: String| ArchiveError::Changed { path: path.clone(), problem };
+        let kept: Kept = serde_json::from_str(&text).map_err(|error| changed(error.to_string()))?;
+        let files = kept.files.into_iter().map(|(name, text)| bundle::File { name, text });
+        let sources = Sources::of(files.collect())
+            .ok_or_else(|| changed("schema or routes are missing".to_owned()))?;
+        if *sources.digest() == *digest {
+            Ok(Some(sources))
+        } else {
+            Err(changed(format!("it holds {}", sources.digest())))
+        }
+    }
+
+    fn path(&self, digest: &str) -> PathBuf {
+        self.directory.join(format!("{digest}.json"))
+    }
+
+    /// Writes a file whole or not at all.
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), ArchiveError> {
+        let fresh = path.with_extension("new");
+        let written = || {
+            let mut file = File::create(&fresh)?;
+            file.write_all(bytes)?;
+            file.sync_all()?;
+            fs::rename(&fresh, path)?;
+            File::open(&self.directory)?.sync_all()
+        };
+        written().map_err(|source| disk(path, source))
+    }
+}
+
+fn disk(path: &Path, source: io::Error) -> ArchiveError {
+    ArchiveError::Disk { path: path.to_owned(), source }
+}
+
+fn read(path: &Path) -> Result<Option<String>, ArchiveError> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(disk(path, error)),
+    };
+    let mut text = String::new();
+    file.take(LONGEST).read_to_string(&mut text).map_err(|error| disk(path, error))?;
+    Ok(Some(text))
+}
+
+#[cfg(test)]
+mod tests;

@@ -113,8 +113,7 @@ impl Runner {
             let witness = self.witnessed.then(Arc::<Witness>::default);
             let (suite, tenancy) = (Arc::clone(&self.suite), tenancy(&self.suite));
             let facts = Arc::new(suite.facts.clone());
-            let bench =
-                Workbench::over(Arc::clone(&self.bundles), facts, tenancy, witness, TTL)?;
+            let bench = Workbench::over(Arc::clone(&self.bundles), facts, tenancy, witness, TTL)?;
             let mut outcomes = Vec::with_capacity(cases.len());
             for &index in cases {
                 let Some(case) = suite.cases.get(index) else { continue };

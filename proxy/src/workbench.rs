@@ -29,7 +29,7 @@ use crate::trail::Trail;
 pub(crate) use notebook::{Notebook, Notes};
 
 /// A workbench is not kept up for longer than its facts live.
-pub(crate) pub(crate) const TTL: Duration = Duration::from_hours(24);
+pub(crate) const TTL: Duration = Duration::from_hours(24);
 /// So long a body is judged, as `limits.json_body` has it by default.
 const JSON_BODY: usize = 64 << 10;
 /// The limits of a head, as by default.
@@ -242,7 +242,7 @@ impl Ask {
             if value.contains(['\r', '\n']) {
                 return Err(WorkbenchError::Unsendable("a value has a line break in it"));
             }
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([name, ": ", &value, "\r\n"]);
         }
         if self.method.contains(char::is_whitespace) || self.target.contains(['\r', '\n', ' ']) {
             return Err(WorkbenchError::Unsendable("its method or target has white space in it"));

@@ -222,7 +222,7 @@ impl Ask {
             if value.contains(['\r', '\n']) {
                 return Err(WorkbenchError::Unsendable("a value has a line break in it"));
             }
-            head.push_str(&format!("{name}: {value}\r\n"));
+            head.extend([name, ": ", &value, "\r\n"]);
         }
         if self.method.contains(char::is_whitespace) || self.target.contains(['\r', '\n', ' ']) {
             return Err(WorkbenchError::Unsendable("its method or target has white space in it"));

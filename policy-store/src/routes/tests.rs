@@ -1,4 +1,4 @@
-use super::RouteTable;
+use super::{FactKind, RouteTable};
 
 fn table(text: &str) -> RouteTable {
     RouteTable::parse(text).unwrap_or_else(|faults| panic!("{faults:?}"))
@@ -82,4 +82,36 @@ fn two_routes_of_one_shape_are_refused() {
 ";
     let faults = RouteTable::parse(text).unwrap_err();
     assert_eq!(faults.first().map(|fault| fault.place), Some((3, 37)));
+}
+
+#[test]
+fn a_route_says_which_facts_it_changes_and_how_it_is_asked() {
+    let table = table(
+        "
+routes:
+  - { action: a, method: PATCH, path: '/u/{id}/{system}', values: { system: [one, two] }, resource: User, scope: lookup, operation: update, body: json, changes: { user.roles: roles } }
+",
+    );
+    let route = table.routes().first().unwrap();
+    assert_eq!(route.changes(FactKind::UserRoles).map(|it| &**it), Some("roles"));
+    assert_eq!(route.changes(FactKind::UserStatus), None);
+    let path = route.path("a b/é", "");
+    assert_eq!(path, "/u/a%20b%2F%C3%A9/one");
+    assert_eq!(table.find("PATCH", &path).unwrap().id.as_deref(), Some("a b/é"));
+}
+
+#[test]
+fn a_change_that_no_request_could_make_is_refused() {
+    let check = |route: &str, problem: &str| {
+        let faults = RouteTable::parse(&format!("routes:\n  - {{ action: a, {route} }}\n"));
+        let faults = faults.unwrap_err();
+        assert!(faults[0].problem.contains(problem), "{faults:?}");
+    };
+    let user = "method: PATCH, path: '/u/{id}', resource: User, operation: update";
+    check(&format!("{user}, scope: lookup, changes: {{ user.roles: r }}"), "a body that is read");
+    let json = "body: json, changes";
+    check(&format!("{user}, scope: none, {json}: {{ user.roles: r }}"), "a user named by `{id}`");
+    let odd = format!("{user}, scope: lookup, {json}: {{ organization.status: s }}");
+    check(&odd, "an organisation named by `{id}`");
+    check(&format!("{user}, scope: lookup, {json}: {{ user.shoes: s }}"), "user.shoes");
 }

@@ -72,7 +72,9 @@ impl Explainer {
         };
         let mut home = home.and_then(|id| seen.organizations.get(&id).cloned());
         if let Some(home) = &mut home {
-            before.iter().for_each(|it| it.organization(home));
+            for change in before {
+                change.organization(home);
+            }
         }
         let body =
             Value::Object(Map::from_iter([(member.to_owned(), value(change, user.as_ref()))]));
@@ -108,13 +110,14 @@ impl Explainer {
             let elsewhere = may(Some(Arc::from(ELSEWHERE))).await?;
             let role = role.to_string();
             let named = || home.as_ref().map(ToString::to_string);
-            if elsewhere.allowed || (elsewhere.may_depend_on_place && may(None).await?.allowed) {
-                found.push(Who { role, of: None, of_group_of: None });
-            } else if !elsewhere.may_depend_on_place || home.is_none() {
+            if !elsewhere.allowed && !elsewhere.place_matters {
                 continue;
+            }
+            if elsewhere.allowed || may(None).await?.allowed {
+                found.push(Who { role, of: None, of_group_of: None });
             } else if grouped && may(Some(Arc::from(BESIDE))).await?.allowed {
                 found.push(Who { role, of: None, of_group_of: named() });
-            } else if may(home.clone()).await?.allowed {
+            } else if home.is_some() && may(home.clone()).await?.allowed {
                 found.push(Who { role, of: named(), of_group_of: None });
             }
         }
@@ -178,7 +181,7 @@ impl Explainer {
         Ok(May {
             allowed: refused.is_none(),
             stage: refused.map_or(u8::MAX, |stage| stage as u8),
-            may_depend_on_place: !matches!(refused, Some(Stage::Boundary | Stage::Role)),
+            place_matters: !matches!(refused, Some(Stage::Boundary | Stage::Role)),
         })
     }
 }
@@ -189,7 +192,7 @@ struct May {
     /// How far it got.
     stage: u8,
     /// Whether the same role might in another organisation: an allowlist is not about those.
-    may_depend_on_place: bool,
+    place_matters: bool,
 }
 
 /// What the body says to make a change.

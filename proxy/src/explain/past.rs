@@ -225,3 +225,32 @@ fn notes(record: &Record, route: Option<&Route>) -> Vec<String> {
     }
     notes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::archived;
+    use policy_store::bundle::Bundle;
+    use serde_json::{Map, Value, json};
+    use std::path::Path;
+
+    #[test]
+    fn a_bundle_of_the_past_is_found_by_its_digest() {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+        let bundle = Bundle::load(&directory).unwrap();
+        let files = bundle.sources().all().map(|it| (it.name.clone(), Value::from(&*it.text)));
+        let files: Map<String, Value> = files.collect();
+        let audit = tempfile::tempdir().unwrap();
+        std::fs::create_dir(audit.path().join("policies")).unwrap();
+        let write = |digest: &str| {
+            let kept = json!({ "digest": digest, "files": files }).to_string();
+            let path = audit.path().join("policies").join(format!("{digest}.json"));
+            std::fs::write(path, kept).unwrap();
+        };
+        let (digest, other) = (bundle.digest().to_string(), "0".repeat(64));
+        write(&digest);
+        write(&other);
+        assert_eq!(archived(audit.path(), &digest).unwrap().digest(), bundle.digest());
+        assert!(archived(audit.path(), &other).is_none(), "not what it says it is");
+        assert!(archived(audit.path(), "../policies/x").is_none());
+    }
+}

@@ -26,6 +26,23 @@ struct State {
     changes: Vec<Change>,
 }
 
+/// What the scene knows of a row.
+enum Known<T> {
+    /// It has to be looked up.
+    NotYet,
+    /// It is this, or is not there.
+    As(Option<T>),
+}
+
+impl<T> Known<T> {
+    fn found(self) -> Option<T> {
+        match self {
+            Self::NotYet => None,
+            Self::As(found) => found,
+        }
+    }
+}
+
 /// What was looked up so far, unchanged, by id.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seen {
@@ -101,65 +118,67 @@ impl Scene {
 
 impl State {
     /// The user as it would be, if it is known.
-    fn user(&self, id: &str) -> Option<Option<UserFacts>> {
+    fn user(&self, id: &str) -> Known<UserFacts> {
         if let Some(user) = self.made_up.users.get(id) {
-            return Some(Some(user.clone()));
+            return Known::As(Some(user.clone()));
         }
-        let mut user = self.users.get(id)?.clone();
+        let Some(mut user) = self.users.get(id).cloned() else { return Known::NotYet };
         if let Some(user) = &mut user {
             self.changes.iter().for_each(|change| change.user(user));
         }
-        Some(user)
+        Known::As(user)
     }
 
     /// The organisation as it would be, if it is known.
-    fn organization(&self, key: &OrganizationKey) -> Option<Option<OrganizationFacts>> {
+    fn organization(&self, key: &OrganizationKey) -> Known<OrganizationFacts> {
         let named = |it: &&OrganizationFacts| match key {
             OrganizationKey::Id(id) => it.id == *id,
             OrganizationKey::Slug(slug) => it.slug == *slug,
         };
         if let Some(organization) = self.made_up.organizations.iter().find(named) {
-            return Some(Some(organization.clone()));
+            return Known::As(Some(organization.clone()));
         }
-        let mut organization = self.organizations.get(key)?.clone();
+        let Some(mut organization) = self.organizations.get(key).cloned() else {
+            return Known::NotYet;
+        };
         if let Some(organization) = &mut organization {
             self.changes.iter().for_each(|change| change.organization(organization));
         }
-        Some(organization)
+        Known::As(organization)
     }
 
-    fn object(&self, key: &(String, String)) -> Option<Option<OwnedFacts>> {
+    fn object(&self, key: &(String, String)) -> Known<OwnedFacts> {
         let made_up = self.made_up.objects.get(key).cloned().map(Some);
-        made_up.or_else(|| self.objects.get(key).cloned())
+        made_up.or_else(|| self.objects.get(key).cloned()).map_or(Known::NotYet, Known::As)
     }
 }
 
 #[async_trait]
 impl FactSource for Scene {
     async fn user(&self, id: &str) -> Result<Option<UserFacts>, FactsError> {
-        if let Some(known) = self.with(|state| state.user(id)) {
+        if let Known::As(known) = self.with(|state| state.user(id)) {
             return Ok(known);
         }
         let read = self.base.user(id).await?;
         self.with(|state| drop(state.users.insert(Arc::from(id), read)));
-        Ok(self.with(|state| state.user(id)).flatten())
+        Ok(self.with(|state| state.user(id)).found())
     }
 
     async fn organization(
         &self,
         key: &OrganizationKey,
     ) -> Result<Option<OrganizationFacts>, FactsError> {
-        if let Some(known) = self.with(|state| state.organization(key)) {
+        if let Known::As(known) = self.with(|state| state.organization(key)) {
             return Ok(known);
         }
         let read = self.base.organization(key).await?;
         self.with(|state| drop(state.organizations.insert(key.clone(), read)));
-        Ok(self.with(|state| state.organization(key)).flatten())
+        Ok(self.with(|state| state.organization(key)).found())
     }
 
     async fn object(&self, kind: &str, id: &str) -> Result<Option<OwnedFacts>, FactsError> {
         let key = (kind.to_owned(), id.to_owned());
-        if let Some(known) = self.with(|state| state.object(&key)) {
+        if let Known::As(known) = self.with(|state| state.object(&key)) {
             return Ok(known);
         }
         let read = self.base.object(kind, id).await?;

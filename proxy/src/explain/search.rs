@@ -236,7 +236,7 @@ impl Trials<'_> {
         while !set.is_empty() {
             let mut best: Option<(usize, Tried)> = None;
             for (at, change) in set.iter().enumerate() {
-                let tried = self.judge(&[done.as_slice(), &[change.clone()]].concat()).await?;
+                let tried = self.judge(&[&done, std::slice::from_ref(change)].concat()).await?;
                 let further = |best: &Tried| match (tried.rank, best.rank) {
                     (None, Some(_)) => true,
                     (Some(now), Some(before)) => now > before,

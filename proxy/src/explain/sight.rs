@@ -1,6 +1,6 @@
 //! Which facts what refused a request can see: no other change can take the refusal away.
 
-use policy_store::bundle::{Bundle, Rule, Slice};
+use policy_store::bundle::{Bundle, Slice};
 use policy_store::routes::FactKind;
 
 use super::statuses::body;
@@ -40,8 +40,9 @@ pub(super) fn of(bundle: &Bundle, verdict: &Verdict) -> Vec<FactKind> {
 
 /// The texts of the policies about an action.
 fn read(bundle: &Bundle, slice: &Slice, text: &mut String) {
-    let sets = [&slice.permits, &slice.early, &slice.late];
-    let ids = sets.into_iter().flat_map(|set| set.policies()).map(|policy| policy.id());
-    let rules = ids.filter_map(|id| bundle.rule(id));
-    rules.for_each(|rule: &std::sync::Arc<Rule>| text.push_str(body(rule)));
+    for set in [&slice.permits, &slice.early, &slice.late] {
+        for policy in set.policies() {
+            text.push_str(bundle.rule(policy.id()).map_or("", |rule| body(rule)));
+        }
+    }
 }

@@ -138,8 +138,8 @@ impl<'a> World<'a> {
             });
         } else {
             let workflow = has_workflow(route).then(|| Arc::clone(workflow));
-            let owned = OwnedFacts { owner: Some(owner), workflow, roles: None };
-            scene.make_up_object(&route.resource, &id, owned);
+            let object = OwnedFacts { owner: Some(owner), workflow, roles: None };
+            scene.make_up_object(&route.resource, &id, object);
         }
         id
     }

@@ -174,6 +174,8 @@ fn runtime(workers: Option<usize>) -> Result<tokio::runtime::Runtime, Failure> {
     if let Some(workers) = workers {
         builder.worker_threads(workers);
     }
+    // A policy as deep as a bundle may hold is evaluated on these threads.
+    builder.thread_stack_size(policy_store::bundle::STACK);
     builder.enable_all().build().map_err(|error| Failure::NotFine(format!("no runtime: {error}")))
 }
 

@@ -10,20 +10,25 @@ pub(super) struct Limits {
     pub(super) nesting: usize,
     /// Links of the chains around one place: `a.b.c`, `a::b`, `a + b + c`, one `when` after another.
     pub(super) links: usize,
+    /// Operators `&&` and `||` around one place. Cedar's parser does not recurse for them, but its
+    /// evaluator does, and gives up when the stack runs short: that would deny every request.
+    pub(super) joins: usize,
     /// Whether `Set<…>` is a bracket too, as it is in a schema.
     pub(super) angles: bool,
 }
 
 /// Where code is deeper than `limits`; strings and comments do not count.
 ///
-/// It knows no grammar and counts rather too much: the `if`s in both arms of another, for one. What
-/// `&&` and `||` join is no chain: Cedar does not recurse for it.
+/// It knows no grammar and counts rather too much: the `if`s in both arms of another, for one.
 pub(super) fn too_deep(text: &str, limits: Limits) -> Option<usize> {
     let mut depth = Depth::default();
     tokens(text).find_map(|(at, token)| {
         depth.take(token, limits.angles);
         let nested = depth.outer.len() + depth.all.ifs;
-        (nested > limits.nesting || depth.all.links > limits.links).then_some(at)
+        let Frame { links, joins, .. } = depth.all;
+        // Each of these operators is two characters.
+        let many = links > limits.links || joins > limits.joins * 2;
+        (nested > limits.nesting || many).then_some(at)
     })
 }
 
@@ -32,6 +37,7 @@ pub(super) fn too_deep(text: &str, limits: Limits) -> Option<usize> {
 struct Frame {
     ifs: usize,
     links: usize,
+    joins: usize,
 }
 
 #[derive(Debug, Default)]
@@ -58,10 +64,12 @@ impl Depth {
             Token::Mark(b'.' | b':' | b'+' | b'-' | b'*') => self.link(),
             // The next member of a list, or the next policy.
             Token::Mark(b',' | b';') => self.leave(),
-            // The next operand of what is no chain.
-            Token::Mark(b'&' | b'|' | b'=' | b'<' | b'>') => {
-                self.all.links -= std::mem::take(&mut self.inner.links);
+            Token::Mark(b'&' | b'|') => {
+                self.inner.joins += 1;
+                self.all.joins += 1;
+                self.unlink();
             }
+            Token::Mark(b'=' | b'<' | b'>') => self.unlink(),
             _ => {}
         }
     }
@@ -69,6 +77,11 @@ impl Depth {
     fn link(&mut self) {
         self.inner.links += 1;
         self.all.links += 1;
+    }
+
+    /// The next operand of what is no chain.
+    fn unlink(&mut self) {
+        self.all.links -= std::mem::take(&mut self.inner.links);
     }
 
     fn open(&mut self) {
@@ -85,6 +98,7 @@ impl Depth {
         let left = std::mem::take(&mut self.inner);
         self.all.ifs -= left.ifs;
         self.all.links -= left.links;
+        self.all.joins -= left.joins;
     }
 }
 
@@ -93,7 +107,7 @@ mod tests {
     use super::{Limits, too_deep};
 
     fn check(text: &str, expected: Option<usize>) {
-        let limits = Limits { nesting: 2, links: 4, angles: false };
+        let limits = Limits { nesting: 2, links: 4, joins: 4, angles: false };
         assert_eq!(too_deep(text, limits), expected, "{text}");
     }
 
@@ -114,6 +128,9 @@ mod tests {
         check("1 + 1 - 1 * 1 + 1", None);
         check("1 + 1 - 1 * 1 + 1 + 1", Some(18));
         check("a.b.c.d && a.b.c.d || a.b.c.d == a.b.c.d, a.b.c.d; a.b.c.d", None);
+        check("a && a || a && a || a, a && a && a", None);
+        check("a && a || (a && a) || (a) && a", None);
+        check("a && a || (a && a && a && a)", Some(23));
         check("a.b.c[d.e].f", None);
         check("a.b.c[d.e.f]", Some(9));
         check("when {} when {} when {} when {} when {}", Some(37));
@@ -121,7 +138,7 @@ mod tests {
 
     #[test]
     fn angles_are_brackets_of_a_schema() {
-        let limits = Limits { nesting: 2, links: 4, angles: true };
+        let limits = Limits { nesting: 2, links: 4, joins: 4, angles: true };
         assert_eq!(too_deep("Set<Set<Set<", limits), Some(11));
         assert_eq!(too_deep("Set<Set<A>>, Set<Set<A>>", limits), None);
     }

@@ -39,7 +39,7 @@ pub use kind::Kind;
 pub use load::Loader;
 pub use policies::{Layer, Rule};
 pub use read::{File, Sources};
-pub use room::with_room;
+pub use room::{STACK, with_room};
 pub use sight::Sight;
 pub use slices::Slice;
 use vocabulary::Declared;

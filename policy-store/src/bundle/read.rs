@@ -21,7 +21,7 @@ const ALL_BYTES: usize = 64 << 20;
 /// So many files there may be.
 const FILES: usize = 4_096;
 /// How deep policies and schema may be.
-const LIMITS: Limits = Limits { nesting: 64, links: 1_000, angles: false };
+const LIMITS: Limits = Limits { nesting: 64, links: 1_000, joins: 500, angles: false };
 
 /// A file of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,10 +128,15 @@ impl Sources {
 
 /// Whether a file of Cedar is deeper than it may be.
 fn deep(file: &File, limits: Limits) -> Option<Finding> {
-    let Limits { nesting, links, .. } = limits;
-    let message = format!("is more than {nesting} brackets or `if`s, or {links} links, deep");
+    let Limits { nesting, links, joins, .. } = limits;
+    let message = format!(
+        "is more than {nesting} brackets or `if`s, {links} links, or {joins} `&&` and `||` deep"
+    );
     let offset = too_deep(&file.text, limits)?;
-    Some(file.at(offset, &message, "take the expression apart").of_kind(Kind::TooMuch))
+    Some(
+        file.at(offset, &message, "take it apart: a list and `contains`, or several policies")
+            .of_kind(Kind::TooMuch),
+    )
 }
 
 /// Reads files of a folder.

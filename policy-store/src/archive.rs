@@ -109,7 +109,7 @@ impl Archive {
         let changed = |problem: String| ArchiveError::Changed { path: path.clone(), problem };
         let kept: Kept = serde_json::from_str(&text).map_err(|error| changed(error.to_string()))?;
         let files = kept.files.into_iter().map(|(name, text)| bundle::File { name, text });
-        let sources = Sources::of(files.collect())
+        let sources = Sources::of(&files.collect::<Vec<_>>())
             .ok_or_else(|| changed("schema or routes are missing".to_owned()))?;
         if *sources.digest() == *digest {
             Ok(Some(sources))

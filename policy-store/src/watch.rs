@@ -180,7 +180,8 @@ impl BundleStore {
         if same { Reload::Unchanged } else { Reload::Applied }
     }
 
-    /// Keeps the bundle in force as the last good one.
+    /// Keeps the bundle in force as the last good one. By default that is in the journal's directory,
+    /// which has to be there before.
     pub fn keep_current(&self) {
         self.keep(&self.current.load().bundle);
     }
@@ -220,8 +221,8 @@ fn read(directory: &Path, loader: &mut Loader) -> Result<Bundle, Findings> {
 /// A panic in the loader rejects the bundle that caused it, and no other.
 fn load(sources: Sources, loader: &mut Loader) -> Result<Bundle, Findings> {
     let file = sources.schema.clone();
-    let loaded = std::panic::catch_unwind(AssertUnwindSafe(|| loader.load(sources)));
-    loaded.unwrap_or_else(|_| {
+    let bundle = std::panic::catch_unwind(AssertUnwindSafe(|| loader.load(sources)));
+    bundle.unwrap_or_else(|_| {
         // What it remembers may be half written.
         *loader = Loader::default();
         let remedy = "report it, with the bundle";

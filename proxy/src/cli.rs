@@ -14,7 +14,7 @@ mod test;
 mod token;
 
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -74,16 +74,12 @@ impl ConfigArgs {
 }
 
 /// The folder of the policies: as named, or as the configuration names it.
-fn bundle_directory(
-    config: Option<&std::path::Path>,
-    policies: Option<&std::path::Path>,
-) -> Result<PathBuf, Failure> {
-    let directory = match policies {
-        Some(directory) => directory.to_owned(),
-        None => {
-            let file = config.unwrap_or(std::path::Path::new(crate::config::DEFAULT_FILE));
-            Config::load(Some(file), environment())?.policies.directory
-        }
+fn bundle_directory(config: Option<&Path>, policies: Option<&Path>) -> Result<PathBuf, Failure> {
+    let directory = if let Some(directory) = policies {
+        directory.to_owned()
+    } else {
+        let file = config.unwrap_or(Path::new(crate::config::DEFAULT_FILE));
+        Config::load(Some(file), environment())?.policies.directory
     };
     if directory.is_dir() {
         Ok(directory)

@@ -115,11 +115,10 @@ impl Gate {
         let signer = assertion.map(AssertionSigner::open).transpose()?.map(Arc::new);
         let (journal, recovered) = Journal::open(parts::journal(&config))?;
         tracing::info!(?recovered, "audit journal opened");
-        // By default the archive is in the journal's directory, which is there from now on.
         bundles.keep_current();
         metrics.audit.watch(&journal);
         let facts = Arc::new(parts::fact_store(&config, source, &metrics));
-        let draining = Arc::new(AtomicBool::new(false));
+        let draining = Arc::<AtomicBool>::default();
         let probes = Probes {
             bundles: Arc::clone(&bundles),
             facts: Arc::clone(&facts),

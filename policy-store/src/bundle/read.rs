@@ -89,7 +89,7 @@ impl Sources {
     }
 
     /// The bundle that these files are, without tests; `None` when schema or routes are missing.
-    pub fn of(files: Vec<File>) -> Option<Self> {
+    pub fn of(files: &[File]) -> Option<Self> {
         let named = |name: &str| files.iter().find(|file| file.name == name).cloned();
         let (schema, routes) = (named("schema.cedarschema")?, named("routes.yaml")?);
         let policies = files.iter().filter(|it| it.name != schema.name && it.name != routes.name);

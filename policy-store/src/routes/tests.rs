@@ -95,7 +95,7 @@ routes:
     let route = table.routes().first().unwrap();
     assert_eq!(route.changes(FactKind::UserRoles).map(|it| &**it), Some("roles"));
     assert_eq!(route.changes(FactKind::UserStatus), None);
-    let path = route.path("a b/é", "");
+    let path = route.path_of("a b/é", "");
     assert_eq!(path, "/u/a%20b%2F%C3%A9/one");
     assert_eq!(table.find("PATCH", &path).unwrap().id.as_deref(), Some("a b/é"));
 }

@@ -11,8 +11,7 @@ use similar::TextDiff;
 
 use super::check::located;
 use super::serve::say;
-use super::{Done, Failure, Format, environment};
-use crate::config::{Config, DEFAULT_FILE};
+use super::{Done, Failure, Format, bundle_directory};
 
 const STYLE: Style = Style { line_width: 100, indent_width: 2 };
 
@@ -42,12 +41,7 @@ struct Change {
 
 impl Fmt {
     pub(super) fn run(self) -> Result<Done, Failure> {
-        let directory = if let Some(directory) = &self.policies {
-            directory.clone()
-        } else {
-            let file = self.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
-            Config::load(Some(&file), environment())?.policies.directory
-        };
+        let directory = bundle_directory(self.config.as_deref(), self.policies.as_deref())?;
         let changes = with_room(|| changes(&directory))
             .ok_or_else(|| Failure::Usage("there is no memory for a thread".to_owned()))??;
         if !self.check {

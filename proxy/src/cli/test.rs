@@ -10,7 +10,6 @@ use super::serve::say;
 use super::{Done, Failure, bundle_directory};
 use crate::chain::chain;
 use crate::trials::{Report, Runner, compare, coverage, junit, mutate};
-use crate::workbench::WorkbenchError;
 
 /// Run the tests of the policies, in `tests/*.yaml` of their folder
 #[derive(Debug, clap::Args)]
@@ -63,7 +62,7 @@ impl Test {
         let directory = bundle_directory(self.config.as_deref(), self.policies.as_deref())?;
         let bundle = accepted(Sources::read(&directory))?;
         if let Some(old) = &self.against {
-            let comparison = compare(older(old)?, bundle).map_err(failed)?;
+            let comparison = compare(older(old)?, bundle)?;
             match self.format {
                 TestFormat::Text => say(&comparison.text()),
                 TestFormat::Json => say(&comparison.json().to_string()),
@@ -91,18 +90,18 @@ impl Test {
                 directory.join("tests").display()
             )));
         }
-        let outcomes = runner.run(&cases).map_err(failed)?;
+        let outcomes = runner.run(&cases)?;
         let mut fine = outcomes.iter().all(|outcome| outcome.passed);
         let mut report = Report::new(&runner, &outcomes);
         if self.coverage || self.min_coverage.is_some() {
-            let coverage = coverage(&runner, &outcomes).map_err(failed)?;
+            let coverage = coverage(&runner, &outcomes)?;
             fine &= self.min_coverage.is_none_or(|least| coverage.percent() >= least);
             report = report.with_coverage(coverage, self.min_coverage);
         }
         if self.mutate && outcomes.iter().all(|outcome| outcome.passed) {
             let mutants = mutants(&runner.bundles().current().bundle);
             let mutants = mutants.map_err(|error| Failure::Usage(chain(&error)))?;
-            let mutation = mutate(&runner, &outcomes, mutants).map_err(failed)?;
+            let mutation = mutate(&runner, &outcomes, mutants)?;
             fine &= mutation.is_fine();
             report = report.with_mutation(mutation);
         }
@@ -125,10 +124,6 @@ impl Test {
         let cases = runner.suite().cases.iter().enumerate();
         cases.filter(|(_, case)| fits(case)).map(|(index, _)| index).collect()
     }
-}
-
-fn failed(error: WorkbenchError) -> Failure {
-    Failure::Usage(error.to_string())
 }
 
 fn accepted(sources: Result<Sources, Findings>) -> Result<Bundle, Failure> {

@@ -23,7 +23,7 @@ pub(crate) fn coverage(runner: &Runner, outcomes: &[Outcome]) -> Result<Report, 
             .chunks(share)
             .map(|part| scope.spawn(|| seen(nothing.clone(), part)))
             .collect();
-        workers.into_iter().map(|worker| worker.join()).collect::<Vec<_>>()
+        workers.into_iter().map(std::thread::ScopedJoinHandle::join).collect::<Vec<_>>()
     });
     for part in parts {
         let part = part.map_err(|_| WorkbenchError::Parts("a worker panicked".to_owned()))?;

@@ -1,4 +1,4 @@
-//! The outcomes as JUnit XML, which every CI system reads.
+//! The outcomes as `JUnit` XML, which every CI system reads.
 
 use std::fmt::Write as _;
 

@@ -55,13 +55,13 @@ fn parts_say_what_the_whole_says() {
             let set: PolicySet = text.parse().unwrap();
             let whole =
                 Validator::new(declared.schema.clone()).validate(&set, ValidationMode::Strict);
-            let fine = whole.validation_passed_without_warnings();
+            let accepted = whole.validation_passed_without_warnings();
             let mut proven = Proven::default();
             let parts = proven.validate(&declared, &parsed, &sources);
-            assert_eq!(parts.is_ok(), fine, "{text}\n{whole:?}\n{parts:?}");
+            assert_eq!(parts.is_ok(), accepted, "{text}\n{whole:?}\n{parts:?}");
             // Nothing is taken for proven that was not.
-            assert_eq!(proven.validate(&declared, &parsed, &sources).is_ok(), fine, "{text}");
-            wrong += usize::from(!fine);
+            assert_eq!(proven.validate(&declared, &parsed, &sources).is_ok(), accepted, "{text}");
+            wrong += usize::from(!accepted);
         }
     }
     assert!((20..90).contains(&wrong), "{wrong} are wrong");

@@ -220,7 +220,7 @@ fn changes(page: &mut Page, changes: &Changes) {
         page.line(2, "no change of a fact that was looked up");
     }
     if changes.more > 0 {
-        page.line(2, &format!("and {} more, with --format json or not at all", changes.more));
+        page.line(2, &format!("and {} more ways", changes.more));
     }
     if !changes.complete {
         let judged = changes.judged;

@@ -24,6 +24,7 @@ pub(crate) fn who_can(answer: &WhoCan) -> String {
         page.row(&format!("{:<width$} ", holder.user), &said);
     }
     refused(&mut page, &answer.refused);
+    hint(&mut page, answer.tenant.is_none(), &answer.refused);
     page.text()
 }
 
@@ -47,7 +48,15 @@ pub(crate) fn what_can(answer: &WhatCan) -> String {
         }
     }
     refused(&mut page, &answer.refused);
+    hint(&mut page, answer.tenant.is_none(), &answer.refused);
     page.text()
+}
+
+/// Those who belong to no organisation are asked about in one only if it is named.
+fn hint(page: &mut Page, unnamed: bool, refused: &BTreeMap<String, Vec<String>>) {
+    if unnamed && refused.contains_key("tenant_required") {
+        page.line(2, "with --tenant SLUG, all are asked in that tenant");
+    }
 }
 
 fn tenant(slug: Option<&str>) -> String {

@@ -113,8 +113,7 @@ impl Gate {
         let keys = KeyStore::start(&config.jwt.issuers)?;
         let assertion = config.upstream.assertion.as_ref();
         let signer = assertion.map(AssertionSigner::open).transpose()?.map(Arc::new);
-        let (journal, recovered) = Journal::open(parts::journal(&config))?;
-        tracing::info!(?recovered, "audit journal opened");
+        let journal = parts::open_journal(&config)?;
         bundles.keep_current();
         metrics.audit.watch(&journal);
         let facts = Arc::new(parts::fact_store(&config, source, &metrics));

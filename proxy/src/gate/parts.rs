@@ -28,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::pipeline::{Memo, Pipeline};
 use crate::probe::Probes;
 use crate::record::delivery::deliver;
-use crate::record::{Durability, JournalConfig};
+use crate::record::{Durability, Journal, JournalConfig, JournalError};
 use crate::reply::Redirects;
 use crate::service::{Service, Upstream};
 
@@ -163,8 +163,15 @@ pub(super) fn limits(config: &Config) -> Limits {
     }
 }
 
+/// The journal, with what an earlier gate left in it put in order.
+pub(super) fn open_journal(config: &Config) -> Result<Arc<Journal>, JournalError> {
+    let (journal, recovered) = Journal::open(journal(config))?;
+    tracing::info!(?recovered, "audit journal opened");
+    Ok(journal)
+}
+
 /// Where and how records are kept.
-pub(super) fn journal(config: &Config) -> JournalConfig {
+fn journal(config: &Config) -> JournalConfig {
     JournalConfig {
         directory: config.audit.directory.clone(),
         durability: match config.audit.durability {

@@ -170,18 +170,29 @@ impl Suite {
 
     /// The findings about policies that are named here and are not there.
     pub fn unknown_policies(&self, files: &[File], known: impl Fn(&str) -> bool) -> Vec<Finding> {
-        let named =
-            self.cases.iter().filter_map(|case| Some((case, case.expected.policy.as_ref()?)));
-        let unknown = named.filter(|(_, policy)| !known(policy));
-        unknown
-            .filter_map(|(case, policy)| {
-                let file = files.iter().find(|file| *file.name == *case.file)?;
-                let message = format!("there is no policy `{policy}`");
-                let finding = file.finding(case.line, 0, &message, "name one by its @id");
-                Some(finding.of_kind(Kind::Test))
-            })
-            .collect()
+        let mut findings: Vec<Finding> = Vec::new();
+        for case in &self.cases {
+            let Some(policy) = case.expected.policy.as_ref().filter(|it| !known(it)) else {
+                continue;
+            };
+            let Some(file) = files.iter().find(|file| *file.name == *case.file) else { continue };
+            let message = format!("there is no policy `{policy}`");
+            let finding = found(file, case.line, &message, "name one by its @id");
+            if findings.last() != Some(&finding) {
+                findings.push(finding);
+            }
+        }
+        findings
     }
+}
+
+/// A finding in a line of a file of tests, at what the message is about, if that stands there.
+fn found(file: &File, line: usize, message: &str, remedy: &str) -> Finding {
+    let named = message.split('`').nth(1).unwrap_or_default();
+    let text = line.checked_sub(1).and_then(|index| file.text.lines().nth(index));
+    let before = text.and_then(|text| text.split_once(named)).filter(|_| !named.is_empty());
+    let column = before.map_or(0, |(before, _)| before.chars().count() + 1);
+    file.finding(line, column, message, remedy).of_kind(Kind::Test)
 }
 
 /// Reads what was written into a suite, and notes what is wrong.
@@ -193,7 +204,11 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     fn wrong(&mut self, file: &File, line: usize, message: &str, remedy: &str) {
-        self.findings.push(file.finding(line, 0, message, remedy).of_kind(Kind::Test));
+        let finding = found(file, line, message, remedy);
+        // A row of callers says it once for each of its cells.
+        if !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
     }
 
     fn accepted(

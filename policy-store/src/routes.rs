@@ -292,8 +292,14 @@ fn fault(place: Place, problem: &str, remedy: &str) -> RouteFault {
     RouteFault { kind: Kind::Route, place, problem, remedy }
 }
 
-/// What the reader of YAML says. Its own excerpt is left out: we show ours.
 fn unread(error: &serde_saphyr::Error) -> RouteFault {
+    let (place, problem) = yaml_fault(error);
+    let remedy = "see the head of routes.yaml for what may stand here";
+    RouteFault { kind: Kind::Yaml, ..fault(place, &problem, remedy) }
+}
+
+/// Where and what, as the reader of YAML says. Its own excerpt is left out: we show ours.
+pub(crate) fn yaml_fault(error: &serde_saphyr::Error) -> (Place, String) {
     let place = error.location().map_or((0, 0), |at| place(&at));
     let problem = error.without_snippet().to_string();
     let (line, column) = place;
@@ -301,8 +307,7 @@ fn unread(error: &serde_saphyr::Error) -> RouteFault {
     let problem = problem.strip_suffix(&again).unwrap_or(&problem);
     // That is for those who call the reader.
     let problem = problem.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
-    let remedy = "see the head of routes.yaml for what may stand here";
-    RouteFault { kind: Kind::Yaml, ..fault(place, problem, remedy) }
+    (place, problem.to_owned())
 }
 
 fn place(at: &serde_saphyr::Location) -> Place {

@@ -38,6 +38,14 @@ fn ground() -> tempfile::TempDir {
 /// Replaces the first place where `from` stands in a file of the bundle.
 fn edit(ground: &Path, file: &str, from: &str, to: &str) {
     let path = ground.join("policies").join(file);
+    if file.starts_with("tests/") {
+        // They come along only where they are what is wrong: other bundles fail them too.
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        for name in ["tests/facts.yaml", file] {
+            fs::copy(root().join("policies").join(name), ground.join("policies").join(name))
+                .unwrap();
+        }
+    }
     let text = fs::read_to_string(&path).unwrap();
     assert!(text.contains(from), "{file} has no {from}");
     fs::write(path, text.replacen(from, to, 1)).unwrap();

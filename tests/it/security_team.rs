@@ -88,7 +88,7 @@ async fn every_command_of_the_chapter_does_what_it_says() {
     let (code, said) =
         run(root, "cedargate test --policies policies --filter pharmacists.yaml").await;
     assert_eq!(code, 0, "{said}");
-    assert!(said.ends_with("4 passed, 0 failed\n"), "{said}");
+    assert!(said.ends_with("6 passed, 0 failed\n"), "{said}");
 
     // It is live, and `curl` would say so.
     let reloaded = client::send(gate.admin(), &Request::new("POST", "/reload")).await;

@@ -6,7 +6,7 @@ use std::{
 };
 
 /// How long anything may take before a test gives up: generous, for a busy machine.
-pub const DEADLINE: Duration = Duration::from_secs(30);
+pub const DEADLINE: Duration = Duration::from_secs(90);
 
 /// Asks again and again until there is something, and ends the test when there never is.
 pub async fn eventually<T, F>(what: &str, mut ask: impl FnMut() -> F) -> T

@@ -7,6 +7,7 @@ use serde_saphyr::{Location, Spanned};
 
 use super::Tenancy;
 use crate::bundle::{File, Finding, Kind};
+use crate::routes::yaml_fault;
 
 /// Something with its place.
 pub(super) type Lined<T> = Spanned<T>;
@@ -121,10 +122,8 @@ pub(super) fn line(location: &Location) -> usize {
 /// Reads a file.
 pub(super) fn parse(file: &File) -> Result<RawFile, Box<Finding>> {
     serde_saphyr::from_str(&file.text).map_err(|error| {
-        let place = error.location();
-        let at = place.map_or(0, |at| line(&at));
-        let column = place.map_or(0, |at| usize::try_from(at.column()).unwrap_or(0));
-        let remedy = "see the README, \"Policies\", for what may stand here";
-        Box::new(file.finding(at, column, &error.to_string(), remedy).of_kind(Kind::Yaml))
+        let ((line, column), problem) = yaml_fault(&error);
+        let remedy = "see the README, \"For the security team\", for what may stand here";
+        Box::new(file.finding(line, column, &problem, remedy).of_kind(Kind::Yaml))
     })
 }

@@ -58,7 +58,8 @@ pub(super) fn steps(part: &Part<'_>, route: &Route) -> Result<Vec<Step>, MutantE
     }
     for ((_, old), wider) in SCOPES.iter().filter(|((scope, _), _)| *scope == route.scope) {
         for (scope, new) in *wider {
-            let edits = vec![part.with("scope", new)?];
+            let mut edits = vec![part.with("scope", new)?];
+            edits.extend(part.without_changes()?);
             part.proven(&edits, "scope", |it| it.scope == *scope)?;
             let what = format!("scope {old} widened to {new}");
             found.push(Step { kind: Change::ScopeWidened, what, edits });
@@ -76,6 +77,7 @@ pub(super) fn steps(part: &Part<'_>, route: &Route) -> Result<Vec<Step>, MutantE
             // Nobody looks for roles in a body that nobody reads.
             edits.push(part.without("roles_in")?);
         }
+        edits.extend(part.without_changes()?);
         part.proven(&edits, "body", |new| new.body == Body::Opaque)?;
         let what = "body forwarded unread".to_owned();
         found.push(Step { kind: Change::BodyUnread, what, edits });
@@ -113,6 +115,12 @@ impl Lines<'_> {
         let member = member(self.text, name).ok_or_else(|| self.error(name))?;
         let range = removed(self.text, &member).ok_or_else(|| self.error(name))?;
         Ok(Edit::new(range, ""))
+    }
+
+    /// Takes away what the route says about the facts that it changes: that decides nothing, and fits
+    /// no other scope or body.
+    fn without_changes(&self) -> Result<Option<Edit>, MutantError> {
+        self.route.changes_facts().then(|| self.without("changes")).transpose()
     }
 
     /// Makes sure that the changed lines are the route with the change, and read as such.

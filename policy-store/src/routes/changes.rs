@@ -85,6 +85,11 @@ impl Route {
         self.changes.get(&kind)
     }
 
+    /// Whether the route says that it changes facts.
+    pub fn changes_facts(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
     /// A path that this route answers: with this object and this workflow, and `any` for any other
     /// variable whose list is not closed.
     pub fn path_of(&self, id: &str, workflow: &str) -> String {

@@ -157,5 +157,29 @@ pub(super) const WRONG: &[(&str, &[Edit])] = &[
     ("yaml-unknown-word", &[("routes.yaml", "scope: tenant", "scope: tennant")]),
     ("yaml-key-twice", &[("routes.yaml", "method: POST", "method: POST\n    method: POST")]),
     ("yaml-key-missing", &[("routes.yaml", "    method: POST\n", "")]),
+    (
+        "test-of-no-policy",
+        &[(
+            "tests/paywall.yaml",
+            "disabled by user-feature\n      # Another",
+            "disabled by user-faeture\n      # Another",
+        )],
+    ),
+    (
+        "test-of-nobody",
+        &[(
+            "tests/paywall.yaml",
+            "      kauvery-doctor-codes: allow",
+            "      kauvery-docter-codes: allow",
+        )],
+    ),
+    (
+        "test-unknown-key",
+        &[(
+            "tests/paywall.yaml",
+            "    request: GET /api/codes/icd10/search",
+            "    requset: GET /api/codes/icd10/search",
+        )],
+    ),
     ("yaml-syntax", &[("routes.yaml", "path: /healthz", "path: [/healthz")]),
 ];

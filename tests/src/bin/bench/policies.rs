@@ -112,7 +112,7 @@ async fn edits(gate: &Path, dir: &Path, upstream: SocketAddr) {
         let began = Instant::now();
         fs::rename(&fresh, dir.join("policies/bulk.cedar")).unwrap();
         while ask(&mut socket, &probe, &mut buffer).await != wanted {
-            assert!(began.elapsed() < Duration::from_secs(60), "the edit is never live");
+            assert!(began.elapsed() < Duration::from_mins(1), "the edit is never live");
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         times.push(began.elapsed().as_secs_f64());

@@ -60,8 +60,10 @@ async fn decisions(gate: &Path, dirs: &[std::path::PathBuf; 4], upstream: Socket
     let mut gates = Vec::new();
     for (dir, size) in dirs.iter().zip(SIZES) {
         // The same keys everywhere, so that the same tokens are good.
-        let keys = fs::read(dirs[0].join("keys/jwks.json")).unwrap();
-        fs::write(dir.join("keys/jwks.json"), keys).unwrap();
+        for name in ["keys/jwks.json", "keys/issuer.pem"] {
+            let keys = fs::read(dirs[0].join(name)).unwrap();
+            fs::write(dir.join(name), keys).unwrap();
+        }
         let (gate, start) = serve(gate, dir, upstream, "0s");
         println!("{size:>6} policies more: started after {:.2} s", start.as_secs_f64());
         load::check(gate.address, &requests).await;

@@ -91,8 +91,7 @@ impl Archive {
         let path = self.directory.join(LAST_GOOD);
         let Some(digest) = read(&path)? else { return Ok(None) };
         let digest = digest.trim();
-        let hex = digest.len() == 64 && digest.bytes().all(|it| it.is_ascii_hexdigit());
-        if !hex {
+        if !is_digest(digest) {
             return Err(ArchiveError::Changed { path, problem: "it names no digest".to_owned() });
         }
         self.bundle(digest)
@@ -104,6 +103,10 @@ impl Archive {
     ///
     /// When it cannot be read, or was changed since.
     pub fn bundle(&self, digest: &str) -> Result<Option<Sources>, ArchiveError> {
+        // It may come from a record, and becomes the name of a file.
+        if !is_digest(digest) {
+            return Ok(None);
+        }
         let path = self.path(digest);
         let Some(text) = read(&path)? else { return Ok(None) };
         let changed = |problem: String| ArchiveError::Changed { path: path.clone(), problem };
@@ -134,6 +137,10 @@ impl Archive {
         };
         written().map_err(|source| disk(path, source))
     }
+}
+
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|it| it.is_ascii_hexdigit())
 }
 
 fn disk(path: &Path, source: io::Error) -> ArchiveError {

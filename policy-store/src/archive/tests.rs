@@ -24,7 +24,10 @@ fn what_was_kept_comes_back() {
     assert_eq!(newest.digest(), sources.digest());
     assert_eq!(newest.policies, sources.policies);
     assert_eq!(archive.bundle(&first).unwrap().unwrap().digest(), first);
-    assert!(archive.bundle("0").unwrap().is_none());
+    let elsewhere = format!("../a/{first}");
+    for odd in ["0", "", "../a/last-good", &elsewhere] {
+        assert!(archive.bundle(odd).unwrap().is_none(), "{odd}");
+    }
 }
 
 #[test]

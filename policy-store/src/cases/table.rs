@@ -164,10 +164,11 @@ impl Reader<'_> {
         requests: &[Arc<Request>],
         row: &RawRow,
     ) -> Vec<(Arc<Request>, Expected)> {
-        let of_all =
-            |text: &str| requests.iter().map(|it| (Arc::clone(it), expected(text))).collect();
         let each = match row {
-            RawRow::All(text) => return of_all(text),
+            RawRow::All(text) => {
+                let expected = self.expected(file, at, text);
+                return requests.iter().map(|it| (Arc::clone(it), expected.clone())).collect();
+            }
             RawRow::Each(each) => each,
         };
         let mut cells: Vec<(Arc<Request>, Expected)> = Vec::new();
@@ -184,24 +185,30 @@ impl Reader<'_> {
                     self.wrong(file, at, &message, "say once what must come of it");
                 }
                 said.push(name);
-                cells.push((Arc::clone(request), expected(text)));
+                cells.push((Arc::clone(request), self.expected(file, at, text)));
             }
         }
         if let Some(text) = each.get(REST) {
+            let expected = self.expected(file, at, text);
             let rest = requests.iter().filter(|it| !said.contains(&it.name.as_str()));
-            cells.extend(rest.map(|it| (Arc::clone(it), expected(text))));
+            cells.extend(rest.map(|it| (Arc::clone(it), expected.clone())));
         }
         cells
     }
-}
 
-/// `allow`, `allow by POLICY`, `REASON` or `REASON by POLICY`.
-fn expected(text: &str) -> Expected {
-    let (reason, policy) = match text.split_once(" by ") {
-        Some((reason, policy)) => (reason.trim(), Some(Arc::from(policy.trim()))),
-        None => (text.trim(), None),
-    };
-    Expected { reason: Arc::from(if reason.is_empty() { ALLOW } else { reason }), policy }
+    /// `allow`, `allow by POLICY`, `REASON` or `REASON by POLICY`.
+    fn expected(&mut self, file: &File, at: usize, text: &str) -> Expected {
+        let (reason, policy) = match text.split_once(" by ") {
+            Some((reason, policy)) => (reason.trim(), Some(Arc::from(policy.trim()))),
+            None => (text.trim(), None),
+        };
+        // Nothing said must not be read as `allow`.
+        if reason.is_empty() {
+            let remedy = format!("write `{ALLOW}`, or the reason of the denial");
+            self.wrong(file, at, "an expectation is empty", &remedy);
+        }
+        Expected { reason: Arc::from(reason), policy }
+    }
 }
 
 fn request_of(name: &str, raw: RawRequest) -> Option<Request> {

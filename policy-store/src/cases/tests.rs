@@ -89,6 +89,14 @@ fn what_is_wrong_is_said() {
         "tests:\n  - name: t\n    request: GET /\n    expect: { ann: { x: allow } }\n",
         "the test has no request `x`",
     );
+    check(
+        "tests:\n  - name: t\n    request: GET /\n    expect: { ann: '' }\n",
+        "an expectation is empty",
+    );
+    check(
+        "tests:\n  - name: t\n    request: GET /\n    expect: { ann: ' by p' }\n",
+        "an expectation is empty",
+    );
     check("testz: []\n", "testz");
     check("accepted_mutants: [{ mutant: m, reason: ' ' }]\n", "needs its reason");
     let error =

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::ArgGroup;
+use policy_store::archive::Archive;
 use policy_store::bundle::Bundle;
 use policy_store::source::{FactSource, FixedFacts};
 use policy_store::sql::SqlFacts;
@@ -171,7 +172,8 @@ impl Explain {
         };
         let records = record::past::find(directory, id).map_err(unreadable)?;
         let digest = records.iter().find_map(|record| record.policy_digest.clone());
-        let then = digest.and_then(|digest| archived(directory, &digest));
+        let archive = Archive::new(config.policy_archive());
+        let then = digest.and_then(|digest| archived(&archive, &digest));
         let past = ground.explainer.past(&records, then.as_ref()).await;
         let past = past.map_err(|error| match error {
             PastError::None => {

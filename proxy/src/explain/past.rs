@@ -1,15 +1,14 @@
 //! Explains a request that happened, from its record: what was decided then, and what would be
 //! decided now.
 
-use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
-use policy_store::bundle::{Bundle, File, Loader, Sources};
+use policy_store::archive::Archive;
+use policy_store::bundle::{Bundle, Loader};
 use policy_store::facts::OrganizationKey;
 use policy_store::routes::{Body, Route};
 use policy_store::source::{FactSource as _, FactsError};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use time::format_description::well_known::Rfc3339;
 
 use super::Explainer;
@@ -92,31 +91,10 @@ pub(crate) enum PastError {
     None,
 }
 
-/// A bundle as the archive keeps it.
-#[derive(Deserialize)]
-struct Archived {
-    files: BTreeMap<String, String>,
-}
-
-/// The bundle with this digest, from the archive beside the journal, if it was kept there.
-pub(crate) fn archived(audit: &Path, digest: &str) -> Option<Bundle> {
-    let plain = !digest.is_empty() && digest.bytes().all(|it| it.is_ascii_hexdigit());
-    let path = plain.then(|| audit.join("policies").join(format!("{digest}.json")))?;
-    let kept: Archived = serde_json::from_slice(&std::fs::read(path).ok()?).ok()?;
-    let (mut schema, mut routes, mut policies, mut tests) = (None, None, Vec::new(), Vec::new());
-    for (name, text) in kept.files {
-        let file = File { text: Arc::from(text), name };
-        let ending = Path::new(&file.name).extension().and_then(|it| it.to_str());
-        match (file.name.as_str(), ending) {
-            ("routes.yaml", _) => routes = Some(file),
-            (_, Some("cedarschema")) => schema = Some(file),
-            (_, Some("cedar")) => policies.push(file),
-            _ => tests.push(file),
-        }
-    }
-    let sources = Sources { schema: schema?, routes: routes?, policies, tests };
-    let bundle = Loader::default().unproven(sources).ok()?;
-    (**bundle.digest() == *digest).then_some(bundle)
+/// The bundle with this digest, if it was kept and can still be asked.
+pub(crate) fn archived(archive: &Archive, digest: &str) -> Option<Bundle> {
+    let kept = archive.bundle(digest).inspect_err(|error| tracing::warn!(%error, "not used"));
+    Loader::default().unproven(kept.ok()??).ok()
 }
 
 impl Explainer {
@@ -224,33 +202,4 @@ fn notes(record: &Record, route: Option<&Route>) -> Vec<String> {
         notes.push("nobody was known to have asked: it is judged now without a token".to_owned());
     }
     notes
-}
-
-#[cfg(test)]
-mod tests {
-    use super::archived;
-    use policy_store::bundle::Bundle;
-    use serde_json::{Map, Value, json};
-    use std::path::Path;
-
-    #[test]
-    fn a_bundle_of_the_past_is_found_by_its_digest() {
-        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
-        let bundle = Bundle::load(&directory).unwrap();
-        let files = bundle.sources().all().map(|it| (it.name.clone(), Value::from(&*it.text)));
-        let files: Map<String, Value> = files.collect();
-        let audit = tempfile::tempdir().unwrap();
-        std::fs::create_dir(audit.path().join("policies")).unwrap();
-        let write = |digest: &str| {
-            let kept = json!({ "digest": digest, "files": files }).to_string();
-            let path = audit.path().join("policies").join(format!("{digest}.json"));
-            std::fs::write(path, kept).unwrap();
-        };
-        let (digest, other) = (bundle.digest().to_string(), "0".repeat(64));
-        write(&digest);
-        write(&other);
-        assert_eq!(archived(audit.path(), &digest).unwrap().digest(), bundle.digest());
-        assert!(archived(audit.path(), &other).is_none(), "not what it says it is");
-        assert!(archived(audit.path(), "../policies/x").is_none());
-    }
 }

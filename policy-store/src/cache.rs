@@ -1,22 +1,45 @@
-//! The cache before the source: a short time to live, one load per key at a time.
+//! The cache before the source: a short time to live, one load per key at a time, and no fact that
+//! is known to have changed.
 //!
-//! INVARIANT: no fact leaves here that the database was asked for longer ago than the time to
-//! live. Errors and absent rows are never kept. A load runs in a task of its own, so that a client
-//! that goes away cancels nothing for those who wait for the same row.
+//! INVARIANT: no fact leaves here that the database was asked for longer ago than the time to live,
+//! but while the database is down, for reads, where the operator has chosen that (`stale_for`).
+//! Errors are never kept.
 
-use std::future::Future;
-use std::hash::Hash;
+mod change;
+mod errand;
+mod shelf;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use moka::future::Cache;
+use moka::sync::Cache;
 
 use crate::facts::{Fact, ObjectFacts, OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
 use crate::source::{FactSource, FactsError};
 
-/// How many entries each of the caches holds at the most.
-const ENTRIES: u64 = 100_000;
+pub use change::Change;
+use shelf::{Common, Keeps, Shelf};
+
+/// How the cache keeps facts.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// How old a fact may be when somebody is judged by it.
+    pub ttl: Duration,
+    /// How long a request may wait for all its facts.
+    pub timeout: Duration,
+    /// How much older a fact may be for a read while the database is down.
+    pub stale_for: Duration,
+    /// How many facts of each kind are kept at the most.
+    pub entries: u64,
+}
+
+impl Settings {
+    /// Facts that live for `ttl`, for which a request waits `timeout`.
+    pub const fn new(ttl: Duration, timeout: Duration) -> Self {
+        Self { ttl, timeout, stale_for: Duration::ZERO, entries: 100_000 }
+    }
+}
 
 /// What is said of each lookup, for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +50,8 @@ pub enum Outcome {
     Miss,
     /// Somebody else was asking already.
     Coalesced,
+    /// The database is down, and an older fact has to do.
+    Stale,
     /// No answer.
     Error,
 }
@@ -44,54 +69,85 @@ pub struct Lookup {
     pub age: Option<Duration>,
 }
 
-/// Hears about each lookup.
-pub type Observer = dyn Fn(Lookup) + Send + Sync;
+/// What happens in the cache.
+#[derive(Debug, Clone, Copy)]
+pub enum Event {
+    /// A fact was asked for.
+    Lookup(Lookup),
+    /// Facts were dropped before their time: `user`, `organization`, `object` or `all`.
+    Dropped(&'static str),
+}
 
-/// One cache: facts by their keys.
-type Kept<K, T> = Cache<K, Arc<Fact<T>>>;
+/// Hears about it.
+pub type Observer = dyn Fn(Event) + Send + Sync;
+
+/// On which terms one request asks for facts.
+#[derive(Debug)]
+pub struct Terms {
+    /// Until when it waits, for all of them together.
+    deadline: Instant,
+    /// How long it may still wait, while it waits for something else.
+    left: Duration,
+    /// Facts that were asked for since are fresh, whatever the time to live.
+    since: Instant,
+    /// Whether it only reads.
+    reads: bool,
+    /// Whether it was given a fact that is older than it should be.
+    bridged: AtomicBool,
+}
+
+impl Terms {
+    /// The request now waits for something that is not a fact: its body.
+    pub fn pause(&mut self) {
+        self.left = self.deadline.saturating_duration_since(Instant::now());
+    }
+
+    /// It asks for facts again. Where it waited for somebody meanwhile, facts from before that do
+    /// not count as its own any more.
+    pub fn resume(&mut self, waited: bool) {
+        let now = Instant::now();
+        self.deadline = now + self.left;
+        if waited {
+            self.since = now;
+        }
+    }
+
+    /// Whether it was given a fact that is older than the time to live: the database is down.
+    pub fn bridged(&self) -> bool {
+        self.bridged.load(Ordering::Relaxed)
+    }
+}
 
 /// Facts, at most a time to live old.
 pub struct FactStore {
     source: Arc<dyn FactSource>,
-    ttl: Duration,
-    timeout: Duration,
-    users: Kept<Arc<str>, UserFacts>,
-    organizations: Kept<OrganizationKey, OrganizationFacts>,
-    objects: Kept<(Arc<str>, Arc<str>), OwnedFacts>,
-    versions: Arc<AtomicU64>,
-    observer: Box<Observer>,
+    common: Arc<Common>,
+    users: Arc<Shelf<Arc<str>, UserFacts>>,
+    organizations: Arc<Shelf<Arc<str>, OrganizationFacts>>,
+    /// Loads by slug, of which nothing is kept but which id it was.
+    by_slug: Arc<Shelf<Arc<str>, OrganizationFacts>>,
+    slugs: Cache<Arc<str>, Arc<str>>,
+    objects: Arc<Shelf<(Arc<str>, Arc<str>), OwnedFacts>>,
 }
 
 impl std::fmt::Debug for FactStore {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FactStore").field("ttl", &self.ttl).finish_non_exhaustive()
+        f.debug_struct("FactStore").field("settings", &self.common.settings).finish_non_exhaustive()
     }
 }
 
-/// Why a load gave nothing to keep.
-#[derive(Debug, Clone)]
-enum Nothing {
-    Absent,
-    Failed(FactsError),
-}
-
 impl FactStore {
-    /// A store before `source` whose facts live for `ttl`; a request waits `timeout` for them.
-    pub fn new(
-        source: Arc<dyn FactSource>,
-        ttl: Duration,
-        timeout: Duration,
-        observer: Box<Observer>,
-    ) -> Self {
+    /// A store before `source`.
+    pub fn new(source: Arc<dyn FactSource>, settings: Settings, observer: Box<Observer>) -> Self {
+        let common = Arc::new(Common::new(settings, observer));
         Self {
             source,
-            ttl,
-            timeout,
-            users: cache(ttl),
-            organizations: cache(ttl),
-            objects: cache(ttl),
-            versions: Arc::default(),
-            observer,
+            users: Shelf::new("user", Keeps::Absent, &common),
+            organizations: Shelf::new("organization", Keeps::Present, &common),
+            by_slug: Shelf::new("organization", Keeps::Nothing, &common),
+            slugs: Cache::new(settings.entries),
+            objects: Shelf::new("object", Keeps::Present, &common),
+            common,
         }
     }
 
@@ -100,155 +156,142 @@ impl FactStore {
         &self.source
     }
 
-    /// The moment until which a request that starts now may wait for facts, all together.
-    pub fn deadline(&self) -> Instant {
-        Instant::now() + self.timeout
+    /// The terms of a request that starts now.
+    pub fn terms(&self, reads: bool) -> Terms {
+        let since = Instant::now();
+        let left = self.common.settings.timeout;
+        Terms { deadline: since + left, left, since, reads, bridged: AtomicBool::new(false) }
+    }
+
+    /// Whether a decision that is made now may rest on a fact that was asked for at `oldest`.
+    pub fn supports(&self, oldest: Instant, terms: &Terms) -> bool {
+        let Settings { ttl, stale_for, .. } = self.common.settings;
+        let age = oldest.elapsed();
+        if terms.bridged() {
+            return age < ttl + stale_for;
+        }
+        age < ttl || (ttl.is_zero() && oldest >= terms.since)
     }
 
     /// What is true about the user `id`; `None` when there is none.
     ///
     /// # Errors
     ///
-    /// When that cannot be had before `deadline`.
+    /// When that cannot be had on these terms.
     pub async fn user(
         &self,
         id: &Arc<str>,
-        deadline: Instant,
+        terms: &Terms,
     ) -> Result<Option<Arc<Fact<UserFacts>>>, FactsError> {
-        let (source, wanted) = (Arc::clone(&self.source), Arc::clone(id));
-        self.fetch("user", &self.users, id, deadline, async move { source.user(&wanted).await })
-            .await
+        let load = || {
+            let (source, wanted) = (Arc::clone(&self.source), Arc::clone(id));
+            async move { source.user(&wanted).await }
+        };
+        self.users.fetch(id, terms, load).await
     }
 
     /// What is true about an organisation; `None` when there is none.
     ///
     /// # Errors
     ///
-    /// When that cannot be had before `deadline`.
+    /// When that cannot be had on these terms.
     pub async fn organization(
         &self,
         key: &OrganizationKey,
-        deadline: Instant,
+        terms: &Terms,
     ) -> Result<Option<Arc<Fact<OrganizationFacts>>>, FactsError> {
-        let (source, wanted) = (Arc::clone(&self.source), key.clone());
-        let load = async move { source.organization(&wanted).await };
-        self.fetch("organization", &self.organizations, key, deadline, load).await
+        let slug = match key {
+            OrganizationKey::Id(id) => return self.organization_by_id(id, terms).await,
+            OrganizationKey::Slug(slug) => slug,
+        };
+        // Where it was the last time is where to look; whether it is still its slug, the fact says.
+        if let Some(id) = self.slugs.get(slug) {
+            let found = self.organization_by_id(&id, terms).await?;
+            if let Some(found) = found.filter(|it| it.value.slug == *slug) {
+                return Ok(Some(found));
+            }
+            self.slugs.invalidate(slug);
+        }
+        let load = || {
+            let (source, wanted) = (Arc::clone(&self.source), key.clone());
+            async move { source.organization(&wanted).await }
+        };
+        let found = self.by_slug.fetch(slug, terms, load).await?;
+        if let Some(found) = found.as_ref().filter(|it| it.value.slug == *slug) {
+            self.slugs.insert(Arc::clone(slug), Arc::clone(&found.value.id));
+        }
+        Ok(found)
+    }
+
+    async fn organization_by_id(
+        &self,
+        id: &Arc<str>,
+        terms: &Terms,
+    ) -> Result<Option<Arc<Fact<OrganizationFacts>>>, FactsError> {
+        let load = || {
+            let source = Arc::clone(&self.source);
+            let wanted = OrganizationKey::Id(Arc::clone(id));
+            async move { source.organization(&wanted).await }
+        };
+        self.organizations.fetch(id, terms, load).await
     }
 
     /// What is true about the object `id` of type `kind`; `None` when there is none.
     ///
     /// # Errors
     ///
-    /// When that cannot be had before `deadline`, or nobody has said how.
+    /// When that cannot be had on these terms, or nobody has said how.
     pub async fn object(
         &self,
         kind: &Arc<str>,
         id: &Arc<str>,
-        deadline: Instant,
+        terms: &Terms,
     ) -> Result<Option<ObjectFacts>, FactsError> {
         match &**kind {
-            "User" => Ok(self.user(id, deadline).await?.map(ObjectFacts::User)),
+            "User" => Ok(self.user(id, terms).await?.map(ObjectFacts::User)),
             "Organization" => {
-                let key = OrganizationKey::Id(Arc::clone(id));
-                Ok(self.organization(&key, deadline).await?.map(ObjectFacts::Organization))
+                Ok(self.organization_by_id(id, terms).await?.map(ObjectFacts::Organization))
             }
             _ => {
-                let (source, key) = (Arc::clone(&self.source), (Arc::clone(kind), Arc::clone(id)));
-                let wanted = key.clone();
-                let load = async move { source.object(&wanted.0, &wanted.1).await };
-                let found = self.fetch("object", &self.objects, &key, deadline, load).await?;
-                Ok(found.map(ObjectFacts::Owned))
+                let key = (Arc::clone(kind), Arc::clone(id));
+                let load = || {
+                    let (source, wanted) = (Arc::clone(&self.source), key.clone());
+                    async move { source.object(&wanted.0, &wanted.1).await }
+                };
+                Ok(self.objects.fetch(&key, terms, load).await?.map(ObjectFacts::Owned))
             }
         }
     }
 
-    /// The one way through a cache: a fresh entry, or a load that all who ask now share.
-    async fn fetch<K, T, L>(
-        &self,
-        kind: &'static str,
-        cache: &Kept<K, T>,
-        key: &K,
-        deadline: Instant,
-        load: L,
-    ) -> Result<Option<Arc<Fact<T>>>, FactsError>
-    where
-        K: Hash + Eq + Clone + Send + Sync + 'static,
-        T: Send + Sync + 'static,
-        L: Future<Output = Result<Option<T>, FactsError>> + Send + 'static,
-    {
-        if let Some(fact) = cache.get(key).await {
-            let age = fact.asked_at.elapsed();
-            if age < self.ttl {
-                let outcome = Outcome::Hit;
-                (self.observer)(Lookup { kind, outcome, load: None, age: Some(age) });
-                return Ok(Some(fact));
+    /// Drops what a change concerns: whoever asks from now on is judged by what is true now.
+    pub fn changed(&self, change: &Change) {
+        match change {
+            Change::User(id) => self.users.drop_one(id),
+            Change::Organization(id) => {
+                self.by_slug.drop_all();
+                self.organizations.drop_one(id);
             }
-            cache.invalidate(key).await;
+            Change::Object(kind, id) => self.objects.drop_one(&(Arc::clone(kind), Arc::clone(id))),
+            Change::Objects => self.objects.drop_all(),
+            Change::Everything => {
+                self.by_slug.drop_all();
+                self.users.drop_all();
+                self.organizations.drop_all();
+                self.objects.drop_all();
+            }
         }
-        let began = Instant::now();
-        let version = self.versions.fetch_add(1, Ordering::Relaxed);
-        let kept = (!self.ttl.is_zero()).then(|| (cache.clone(), key.clone()));
-        // In a task of its own: whoever goes away drops neither the query nor those who share it.
-        let task = tokio::spawn(load_once(kept, load, version));
-        let (answer, mine) = match tokio::time::timeout_at(deadline.into(), task).await {
-            Ok(Ok(loaded)) => loaded,
-            Ok(Err(panic)) => (Err(failed(FactsError::Internal(panic.to_string()))), true),
-            Err(_elapsed) => (Err(failed(FactsError::Timeout)), true),
-        };
-        let outcome = match answer.as_ref().map_err(|nothing| &**nothing) {
-            Err(Nothing::Failed(_)) => Outcome::Error,
-            _ if mine => Outcome::Miss,
-            _ => Outcome::Coalesced,
-        };
-        let age = answer.as_ref().ok().map(|fact| fact.asked_at.elapsed());
-        let load = mine.then(|| began.elapsed());
-        (self.observer)(Lookup { kind, outcome, load, age });
-        match answer.map_err(|nothing| (*nothing).clone()) {
-            Ok(fact) => Ok(Some(fact)),
-            Err(Nothing::Absent) => Ok(None),
-            Err(Nothing::Failed(error)) => Err(error),
-        }
+        (self.common.observer)(Event::Dropped(change.kind()));
     }
-}
 
-/// An answer, and whether it was this call that asked the database.
-type Loaded<T> = (Result<Arc<Fact<T>>, Arc<Nothing>>, bool);
-
-/// Asks the database once for all who want `key` now; without a cache, once for this call.
-async fn load_once<K, T, L>(kept: Option<(Kept<K, T>, K)>, load: L, version: u64) -> Loaded<T>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    T: Send + Sync + 'static,
-    L: Future<Output = Result<Option<T>, FactsError>> + Send + 'static,
-{
-    let mut mine = false;
-    let run = async {
-        mine = true;
-        let asked_at = Instant::now();
-        match load.await {
-            Ok(Some(value)) => Ok(Arc::new(Fact { value, asked_at, version })),
-            Ok(None) => Err(Nothing::Absent),
-            Err(error) => Err(Nothing::Failed(error)),
-        }
-    };
-    let answer = match kept {
-        Some((cache, key)) => cache.try_get_with(key, run).await,
-        None => run.await.map_err(Arc::new),
-    };
-    (answer, mine)
-}
-
-fn failed(error: FactsError) -> Arc<Nothing> {
-    Arc::new(Nothing::Failed(error))
-}
-
-/// Entries go when their time is up whether or not anybody asks, so that memory follows use.
-fn cache<K, T>(ttl: Duration) -> Kept<K, T>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    T: Send + Sync + 'static,
-{
-    Cache::builder().max_capacity(ENTRIES).time_to_live(ttl).build()
+    /// Changes may have been missed: nothing that is kept counts any more. Unlike after
+    /// [`Change::Everything`], nobody has said that it is wrong.
+    pub fn distrust(&self) {
+        self.by_slug.distrust();
+        self.users.distrust();
+        self.organizations.distrust();
+        self.objects.distrust();
+        (self.common.observer)(Event::Dropped("all"));
+    }
 }
 
 #[cfg(test)]

@@ -26,6 +26,9 @@ pub enum FactsError {
     /// The request's time for facts was up.
     #[error("the facts database did not answer in time")]
     Timeout,
+    /// It answered when its answer was older than facts may be.
+    #[error("the facts database took longer to answer than facts live")]
+    Late,
     /// Nobody has said how objects of this type are looked up.
     #[error("the mapping of facts has no statement for objects of type `{0}`")]
     Unmapped(String),

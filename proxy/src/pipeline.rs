@@ -9,11 +9,10 @@ mod tenancy;
 mod witness;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::Bytes;
 use policy_store::bundle::Layer;
-use policy_store::cache::FactStore;
+use policy_store::cache::{FactStore, Terms};
 use policy_store::facts::{Fact, ObjectFacts, OrganizationFacts, OrganizationKey, UserFacts};
 use policy_store::source::FactsError;
 use policy_store::watch::{BundleStore, Published};
@@ -34,6 +33,9 @@ use ask::{Rest, question};
 pub(crate) use memo::Memo;
 use memo::{EarlyKey, LateKey, remembered};
 pub(crate) use witness::{Moment, Put, Witness};
+
+/// How often a request is judged anew because its facts have grown too old meanwhile.
+pub(crate) const TRIES: usize = 3;
 
 /// What judges requests: policies, keys and facts.
 #[derive(Debug)]
@@ -66,7 +68,7 @@ pub(crate) struct Admitted {
     caller: Caller,
     justification: Option<Arc<str>>,
     broke_glass: bool,
-    deadline: Instant,
+    terms: Terms,
 }
 
 /// Proof that every layer said yes to one caller doing one thing.
@@ -79,6 +81,14 @@ pub(crate) struct Permit {
     pub(crate) features: Vec<Arc<str>>,
     /// Private: nobody else makes a permit.
     _made_here: (),
+}
+
+/// What was sent as the body of a request that is judged by it; empty for all others.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sent<'a> {
+    pub(crate) bytes: &'a Bytes,
+    /// Whether the request waited for it since it was admitted.
+    pub(crate) just_read: bool,
 }
 
 /// How far the first half of the line leads.
@@ -136,8 +146,9 @@ impl Pipeline {
         if slice.public {
             return self.guest(arrival, &published, &access, trail);
         }
-        let deadline = self.facts.deadline();
-        let caller = self.caller(identify()?, now, deadline, trail).await?;
+        let reads = matches!(&*arrival.method, "GET" | "HEAD");
+        let mut terms = self.facts.terms(reads);
+        let caller = self.caller(identify()?, now, &terms, trail).await?;
         let key = early_key(&published, arrival, Some(&caller));
         let early = remembered(&self.memo.early, key, || {
             let asked = question(bundle, &access, arrival, &caller, &Rest::default())?;
@@ -156,18 +167,20 @@ impl Pipeline {
         };
         trail.permitted(&permitted);
         let broke_glass = permitted.broke_glass;
+        terms.pause();
         let admitted = Admitted {
             access,
             caller,
             justification,
             broke_glass,
-            deadline,
+            terms,
             published: Arc::clone(&published),
         };
         Ok(First::Caller(Box::new(admitted)))
     }
 
-    /// Walks the rest of the line: tenant, object, and the layers after `role`.
+    /// Walks the rest of the line: tenant, object, and the layers after `role`. `None`: facts have
+    /// grown too old meanwhile, and the request has to be admitted anew.
     ///
     /// # Errors
     ///
@@ -175,28 +188,58 @@ impl Pipeline {
     pub(crate) async fn conclude(
         &self,
         arrival: &Arrival,
-        admitted: Admitted,
+        mut admitted: Admitted,
+        body: Sent<'_>,
+        trail: &mut Trail,
+    ) -> Result<Option<Permit>, Refusal> {
+        admitted.terms.resume(body.just_read);
+        if !self.supported(&admitted.terms, trail) {
+            return Ok(None);
+        }
+        let concluded = self.judge_whole(arrival, &admitted, body.bytes, trail).await;
+        if !matches!(concluded, Err(Refusal::Unloaded(_)))
+            && !self.supported(&admitted.terms, trail)
+        {
+            return Ok(None);
+        }
+        let (tenant, features) = concluded?;
+        let broke_glass = admitted.justification.filter(|_| admitted.broke_glass);
+        let caller = Some(admitted.caller);
+        Ok(Some(Permit { caller, tenant, broke_glass, features, _made_here: () }))
+    }
+
+    /// Whether what is decided now may rest on the facts that were gathered.
+    fn supported(&self, terms: &Terms, trail: &mut Trail) -> bool {
+        if terms.bridged() {
+            trail.bridged();
+        }
+        trail.oldest_fact().is_none_or(|oldest| self.facts.supports(oldest, terms))
+    }
+
+    /// Gives the tenant in which the request acts, and the caller's features there.
+    async fn judge_whole(
+        &self,
+        arrival: &Arrival,
+        admitted: &Admitted,
         body: &Bytes,
         trail: &mut Trail,
-    ) -> Result<Permit, Refusal> {
+    ) -> Result<(Option<Arc<Fact<OrganizationFacts>>>, Vec<Arc<str>>), Refusal> {
         let access = &admitted.access;
         let body = if access.reads_body() {
             body::judge(body, &self.tenancy.names)?
         } else {
             body::Judged::default()
         };
-        let named = self.named_tenant(arrival, &admitted, &body, trail).await?;
-        let object = self.object(&admitted, trail).await?;
-        let tenant = self.tenant(&admitted, named, object.as_ref(), trail).await?;
+        let named = self.named_tenant(arrival, admitted, &body, trail).await?;
+        let object = self.object(admitted, trail).await?;
+        let tenant = self.tenant(admitted, named, object.as_ref(), trail).await?;
         trail.tenant(tenant.as_deref());
         if tenant.is_none() && access.route().is_some_and(|route| route.scope.needs_tenant()) {
             return Err(Refusal::TenantRequired);
         }
-        self.judge_rest(arrival, &admitted, tenant.as_deref(), object.as_ref(), &body)?;
-        let features = self.known_features(&admitted, tenant.as_deref());
-        let broke_glass = admitted.justification.filter(|_| admitted.broke_glass);
-        let caller = Some(admitted.caller);
-        Ok(Permit { caller, tenant, broke_glass, features, _made_here: () })
+        self.judge_rest(arrival, admitted, tenant.as_deref(), object.as_ref(), &body)?;
+        let features = self.known_features(admitted, tenant.as_deref());
+        Ok((tenant, features))
     }
 
     /// The caller's features that the bundle knows. Others, and those of the tenant, are left out
@@ -293,18 +336,36 @@ impl Pipeline {
         &self,
         token: Arc<VerifiedToken>,
         now: f64,
-        deadline: Instant,
+        terms: &Terms,
         trail: &mut Trail,
     ) -> Result<Caller, Refusal> {
-        let user = self.facts.user(&token.subject, deadline).await?;
+        for _ in 0..TRIES {
+            trail.forget_facts();
+            let caller = self.facts_of_caller(&token, now, terms, trail).await;
+            // The first fact may have grown too old while the second was waited for.
+            if matches!(caller, Err(Refusal::Unloaded(_))) || self.supported(terms, trail) {
+                return caller;
+            }
+        }
+        Err(Refusal::Unloaded(FactsError::Late))
+    }
+
+    async fn facts_of_caller(
+        &self,
+        token: &VerifiedToken,
+        now: f64,
+        terms: &Terms,
+        trail: &mut Trail,
+    ) -> Result<Caller, Refusal> {
+        let user = self.facts.user(&token.subject, terms).await?;
         let user = user.ok_or(Refusal::UnknownUser)?;
         trail.user(&user);
-        if revoked(&token, &user.value) {
+        if revoked(token, &user.value) {
             return Err(Refusal::Revoked);
         }
         let organization = match &user.value.organization {
             None => None,
-            Some(id) => Some(self.own_organization(id, deadline).await?),
+            Some(id) => Some(self.own_organization(id, terms).await?),
         };
         if let Some(organization) = &organization {
             trail.asked_at(organization.asked_at);
@@ -320,10 +381,10 @@ impl Pipeline {
     async fn own_organization(
         &self,
         id: &Arc<str>,
-        deadline: Instant,
+        terms: &Terms,
     ) -> Result<Arc<Fact<OrganizationFacts>>, Refusal> {
         let key = OrganizationKey::Id(Arc::clone(id));
-        let found = self.facts.organization(&key, deadline).await?;
+        let found = self.facts.organization(&key, terms).await?;
         found.ok_or_else(|| {
             Refusal::Unloaded(FactsError::Unreadable {
                 kind: "organization".to_owned(),

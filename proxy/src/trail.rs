@@ -20,6 +20,9 @@ use crate::record::{Decision, Phase, Record};
 use crate::refusal::{Answer, Blanks, Refusal};
 use crate::resolve::Access;
 
+/// Marks a record whose decision rests on facts older than the time to live.
+const STALE_FACTS: &str = "stale_facts";
+
 /// A record in the making.
 #[derive(Debug)]
 pub(crate) struct Trail {
@@ -89,7 +92,7 @@ impl Trail {
         self.feature = access.feature().map(Arc::clone);
         self.workflow = access.workflow().map(Arc::clone);
         if !public {
-            self.record.break_glass = self.justification.take();
+            self.record.break_glass.clone_from(&self.justification);
         }
     }
 
@@ -102,6 +105,21 @@ impl Trail {
 
     pub(crate) fn asked_at(&mut self, at: Instant) {
         self.oldest_fact = Some(self.oldest_fact.map_or(at, |oldest| oldest.min(at)));
+    }
+
+    pub(crate) fn oldest_fact(&self) -> Option<Instant> {
+        self.oldest_fact
+    }
+
+    /// The request is judged anew, by facts that are asked for anew.
+    pub(crate) fn forget_facts(&mut self) {
+        self.oldest_fact = None;
+        self.record.details.remove(STALE_FACTS);
+    }
+
+    /// The database is down, and facts were used that are older than they should be.
+    pub(crate) fn bridged(&mut self) {
+        self.record.details.insert(STALE_FACTS.to_owned(), Value::from(true));
     }
 
     pub(crate) fn permitted(&mut self, permitted: &Permitted) {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use policy_store::cache::FactStore;
-use policy_store::source::FactSource;
+use policy_store::cache::{FactStore, Settings};
+use policy_store::source::{FactSource, FactsError};
 use policy_store::watch::BundleStore;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -20,7 +20,7 @@ use crate::config::Tenancy;
 use crate::identify::{Unidentified, VerifiedToken, Verifier};
 use crate::keys::KeyStore;
 use crate::metrics::Metrics;
-use crate::pipeline::{First, Memo, Permit, Pipeline, Put, Witness};
+use crate::pipeline::{First, Memo, Permit, Pipeline, Put, Sent, Witness};
 use crate::record::Record;
 use crate::refusal::{Answer, Refusal};
 use crate::trail::Trail;
@@ -123,7 +123,8 @@ impl Workbench {
         // Nobody is called by a token here.
         let keys = KeyStore::start(&[]).map_err(|error| parts(&error))?;
         let verifier = Verifier::new(keys, Duration::ZERO, &metrics);
-        let facts = FactStore::new(facts, ttl, Duration::from_secs(10), Box::new(|_| {}));
+        let settings = Settings::new(ttl, Duration::from_secs(10));
+        let facts = FactStore::new(facts, settings, Box::new(|_| {}));
         let pipeline = Pipeline {
             bundles,
             facts: Arc::new(facts),
@@ -187,7 +188,9 @@ impl Workbench {
                     }
                     body::supported(&arrival.control)?;
                 }
-                self.pipeline.conclude(arrival, *admitted, &bytes, trail).await
+                let sent = Sent { bytes: &bytes, just_read: false };
+                let permit = self.pipeline.conclude(arrival, *admitted, sent, trail).await?;
+                permit.ok_or(Refusal::Unloaded(FactsError::Late))
             }
         }
     }

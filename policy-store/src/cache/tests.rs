@@ -1,11 +1,13 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
-use super::FactStore;
+use super::{Change, Event, FactStore, Outcome, Settings};
 use crate::facts::{OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
 use crate::source::{FactSource, FactsError};
 
@@ -13,14 +15,21 @@ use crate::source::{FactSource, FactsError};
 struct Slow {
     asked: AtomicUsize,
     go: Semaphore,
+    down: AtomicBool,
+    status: Mutex<&'static str>,
+    heard: Mutex<Vec<Outcome>>,
+    dropped: AtomicUsize,
 }
 
 #[async_trait]
 impl FactSource for Slow {
     async fn user(&self, id: &str) -> Result<Option<UserFacts>, FactsError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
+        // As a database does: what it answers is what was true when it was asked.
+        let status = *self.status.lock().unwrap();
         let _go = self.go.acquire().await;
-        if id == "broken" {
+        assert!(id != "panic", "a load that panics");
+        if id == "broken" || self.down.load(Ordering::SeqCst) {
             return Err(FactsError::Unavailable("broken".to_owned()));
         }
         let known = UserFacts {
@@ -28,22 +37,41 @@ impl FactSource for Slow {
             organization: None,
             roles: Vec::new(),
             features: Vec::new(),
-            status: Arc::from("ACTIVE"),
+            status: Arc::from(status),
             tokens_valid_after: None,
             revoked_tokens: Vec::new(),
         };
-        Ok((id == "known").then_some(known))
+        Ok(id.starts_with("known").then_some(known))
     }
 
+    /// There is one, `org`, whose slug is the status.
     async fn organization(
         &self,
-        _: &OrganizationKey,
+        key: &OrganizationKey,
     ) -> Result<Option<OrganizationFacts>, FactsError> {
-        Ok(None)
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let slug = *self.status.lock().unwrap();
+        let found = match key {
+            OrganizationKey::Id(id) => &**id == "org",
+            OrganizationKey::Slug(wanted) => &**wanted == slug,
+        };
+        let facts = OrganizationFacts {
+            id: Arc::from("org"),
+            slug: Arc::from(slug),
+            status: Arc::from("ACTIVE"),
+            deleted: false,
+            features: Vec::new(),
+            workflows: Vec::new(),
+            group: None,
+        };
+        Ok(found.then_some(facts))
     }
 
-    async fn object(&self, _: &str, _: &str) -> Result<Option<OwnedFacts>, FactsError> {
-        Ok(None)
+    async fn object(&self, _: &str, id: &str) -> Result<Option<OwnedFacts>, FactsError> {
+        self.asked.fetch_add(1, Ordering::SeqCst);
+        let status = *self.status.lock().unwrap();
+        let _go = self.go.acquire().await;
+        Ok((id == status).then_some(OwnedFacts { owner: None, workflow: None, roles: None }))
     }
 
     async fn ping(&self) -> Result<(), FactsError> {
@@ -59,21 +87,69 @@ impl FactSource for Slow {
     }
 }
 
-fn store(ttl: Duration, permits: usize) -> (Arc<Slow>, Arc<FactStore>) {
-    let source = Arc::new(Slow { asked: AtomicUsize::new(0), go: Semaphore::new(permits) });
-    let store = FactStore::new(
-        Arc::clone(&source) as Arc<dyn FactSource>,
-        ttl,
-        Duration::from_secs(20),
-        Box::new(|_| {}),
-    );
+/// A source, and a store before it.
+type Made = (Arc<Slow>, Arc<FactStore>);
+
+fn store(ttl: Duration, permits: usize) -> Made {
+    store_with(Settings::new(ttl, Duration::from_secs(20)), permits)
+}
+
+fn store_with(settings: Settings, permits: usize) -> Made {
+    let source = Arc::new(Slow {
+        asked: AtomicUsize::new(0),
+        go: Semaphore::new(permits),
+        down: AtomicBool::new(false),
+        status: Mutex::new("ACTIVE"),
+        heard: Mutex::default(),
+        dropped: AtomicUsize::new(0),
+    });
+    let hears = Arc::clone(&source);
+    let observer = move |event: Event| match event {
+        Event::Lookup(lookup) => hears.heard.lock().unwrap().push(lookup.outcome),
+        Event::Dropped(_) => {
+            hears.dropped.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    let store =
+        FactStore::new(Arc::clone(&source) as Arc<dyn FactSource>, settings, Box::new(observer));
     (source, Arc::new(store))
+}
+
+impl Slow {
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    fn now(&self, status: &'static str) {
+        *self.status.lock().unwrap() = status;
+    }
+
+    /// Waits until the database was asked so often.
+    async fn until_asked(&self, times: usize) {
+        while self.asked() < times {
+            tokio::task::yield_now().await;
+        }
+    }
 }
 
 const LONG: Duration = Duration::from_hours(1);
 
 async fn ask(store: &FactStore, id: &str) -> Result<bool, FactsError> {
-    Ok(store.user(&Arc::from(id), store.deadline()).await?.is_some())
+    Ok(status(store, id).await?.is_some())
+}
+
+async fn status(store: &FactStore, id: &str) -> Result<Option<Arc<str>>, FactsError> {
+    let user = store.user(&Arc::from(id), &store.terms(true)).await?;
+    Ok(user.map(|user| Arc::clone(&user.value.status)))
+}
+
+fn asking(store: &Arc<FactStore>, id: &'static str) -> JoinHandle<Option<Arc<str>>> {
+    let store = Arc::clone(store);
+    tokio::spawn(async move { status(&store, id).await.unwrap() })
+}
+
+async fn version(store: &FactStore, id: &str) -> u64 {
+    store.user(&Arc::from(id), &store.terms(true)).await.unwrap().unwrap().version
 }
 
 #[tokio::test]
@@ -82,7 +158,7 @@ async fn a_fresh_fact_is_asked_for_once() {
     for _ in 0..5 {
         assert!(ask(&store, "known").await.unwrap());
     }
-    assert_eq!(source.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(source.asked(), 1);
 }
 
 #[tokio::test]
@@ -90,46 +166,240 @@ async fn without_a_time_to_live_it_is_asked_for_each_time() {
     let (source, store) = store(Duration::ZERO, 100);
     for _ in 0..5 {
         assert!(ask(&store, "known").await.unwrap());
+        assert!(!ask(&store, "nobody").await.unwrap());
     }
-    assert_eq!(source.asked.load(Ordering::SeqCst), 5);
+    assert_eq!(source.asked(), 10);
 }
 
 #[tokio::test]
-async fn errors_and_absent_rows_are_not_kept() {
+async fn without_a_time_to_live_nobody_joins_a_question_that_was_put() {
+    let (source, store) = store(Duration::ZERO, 0);
+    let early = asking(&store, "known");
+    source.until_asked(1).await;
+    source.now("INACTIVE");
+    let late = asking(&store, "known");
+    source.until_asked(2).await;
+    source.go.add_permits(10);
+    assert_eq!(early.await.unwrap().as_deref(), Some("ACTIVE"));
+    assert_eq!(late.await.unwrap().as_deref(), Some("INACTIVE"));
+}
+
+#[tokio::test]
+async fn without_a_time_to_live_those_share_who_came_before_the_question_was_put() {
+    let (source, store) = store(Duration::ZERO, 0);
+    let busy: Vec<_> =
+        ["known1", "known2", "known3", "known4", "known5", "known6", "known7", "known8"]
+            .map(|id| asking(&store, id))
+            .into();
+    source.until_asked(super::shelf::LOADS).await;
+    let waiting: Vec<_> = (0..20).map(|_| asking(&store, "known")).collect();
+    tokio::task::yield_now().await;
+    source.go.add_permits(1000);
+    for asked in busy.into_iter().chain(waiting) {
+        assert!(asked.await.unwrap().is_some());
+    }
+    assert_eq!(source.asked(), super::shelf::LOADS + 1);
+}
+
+#[tokio::test]
+async fn errors_are_not_kept_and_who_is_unknown_is() {
     let (source, store) = store(LONG, 100);
     for _ in 0..3 {
         assert!(!ask(&store, "nobody").await.unwrap());
         assert!(ask(&store, "broken").await.is_err());
     }
-    assert_eq!(source.asked.load(Ordering::SeqCst), 6);
+    assert_eq!(source.asked(), 4);
+}
+
+#[tokio::test]
+async fn strangers_fill_no_memory() {
+    let (source, store) = store(LONG, 100);
+    for stranger in 0..12_000 {
+        assert!(!ask(&store, &format!("stranger-{stranger}")).await.unwrap());
+    }
+    assert_eq!(source.asked(), 12_000);
+    assert!(store.users.remembered() <= 10_000);
+}
+
+#[tokio::test]
+async fn what_was_created_a_moment_ago_is_there() {
+    let (source, store) = store(LONG, 0);
+    let look = |store: &Arc<FactStore>| {
+        let store = Arc::clone(store);
+        tokio::spawn(async move {
+            let (kind, id) = (Arc::from("Patient"), Arc::from("CREATED"));
+            store.object(&kind, &id, &store.terms(true)).await.unwrap().is_some()
+        })
+    };
+    let before = look(&store);
+    source.until_asked(1).await;
+    source.now("CREATED");
+    // It finds a question under way that was put before the object was there.
+    let after = look(&store);
+    tokio::task::yield_now().await;
+    source.go.add_permits(10);
+    assert!(!before.await.unwrap());
+    assert!(after.await.unwrap());
+    assert!(look(&store).await.unwrap());
 }
 
 #[tokio::test]
 async fn many_who_wait_make_one_load_and_whoever_leaves_cancels_nothing() {
     let (source, store) = store(LONG, 0);
-    let waiting = |store: &Arc<FactStore>| {
-        let store = Arc::clone(store);
-        tokio::spawn(async move { ask(&store, "known").await })
-    };
-    let first = waiting(&store);
-    while source.asked.load(Ordering::SeqCst) == 0 {
-        tokio::task::yield_now().await;
-    }
-    let others: Vec<_> = (0..50).map(|_| waiting(&store)).collect();
+    let first = asking(&store, "known");
+    source.until_asked(1).await;
+    let others: Vec<_> = (0..1_000).map(|_| asking(&store, "known")).collect();
     tokio::task::yield_now().await;
     first.abort();
     let _aborted = first.await;
     source.go.add_permits(1);
     for other in others {
-        assert!(other.await.unwrap().unwrap());
+        assert!(other.await.unwrap().is_some());
     }
-    assert_eq!(source.asked.load(Ordering::SeqCst), 1);
+    assert_eq!(source.asked(), 1);
+}
+
+#[tokio::test]
+async fn a_load_that_nobody_waits_for_any_more_is_not_begun() {
+    let (source, store) = store(LONG, 0);
+    let ids = ["known1", "known2", "known3", "known4", "known5", "known6", "known7", "known8"];
+    let busy = ids.map(|id| asking(&store, id));
+    source.until_asked(super::shelf::LOADS).await;
+    let gone = asking(&store, "known");
+    tokio::task::yield_now().await;
+    gone.abort();
+    let _aborted = gone.await;
+    source.go.add_permits(100);
+    for asked in busy {
+        asked.await.unwrap();
+    }
+    assert!(ask(&store, "known").await.unwrap());
+    assert_eq!(source.asked(), super::shelf::LOADS + 1);
 }
 
 #[tokio::test]
 async fn a_source_that_does_not_answer_is_given_up_at_the_deadline() {
-    let (_source, store) = store(LONG, 0);
-    let deadline = std::time::Instant::now();
-    let answer = store.user(&Arc::from("known"), deadline).await;
-    assert!(matches!(answer, Err(FactsError::Timeout)));
+    let (_source, store) = store_with(Settings::new(LONG, Duration::ZERO), 0);
+    assert!(matches!(ask(&store, "known").await, Err(FactsError::Timeout)));
+}
+
+#[tokio::test]
+async fn a_load_that_panics_is_an_error_and_leaves_nothing_behind() {
+    let (source, store) = store(LONG, 100);
+    for _ in 0..2 {
+        assert!(matches!(ask(&store, "panic").await, Err(FactsError::Internal(_))));
+    }
+    assert_eq!(source.asked(), 2);
+    assert!(ask(&store, "known").await.unwrap());
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_old_when_it_comes_is_not_used() {
+    let (source, store) =
+        store_with(Settings::new(Duration::from_millis(1), Duration::from_secs(20)), 0);
+    let asked = tokio::spawn({
+        let store = Arc::clone(&store);
+        async move { ask(&store, "known").await }
+    });
+    source.until_asked(1).await;
+    let began = Instant::now();
+    while began.elapsed() < Duration::from_millis(2) {
+        tokio::task::yield_now().await;
+    }
+    source.go.add_permits(1);
+    assert!(matches!(asked.await.unwrap(), Err(FactsError::Late)));
+}
+
+#[tokio::test]
+async fn a_change_is_seen_at_once_and_concerns_nobody_else() {
+    let (source, store) = store(LONG, 100);
+    for id in ["known", "known too", "nobody"] {
+        ask(&store, id).await.unwrap();
+    }
+    source.now("INACTIVE");
+    store.changed(&Change::parse("user known"));
+    store.changed(&Change::parse("user nobody"));
+    assert_eq!(status(&store, "known").await.unwrap().as_deref(), Some("INACTIVE"));
+    assert_eq!(status(&store, "known too").await.unwrap().as_deref(), Some("ACTIVE"));
+    assert!(!ask(&store, "nobody").await.unwrap());
+    assert_eq!(source.asked(), 5);
+    store.changed(&Change::Everything);
+    assert_eq!(status(&store, "known too").await.unwrap().as_deref(), Some("INACTIVE"));
+    assert_eq!(source.dropped.load(Ordering::SeqCst), 3);
+}
+
+#[tokio::test]
+async fn a_load_that_began_before_a_change_puts_nothing_back() {
+    for change in ["user known", "all"] {
+        let (source, store) = store(LONG, 0);
+        let before = asking(&store, "known");
+        source.until_asked(1).await;
+        source.now("INACTIVE");
+        store.changed(&Change::parse(change));
+        let after = asking(&store, "known");
+        source.until_asked(2).await;
+        source.go.add_permits(10);
+        assert_eq!(before.await.unwrap().as_deref(), Some("ACTIVE"));
+        assert_eq!(after.await.unwrap().as_deref(), Some("INACTIVE"));
+        assert_eq!(status(&store, "known").await.unwrap().as_deref(), Some("INACTIVE"));
+        assert_eq!(source.asked(), 2, "{change}");
+    }
+}
+
+#[tokio::test]
+async fn a_slug_follows_its_organization() {
+    let (source, store) = store(LONG, 100);
+    let find = async |slug: &str| {
+        let key = OrganizationKey::Slug(Arc::from(slug));
+        store.organization(&key, &store.terms(true)).await.unwrap().map(|it| it.value.id.clone())
+    };
+    assert_eq!(find("ACTIVE").await.as_deref(), Some("org"));
+    assert_eq!(find("ACTIVE").await.as_deref(), Some("org"));
+    assert_eq!(find("ACTIVE").await.as_deref(), Some("org"));
+    assert_eq!(source.asked(), 2);
+    source.now("RENAMED");
+    store.changed(&Change::parse("organization org"));
+    assert_eq!(find("ACTIVE").await, None);
+    assert_eq!(find("RENAMED").await.as_deref(), Some("org"));
+}
+
+#[tokio::test]
+async fn what_comes_back_unchanged_keeps_its_version() {
+    let (source, store) = store(LONG, 100);
+    let first = version(&store, "known").await;
+    store.distrust();
+    assert_eq!(version(&store, "known").await, first);
+    assert_eq!(source.asked(), 2);
+    assert_ne!(version(&store, "known too").await, first);
+    source.now("INACTIVE");
+    store.distrust();
+    assert_ne!(version(&store, "known").await, first);
+}
+
+#[tokio::test]
+async fn an_outage_is_bridged_for_reads_only_and_never_by_what_has_changed() {
+    let mut settings = Settings::new(Duration::ZERO, Duration::from_secs(20));
+    settings.stale_for = LONG;
+    let (source, store) = store_with(settings, 100);
+    for id in ["known", "known too"] {
+        ask(&store, id).await.unwrap();
+    }
+    source.down.store(true, Ordering::SeqCst);
+    store.distrust();
+    let terms = store.terms(true);
+    assert!(store.user(&Arc::from("known"), &terms).await.unwrap().is_some());
+    assert!(terms.bridged());
+    assert_eq!(source.heard.lock().unwrap().last(), Some(&Outcome::Stale));
+    let writes = store.terms(false);
+    assert!(store.user(&Arc::from("known"), &writes).await.is_err());
+    assert!(!writes.bridged());
+    store.changed(&Change::parse("user known"));
+    assert!(ask(&store, "known").await.is_err());
+    assert!(ask(&store, "known too").await.unwrap());
+    store.changed(&Change::Everything);
+    assert!(ask(&store, "known too").await.is_err());
+    source.down.store(false, Ordering::SeqCst);
+    let terms = store.terms(true);
+    assert!(store.user(&Arc::from("known"), &terms).await.unwrap().is_some());
+    assert!(!terms.bridged());
 }

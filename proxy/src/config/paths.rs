@@ -10,6 +10,7 @@ impl Config {
         let mut paths = vec![&mut self.policies.directory, &mut self.audit.directory];
         paths.extend(self.policies.archive.as_mut());
         paths.extend(self.admin.token_file.as_mut());
+        paths.extend(self.facts.password_file.as_mut());
         paths.extend(self.upstream.assertion.as_mut().map(|assertion| &mut assertion.key));
         paths.extend(self.jwt.issuers.iter_mut().filter_map(|issuer| match &mut issuer.jwks {
             JwksSource::File(path) => Some(path),

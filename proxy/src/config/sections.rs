@@ -90,6 +90,19 @@ pub struct Facts {
     /// How long a look-up may take.
     #[serde(default = "Facts::default_timeout", deserialize_with = "values::timeout")]
     pub timeout: Duration,
+    /// How many facts of each kind are kept in memory at the most.
+    #[serde(default = "Facts::default_entries", deserialize_with = "values::entries")]
+    pub entries: u64,
+    /// Whether the database is listened to: what its triggers say has changed is dropped at once.
+    /// Of `SQLite` there is nothing to be heard.
+    #[serde(default = "Facts::default_push")]
+    pub push: bool,
+    /// How much older than `ttl` a fact may be for a request that only reads, while the database is
+    /// down. Zero: no older.
+    #[serde(default, deserialize_with = "values::time")]
+    pub dangerous_stale_for: Duration,
+    /// The database's password, alone in a file that may change while the gate runs.
+    pub password_file: Option<PathBuf>,
 }
 
 impl Facts {
@@ -99,6 +112,14 @@ impl Facts {
 
     const fn default_timeout() -> Duration {
         Duration::from_millis(500)
+    }
+
+    const fn default_entries() -> u64 {
+        100_000
+    }
+
+    const fn default_push() -> bool {
+        true
     }
 }
 

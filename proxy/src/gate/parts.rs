@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use policy_store::archive::Archive;
-use policy_store::cache::{FactStore, Lookup, Outcome};
+use policy_store::cache::{Event, FactStore, Outcome, Settings};
 use policy_store::source::FactSource;
 use policy_store::sql::AuditTable;
 use policy_store::watch::{BundleStore, Published, Reload};
@@ -83,11 +83,16 @@ pub(super) fn fact_store(
     metrics: &Arc<Metrics>,
 ) -> FactStore {
     let metrics = Arc::clone(metrics);
-    let observer = move |lookup: Lookup| {
+    let observer = move |event: Event| {
+        let lookup = match event {
+            Event::Lookup(lookup) => lookup,
+            Event::Dropped(kind) => return metrics.facts.invalidated(kind),
+        };
         let outcome = match lookup.outcome {
             Outcome::Hit => "hit",
             Outcome::Miss => "miss",
             Outcome::Coalesced => "coalesced",
+            Outcome::Stale => "stale",
             Outcome::Error => "error",
         };
         metrics.facts.looked_up(lookup.kind, outcome, lookup.load);
@@ -95,7 +100,13 @@ pub(super) fn fact_store(
             metrics.facts.used(lookup.kind, age);
         }
     };
-    FactStore::new(source, config.facts.ttl, config.facts.timeout, Box::new(observer))
+    let settings = Settings {
+        ttl: config.facts.ttl,
+        timeout: config.facts.timeout,
+        stale_for: config.facts.dangerous_stale_for,
+        entries: config.facts.entries,
+    };
+    FactStore::new(source, settings, Box::new(observer))
 }
 
 /// What judges requests.

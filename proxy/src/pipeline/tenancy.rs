@@ -34,7 +34,7 @@ impl Pipeline {
             if named.is_empty() {
                 return Err(refused());
             }
-            let found = self.facts.organization(&key, admitted.deadline).await?;
+            let found = self.facts.organization(&key, &admitted.terms).await?;
             let found = found.ok_or_else(refused)?;
             trail.asked_at(found.asked_at);
             if !self.may_act_in(admitted, &found)? {
@@ -81,7 +81,7 @@ impl Pipeline {
         trail: &mut Trail,
     ) -> Result<Option<ObjectFacts>, Refusal> {
         let Some((kind, id)) = admitted.access.object() else { return Ok(None) };
-        let found = self.facts.object(kind, id, admitted.deadline).await?;
+        let found = self.facts.object(kind, id, &admitted.terms).await?;
         let found = found.ok_or(Refusal::NotFound)?;
         trail.asked_at(found.asked_at());
         Ok(Some(found))
@@ -105,7 +105,7 @@ impl Pipeline {
             return Ok(own);
         }
         let key = OrganizationKey::Id(Arc::clone(owner));
-        let Some(owner) = self.facts.organization(&key, admitted.deadline).await? else {
+        let Some(owner) = self.facts.organization(&key, &admitted.terms).await? else {
             return Ok(own);
         };
         trail.asked_at(owner.asked_at);

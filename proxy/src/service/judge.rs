@@ -8,13 +8,14 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use pingora::proxy::Session;
 use pingora::{BError, Error, ErrorType};
+use policy_store::source::FactsError;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{Ctx, Service};
 use crate::accept::{Arrival, Malformed};
 use crate::body::{self, BodyFault};
-use crate::pipeline::{First, Permit};
+use crate::pipeline::{First, Permit, Sent, TRIES};
 use crate::refusal::Refusal;
 use crate::reply;
 use crate::trail::Trail;
@@ -33,18 +34,26 @@ impl Service {
         if self.rate.as_ref().is_some_and(|rate| !rate.allows(arrival.client)) {
             return Err(Refusal::RateLimited);
         }
-        let permit = match self.pipeline.admit(arrival, now, trail).await? {
-            First::Guest(permit) => permit,
-            First::Caller(admitted) => {
-                let mut body = Bytes::new();
-                if admitted.reads_body() {
-                    body = self.read_body(session, arrival).await?;
-                    ctx.body_was_read = arrival.has_body;
+        let mut body = None;
+        for _ in 0..TRIES {
+            let permit = match self.pipeline.admit(arrival, now, trail).await? {
+                First::Guest(permit) => Some(permit),
+                First::Caller(admitted) => {
+                    let just_read = admitted.reads_body() && body.is_none();
+                    if just_read {
+                        body = Some(self.read_body(session, arrival).await?);
+                        ctx.body_was_read = arrival.has_body;
+                    }
+                    let bytes = body.clone().unwrap_or_default();
+                    let sent = Sent { bytes: &bytes, just_read };
+                    self.pipeline.conclude(arrival, *admitted, sent, trail).await?
                 }
-                self.pipeline.conclude(arrival, *admitted, &body, trail).await?
+            };
+            if let Some(permit) = permit {
+                return self.record(ctx, permit).await;
             }
-        };
-        self.record(ctx, permit).await
+        }
+        Err(Refusal::Unloaded(FactsError::Late))
     }
 
     async fn record(&self, ctx: &mut Ctx, permit: Permit) -> Result<(), Refusal> {

@@ -1,0 +1,120 @@
+//! A load on its way: it asks the database once, for all who wait.
+
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::shelf::{Answered, Keeps, Kept, Nobody, Shelf, gone};
+use crate::facts::Fact;
+use crate::source::FactsError;
+
+/// One load on its way. Dropped on the way, by a panic, it says so to those who wait.
+pub(super) struct Errand<K, T>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    T: PartialEq + Send + Sync + 'static,
+{
+    pub(super) shelf: Arc<Shelf<K, T>>,
+    pub(super) key: K,
+    pub(super) ticket: u64,
+    pub(super) answer: Arc<watch::Sender<Option<Answered<T>>>>,
+    pub(super) asked_at: Instant,
+}
+
+impl<K, T> Errand<K, T>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    T: PartialEq + Send + Sync + 'static,
+{
+    /// Asks when its turn has come, if anybody still waits then.
+    pub(super) async fn run(mut self, load: impl Future<Output = Result<Option<T>, FactsError>>) {
+        let common = Arc::clone(&self.shelf.common);
+        let Ok(_turn) = common.loads.acquire().await else { return };
+        if !self.is_wanted() {
+            return;
+        }
+        self.asked_at = Instant::now();
+        let loaded = load.await;
+        self.finish(loaded);
+    }
+
+    /// Whether anybody still waits. From here on the question counts as put: where each request has
+    /// its own, nobody joins it any more.
+    fn is_wanted(&self) -> bool {
+        let mut loading = self.shelf.loading();
+        let Some(own) = loading.get_mut(&self.key).filter(|it| it.ticket == self.ticket) else {
+            return self.answer.receiver_count() > 0;
+        };
+        if self.answer.receiver_count() == 0 {
+            loading.remove(&self.key);
+            return false;
+        }
+        own.open = !self.shelf.common.settings.ttl.is_zero();
+        true
+    }
+
+    /// Keeps the answer if it may be kept, and gives it to those who wait.
+    fn finish(&self, loaded: Result<Option<T>, FactsError>) {
+        let mut loading = self.shelf.loading();
+        let current = loading.get(&self.key).is_some_and(|it| it.ticket == self.ticket);
+        if current {
+            loading.remove(&self.key);
+        }
+        let answer = loaded.map(|found| self.keep(found, current));
+        drop(loading);
+        self.answer.send_replace(Some(Answered { answer, asked_at: self.asked_at }));
+    }
+
+    fn keep(&self, found: Option<T>, current: bool) -> Option<Arc<Fact<T>>> {
+        let Shelf { common, kept, nobody, keeps, epoch, .. } = &*self.shelf;
+        let epoch = epoch.load(Ordering::Acquire);
+        let Some(value) = found else {
+            if current {
+                kept.invalidate(&self.key);
+            }
+            if current && *keeps == Keeps::Absent && !common.settings.ttl.is_zero() {
+                let until = self.asked_at + shortened(common.settings.ttl, self.ticket);
+                let asked_at = self.asked_at;
+                nobody.insert(self.key.clone(), Nobody { asked_at, until, epoch });
+            }
+            return None;
+        };
+        let before = kept.get(&self.key).filter(|it| it.fact.value == value);
+        let version = before.map_or_else(
+            || common.versions.fetch_add(1, Ordering::Relaxed),
+            |before| before.fact.version,
+        );
+        let fact = Arc::new(Fact { value, asked_at: self.asked_at, version });
+        let lasts = !common.settings.ttl.is_zero() || !common.settings.stale_for.is_zero();
+        if current && lasts && *keeps != Keeps::Nothing {
+            let until = self.asked_at + shortened(common.settings.ttl, self.ticket);
+            let fact = Arc::clone(&fact);
+            kept.insert(self.key.clone(), Kept { fact, until, epoch });
+        }
+        Some(fact)
+    }
+}
+
+impl<K, T> Drop for Errand<K, T>
+where
+    K: Hash + Eq + Clone + Send + Sync + 'static,
+    T: PartialEq + Send + Sync + 'static,
+{
+    fn drop(&mut self) {
+        if self.answer.borrow().is_none() {
+            self.finish(Err(gone()));
+        }
+    }
+}
+
+/// A time to live without up to an eighth of it, so that what was loaded together is not asked for
+/// together again.
+fn shortened(ttl: Duration, ticket: u64) -> Duration {
+    // Fibonacci hashing: neighbours come out far apart.
+    let part = ticket.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
+    ttl.saturating_sub(ttl * u32::try_from(part).unwrap_or(0) / (1 << 13))
+}

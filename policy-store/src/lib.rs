@@ -2,11 +2,12 @@
 //!
 //! [`bundle`] reads a folder of Cedar policies, a schema and a table of routes into one checked,
 //! versioned value, and [`cases`] are its tests. [`facts`] are what the database says about people, organisations and objects;
-//! [`source`] is where they come from, [`sql`] the databases behind it, and [`cache`] keeps them
-//! for at most their time to live.
+//! [`source`] is where they come from, [`sql`] the databases behind it, [`breaker`] what stands before
+//! one that is down, and [`cache`] keeps them for at most their time to live.
 
 pub mod anatomy;
 pub mod archive;
+pub mod breaker;
 pub mod bundle;
 pub mod cache;
 pub mod cases;

@@ -11,8 +11,7 @@ use std::time::Duration;
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use policy_store::bundle::Findings;
-use policy_store::source::FactSource;
-use policy_store::sql::{DatabaseError, SqlFacts};
+use policy_store::sql::DatabaseError;
 use policy_store::watch::{BundleStore, Reload};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -93,34 +92,23 @@ impl Gate {
     ///
     /// When the gate could never work as configured.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let url = config.facts.database.expose();
-        let facts = Arc::new(SqlFacts::open(url, config.facts.timeout)?);
-        Self::start_with(config, facts).await
-    }
-
-    /// Starts a gate whose facts come from `source`.
-    ///
-    /// # Errors
-    ///
-    /// As [`Gate::start`].
-    pub async fn start_with(
-        config: Config,
-        source: Arc<dyn FactSource>,
-    ) -> Result<Self, StartError> {
         crate::record::journal::ignore_file_size_signal()?;
         let metrics = parts::metrics()?;
-        let bundles = parts::open_bundles(&config, &metrics, source.as_ref())?;
+        let database = parts::open_facts(&config)?;
+        let bundles = parts::open_bundles(&config, &metrics, &*database)?;
         let keys = KeyStore::start(&config.jwt.issuers)?;
         let assertion = config.upstream.assertion.as_ref();
         let signer = assertion.map(AssertionSigner::open).transpose()?.map(Arc::new);
         let journal = parts::open_journal(&config)?;
         bundles.keep_current();
         metrics.audit.watch(&journal);
-        let facts = Arc::new(parts::fact_store(&config, source, &metrics));
+        let facts = Arc::new(parts::fact_store(&config, database.clone(), &metrics));
+        let heeded = parts::heeded(&config, &database, &facts, &metrics)?;
         let draining = Arc::<AtomicBool>::default();
         let probes = Probes {
             bundles: Arc::clone(&bundles),
             facts: Arc::clone(&facts),
+            unheard: heeded.unheard,
             journal: Arc::clone(&journal),
             keys: Arc::clone(&keys),
             draining: Arc::clone(&draining),
@@ -150,7 +138,8 @@ impl Gate {
             tokio::spawn(door.open(proxy, stop.subscribe())),
             tokio::spawn(serve_admin(admin, state, stop_admin.subscribe())),
         ];
-        tasks.extend(delivery.map(tokio::spawn));
+        tasks.extend(heeded.tasks.into_iter().map(tokio::spawn));
+        tasks.extend(delivery.into_iter().map(tokio::spawn));
         let gate = Self {
             proxy_address,
             admin_address,

@@ -21,6 +21,8 @@ use crate::record::Journal;
 pub(crate) struct Probes {
     pub(crate) bundles: Arc<BundleStore>,
     pub(crate) facts: Arc<FactStore>,
+    /// Whether changes of facts are not heard; `None`: nobody listens.
+    pub(crate) unheard: Option<Arc<AtomicBool>>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) keys: Arc<KeyStore>,
     pub(crate) draining: Arc<AtomicBool>,
@@ -34,6 +36,14 @@ impl Probes {
             format!("the newest bundle is rejected ({} findings): older policies are in force, see /status", findings.len())
         })
     }
+
+    /// What has to be known about changes of facts.
+    fn unheard(&self) -> Option<String> {
+        let unheard = self.unheard.as_ref().is_some_and(|it| it.load(Ordering::Relaxed));
+        unheard.then(|| {
+            "changes in the database are not heard: they hold after `facts.ttl`".to_owned()
+        })
+    }
 }
 
 #[async_trait]
@@ -43,7 +53,7 @@ impl Probe for Probes {
         let audit = self.journal.check().map_err(|error| chain(&error));
         vec![
             ("policies", Ok(self.stale())),
-            ("facts", facts.map(|()| None)),
+            ("facts", facts.map(|()| self.unheard())),
             ("audit", audit.map(|()| None)),
         ]
     }

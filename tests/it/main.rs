@@ -21,6 +21,7 @@ mod expectations;
 mod explain;
 mod faults;
 mod findings;
+mod freshness;
 mod headers;
 mod immediacy;
 mod keys;

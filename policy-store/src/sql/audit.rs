@@ -46,7 +46,7 @@ const SQLITE: &str = concat!(
 /// The audit's table in a database.
 #[derive(Debug)]
 pub struct AuditTable {
-    pool: Pool,
+    pub(super) pool: Pool,
 }
 
 impl AuditTable {

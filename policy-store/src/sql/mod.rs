@@ -3,9 +3,12 @@
 
 mod audit;
 mod mapping;
+mod password;
+mod push;
 mod rows;
 mod source;
 
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -14,6 +17,8 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{PgPool, SqlitePool};
 
 pub use audit::AuditTable;
+pub use password::PasswordFile;
+pub use push::{CHANNEL, Push};
 pub use source::SqlFacts;
 
 /// Connections that one gate holds at the most.
@@ -28,6 +33,9 @@ pub enum DatabaseError {
     /// The driver refused.
     #[error("the database cannot be used")]
     Driver(#[from] sqlx::Error),
+    /// The password's file cannot be read.
+    #[error("the database's password cannot be read from `{path}`: {error}", path = .0.display(), error = .1)]
+    Password(PathBuf, std::io::Error),
     /// A migration failed.
     #[error("the database cannot be migrated")]
     Migration(#[from] sqlx::migrate::MigrateError),
@@ -55,7 +63,12 @@ impl Pool {
             let options = PgConnectOptions::from_str(url)?
                 .application_name("cedargate")
                 .options([("statement_timeout", limit.as_str())]);
-            let pool = PgPoolOptions::new().max_connections(CONNECTIONS).acquire_timeout(timeout);
+            // Whether a connection still stands is found out by using it, and not by a question before
+            // each question: `ask.rs` asks again over another one.
+            let pool = PgPoolOptions::new()
+                .max_connections(CONNECTIONS)
+                .acquire_timeout(timeout)
+                .test_before_acquire(false);
             return Ok(Self::Postgres(pool.connect_lazy_with(options)));
         }
         Err(DatabaseError::Url(scheme(url).to_owned()))

@@ -14,7 +14,7 @@ use crate::source::{FactSource, FactsError};
 /// Facts read from a database with the statements of a mapping.
 #[derive(Debug)]
 pub struct SqlFacts {
-    pool: Pool,
+    pub(super) pool: Pool,
     statements: mapping::Statements,
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{Error, HistogramVec, IntCounter, IntCounterVec};
+use prometheus::{Error, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 
 use super::register::Register;
 
@@ -24,6 +24,8 @@ pub struct FactsMetrics {
     age: HistogramVec,
     invalidations: IntCounterVec,
     unknown_features: IntCounter,
+    listening: IntGauge,
+    down: IntGauge,
 }
 
 impl FactsMetrics {
@@ -55,6 +57,12 @@ impl FactsMetrics {
                 "cedargate_facts_unknown_features_total",
                 "Features in facts that the schema does not list, left out.",
             )?,
+            listening: new
+                .gauge("cedargate_facts_push_up", "1 while the facts database tells of changes.")?,
+            down: new.gauge(
+                "cedargate_facts_circuit_open",
+                "1 while the facts database is down and not asked.",
+            )?,
         };
         metrics.begin_at_zero();
         Ok(metrics)
@@ -70,6 +78,7 @@ impl FactsMetrics {
             self.age.with_label_values(&[kind]);
             self.invalidations.with_label_values(&[kind]);
         }
+        self.invalidations.with_label_values(&["all"]);
     }
 
     /// Facts were asked for; `load` is how long the database took, if it was asked.
@@ -85,9 +94,19 @@ impl FactsMetrics {
         self.age.with_label_values(&[kind]).observe(age.as_secs_f64());
     }
 
-    /// Facts were dropped before their time.
+    /// Facts were dropped before their time: `user`, `organization`, `object` or `all`.
     pub fn invalidated(&self, kind: &'static str) {
         self.invalidations.with_label_values(&[kind]).inc();
+    }
+
+    /// Whether the facts database tells of changes.
+    pub fn listening(&self, up: bool) {
+        self.listening.set(i64::from(up));
+    }
+
+    /// Whether it is down, and therefore not asked.
+    pub fn down(&self, down: bool) {
+        self.down.set(i64::from(down));
     }
 
     /// Facts named so many features that the schema does not list.

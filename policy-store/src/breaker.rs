@@ -1,0 +1,144 @@
+//! Fails at once what needs a database that is down, instead of letting each request find out.
+//!
+//! A load that fails or takes its time arouses suspicion, nothing more: a probe then asks over a
+//! connection of its own. Only when that fails is the circuit open: whoever waits is told at once,
+//! and the probe goes on until it is answered.
+
+use std::future::{Future, pending};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::watch;
+use tokio::time::{sleep, timeout};
+
+use crate::facts::{OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
+use crate::source::{FactSource, FactsError};
+
+/// A load that takes longer is looked into.
+const SLOW: Duration = Duration::from_millis(50);
+/// A database that is down is asked this often whether it is back.
+const PROBED_EVERY: Duration = Duration::from_millis(100);
+
+/// Hears whether the circuit is open.
+pub type Hears = dyn Fn(bool) + Send + Sync;
+
+/// A source with a circuit breaker before it.
+pub struct Breaker {
+    source: Arc<dyn FactSource>,
+    /// How long a probe may take.
+    limit: Duration,
+    open: watch::Sender<bool>,
+    probing: AtomicBool,
+    hears: Box<Hears>,
+    own: Weak<Self>,
+}
+
+impl std::fmt::Debug for Breaker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Breaker").field("open", &*self.open.borrow()).finish_non_exhaustive()
+    }
+}
+
+impl Breaker {
+    /// A breaker before `source`, whose probes may take as long as `limit`. `hears` is told each time
+    /// that the circuit opens (`true`) or closes.
+    pub fn new(source: Arc<dyn FactSource>, limit: Duration, hears: Box<Hears>) -> Arc<Self> {
+        Arc::new_cyclic(|own| Self {
+            source,
+            limit,
+            open: watch::Sender::new(false),
+            probing: AtomicBool::new(false),
+            hears,
+            own: own.clone(),
+        })
+    }
+
+    async fn guard<T>(
+        &self,
+        ask: impl Future<Output = Result<T, FactsError>>,
+    ) -> Result<T, FactsError> {
+        let mut state = self.open.subscribe();
+        if *state.borrow() {
+            return Err(down());
+        }
+        let slow = async {
+            sleep(SLOW).await;
+            self.suspect();
+            pending::<()>().await;
+        };
+        let answer = tokio::select! {
+            biased;
+            answer = ask => answer,
+            _ = state.wait_for(|open| *open) => Err(down()),
+            () = slow => Err(down()),
+        };
+        if matches!(answer, Err(FactsError::Unavailable(_) | FactsError::Timeout)) {
+            self.suspect();
+        }
+        answer
+    }
+
+    /// Begins to probe, unless somebody does.
+    fn suspect(&self) {
+        if self.probing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Some(own) = self.own.upgrade() {
+            tokio::spawn(async move { own.probe().await });
+        }
+    }
+
+    async fn probe(&self) {
+        loop {
+            let answer = timeout(self.limit, self.source.ping()).await;
+            let answer = answer.unwrap_or(Err(FactsError::Timeout));
+            let Err(error) = answer else { break };
+            if !self.open.send_replace(true) {
+                tracing::error!(%error, "the facts database is down: requests that need facts are refused at once");
+                (self.hears)(true);
+            }
+            sleep(PROBED_EVERY).await;
+        }
+        self.probing.store(false, Ordering::Release);
+        if self.open.send_replace(false) {
+            tracing::info!("the facts database answers again");
+            (self.hears)(false);
+        }
+    }
+}
+
+fn down() -> FactsError {
+    FactsError::Unavailable("it is down, and asked every 100 ms whether it is back".to_owned())
+}
+
+#[async_trait]
+impl FactSource for Breaker {
+    async fn user(&self, id: &str) -> Result<Option<UserFacts>, FactsError> {
+        self.guard(self.source.user(id)).await
+    }
+
+    async fn organization(
+        &self,
+        key: &OrganizationKey,
+    ) -> Result<Option<OrganizationFacts>, FactsError> {
+        self.guard(self.source.organization(key)).await
+    }
+
+    async fn object(&self, kind: &str, id: &str) -> Result<Option<OwnedFacts>, FactsError> {
+        self.guard(self.source.object(kind, id)).await
+    }
+
+    async fn ping(&self) -> Result<(), FactsError> {
+        self.source.ping().await
+    }
+
+    async fn users(&self) -> Result<Vec<Arc<str>>, FactsError> {
+        self.source.users().await
+    }
+
+    fn knows(&self, kind: &str) -> bool {
+        self.source.knows(kind)
+    }
+}

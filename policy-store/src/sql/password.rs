@@ -1,0 +1,83 @@
+//! The database's password, in a file that may change: secrets are rotated while gates run.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::{AuditTable, DatabaseError, Pool, SqlFacts};
+
+/// The file is looked at this often.
+const LOOKED_AT_EVERY: Duration = Duration::from_millis(500);
+
+/// A file that holds a password and nothing else; white space around it does not count.
+#[derive(Debug, Clone)]
+pub struct PasswordFile(PathBuf);
+
+impl PasswordFile {
+    /// The file at `path`.
+    pub fn new(path: &Path) -> Self {
+        Self(path.to_owned())
+    }
+
+    fn read(&self) -> Result<String, DatabaseError> {
+        let text = std::fs::read_to_string(&self.0)
+            .map_err(|error| DatabaseError::Password(self.0.clone(), error))?;
+        Ok(text.trim().to_owned())
+    }
+
+    /// Has new connections of `pool` sign in with what the file says now.
+    fn apply(&self, pool: &Pool) -> Result<(), DatabaseError> {
+        let password = self.read()?;
+        if let Pool::Postgres(pool) = pool {
+            let options = (*pool.connect_options()).clone().password(&password);
+            pool.set_connect_options(options);
+        }
+        Ok(())
+    }
+
+    /// Does that for ever, whenever the file has changed. Connections that stand are not touched. A
+    /// file that cannot be read changes nothing.
+    async fn follow(self, pool: Pool) {
+        let mut known = self.read().ok();
+        loop {
+            sleep(LOOKED_AT_EVERY).await;
+            let now = self.read().ok();
+            if now.is_some() && now != known && self.apply(&pool).is_ok() {
+                tracing::info!("the database's password has changed");
+                known = now;
+            }
+        }
+    }
+}
+
+impl SqlFacts {
+    /// Signs in with the password in `file`, and gives what keeps it up as long as it is run.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn sign_in_with(
+        &self,
+        file: PasswordFile,
+    ) -> Result<impl Future<Output = ()> + Send + 'static + use<>, DatabaseError> {
+        file.apply(&self.pool)?;
+        Ok(file.follow(self.pool.clone()))
+    }
+}
+
+impl AuditTable {
+    /// As [`SqlFacts::sign_in_with`].
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn sign_in_with(
+        &self,
+        file: PasswordFile,
+    ) -> Result<impl Future<Output = ()> + Send + 'static + use<>, DatabaseError> {
+        file.apply(&self.pool)?;
+        Ok(file.follow(self.pool.clone()))
+    }
+}

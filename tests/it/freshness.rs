@@ -1,0 +1,155 @@
+//! Facts under load on Postgres, with two gates before one database.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tests::{
+    freshness::{self, Report},
+    metrics::Metrics,
+    postgres,
+    stand::Stand,
+    wait::eventually,
+};
+
+use crate::immediacy::{execute, until};
+
+const FLIPS: usize = 500;
+const CONNECTIONS: usize = 32;
+
+/// Two gates before one database, once they listen if they do.
+async fn two_gates(ttl: &str, push: bool) -> [Stand; 2] {
+    let database = postgres::demo_database().await;
+    let gate = || {
+        Stand::builder().database(&database).set("facts.ttl", ttl).set("facts.push", push).start()
+    };
+    let gates = [gate().await, gate().await];
+    for gate in &gates {
+        eventually("the gate listens", || async { (listens(gate).await == push).then_some(()) })
+            .await;
+    }
+    gates
+}
+
+async fn listens(gate: &Stand) -> bool {
+    Metrics::of(gate).await.sum("cedargate_facts_push_up", &[]) > 0.0
+}
+
+async fn dropped(gate: &Stand, kind: &str) -> f64 {
+    Metrics::of(gate).await.sum("cedargate_facts_invalidations_total", &[("kind", kind)])
+}
+
+async fn flip(gates: &[Stand; 2], bound: Duration) -> Report {
+    let addresses: [SocketAddr; 2] = [gates[0].proxy(), gates[1].proxy()];
+    let url = &gates[0].ground.database;
+    let report = freshness::run(&addresses, url, FLIPS, CONNECTIONS, bound).await;
+    println!("{report}");
+    assert!(report.times.len() >= 2 * FLIPS);
+    // What was judged by the new facts once is never judged by the old ones again.
+    assert_eq!(report.went_back, 0);
+    report
+}
+
+#[tokio::test]
+async fn a_change_that_is_told_holds_and_never_goes_back() {
+    // So long a time to live that nothing is seen for any other reason. How long it takes is no
+    // matter of a test: `tests/bench facts` measures it.
+    let gates = two_gates("1m", true).await;
+    flip(&gates, Duration::from_millis(250)).await;
+    for kind in ["user", "organization", "object"] {
+        assert!(dropped(&gates[0], kind).await > 50.0, "{kind}");
+    }
+    assert!(listens(&gates[1]).await);
+}
+
+#[tokio::test]
+async fn without_being_told_no_request_is_judged_by_facts_older_than_their_time() {
+    let ttl = Duration::from_millis(100);
+    let report = flip(&two_gates("100ms", false).await, ttl).await;
+    // Their age is counted from before the question was put: no noise of the machine can add to it.
+    assert_eq!(report.late, 0);
+}
+
+#[tokio::test]
+async fn only_what_has_changed_is_dropped_and_other_writes_tell_nothing() {
+    let gate = Stand::builder().postgres().set("facts.ttl", "1m").start().await;
+    eventually("the gate listens", || async { listens(&gate).await.then_some(()) }).await;
+    let all = dropped(&gate, "all").await;
+    for user in ["alpha-doctor", "beta-nurse"] {
+        until(&gate, user, "/api/patients", (200, "")).await;
+    }
+    let url = &gate.ground.database;
+    // None of this decides anything.
+    execute(
+        url,
+        "update users set name = 'Another', updated_at = now(), locale = 'de'; \
+         update organizations set name = 'Another', settings = '{\"a\": 1}', tier = 'BASIC'; \
+         update patients set first_name = 'Another'; update visits set status = 'CANCELLED'; \
+         delete from revoked_tokens",
+    )
+    .await;
+    execute(url, "update users set status = 'INACTIVE' where id = 'alpha-doctor'").await;
+    until(&gate, "alpha-doctor", "/api/patients", (401, "user_inactive")).await;
+    assert_eq!(dropped(&gate, "user").await, 1.0);
+    assert_eq!(dropped(&gate, "organization").await, 0.0);
+    assert_eq!(dropped(&gate, "object").await, 0.0);
+    assert_eq!(dropped(&gate, "all").await, all);
+    // Beta's nurse was not asked for again.
+    let loads = |metrics: &Metrics| {
+        metrics.sum("cedargate_facts_lookups_total", &[("kind", "user"), ("outcome", "miss")])
+    };
+    let before = loads(&Metrics::of(&gate).await);
+    until(&gate, "beta-nurse", "/api/patients", (200, "")).await;
+    assert_eq!(loads(&Metrics::of(&gate).await), before);
+}
+
+#[tokio::test]
+async fn a_lost_connection_makes_everything_count_no_more() {
+    let gate = Stand::builder().postgres().set("facts.ttl", "1m").start().await;
+    eventually("the gate listens", || async { listens(&gate).await.then_some(()) }).await;
+    until(&gate, "alpha-doctor", "/api/patients", (200, "")).await;
+    let before = dropped(&gate, "all").await;
+    // Whoever listens is gone, and the change with it that nobody hears.
+    execute(
+        &gate.ground.database,
+        "update users set status = 'INACTIVE' where id = 'alpha-doctor'; \
+         select pg_terminate_backend(pid) from pg_stat_activity \
+         where application_name = 'cedargate-changes' and datname = current_database()",
+    )
+    .await;
+    until(&gate, "alpha-doctor", "/api/patients", (401, "user_inactive")).await;
+    eventually("it listens again, and has said both", || async {
+        (dropped(&gate, "all").await >= before + 2.0 && listens(&gate).await).then_some(())
+    })
+    .await;
+    execute(&gate.ground.database, "update users set status = 'ACTIVE' where id = 'alpha-doctor'")
+        .await;
+    until(&gate, "alpha-doctor", "/api/patients", (200, "")).await;
+}
+
+#[tokio::test]
+async fn one_trigger_of_two_lines_tells_of_tables_of_ones_own() {
+    let gate = Stand::builder().postgres().set("facts.ttl", "1m").start().await;
+    eventually("the gate listens", || async { listens(&gate).await.then_some(()) }).await;
+    let url = &gate.ground.database;
+    execute(
+        url,
+        "create table staff (staff_id bigint, name text); \
+         create trigger tell_cedargate after insert or update or delete on staff \
+             for each row execute function cedargate_changed('user', 'staff_id'); \
+         create trigger tell_more after insert on staff \
+             for each row execute function cedargate_changed('object Patient', 'nothing_like_it')",
+    )
+    .await;
+    let all = dropped(&gate, "all").await;
+    execute(
+        url,
+        "insert into staff values (7, 'A'); update staff set staff_id = 8; delete from staff",
+    )
+    .await;
+    eventually("all of it is told", || async {
+        let told = dropped(&gate, "user").await;
+        // 7 came, 7 became 8, 8 went: in transactions of their own; and one that cannot be named.
+        (told >= 2.0 && dropped(&gate, "all").await > all).then_some(())
+    })
+    .await;
+}

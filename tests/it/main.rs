@@ -28,6 +28,7 @@ mod keys;
 mod limits;
 mod matrix;
 mod onboarding;
+mod outages;
 mod panics;
 mod policy_tests;
 mod properties;

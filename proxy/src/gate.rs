@@ -11,7 +11,7 @@ use std::time::Duration;
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use policy_store::bundle::Findings;
-use policy_store::source::FactSource;
+use policy_store::source::{FactSource, Unfit};
 use policy_store::sql::{DatabaseError, SqlFacts};
 use policy_store::watch::{BundleStore, Reload};
 use tokio::net::TcpListener;
@@ -21,6 +21,7 @@ use tokio::task::JoinHandle;
 use crate::admin::{self, AdminState};
 use crate::assertion::{AssertionError, AssertionSigner};
 use crate::config::{self, Config};
+use crate::fitness::Fitness;
 use crate::identify::Verifier;
 use crate::keys::{KeyStore, KeysError};
 use crate::ledger::Ledger;
@@ -52,6 +53,9 @@ pub enum StartError {
         "routes.yaml looks up objects of type `{0}`, for which the mapping of facts has no statement"
     )]
     Unmapped(Arc<str>),
+    /// The facts are not those that the policies need.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// The metrics cannot be registered, which is a fault of this program.
     #[error("the metrics cannot be registered: {0}")]
     Metrics(String),
@@ -94,7 +98,8 @@ impl Gate {
     /// When the gate could never work as configured.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let url = config.facts.database.expose();
-        let facts = Arc::new(SqlFacts::open(url, config.facts.timeout)?);
+        let mapping = config.facts.mapping.clone();
+        let facts = Arc::new(SqlFacts::open(url, config.facts.timeout, mapping)?);
         Self::start_with(config, facts).await
     }
 
@@ -110,6 +115,8 @@ impl Gate {
         crate::record::journal::ignore_file_size_signal()?;
         let metrics = parts::metrics()?;
         let bundles = parts::open_bundles(&config, &metrics, source.as_ref())?;
+        let fitness = Fitness::at_start(source.as_ref(), &bundles).await?;
+        let fit = Arc::clone(&fitness).keep(Arc::clone(&source), Arc::clone(&bundles));
         let keys = KeyStore::start(&config.jwt.issuers)?;
         let assertion = config.upstream.assertion.as_ref();
         let signer = assertion.map(AssertionSigner::open).transpose()?.map(Arc::new);
@@ -121,6 +128,7 @@ impl Gate {
         let probes = Probes {
             bundles: Arc::clone(&bundles),
             facts: Arc::clone(&facts),
+            fitness,
             journal: Arc::clone(&journal),
             keys: Arc::clone(&keys),
             draining: Arc::clone(&draining),
@@ -147,6 +155,7 @@ impl Gate {
         let (stop, stop_admin) = (watch::Sender::new(false), watch::Sender::new(false));
         let mut tasks = vec![
             tokio::spawn(resolved),
+            tokio::spawn(fit),
             tokio::spawn(door.open(proxy, stop.subscribe())),
             tokio::spawn(serve_admin(admin, state, stop_admin.subscribe())),
         ];

@@ -14,6 +14,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::admin::{Check, Probe, ReloadOutcome};
 use crate::assertion::AssertionSigner;
 use crate::chain::chain;
+use crate::fitness::Fitness;
 use crate::keys::KeyStore;
 use crate::record::Journal;
 
@@ -21,6 +22,7 @@ use crate::record::Journal;
 pub(crate) struct Probes {
     pub(crate) bundles: Arc<BundleStore>,
     pub(crate) facts: Arc<FactStore>,
+    pub(crate) fitness: Arc<Fitness>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) keys: Arc<KeyStore>,
     pub(crate) draining: Arc<AtomicBool>,
@@ -43,7 +45,7 @@ impl Probe for Probes {
         let audit = self.journal.check().map_err(|error| chain(&error));
         vec![
             ("policies", Ok(self.stale())),
-            ("facts", facts.map(|()| None)),
+            ("facts", facts.and_then(|()| self.fitness.check())),
             ("audit", audit.map(|()| None)),
         ]
     }

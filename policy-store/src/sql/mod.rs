@@ -2,8 +2,11 @@
 //! over SQLite and Postgres.
 
 mod audit;
+mod cell;
+mod check;
+mod key;
 mod mapping;
-mod rows;
+mod query;
 mod source;
 
 use std::str::FromStr;
@@ -14,6 +17,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{PgPool, SqlitePool};
 
 pub use audit::AuditTable;
+pub use mapping::{Mapping, Misfit};
 pub use source::SqlFacts;
 
 /// Connections that one gate holds at the most.

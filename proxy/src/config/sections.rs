@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use policy_store::sql::Mapping;
 use serde::{Deserialize, Deserializer};
 
 use super::values;
@@ -90,6 +91,9 @@ pub struct Facts {
     /// How long a look-up may take.
     #[serde(default = "Facts::default_timeout", deserialize_with = "values::timeout")]
     pub timeout: Duration,
+    /// How they are read from tables that are not those of `migrations/`.
+    #[serde(default)]
+    pub mapping: Option<Mapping>,
 }
 
 impl Facts {

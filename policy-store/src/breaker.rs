@@ -13,8 +13,9 @@ use async_trait::async_trait;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
+use crate::bundle::Bundle;
 use crate::facts::{OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
-use crate::source::{FactSource, FactsError};
+use crate::source::{FactSource, FactsError, Unfit};
 
 /// A load that takes longer is looked into.
 const SLOW: Duration = Duration::from_millis(50);
@@ -140,5 +141,9 @@ impl FactSource for Breaker {
 
     fn knows(&self, kind: &str) -> bool {
         self.source.knows(kind)
+    }
+
+    async fn check(&self, bundle: &Bundle) -> Result<Vec<String>, Unfit> {
+        self.source.check(bundle).await
     }
 }

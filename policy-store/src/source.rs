@@ -1,10 +1,12 @@
 //! Where facts come from.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
+use crate::bundle::Bundle;
 use crate::facts::{OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
 
 /// Facts could not be had. Whoever needs them is refused.
@@ -32,9 +34,51 @@ pub enum FactsError {
     /// Nobody has said how objects of this type are looked up.
     #[error("the mapping of facts has no statement for objects of type `{0}`")]
     Unmapped(String),
+    /// Nobody has said how all users are listed.
+    #[error("the mapping of facts has no statement `users`, which lists who can be asked about")]
+    Unlisted,
     /// The load itself failed, which is a fault of this program.
     #[error("a load of facts ended without an answer: {0}")]
     Internal(String),
+}
+
+/// Why a source does not give what a bundle needs.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// The database did not answer; nobody knows.
+    #[error("the facts database cannot be asked whether the mapping fits it: {0}")]
+    Unavailable(String),
+    /// It never will, as it is.
+    #[error("the mapping of facts does not fit:\n{0}")]
+    Faults(FactFaults),
+}
+
+/// All that is wrong with a mapping of facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactFaults(pub Vec<FactFault>);
+
+impl fmt::Display for FactFaults {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let faults: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&faults.join("\n"))
+    }
+}
+
+/// One thing that is wrong: where, what, and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FactFault {
+    /// The statement, as a key of the configuration.
+    pub place: String,
+    /// What is wrong with it.
+    pub message: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl fmt::Display for FactFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}\n    = {}", self.place, self.message, self.remedy)
+    }
 }
 
 /// Where facts come from. A real seam: behind it stands another process, the database; in tests,
@@ -82,6 +126,15 @@ pub trait FactSource: Send + Sync + 'static {
 
     /// Whether objects of type `kind` can be looked up.
     fn knows(&self, kind: &str) -> bool;
+
+    /// Whether what it gives is what `bundle` needs; and what there is to know all the same.
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong, or that the source cannot be asked.
+    async fn check(&self, _bundle: &Bundle) -> Result<Vec<String>, Unfit> {
+        Ok(Vec::new())
+    }
 }
 
 /// A fixed table of facts.

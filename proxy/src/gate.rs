@@ -1,6 +1,7 @@
 //! The gate as a whole: its parts put together, its listeners, its end.
 
 mod door;
+mod facts;
 mod parts;
 
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use pingora::proxy::http_proxy;
 use pingora::server::configuration::ServerConf;
 use policy_store::bundle::Findings;
+use policy_store::source::Unfit;
 use policy_store::sql::DatabaseError;
 use policy_store::watch::{BundleStore, Reload};
 use tokio::net::TcpListener;
@@ -51,6 +53,9 @@ pub enum StartError {
         "routes.yaml looks up objects of type `{0}`, for which the mapping of facts has no statement"
     )]
     Unmapped(Arc<str>),
+    /// The facts are not those that the policies need.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// The metrics cannot be registered, which is a fault of this program.
     #[error("the metrics cannot be registered: {0}")]
     Metrics(String),
@@ -94,21 +99,19 @@ impl Gate {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         crate::record::journal::ignore_file_size_signal()?;
         let metrics = parts::metrics()?;
-        let database = parts::open_facts(&config)?;
-        let bundles = parts::open_bundles(&config, &metrics, &*database)?;
+        let (facts, bundles) = facts::open(&config, &metrics).await?;
         let keys = KeyStore::start(&config.jwt.issuers)?;
         let assertion = config.upstream.assertion.as_ref();
         let signer = assertion.map(AssertionSigner::open).transpose()?.map(Arc::new);
         let journal = parts::open_journal(&config)?;
         bundles.keep_current();
         metrics.audit.watch(&journal);
-        let facts = Arc::new(parts::fact_store(&config, database.clone(), &metrics));
-        let heeded = parts::heeded(&config, &database, &facts, &metrics)?;
         let draining = Arc::<AtomicBool>::default();
         let probes = Probes {
             bundles: Arc::clone(&bundles),
-            facts: Arc::clone(&facts),
-            unheard: heeded.unheard,
+            facts: Arc::clone(&facts.store),
+            unheard: facts.unheard,
+            fitness: facts.fitness,
             journal: Arc::clone(&journal),
             keys: Arc::clone(&keys),
             draining: Arc::clone(&draining),
@@ -118,7 +121,7 @@ impl Gate {
         let upstream = parts::known_address(&config.upstream.address);
         let resolved = parts::keep_resolved(config.upstream.address.clone(), Arc::clone(&upstream));
         let verifier = Verifier::new(keys, config.jwt.leeway, &metrics);
-        let pipeline = parts::pipeline(&config, &bundles, facts, verifier, &metrics);
+        let pipeline = parts::pipeline(&config, &bundles, facts.store, verifier, &metrics);
         let ledger = Ledger { journal: Arc::clone(&journal), metrics: Arc::clone(&metrics) };
         let service = parts::service(&config, pipeline, ledger, signer, upstream);
         let delivery = parts::delivery(&config, &metrics)?;
@@ -138,7 +141,7 @@ impl Gate {
             tokio::spawn(door.open(proxy, stop.subscribe())),
             tokio::spawn(serve_admin(admin, state, stop_admin.subscribe())),
         ];
-        tasks.extend(heeded.tasks.into_iter().map(tokio::spawn));
+        tasks.extend(facts.tasks.into_iter().map(tokio::spawn));
         tasks.extend(delivery.into_iter().map(tokio::spawn));
         let gate = Self {
             proxy_address,

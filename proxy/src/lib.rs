@@ -27,6 +27,7 @@ mod credentials;
 pub mod decide;
 mod entities;
 mod explain;
+mod fitness;
 mod forward;
 mod framing;
 mod gate;

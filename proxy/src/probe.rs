@@ -14,6 +14,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::admin::{Check, Probe, ReloadOutcome};
 use crate::assertion::AssertionSigner;
 use crate::chain::chain;
+use crate::fitness::Fitness;
 use crate::keys::KeyStore;
 use crate::record::Journal;
 
@@ -23,6 +24,7 @@ pub(crate) struct Probes {
     pub(crate) facts: Arc<FactStore>,
     /// Whether changes of facts are not heard; `None`: nobody listens.
     pub(crate) unheard: Option<Arc<AtomicBool>>,
+    pub(crate) fitness: Arc<Fitness>,
     pub(crate) journal: Arc<Journal>,
     pub(crate) keys: Arc<KeyStore>,
     pub(crate) draining: Arc<AtomicBool>,
@@ -53,7 +55,10 @@ impl Probe for Probes {
         let audit = self.journal.check().map_err(|error| chain(&error));
         vec![
             ("policies", Ok(self.stale())),
-            ("facts", facts.map(|()| self.unheard())),
+            (
+                "facts",
+                facts.and_then(|()| self.fitness.check()).map(|said| said.or(self.unheard())),
+            ),
             ("audit", audit.map(|()| None)),
         ]
     }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
+use sqlx::{Connection as _, PgConnection};
 use tests::{
     client::{Connection, Request},
     postgres::Cluster,
@@ -227,15 +227,23 @@ async fn a_broken_row_denies_its_user_alone() {
     let load = Load::start(&stand);
     load.until(200, 50).await;
     for (broken, mended) in [
-        ("alter table users alter status drop not null; update users set status = null where id = 'alpha-nurse'",
-         "update users set status = 'ACTIVE' where id = 'alpha-nurse'"),
-        ("update users set roles = '{NURSE,WIZARD}' where id = 'alpha-nurse'",
-         "update users set roles = '{NURSE}' where id = 'alpha-nurse'"),
-        ("update users set roles = '{NURSE,NULL}' where id = 'alpha-nurse'",
-         "update users set roles = '{NURSE}' where id = 'alpha-nurse'"),
-        ("alter table users drop constraint users_organization_exists; \
+        (
+            "alter table users alter status drop not null; update users set status = null where id = 'alpha-nurse'",
+            "update users set status = 'ACTIVE' where id = 'alpha-nurse'",
+        ),
+        (
+            "update users set roles = '{NURSE,WIZARD}' where id = 'alpha-nurse'",
+            "update users set roles = '{NURSE}' where id = 'alpha-nurse'",
+        ),
+        (
+            "update users set roles = '{NURSE,NULL}' where id = 'alpha-nurse'",
+            "update users set roles = '{NURSE}' where id = 'alpha-nurse'",
+        ),
+        (
+            "alter table users drop constraint users_organization_exists; \
           update users set organization_id = 'org-nowhere' where id = 'alpha-nurse'",
-         "update users set organization_id = 'org-alpha' where id = 'alpha-nurse'"),
+            "update users set organization_id = 'org-alpha' where id = 'alpha-nurse'",
+        ),
     ] {
         until(&stand, "alpha-nurse", "/api/patients", (200, "")).await;
         execute(url, broken).await;
@@ -260,7 +268,8 @@ async fn a_password_that_is_rotated_is_followed() {
     let file = stand.directory.path().join("password");
     std::fs::write(&file, "first\n").unwrap();
     let theirs = url.replace("cedargate@", "gate@");
-    let stand = stand.with("facts.database", theirs.as_str()).with("facts.password_file", "password");
+    let stand =
+        stand.with("facts.database", theirs.as_str()).with("facts.password_file", "password");
     let stand = stand.start().await;
     let load = Load::start(&stand);
     load.until(200, 50).await;
@@ -280,11 +289,7 @@ async fn a_password_that_is_rotated_is_followed() {
 #[tokio::test]
 async fn an_outage_may_be_bridged_for_reads_and_the_record_says_so() {
     let (mut cluster, url) = own_cluster().await;
-    let stand = impatient()
-        .database(&url)
-        .set("facts.dangerous_stale_for", "1h")
-        .start()
-        .await;
+    let stand = impatient().database(&url).set("facts.dangerous_stale_for", "1h").start().await;
     for user in ["kauvery-doctor", "kauvery-nurse", "alpha-doctor"] {
         until(&stand, user, "/api/patients", (200, "")).await;
     }

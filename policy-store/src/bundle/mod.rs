@@ -3,6 +3,7 @@
 //! A bundle is accepted whole or not at all. Its digest is over the content in canonical order, so
 //! that the same bundle has the same digest on every machine.
 
+mod attributes;
 mod bounds;
 mod check;
 mod depth;
@@ -24,7 +25,7 @@ mod tokens;
 mod validate;
 mod vocabulary;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,10 +34,12 @@ use cedar_policy::{EntityTypeName, PolicyId, Schema};
 use crate::cases::Suite;
 use crate::routes::RouteTable;
 
+pub use attributes::Attribute;
 pub use excerpt::printable;
 pub use finding::{Finding, Findings};
 pub use kind::Kind;
 pub use load::Loader;
+pub(crate) use nearest::nearest;
 pub use policies::{Layer, Rule};
 pub use read::{File, Sources};
 pub use room::{STACK, with_room};
@@ -92,6 +95,11 @@ impl Bundle {
     /// The Cedar schema.
     pub fn schema(&self) -> &Schema {
         &self.declared.schema
+    }
+
+    /// The attributes that the schema declares for the entity type `name`.
+    pub fn attributes(&self, name: &str) -> BTreeMap<String, Attribute> {
+        attributes::declared(&self.declared.json, name)
     }
 
     /// The names of roles and features that exist.

@@ -4,7 +4,7 @@
 const LONGEST: usize = 100;
 
 /// The one of `names` that is most like `name`; of two, the first in the alphabet.
-pub(super) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > LONGEST {
         return None;
     }

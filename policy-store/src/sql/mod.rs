@@ -2,10 +2,13 @@
 //! over SQLite and Postgres.
 
 mod audit;
+mod cell;
+mod check;
+mod key;
 mod mapping;
 mod password;
 mod push;
-mod rows;
+mod query;
 mod source;
 
 use std::path::PathBuf;
@@ -17,6 +20,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{PgPool, SqlitePool};
 
 pub use audit::AuditTable;
+pub use mapping::{Mapping, Misfit};
 pub use password::PasswordFile;
 pub use push::{CHANNEL, Push};
 pub use source::SqlFacts;

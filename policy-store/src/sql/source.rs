@@ -4,75 +4,59 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use sqlx::AssertSqlSafe;
+use sqlx::postgres::PgTypeInfo;
+use sqlx::{AssertSqlSafe, Either, Executor as _, PgPool, Statement as _};
 
-use super::rows::{self, Problem};
-use super::{DatabaseError, Pool, mapping};
+use super::cell::{PgBound, Problem, Type};
+use super::key::Key;
+use super::mapping::{Defaults, KeyForm, Mapping, Subject};
+use super::query::{self, Cells, Found, Query};
+use super::{DatabaseError, Pool, check};
+use crate::bundle::Bundle;
 use crate::facts::{OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
-use crate::source::{FactSource, FactsError};
+use crate::source::{FactSource, FactsError, Unfit};
 
 /// Facts read from a database with the statements of a mapping.
 #[derive(Debug)]
 pub struct SqlFacts {
     pub(super) pool: Pool,
-    statements: mapping::Statements,
+    pub(super) queries: Vec<Query>,
+    pub(super) mapping: Mapping,
+    /// What the mapping is called in messages.
+    pub(super) called: &'static str,
 }
 
-impl SqlFacts {
-    /// Facts from the database at `url`, with the default mapping. Connects when first asked;
-    /// no statement takes longer than `timeout`.
-    ///
-    /// # Errors
-    ///
-    /// When the URL is no database URL.
-    pub fn open(url: &str, timeout: Duration) -> Result<Self, DatabaseError> {
-        let pool = Pool::open(url, timeout)?;
-        let mapping = mapping::default().map_err(DatabaseError::Url)?;
-        let statements = match pool {
-            Pool::Sqlite(_) => mapping.sqlite,
-            Pool::Postgres(_) => mapping.postgres,
-        };
-        Ok(Self { pool, statements })
-    }
+/// Why a statement gave no facts.
+pub(super) enum Failure {
+    /// The database did not answer.
+    Down(sqlx::Error),
+    /// It did: what is asked about cannot be a fact.
+    Row(Problem),
+}
 
-    /// Runs `statement` for `key` and reads the row that it gives, if it gives one.
-    async fn read<T>(
-        &self,
-        what: Row<'_>,
-        statement: &str,
-        sqlite: fn(&sqlx::sqlite::SqliteRow) -> Result<T, Problem>,
-        postgres: fn(&sqlx::postgres::PgRow) -> Result<T, Problem>,
-    ) -> Result<Option<T>, FactsError> {
-        // No text in Postgres holds a NUL: there is no such row, and asking would be an error.
-        if what.id.contains('\0') {
-            return Ok(None);
+impl From<sqlx::Error> for Failure {
+    /// A value that a statement cannot digest concerns whoever has it, and nobody else.
+    fn from(error: sqlx::Error) -> Self {
+        let of_the_row = error.as_database_error().is_some_and(|said| {
+            // Data exceptions, and a subquery with more rows than it may have.
+            let class = said.code().unwrap_or_default().get(..2).map(str::to_owned);
+            matches!(class.as_deref(), Some("22" | "21"))
+                && said.code().is_some_and(|it| it.len() == 5)
+                || said.message().contains("malformed JSON")
+        });
+        if of_the_row { Self::Row(error.to_string()) } else { Self::Down(error) }
+    }
+}
+
+impl Failure {
+    /// As an error about the row `id`.
+    fn about(self, kind: &str, id: &str) -> FactsError {
+        match self {
+            Self::Down(error) => unavailable(error),
+            Self::Row(problem) => {
+                FactsError::Unreadable { kind: kind.to_owned(), id: id.to_owned(), problem }
+            }
         }
-        // The statement is the operator's own, or ours: no part of it comes from a request.
-        let sql = AssertSqlSafe(statement.to_owned());
-        let read = match &self.pool {
-            Pool::Sqlite(pool) => {
-                let row = sqlx::query(sql).bind(what.id).fetch_optional(pool).await;
-                row.map_err(unavailable)?.map(|row| sqlite(&row))
-            }
-            Pool::Postgres(pool) => {
-                let row = sqlx::query(sql).bind(what.id).fetch_optional(pool).await;
-                row.map_err(unavailable)?.map(|row| postgres(&row))
-            }
-        };
-        read.transpose().map_err(|problem| what.unreadable(problem))
-    }
-}
-
-/// Which row is read, for the message when it cannot be.
-#[derive(Clone, Copy)]
-struct Row<'a> {
-    kind: &'a str,
-    id: &'a str,
-}
-
-impl Row<'_> {
-    fn unreadable(self, problem: Problem) -> FactsError {
-        FactsError::Unreadable { kind: self.kind.to_owned(), id: self.id.to_owned(), problem }
     }
 }
 
@@ -81,29 +65,129 @@ fn unavailable(error: sqlx::Error) -> FactsError {
     FactsError::Unavailable(error.to_string())
 }
 
+impl SqlFacts {
+    /// Facts from the database at `url`, with `mapping`, or with the one for the tables of
+    /// `migrations/`. Connects when first asked; no statement takes longer than `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is no database URL.
+    pub fn open(
+        url: &str,
+        timeout: Duration,
+        mapping: Option<Mapping>,
+    ) -> Result<Self, DatabaseError> {
+        let pool = Pool::open(url, timeout)?;
+        let called = if mapping.is_some() { "facts.mapping" } else { "default mapping" };
+        let mapping = match mapping {
+            Some(mapping) => mapping,
+            None => {
+                let defaults = Defaults::read().map_err(DatabaseError::Url)?;
+                match pool {
+                    Pool::Sqlite(_) => defaults.sqlite,
+                    Pool::Postgres(_) => defaults.postgres,
+                }
+            }
+        };
+        let queries = mapping.statements();
+        let queries = queries.map(|(subject, it)| Query::new(subject, it, &mapping)).collect();
+        Ok(Self { pool, queries, mapping, called })
+    }
+
+    fn query(&self, subject: &Subject) -> Option<&Query> {
+        self.queries.iter().find(|query| query.subject == *subject)
+    }
+
+    /// Reads what the rows for `id` say.
+    async fn read<T>(
+        &self,
+        query: &Query,
+        id: &str,
+        fact: fn(Found<'_>) -> Result<T, Problem>,
+    ) -> Result<Option<T>, FactsError> {
+        let read = async {
+            let rows = self.rows(query, Some(id)).await?;
+            let found = query.found(id, rows).map_err(Failure::Row)?;
+            found.map(fact).transpose().map_err(Failure::Row)
+        };
+        read.await.map_err(|failure: Failure| failure.about(query.subject.kind(), id))
+    }
+
+    /// Runs a statement, for the key `id` if it takes one. Every statement is run here.
+    async fn rows(&self, query: &Query, id: Option<&str>) -> Result<Vec<Cells>, Failure> {
+        // The statement is the operator's own, or ours: no part of it comes from a request.
+        let sql = AssertSqlSafe(Arc::clone(&query.sql));
+        match &self.pool {
+            Pool::Sqlite(pool) => {
+                let mut asked = sqlx::query(sql);
+                if let Some(id) = id {
+                    asked = match Key::read(query.key.unwrap_or(KeyForm::Text), id) {
+                        None => return Ok(Vec::new()),
+                        Some(Key::Integer(_, number)) => asked.bind(number),
+                        Some(key) => asked.bind(key.text()),
+                    };
+                }
+                let rows = asked.fetch_all(pool).await?;
+                rows.iter().map(|row| query.cells(row).map_err(Failure::Row)).collect()
+            }
+            Pool::Postgres(pool) => {
+                let mut asked = sqlx::query(sql);
+                if let Some(id) = id {
+                    let info = parameter(pool, query).await?;
+                    let form = form(query, &info);
+                    let bound = Key::read(form, id).and_then(|key| PgBound::new(key, info));
+                    let Some(bound) = bound else { return Ok(Vec::new()) };
+                    asked = asked.bind(bound);
+                }
+                let rows = asked.fetch_all(pool).await?;
+                rows.iter().map(|row| query.cells(row).map_err(Failure::Row)).collect()
+            }
+        }
+    }
+}
+
+/// What the keys of a statement look like: as was said, or as its parameter's type has it.
+fn form(query: &Query, info: &PgTypeInfo) -> KeyForm {
+    query.key.or_else(|| Type::of_postgres(info).key_form()).unwrap_or(KeyForm::Text)
+}
+
+/// The type that a statement's parameter has in Postgres.
+async fn parameter(pool: &PgPool, query: &Query) -> Result<PgTypeInfo, Failure> {
+    if let Some(known) = query.parameter.get() {
+        return Ok(known.clone());
+    }
+    let sql = AssertSqlSafe(Arc::clone(&query.sql));
+    let prepared = pool.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await?;
+    match prepared.parameters() {
+        Some(Either::Left([info])) => Ok(query.parameter.get_or_init(|| info.clone()).clone()),
+        _ => Err(Failure::Row(format!("`{}` does not take one parameter", query.subject))),
+    }
+}
+
 #[async_trait]
 impl FactSource for SqlFacts {
     async fn user(&self, id: &str) -> Result<Option<UserFacts>, FactsError> {
-        let row = Row { kind: "user", id };
-        self.read(row, &self.statements.user, rows::user, rows::user).await
+        let Some(query) = self.query(&Subject::User) else { return Ok(None) };
+        self.read(query, id, query::user).await
     }
 
     async fn organization(
         &self,
         key: &OrganizationKey,
     ) -> Result<Option<OrganizationFacts>, FactsError> {
-        let (statement, id) = match key {
-            OrganizationKey::Id(id) => (&self.statements.organization_by_id, id),
-            OrganizationKey::Slug(slug) => (&self.statements.organization_by_slug, slug),
+        let (subject, id) = match key {
+            OrganizationKey::Id(id) => (Subject::Organization, id),
+            OrganizationKey::Slug(slug) => (Subject::OrganizationBySlug, slug),
         };
-        let row = Row { kind: "organization", id };
-        self.read(row, statement, rows::organization, rows::organization).await
+        let Some(query) = self.query(&subject) else { return Ok(None) };
+        self.read(query, id, query::organization).await
     }
 
     async fn object(&self, kind: &str, id: &str) -> Result<Option<OwnedFacts>, FactsError> {
-        let statement = self.statements.objects.get(kind);
-        let statement = statement.ok_or_else(|| FactsError::Unmapped(kind.to_owned()))?;
-        self.read(Row { kind, id }, statement, rows::owned, rows::owned).await
+        let about = |query: &&Query| matches!(&query.subject, Subject::Object(it) if it == kind);
+        let query = self.queries.iter().find(about);
+        let query = query.ok_or_else(|| FactsError::Unmapped(kind.to_owned()))?;
+        self.read(query, id, query::owned).await
     }
 
     async fn ping(&self) -> Result<(), FactsError> {
@@ -115,24 +199,21 @@ impl FactSource for SqlFacts {
     }
 
     async fn users(&self) -> Result<Vec<Arc<str>>, FactsError> {
-        let sql = AssertSqlSafe(self.statements.users.clone());
-        let unreadable = |problem| Row { kind: "user", id: "" }.unreadable(problem);
-        let mut ids: Vec<Arc<str>> = match &self.pool {
-            Pool::Sqlite(pool) => {
-                let rows = sqlx::query(sql).fetch_all(pool).await.map_err(unavailable)?;
-                rows.iter().map(rows::id).collect::<Result<_, _>>().map_err(unreadable)?
-            }
-            Pool::Postgres(pool) => {
-                let rows = sqlx::query(sql).fetch_all(pool).await.map_err(unavailable)?;
-                rows.iter().map(rows::id).collect::<Result<_, _>>().map_err(unreadable)?
-            }
-        };
+        let query = self.query(&Subject::Users).ok_or(FactsError::Unlisted)?;
+        let about = |failure: Failure| failure.about("user", "");
+        let rows = self.rows(query, None).await.map_err(about)?;
+        let mut ids = query.ids(rows).map_err(Failure::Row).map_err(about)?;
         // The order of a database depends on its locale.
         ids.sort_unstable();
         Ok(ids)
     }
 
     fn knows(&self, kind: &str) -> bool {
-        matches!(kind, "User" | "Organization") || self.statements.objects.contains_key(kind)
+        matches!(kind, "User" | "Organization")
+            || self.query(&Subject::Object(kind.to_owned())).is_some()
+    }
+
+    async fn check(&self, bundle: &Bundle) -> Result<Vec<String>, Unfit> {
+        check::check(self, bundle).await
     }
 }

@@ -1,23 +1,30 @@
 //! `cedargate check`.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use policy_store::bundle::{Bundle, Finding, Findings};
+use policy_store::source::{FactFaults, FactSource as _, Unfit};
+use policy_store::sql::SqlFacts;
 use serde::Serialize;
 use serde_json::json;
 
 use super::serve::say;
-use super::{Done, Failure, environment, sarif};
+use super::{Done, Failure, environment, runtime, sarif};
 use crate::assertion::AssertionSigner;
 use crate::chain::chain;
 use crate::config::{Config, ConfigError, DEFAULT_FILE};
 use crate::keys::KeyStore;
 
+/// How long the database may take for one statement.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// What can be wrong beside the bundle.
-const OTHERS: [(&str, &str); 3] = [
+const OTHERS: [(&str, &str); 4] = [
     ("configuration", "The configuration cannot be used"),
     ("keys", "The keys of an issuer cannot be used"),
     ("assertion", "The key of the assertion cannot be used"),
+    ("facts", "The mapping of facts does not fit the database and the schema"),
 ];
 
 /// Check configuration, keys, schema, policies and routes, and say what is wrong and where
@@ -29,6 +36,9 @@ pub(super) struct Check {
     /// Check this policy bundle alone
     #[arg(long, value_name = "DIR")]
     policies: Option<PathBuf>,
+    /// Ask the facts database, too, whether the mapping of facts fits it and the schema
+    #[arg(long, conflicts_with = "policies")]
+    facts: bool,
     /// How the report is printed
     #[arg(long, value_enum, default_value = "text")]
     format: CheckFormat,
@@ -96,7 +106,7 @@ impl Check {
         } else {
             let file = self.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
             match Config::load(Some(&file), environment()) {
-                Ok(config) => report.everything(&file, &config),
+                Ok(config) => report.everything(&file, &config, self.facts)?,
                 Err(error @ ConfigError::Unreadable { .. }) => return Err(error.into()),
                 Err(error) => report.wrong("configuration", &file, &chain(&error)),
             }
@@ -106,7 +116,7 @@ impl Check {
 }
 
 impl Report {
-    fn everything(&mut self, file: &Path, config: &Config) {
+    fn everything(&mut self, file: &Path, config: &Config, facts: bool) -> Result<(), Failure> {
         self.fine.push(format!("configuration {}", file.display()));
         match KeyStore::check(&config.jwt.issuers) {
             Ok(()) => self.fine.push(format!("keys of {} issuers", config.jwt.issuers.len())),
@@ -118,20 +128,54 @@ impl Report {
                 Err(error) => self.wrong("assertion", file, &chain(&error)),
             }
         }
-        self.policies(&config.policies.directory);
+        let bundle = self.policies(&config.policies.directory);
+        match bundle.filter(|_| facts) {
+            Some(bundle) => self.facts(file, config, &bundle),
+            None => Ok(()),
+        }
     }
 
-    fn policies(&mut self, directory: &Path) {
+    /// Prepares the statements of the mapping, and compares what they give with the schema.
+    fn facts(&mut self, file: &Path, config: &Config, bundle: &Bundle) -> Result<(), Failure> {
+        let url = config.facts.database.expose();
+        let opened = SqlFacts::open(url, PATIENCE, config.facts.mapping.clone());
+        let facts = opened.map_err(|error| Failure::Usage(chain(&error)))?;
+        match runtime(Some(1))?.block_on(facts.check(bundle)) {
+            Ok(notes) => {
+                self.fine.push("the mapping of facts fits the database and the schema".to_owned());
+                self.fine.extend(notes);
+            }
+            Err(Unfit::Faults(FactFaults(faults))) => {
+                for fault in faults {
+                    let text = fault.to_string();
+                    let message = format!("{}: {}", fault.place, fault.message);
+                    self.wrong("facts", file, &message);
+                    if let Some(wrong) = self.wrong.last_mut() {
+                        wrong.remedy = fault.remedy;
+                        wrong.text = text;
+                    }
+                }
+            }
+            Err(error @ Unfit::Unavailable(_)) => self.wrong("facts", file, &error.to_string()),
+        }
+        Ok(())
+    }
+
+    fn policies(&mut self, directory: &Path) -> Option<Bundle> {
         match Bundle::load(directory) {
-            Ok(bundle) => self.fine.push(format!(
-                "policies {}: {} policies, {} routes, digest {}",
-                directory.display(),
-                bundle.rules().count(),
-                bundle.routes().routes().len(),
-                bundle.digest()
-            )),
+            Ok(bundle) => {
+                self.fine.push(format!(
+                    "policies {}: {} policies, {} routes, digest {}",
+                    directory.display(),
+                    bundle.rules().count(),
+                    bundle.routes().routes().len(),
+                    bundle.digest()
+                ));
+                Some(bundle)
+            }
             Err(Findings(findings)) => {
                 self.wrong.extend(findings.into_iter().map(|it| Wrong::of(it, directory)));
+                None
             }
         }
     }

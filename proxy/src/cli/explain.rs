@@ -117,7 +117,8 @@ impl Explain {
         let facts: Arc<dyn FactSource> = match &config {
             None => Arc::new(FixedFacts::default()),
             Some(config) => {
-                let facts = SqlFacts::open(config.facts.database.expose(), STATEMENT);
+                let mapping = config.facts.mapping.clone();
+                let facts = SqlFacts::open(config.facts.database.expose(), STATEMENT, mapping);
                 Arc::new(facts.map_err(|error| Failure::Usage(chain(&error)))?)
             }
         };

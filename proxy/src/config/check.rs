@@ -71,5 +71,7 @@ pub(super) fn consistent(config: &Config, source: &Source) -> Result<(), ConfigE
             return Err(source.bad(&format!("jwt.issuers[{index}].issuer"), &what));
         }
     }
-    Ok(())
+    let misfit =
+        config.facts.mapping.as_ref().and_then(|mapping| mapping.misfits().into_iter().next());
+    misfit.map_or(Ok(()), |it| Err(source.bad(&format!("facts.mapping.{}", it.key), &it.what)))
 }

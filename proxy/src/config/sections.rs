@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use policy_store::sql::Mapping;
 use serde::{Deserialize, Deserializer};
 
 use super::values;
@@ -103,6 +104,9 @@ pub struct Facts {
     pub dangerous_stale_for: Duration,
     /// The database's password, alone in a file that may change while the gate runs.
     pub password_file: Option<PathBuf>,
+    /// How they are read from tables that are not those of `migrations/`.
+    #[serde(default)]
+    pub mapping: Option<Mapping>,
 }
 
 impl Facts {

@@ -1,21 +1,19 @@
 //! The parts of a gate, made as configured.
 
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
 use policy_store::archive::Archive;
-use policy_store::breaker::Breaker;
-use policy_store::cache::{Event, FactStore, Outcome, Settings};
+use policy_store::cache::FactStore;
 use policy_store::source::FactSource;
-use policy_store::sql::{AuditTable, PasswordFile, SqlFacts};
+use policy_store::sql::{AuditTable, PasswordFile};
 use policy_store::watch::{BundleStore, Published, Reload};
 use tokio::net::lookup_host;
 
 use super::StartError;
+use super::facts::Task;
 use crate::accept::Rules;
 use crate::admin::AdminState;
 use crate::assertion::AssertionSigner;
@@ -77,85 +75,6 @@ pub(super) fn open_bundles(
         return Err(StartError::Unmapped(Arc::clone(&route.resource)));
     }
     Ok(bundles)
-}
-
-/// The database that facts come from. Connects when it is first asked.
-pub(super) fn open_facts(config: &Config) -> Result<Arc<SqlFacts>, StartError> {
-    let url = config.facts.database.expose();
-    Ok(Arc::new(SqlFacts::open(url, config.facts.timeout)?))
-}
-
-/// Work that goes on beside the requests.
-pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// What is heeded besides what is asked for.
-pub(super) struct Heeded {
-    pub(super) tasks: Vec<Task>,
-    /// Whether changes are not heard though they should be; `None`: nobody listens.
-    pub(super) unheard: Option<Arc<AtomicBool>>,
-}
-
-/// Has changes in the database and in its password's file heeded.
-pub(super) fn heeded(
-    config: &Config,
-    database: &Arc<SqlFacts>,
-    facts: &Arc<FactStore>,
-    metrics: &Arc<Metrics>,
-) -> Result<Heeded, StartError> {
-    let mut tasks: Vec<Task> = Vec::new();
-    if let Some(file) = &config.facts.password_file {
-        tasks.push(Box::pin(database.sign_in_with(PasswordFile::new(file))?));
-    }
-    let push = database.push().filter(|_| config.facts.push);
-    let unheard = push.map(|push| {
-        let unheard = Arc::new(AtomicBool::new(true));
-        let (told, facts, metrics) = (Arc::clone(&unheard), Arc::clone(facts), Arc::clone(metrics));
-        tasks.push(Box::pin(async move {
-            let follow = push.follow(&facts, move |up| {
-                told.store(!up, Ordering::Relaxed);
-                metrics.facts.listening(up);
-            });
-            follow.await;
-        }));
-        unheard
-    });
-    Ok(Heeded { tasks, unheard })
-}
-
-/// The facts with their cache, and what counts their look-ups.
-pub(super) fn fact_store(
-    config: &Config,
-    source: Arc<dyn FactSource>,
-    metrics: &Arc<Metrics>,
-) -> FactStore {
-    let hears = Arc::clone(metrics);
-    let hears = Box::new(move |down| hears.facts.down(down));
-    let source = Breaker::new(source, config.facts.timeout, hears);
-    let metrics = Arc::clone(metrics);
-    let observer = move |event: Event| {
-        let lookup = match event {
-            Event::Lookup(lookup) => lookup,
-            Event::Dropped(kind) => return metrics.facts.invalidated(kind),
-        };
-        let outcome = match lookup.outcome {
-            Outcome::Hit => "hit",
-            Outcome::Miss => "miss",
-            Outcome::Coalesced => "coalesced",
-            Outcome::Stale => "stale",
-            Outcome::Error => "error",
-        };
-        metrics.facts.looked_up(lookup.kind, outcome, lookup.load);
-        if let Some(age) = lookup.age {
-            metrics.facts.used(lookup.kind, age);
-        }
-    };
-    let settings = Settings {
-        ttl: config.facts.ttl,
-        timeout: config.facts.timeout,
-        stale_for: config.facts.dangerous_stale_for,
-        entries: config.facts.entries,
-    };
-    FactStore::new(source, settings, Box::new(observer))
 }
 
 /// What judges requests.

@@ -1,0 +1,323 @@
+//! Whether a mapping fits its database, and the Cedar schema of a bundle. Each statement is
+//! prepared: nothing is run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use sqlx::{AssertSqlSafe, Column as _, Either, Executor as _, SqlSafeStr as _, Statement as _};
+
+use super::Pool;
+use super::cell::{self, Kind, Type};
+use super::mapping::{Form, KeyForm, Subject};
+use super::query::{Query, Slot};
+use super::source::SqlFacts;
+use crate::bundle::{Attribute, Bundle, nearest};
+use crate::source::{FactFault, FactFaults, FactSource as _, Unfit};
+
+/// A statement as the database understands it.
+struct Prepared {
+    columns: Vec<(String, Type)>,
+    /// The types of its parameters; SQLite knows only how many there are.
+    parameters: Vec<Option<Type>>,
+}
+
+/// Why a statement was not prepared.
+enum Unprepared {
+    Down(String),
+    /// What the database says against it, and its hint.
+    Refused(String, String),
+}
+
+/// Asks the database about all statements of a mapping.
+pub(super) async fn check(facts: &SqlFacts, bundle: &Bundle) -> Result<Vec<String>, Unfit> {
+    let mut report = Report { called: facts.called, faults: Vec::new(), notes: Vec::new() };
+    for query in &facts.queries {
+        match prepare(&facts.pool, query).await {
+            Ok(prepared) => report.compare(query, &prepared, bundle),
+            Err(Unprepared::Down(error)) => return Err(Unfit::Unavailable(error)),
+            Err(Unprepared::Refused(message, hint)) => {
+                report.fault(&query.subject, message, hint);
+            }
+        }
+    }
+    report.lookups(facts, bundle);
+    report.names(facts, bundle);
+    report.types(facts, bundle);
+    if report.faults.is_empty() {
+        Ok(report.notes)
+    } else {
+        Err(Unfit::Faults(FactFaults(report.faults)))
+    }
+}
+
+async fn prepare(pool: &Pool, query: &Query) -> Result<Prepared, Unprepared> {
+    let sql = AssertSqlSafe(Arc::clone(&query.sql)).into_sql_str();
+    match pool {
+        Pool::Sqlite(pool) => {
+            let mut connection = pool.acquire().await.map_err(down)?;
+            let prepared = connection.prepare(sql).await.map_err(refused)?;
+            let parameters = match prepared.parameters() {
+                Some(Either::Right(count)) => vec![None; count],
+                _ => Vec::new(),
+            };
+            let column = |it: &sqlx::sqlite::SqliteColumn| {
+                (it.name().to_owned(), Type::of_sqlite(it.type_info()))
+            };
+            Ok(Prepared { columns: prepared.columns().iter().map(column).collect(), parameters })
+        }
+        Pool::Postgres(pool) => {
+            let mut connection = pool.acquire().await.map_err(down)?;
+            let prepared = connection.prepare(sql).await.map_err(refused)?;
+            let parameters = match prepared.parameters() {
+                Some(Either::Left(types)) => {
+                    types.iter().map(|it| Some(Type::of_postgres(it))).collect()
+                }
+                _ => Vec::new(),
+            };
+            let column = |it: &sqlx::postgres::PgColumn| {
+                (it.name().to_owned(), Type::of_postgres(it.type_info()))
+            };
+            Ok(Prepared { columns: prepared.columns().iter().map(column).collect(), parameters })
+        }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
+fn down(error: sqlx::Error) -> Unprepared {
+    Unprepared::Down(error.to_string())
+}
+
+/// What a database says of a statement; unless it is about itself.
+fn refused(error: sqlx::Error) -> Unprepared {
+    let Some(said) = error.as_database_error() else { return down(error) };
+    let code = said.code().unwrap_or_default().into_owned();
+    // Postgres: connections, resources, an operator, the system, locks. SQLite: busy, locked,
+    // not to be read.
+    let itself = ["08", "53", "55", "57", "58", "XX", "25", "40"];
+    let sqlite = ["5", "6", "10", "11", "13", "14", "26"];
+    if code.len() == 5 && itself.iter().any(|it| code.starts_with(it)) || sqlite.contains(&&*code) {
+        return down(error);
+    }
+    let hint = said.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().and_then(|it| it.hint());
+    let hint = hint.unwrap_or("correct the statement; `cedargate check --facts` tries again");
+    Unprepared::Refused(said.message().to_owned(), hint.to_owned())
+}
+
+/// What was found so far.
+struct Report {
+    called: &'static str,
+    faults: Vec<FactFault>,
+    notes: Vec<String>,
+}
+
+impl Report {
+    fn fault(&mut self, subject: &Subject, message: String, remedy: impl Into<String>) {
+        let place = format!("{}.{subject}", self.called);
+        self.faults.push(FactFault { place, message, remedy: remedy.into() });
+    }
+
+    fn compare(&mut self, query: &Query, prepared: &Prepared, bundle: &Bundle) {
+        self.parameters(query, &prepared.parameters);
+        self.strangers(query, &prepared.columns);
+        let declared = declared(&query.subject, bundle);
+        for slot in &query.slots {
+            let found = prepared.columns.iter().find(|(name, _)| *name == slot.column);
+            match found {
+                None => self.missing(query, slot, &declared),
+                Some((_, found)) => {
+                    if let Some((what, remedy)) = cell::misfit(slot.attribute, slot.list, found) {
+                        let message = format!("column `{}`: {what}", slot.column);
+                        self.fault(&query.subject, message, remedy);
+                    }
+                }
+            }
+        }
+    }
+
+    fn parameters(&mut self, query: &Query, parameters: &[Option<Type>]) {
+        let subject = &query.subject;
+        match (parameters, subject) {
+            ([], Subject::Users) => {}
+            (some, Subject::Users) => {
+                let message =
+                    format!("it takes {} parameters, and is asked for nothing", some.len());
+                self.fault(subject, message, "let it list the ids of all users");
+            }
+            ([None], _) => {}
+            ([Some(found)], _) => {
+                let misfit = match (query.key, found.key_form()) {
+                    (_, None) => {
+                        Some(format!("`$1` is `{}`, which no key is bound to", found.word))
+                    }
+                    (Some(said), Some(taken)) if said != taken && taken != KeyForm::Text => {
+                        Some(format!("`$1` is `{}`, and `key` says otherwise", found.word))
+                    }
+                    _ => None,
+                };
+                if let Some(message) = misfit {
+                    self.fault(subject, message, "compare `$1::text`, or correct `key`");
+                }
+            }
+            (other, _) => {
+                let message = format!("it takes {} parameters, and is given one", other.len());
+                self.fault(subject, message, "let `$1`, and nothing else, stand for the key");
+            }
+        }
+    }
+
+    /// Columns that nobody reads: one of them may be a slip of the pen.
+    fn strangers(&mut self, query: &Query, columns: &[(String, Type)]) {
+        for (index, (name, _)) in columns.iter().enumerate() {
+            if columns.iter().take(index).any(|(other, _)| other == name) {
+                let message = format!("column `{name}` is there twice");
+                self.fault(&query.subject, message, "name one of them otherwise, with `as`");
+            } else if !query.slots.iter().any(|slot| slot.column == *name) {
+                let message = format!("column `{name}` fills no attribute");
+                let names = || query.slots.iter().map(|slot| slot.attribute.name);
+                let remedy = nearest(name, names()).map_or_else(
+                    || {
+                        let names: Vec<String> = names().map(|it| format!("`{it}`")).collect();
+                        format!(
+                            "leave it out, or say what it is under `columns`: {}",
+                            names.join(", ")
+                        )
+                    },
+                    |near| format!("name it `{near}`, with `as` or under `columns`"),
+                );
+                self.fault(&query.subject, message, remedy);
+            }
+        }
+    }
+
+    /// A column that is not there, though the gate or the schema speaks of it.
+    fn missing(&mut self, query: &Query, slot: &Slot, declared: &BTreeMap<String, Attribute>) {
+        let attribute = slot.attribute;
+        let message = match declared.get(attribute.name).filter(|_| attribute.cedar.is_some()) {
+            Some(it) => {
+                format!(
+                    "there is no column `{}`, and the schema has `{}: {}`",
+                    slot.column, attribute.name, it.kind
+                )
+            }
+            None if attribute.needed => format!("there is no column `{}`", slot.column),
+            None if attribute.form == Form::Moment || attribute.name == "revoked_tokens" => {
+                let place = format!("{}.{}", self.called, query.subject);
+                self.notes.push(format!(
+                    "{place} gives no `{}`: that revokes no token here",
+                    attribute.name
+                ));
+                return;
+            }
+            None => return,
+        };
+        let none = match attribute.form {
+            Form::Name if attribute.null => "`null`",
+            Form::Name => "a constant such as `'ACTIVE'`",
+            Form::Flag => "`false`",
+            Form::Moment => "`null`",
+            Form::Names => "`'{}'::text[]`, or `'[]'` as JSON",
+        };
+        let remedy = format!("select it; where nobody has one, select {none} as `{}`", slot.column);
+        self.fault(&query.subject, message, remedy);
+    }
+
+    /// Objects that routes look up, and nobody has said how.
+    fn lookups(&mut self, facts: &SqlFacts, bundle: &Bundle) {
+        let routes = bundle.routes().routes().iter().filter(|it| it.scope.looks_up());
+        let kinds: BTreeSet<&str> = routes.map(|it| &*it.resource).collect();
+        for kind in kinds.into_iter().filter(|kind| !facts.knows(kind)) {
+            let message = "there is no statement, and `routes.yaml` looks such objects up";
+            let remedy = "write the SQL that selects the `owner` of the object with the id `$1`";
+            self.fault(&Subject::Object(kind.to_owned()), message.to_owned(), remedy);
+        }
+    }
+
+    /// Names that names are changed to, and that the bundle does not know.
+    fn names(&mut self, facts: &SqlFacts, bundle: &Bundle) {
+        let vocabulary = bundle.vocabulary();
+        let known: [(&str, &str, Vec<&str>); 2] = [
+            ("role_names", "roles", vocabulary.roles().map(|it| &**it).collect()),
+            ("feature_names", "features", vocabulary.features().map(|it| &**it).collect()),
+        ];
+        for (key, attribute, known) in known {
+            for (theirs, ours) in facts.mapping.names_of(attribute).into_iter().flatten() {
+                if !known.contains(&ours.as_str()) {
+                    let near = nearest(ours, known.iter().copied());
+                    let remedy = near.map_or_else(
+                        || format!("the schema has {}", known.join(", ")),
+                        |near| format!("did you mean `{near}`?"),
+                    );
+                    self.faults.push(FactFault {
+                        place: format!("{}.{key}.{theirs}", self.called),
+                        message: format!("`{ours}` is not in the schema"),
+                        remedy,
+                    });
+                }
+            }
+        }
+    }
+
+    /// Attributes that the schema declares otherwise than facts have them, or that nobody fills.
+    fn types(&mut self, facts: &SqlFacts, bundle: &Bundle) {
+        for query in &facts.queries {
+            if matches!(query.subject, Subject::Users | Subject::OrganizationBySlug) {
+                continue;
+            }
+            let kind = entity(&query.subject);
+            for (name, declared) in declared(&query.subject, bundle) {
+                let attribute =
+                    query.slots.iter().map(|it| it.attribute).find(|it| it.name == name);
+                let given = match attribute {
+                    // A user and an organisation are owned by what the other columns say.
+                    _ if name == "owner" => Some("Organization"),
+                    attribute => attribute.and_then(|it| it.cedar),
+                };
+                let (message, remedy) = match given {
+                    Some(given) if given == declared.kind => continue,
+                    Some(given) => (
+                        format!(
+                            "the schema has `{kind}.{name}: {}`, and facts give `{given}`",
+                            declared.kind
+                        ),
+                        format!("declare it as `{given}`"),
+                    ),
+                    None if !declared.required => continue,
+                    None => (
+                        format!(
+                            "the schema has `{kind}.{name}: {}`, which no facts give",
+                            declared.kind
+                        ),
+                        format!("declare it as `{name}?`, or leave it out"),
+                    ),
+                };
+                self.fault(&query.subject, message, remedy);
+            }
+        }
+    }
+}
+
+/// The entity type that a statement fills.
+fn entity(subject: &Subject) -> &str {
+    match subject {
+        Subject::User | Subject::Users => "User",
+        Subject::Organization | Subject::OrganizationBySlug => "Organization",
+        Subject::Object(kind) => kind,
+    }
+}
+
+fn declared(subject: &Subject, bundle: &Bundle) -> BTreeMap<String, Attribute> {
+    if *subject == Subject::Users { BTreeMap::new() } else { bundle.attributes(entity(subject)) }
+}
+
+impl Type {
+    /// What keys look like that are bound to a parameter of this type; nothing if none are.
+    pub(super) fn key_form(&self) -> Option<KeyForm> {
+        match self.kind {
+            Kind::Integer => Some(KeyForm::Integer),
+            Kind::Uuid => Some(KeyForm::Uuid),
+            _ => ["text", "varchar", "char", "citext"]
+                .contains(&&*self.word)
+                .then_some(KeyForm::Text),
+        }
+    }
+}

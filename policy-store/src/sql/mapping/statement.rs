@@ -1,0 +1,135 @@
+//! One statement of a mapping, as it is written: the SQL alone, or with what there is to say.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
+
+use super::{Form, Misfit, Subject};
+use crate::bundle::nearest;
+
+/// A statement, with what its columns are.
+#[derive(Debug, Clone, Default)]
+pub(in crate::sql) struct Statement {
+    pub(in crate::sql) sql: String,
+    /// The columns of attributes that are named otherwise.
+    pub(in crate::sql) columns: BTreeMap<String, String>,
+    /// How lists of names are written.
+    pub(in crate::sql) lists: BTreeMap<String, ListForm>,
+    /// What the keys look like.
+    pub(in crate::sql) key: Option<KeyForm>,
+}
+
+/// How a list of names is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::sql) enum ListForm {
+    /// An array of the database.
+    Array,
+    /// A JSON list of strings, or an object of booleans of which only `true` counts.
+    Json,
+    /// Names with commas between them; one name is a list of one.
+    Comma,
+    /// One name in each row.
+    Rows,
+}
+
+/// What a key looks like. Whatever looks otherwise is the key of nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::sql) enum KeyForm {
+    /// Anything.
+    Text,
+    /// A whole number in its one form: `7`, not `007`.
+    Integer,
+    /// Small letters and hyphens.
+    Uuid,
+}
+
+/// The long form of a statement.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    sql: String,
+    #[serde(default)]
+    columns: BTreeMap<String, String>,
+    #[serde(default)]
+    lists: BTreeMap<String, ListForm>,
+    key: Option<KeyForm>,
+}
+
+impl<'de> Deserialize<'de> for Statement {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ShortOrLong)
+    }
+}
+
+struct ShortOrLong;
+
+impl<'de> Visitor<'de> for ShortOrLong {
+    type Value = Statement;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a statement of SQL, or `sql` with what there is to say about it")
+    }
+
+    fn visit_str<E>(self, sql: &str) -> Result<Statement, E> {
+        Ok(Statement { sql: sql.to_owned(), ..Statement::default() })
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Statement, A::Error> {
+        let Written { sql, columns, lists, key } =
+            Written::deserialize(MapAccessDeserializer::new(map))?;
+        Ok(Statement { sql, columns, lists, key })
+    }
+}
+
+impl Statement {
+    /// What is wrong with its form.
+    pub(super) fn misfits(&self, subject: &Subject) -> Vec<Misfit> {
+        let mut found = Vec::new();
+        let mut misfit = |key: &str, what: String| {
+            let dot = if key.is_empty() { "" } else { "." };
+            found.push(Misfit { key: format!("{subject}{dot}{key}"), what });
+        };
+        if self.sql.trim().is_empty() {
+            misfit("", "is no statement; write the SQL that reads it".to_owned());
+        }
+        for attribute in self.columns.keys() {
+            if let Some(what) = unknown(subject, attribute, |_| true) {
+                misfit(&format!("columns.{attribute}"), what);
+            }
+        }
+        for attribute in self.lists.keys() {
+            if let Some(what) = unknown(subject, attribute, |form| form == Form::Names) {
+                misfit(&format!("lists.{attribute}"), what);
+            }
+        }
+        if self.key.is_some() && *subject == Subject::Users {
+            misfit("key", "this statement is asked for nothing; remove it".to_owned());
+        }
+        found
+    }
+}
+
+/// What to say of a name that is no attribute of the right form.
+fn unknown(subject: &Subject, name: &str, right: impl Fn(Form) -> bool) -> Option<String> {
+    let fitting = || subject.attributes().iter().filter(|it| right(it.form)).map(|it| it.name);
+    if fitting().any(|it| it == name) {
+        return None;
+    }
+    let known: Vec<String> = fitting().map(|it| format!("`{it}`")).collect();
+    let what = if subject.attributes().iter().any(|it| it.name == name) {
+        "is no list"
+    } else {
+        "is no attribute"
+    };
+    let remedy = match (nearest(name, fitting()), known.as_slice()) {
+        (Some(near), _) => format!("did you mean `{near}`?"),
+        (None, []) => "remove it".to_owned(),
+        (None, known) => format!("it can be {}", known.join(", ")),
+    };
+    Some(format!("{what}; {remedy}"))
+}

@@ -1,0 +1,94 @@
+//! Where facts come from: the database, the breaker before it, the cache before that, and what is
+//! heeded besides.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use policy_store::breaker::Breaker;
+use policy_store::cache::{Event, FactStore, Lookup, Outcome, Settings};
+use policy_store::sql::{PasswordFile, SqlFacts};
+use policy_store::watch::BundleStore;
+
+use super::{StartError, parts};
+use crate::config::Config;
+use crate::fitness::Fitness;
+use crate::metrics::Metrics;
+
+/// Work that goes on beside the requests.
+pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Facts, and what has to go on so that they stay what they are.
+pub(super) struct Facts {
+    pub(super) store: Arc<FactStore>,
+    pub(super) fitness: Arc<Fitness>,
+    /// Whether changes are not heard though they should be; `None`: nobody listens.
+    pub(super) unheard: Option<Arc<AtomicBool>>,
+    pub(super) tasks: Vec<Task>,
+}
+
+/// The facts of the policies, which are opened on the way: they have to fit each other.
+pub(super) async fn open(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+) -> Result<(Facts, Arc<BundleStore>), StartError> {
+    let mut tasks: Vec<Task> = Vec::new();
+    let url = config.facts.database.expose();
+    let mapping = config.facts.mapping.clone();
+    let database = Arc::new(SqlFacts::open(url, config.facts.timeout, mapping)?);
+    if let Some(file) = &config.facts.password_file {
+        tasks.push(Box::pin(database.sign_in_with(PasswordFile::new(file))?));
+    }
+    let bundles = parts::open_bundles(config, metrics, &*database)?;
+    let fitness = Fitness::at_start(&*database, &bundles).await?;
+    tasks.push(Box::pin(Arc::clone(&fitness).keep(database.clone(), Arc::clone(&bundles))));
+    let store = Arc::new(store(config, Arc::clone(&database), metrics));
+    let push = database.push().filter(|_| config.facts.push);
+    let unheard = push.map(|push| {
+        let unheard = Arc::new(AtomicBool::new(true));
+        let (told, store) = (Arc::clone(&unheard), Arc::clone(&store));
+        let metrics = Arc::clone(metrics);
+        tasks.push(Box::pin(async move {
+            let told = move |up: bool| {
+                told.store(!up, Ordering::Relaxed);
+                metrics.facts.listening(up);
+            };
+            push.follow(&store, told).await;
+        }));
+        unheard
+    });
+    Ok((Facts { store, fitness, unheard, tasks }, bundles))
+}
+
+/// The cache, and what counts its look-ups.
+fn store(config: &Config, database: Arc<SqlFacts>, metrics: &Arc<Metrics>) -> FactStore {
+    let hears = Arc::clone(metrics);
+    let hears = Box::new(move |down| hears.facts.down(down));
+    let source = Breaker::new(database, config.facts.timeout, hears);
+    let settings = Settings {
+        ttl: config.facts.ttl,
+        timeout: config.facts.timeout,
+        stale_for: config.facts.dangerous_stale_for,
+        entries: config.facts.entries,
+    };
+    let metrics = Arc::clone(metrics);
+    let observer = move |event: Event| match event {
+        Event::Lookup(lookup) => looked_up(&metrics, lookup),
+        Event::Dropped(kind) => metrics.facts.invalidated(kind),
+    };
+    FactStore::new(source, settings, Box::new(observer))
+}
+
+fn looked_up(metrics: &Metrics, lookup: Lookup) {
+    let outcome = match lookup.outcome {
+        Outcome::Hit => "hit",
+        Outcome::Miss => "miss",
+        Outcome::Coalesced => "coalesced",
+        Outcome::Stale => "stale",
+        Outcome::Error => "error",
+    };
+    metrics.facts.looked_up(lookup.kind, outcome, lookup.load);
+    if let Some(age) = lookup.age {
+        metrics.facts.used(lookup.kind, age);
+    }
+}

@@ -22,6 +22,11 @@ const SLOW: Duration = Duration::from_millis(50);
 /// A database that is down is asked this often whether it is back.
 const PROBED_EVERY: Duration = Duration::from_millis(100);
 
+/// So many probes in a row have to fail: the first may have met a connection that was just cut.
+const DOUBTED: u32 = 2;
+/// A probe of a database that is known to be down may take this long.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Hears whether the circuit is open.
 pub type Hears = dyn Fn(bool) + Send + Sync;
 
@@ -92,10 +97,18 @@ impl Breaker {
     }
 
     async fn probe(&self) {
+        let mut failures = 0;
         loop {
-            let answer = timeout(self.limit, self.source.ping()).await;
+            // Those who wait have to be told soon; once they are, nothing presses, and a gate that is
+            // flooded with refused requests must not take its own slowness for the database's.
+            let limit = if failures < DOUBTED { self.limit } else { PATIENCE.max(self.limit) };
+            let answer = timeout(limit, self.source.ping()).await;
             let answer = answer.unwrap_or(Err(FactsError::Timeout));
             let Err(error) = answer else { break };
+            failures += 1;
+            if failures < DOUBTED {
+                continue;
+            }
             if !self.open.send_replace(true) {
                 tracing::error!(%error, "the facts database is down: requests that need facts are refused at once");
                 (self.hears)(true);

@@ -15,6 +15,9 @@ pub enum FactsError {
     /// The database did not answer.
     #[error("the facts database cannot be read: {0}")]
     Unavailable(String),
+    /// It answers, and does not do what it is asked.
+    #[error("the facts database refuses the statement: {0}")]
+    Refused(String),
     /// It answered with something that cannot be a fact.
     #[error("{kind} `{id}` cannot be read: {problem}")]
     Unreadable {

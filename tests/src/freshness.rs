@@ -110,6 +110,8 @@ pub struct Report {
     pub went_back: usize,
     /// Requests that were judged by old facts though they began later than the bound.
     pub late: usize,
+    /// Requests that could not be judged.
+    pub unavailable: usize,
 }
 
 impl Report {
@@ -126,22 +128,30 @@ impl fmt::Display for Report {
         write!(
             f,
             "{} flips seen in {} requests; from commit to the end of the first request that was judged by it: \
-             p50 {:.1?}, p99 {:.1?}, at most {:.1?}; {} requests that began after the bound were judged by old facts",
+             p50 {:.1?}, p99 {:.1?}, at most {:.1?}; {} requests that began after the bound were judged by old facts; {} could not be judged",
             self.times.len(),
             self.requests,
             self.time(500),
             self.time(990),
             self.time(1_000),
-            self.late
+            self.late,
+            self.unavailable
         )
     }
+}
+
+/// What a request gets now, and what it got before.
+#[derive(Debug, Clone, Copy)]
+struct Flip {
+    to: &'static str,
+    from: &'static str,
 }
 
 /// One subject at one gate.
 #[derive(Debug, Default)]
 struct Watch {
-    /// The reason that is expected, and since when it is true; nothing while that changes.
-    now: Option<(&'static str, Instant)>,
+    /// What is true, and since when; nothing while that changes.
+    now: Option<(Flip, Instant)>,
     seen: Option<Instant>,
     judged: usize,
     report: Report,
@@ -150,13 +160,17 @@ struct Watch {
 impl Watch {
     fn judged(&mut self, began: Instant, reason: &str, bound: Duration) {
         self.report.requests += 1;
-        let Some((expected, since)) = self.now else { return };
-        if reason == expected {
+        let Some((flip, since)) = self.now else { return };
+        if reason == flip.to {
             if self.seen.is_none() {
                 self.report.times.push(since.elapsed());
                 self.seen = Some(Instant::now());
             }
             self.judged += 1;
+            return;
+        }
+        if reason != flip.from {
+            self.report.unavailable += 1;
             return;
         }
         self.report.went_back += usize::from(self.seen.is_some_and(|seen| began > seen));
@@ -204,8 +218,10 @@ pub async fn run(
         let flips = flips.div_ceil(SUBJECTS.len());
         writers.push(tokio::spawn(async move {
             let mut connection = PgConnection::connect(&url).await.unwrap();
-            for (sql, reason) in subject.states.iter().rev().cycle().take(flips) {
-                flip(&mut connection, sql, reason, &watches).await;
+            for number in 0..flips {
+                let [(_, from), (sql, to)] =
+                    [0, 1].map(|it| subject.states[(number + it) % subject.states.len()]);
+                flip(&mut connection, sql, Flip { to, from }, &watches).await;
             }
         }));
     }
@@ -220,12 +236,7 @@ pub async fn run(
 }
 
 /// Makes something so, and waits until every gate has judged by it for a while.
-async fn flip(
-    connection: &mut PgConnection,
-    sql: &str,
-    reason: &'static str,
-    watches: &[Arc<Mutex<Watch>>],
-) {
+async fn flip(connection: &mut PgConnection, sql: &str, flip: Flip, watches: &[Arc<Mutex<Watch>>]) {
     for watch in watches {
         watch.lock().unwrap().now = None;
     }
@@ -234,10 +245,10 @@ async fn flip(
     let committed = Instant::now();
     for watch in watches {
         let mut watch = watch.lock().unwrap();
-        watch.now = Some((reason, committed));
+        watch.now = Some((flip, committed));
         (watch.seen, watch.judged) = (None, 0);
     }
-    eventually(&format!("`{reason}` after `{sql}`"), || async {
+    eventually(&format!("`{}` after `{sql}`", flip.to), || async {
         let seen = |watch: &Arc<Mutex<Watch>>| watch.lock().unwrap().judged >= WATCHED;
         watches.iter().all(seen).then_some(())
     })
@@ -252,6 +263,7 @@ fn gathered(watches: &[Vec<Arc<Mutex<Watch>>>]) -> Report {
         whole.requests += report.requests;
         whole.went_back += report.went_back;
         whole.late += report.late;
+        whole.unavailable += report.unavailable;
     }
     whole.times.sort_unstable();
     whole

@@ -86,6 +86,15 @@ impl Cluster {
         self.url(&name)
     }
 
+    /// Has the server ask `role` for its password; everybody else is trusted.
+    pub async fn demand_passwords(&self, role: &str) {
+        let path = self.data().join("pg_hba.conf");
+        let rules = fs::read_to_string(&path).unwrap();
+        fs::write(&path, format!("host all {role} 127.0.0.1/32 scram-sha-256\n{rules}")).unwrap();
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
+        sqlx::raw_sql("select pg_reload_conf()").execute(&mut connection).await.unwrap();
+    }
+
     /// Stops the server as a crash would, and keeps its data.
     pub fn stop_immediate(&mut self) {
         if let Some((mut child, mut input)) = self.watchdog.take() {

@@ -113,14 +113,7 @@ impl Builder {
     /// With a value in the configuration, at a path such as `facts.ttl`.
     #[must_use]
     pub fn set(mut self, path: &str, value: impl Into<Value>) -> Self {
-        let pointer = format!("/{}", path.replace('.', "/"));
-        for end in pointer.match_indices('/').map(|(at, _)| at).skip(1) {
-            let above = pointer[..end].to_owned();
-            if self.config.pointer(&above).is_none() {
-                put(&mut self.config, &above, json!({}));
-            }
-        }
-        put(&mut self.config, &pointer, value.into());
+        set(&mut self.config, path, value.into());
         self
     }
 
@@ -166,6 +159,17 @@ impl Builder {
     }
 }
 
+fn set(config: &mut Value, path: &str, value: Value) {
+    let pointer = format!("/{}", path.replace('.', "/"));
+    for end in pointer.match_indices('/').map(|(at, _)| at).skip(1) {
+        let above = pointer[..end].to_owned();
+        if config.pointer(&above).is_none() {
+            put(config, &above, json!({}));
+        }
+    }
+    put(config, &pointer, value);
+}
+
 fn put(config: &mut Value, pointer: &str, value: Value) {
     let (above, name) = pointer.rsplit_once('/').unwrap();
     config.pointer_mut(above).unwrap()[name] = value;
@@ -186,7 +190,7 @@ fn defaults() -> Value {
             "issuer": ISSUER, "audiences": [AUDIENCE],
             "algorithms": ["EdDSA", "ES256", "RS256"], "jwks": "keys/jwks.json",
         }]},
-        "facts": {"ttl": "100ms", "timeout": "5s"},
+        "facts": {"ttl": "500ms", "timeout": "5s"},
         "policies": {"directory": "policies"},
         "audit": {"directory": "var/audit"},
         "tenancy": {"host_suffix": ".clinics.example"},
@@ -238,6 +242,15 @@ impl Ground {
     #[must_use]
     pub fn config(&self) -> PathBuf {
         self.directory.path().join("cedargate.yaml")
+    }
+
+    /// With another value in the configuration file.
+    #[must_use]
+    pub fn with(self, path: &str, value: impl Into<Value>) -> Self {
+        let mut config: Value = serde_json::from_slice(&fs::read(self.config()).unwrap()).unwrap();
+        set(&mut config, path, value.into());
+        fs::write(self.config(), format!("{config:#}")).unwrap();
+        self
     }
 
     /// Starts the gate in this process.

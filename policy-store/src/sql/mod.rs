@@ -4,6 +4,7 @@
 mod audit;
 mod cell;
 mod check;
+mod held;
 mod key;
 mod mapping;
 mod password;
@@ -68,7 +69,7 @@ impl Pool {
                 .application_name("cedargate")
                 .options([("statement_timeout", limit.as_str())]);
             // Whether a connection still stands is found out by using it, and not by a question before
-            // each question: `ask.rs` asks again over another one.
+            // each question: `source.rs` asks again over another one.
             let pool = PgPoolOptions::new()
                 .max_connections(CONNECTIONS)
                 .acquire_timeout(timeout)

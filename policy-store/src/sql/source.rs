@@ -5,21 +5,29 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgTypeInfo;
-use sqlx::{AssertSqlSafe, Either, Executor as _, PgPool, Statement as _};
+use sqlx::{AssertSqlSafe, Connection as _, Either, Executor as _, PgConnection, Statement as _};
+use tokio::time::timeout;
 
 use super::cell::{PgBound, Problem, Type};
+use super::held::{Held, is_lost, trouble};
 use super::key::Key;
 use super::mapping::{Defaults, KeyForm, Mapping, Subject};
 use super::query::{self, Cells, Found, Query};
-use super::{DatabaseError, Pool, check};
+use super::{CONNECTIONS, DatabaseError, Pool, check};
 use crate::bundle::Bundle;
 use crate::facts::{OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
 use crate::source::{FactSource, FactsError, Unfit};
+
+/// How long a database may take to say that it is there, for those who know no better.
+const PINGED: Duration = Duration::from_secs(5);
+/// How much longer than the server a statement is waited for.
+const GRACE: Duration = Duration::from_millis(100);
 
 /// Facts read from a database with the statements of a mapping.
 #[derive(Debug)]
 pub struct SqlFacts {
     pub(super) pool: Pool,
+    timeout: Duration,
     pub(super) queries: Vec<Query>,
     pub(super) mapping: Mapping,
     /// What the mapping is called in messages.
@@ -30,6 +38,8 @@ pub struct SqlFacts {
 pub(super) enum Failure {
     /// The database did not answer.
     Down(sqlx::Error),
+    /// It did not in time.
+    Late,
     /// It did: what is asked about cannot be a fact.
     Row(Problem),
 }
@@ -52,17 +62,13 @@ impl Failure {
     /// As an error about the row `id`.
     fn about(self, kind: &str, id: &str) -> FactsError {
         match self {
-            Self::Down(error) => unavailable(error),
+            Self::Down(error) => trouble(&error),
+            Self::Late => FactsError::Timeout,
             Self::Row(problem) => {
                 FactsError::Unreadable { kind: kind.to_owned(), id: id.to_owned(), problem }
             }
         }
     }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
-fn unavailable(error: sqlx::Error) -> FactsError {
-    FactsError::Unavailable(error.to_string())
 }
 
 impl SqlFacts {
@@ -91,7 +97,7 @@ impl SqlFacts {
         };
         let queries = mapping.statements();
         let queries = queries.map(|(subject, it)| Query::new(subject, it, &mapping)).collect();
-        Ok(Self { pool, queries, mapping, called })
+        Ok(Self { pool, timeout, queries, mapping, called })
     }
 
     fn query(&self, subject: &Subject) -> Option<&Query> {
@@ -131,18 +137,47 @@ impl SqlFacts {
                 rows.iter().map(|row| query.cells(row).map_err(Failure::Row)).collect()
             }
             Pool::Postgres(pool) => {
-                let mut asked = sqlx::query(sql);
-                if let Some(id) = id {
-                    let info = parameter(pool, query).await?;
-                    let form = form(query, &info);
-                    let bound = Key::read(form, id).and_then(|key| PgBound::new(key, info));
-                    let Some(bound) = bound else { return Ok(Vec::new()) };
-                    asked = asked.bind(bound);
+                // Connections may have ended while nobody used them: at worst all of them have.
+                for _ in 0..CONNECTIONS {
+                    match self.rows_over(&mut Held::of(pool).await?, query, id).await {
+                        Err(Failure::Down(error)) if is_lost(&error) => {}
+                        answer => return answer,
+                    }
                 }
-                let rows = asked.fetch_all(pool).await?;
-                rows.iter().map(|row| query.cells(row).map_err(Failure::Row)).collect()
+                self.rows_over(&mut Held::of(pool).await?, query, id).await
             }
         }
+    }
+}
+
+impl SqlFacts {
+    /// Runs a statement over one connection of Postgres.
+    async fn rows_over(
+        &self,
+        held: &mut Held,
+        query: &Query,
+        id: Option<&str>,
+    ) -> Result<Vec<Cells>, Failure> {
+        let connection = held.connection()?;
+        let asked = async {
+            let mut asked = sqlx::query(AssertSqlSafe(Arc::clone(&query.sql)));
+            if let Some(id) = id {
+                let info = parameter(connection, query).await?;
+                let form = form(query, &info);
+                let bound = Key::read(form, id).and_then(|key| PgBound::new(key, info));
+                let Some(bound) = bound else { return Ok(Vec::new()) };
+                asked = asked.bind(bound);
+            }
+            let rows = asked.fetch_all(&mut *connection).await?;
+            Ok(rows)
+        };
+        // The server gives up at the same time; this is for one that is not there any more.
+        let answer =
+            timeout(self.timeout + GRACE, asked).await.map_err(|_elapsed| Failure::Late)?;
+        if !matches!(&answer, Err(Failure::Down(error)) if is_lost(error)) {
+            held.give_back();
+        }
+        answer?.iter().map(|row| query.cells(row).map_err(Failure::Row)).collect()
     }
 }
 
@@ -152,12 +187,12 @@ fn form(query: &Query, info: &PgTypeInfo) -> KeyForm {
 }
 
 /// The type that a statement's parameter has in Postgres.
-async fn parameter(pool: &PgPool, query: &Query) -> Result<PgTypeInfo, Failure> {
+async fn parameter(connection: &mut PgConnection, query: &Query) -> Result<PgTypeInfo, Failure> {
     if let Some(known) = query.parameter.get() {
         return Ok(known.clone());
     }
     let sql = AssertSqlSafe(Arc::clone(&query.sql));
-    let prepared = pool.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await?;
+    let prepared = connection.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await?;
     match prepared.parameters() {
         Some(Either::Left([info])) => Ok(query.parameter.get_or_init(|| info.clone()).clone()),
         _ => Err(Failure::Row(format!("`{}` does not take one parameter", query.subject))),
@@ -193,9 +228,18 @@ impl FactSource for SqlFacts {
     async fn ping(&self) -> Result<(), FactsError> {
         let asked = match &self.pool {
             Pool::Sqlite(pool) => sqlx::query("select 1").execute(pool).await.map(drop),
-            Pool::Postgres(pool) => sqlx::query("select 1").execute(pool).await.map(drop),
+            // Over a connection of its own: it tells whether one can be had, and waits for nobody.
+            Pool::Postgres(pool) => {
+                let asked = async {
+                    let mut own = PgConnection::connect_with(&pool.connect_options()).await?;
+                    sqlx::query("select 1").execute(&mut own).await?;
+                    own.close().await
+                };
+                let answer = timeout(PINGED.max(self.timeout), asked).await;
+                answer.map_err(|_elapsed| FactsError::Timeout)?
+            }
         };
-        asked.map_err(unavailable)
+        asked.map_err(|error| trouble(&error))
     }
 
     async fn users(&self) -> Result<Vec<Arc<str>>, FactsError> {

@@ -1,13 +1,15 @@
--- Tells gates what has changed, so that they drop it at once and not only when its time is up.
---
--- A notification takes a lock that all committing transactions share: nothing here fires for a write that changes
--- nothing that decides. What is sent: `user ID`, `organization ID`, `object TYPE ID`; `object TYPE` and `all` where it may
--- be anything. For tables of your own, two lines:
+-- What tells gates that a fact has changed, so that they drop it at once and not only when its time is up. This file alone
+-- serves any database: `psql yours -f 0006_changes.sql`, and then two lines for each table that facts are read from:
 --
 --   create trigger tell_cedargate after insert or update or delete on staff
 --       for each row execute function cedargate_changed('user', 'staff_id');
 --
 -- The first argument says what a row is (`user`, `organization`, `object Patient`), the second which column holds the id.
+-- On the channel `cedargate_facts` it says `user ID`, `organization ID`, `object TYPE ID`, or `all` where it may be anything;
+-- for each statement, with one argument: that alone, so that `object Patient` means any of them.
+--
+-- A notification takes a lock that all committing transactions share. Let triggers fire only where it matters:
+-- `after update of owner on files for each row when (old.owner is distinct from new.owner)`.
 create function cedargate_changed() returns trigger language plpgsql as $$
 declare
     what text := tg_argv[0];
@@ -36,67 +38,5 @@ begin
         perform pg_catalog.pg_notify('cedargate_facts', message);
     end loop;
     return null;
-end
-$$;
-
--- A new user may have been asked for before.
-create trigger users_tell after insert or delete on users
-    for each row execute function cedargate_changed('user', 'id');
-create trigger users_tell_changes after update on users
-    for each row when (
-        (old.id, old.organization_id, old.roles, old.enabled_features, old.status, old.is_super_admin, old.tokens_valid_after)
-        is distinct from
-        (new.id, new.organization_id, new.roles, new.enabled_features, new.status, new.is_super_admin, new.tokens_valid_after))
-    execute function cedargate_changed('user', 'id');
-create trigger users_tell_truncation after truncate on users
-    for each statement execute function cedargate_changed('all');
-
-create trigger organizations_tell after delete on organizations
-    for each row execute function cedargate_changed('organization', 'id');
-create trigger organizations_tell_changes after update on organizations
-    for each row when (
-        (old.id, old.slug, old.status, old.group_id, old.features, old.workflows, old.deleted_at)
-        is distinct from
-        (new.id, new.slug, new.status, new.group_id, new.features, new.workflows, new.deleted_at))
-    execute function cedargate_changed('organization', 'id');
-create trigger organizations_tell_truncation after truncate on organizations
-    for each statement execute function cedargate_changed('all');
-
--- Tokens that are revoked are facts about their user. That one has expired changes nothing.
-create trigger revoked_tokens_tell after insert on revoked_tokens
-    for each row execute function cedargate_changed('user', 'user_id');
-
--- Objects: whose they are, and for two types what else decides. An object that is gone and comes back may be
--- somebody else's. One that is new was never there to be remembered.
-do $$
-declare
-    it record;
-    -- What decides besides the owner.
-    more text;
-    old_values text;
-    new_values text;
-begin
-    for it in select * from (values
-        ('code_favorites', 'CodeFavorite', null), ('code_lists', 'CodeList', null), ('patients', 'Patient', 'workflow'),
-        ('visits', 'Visit', null), ('visit_notes', 'VisitNote', null), ('recordings', 'Recording', null),
-        ('practitioners', 'Practitioner', null), ('patient_insurances', 'PatientInsurance', null),
-        ('authorizations', 'Authorization', null), ('service_codes', 'ServiceCode', null),
-        ('appointments', 'Appointment', null), ('sessions', 'Session', null), ('calls', 'Call', null),
-        ('invitations', 'Invitation', 'roles')) as objects (name, type, other)
-    loop
-        more := coalesce(', ' || it.other, '');
-        old_values := 'old.id, old.organization_id' || coalesce(', old.' || it.other, '');
-        new_values := 'new.id, new.organization_id' || coalesce(', new.' || it.other, '');
-        execute format(
-            'create trigger %I after delete on %I for each row execute function cedargate_changed(%L, %L)',
-            it.name || '_tell', it.name, 'object ' || it.type, 'id');
-        execute format(
-            'create trigger %I after update of id, organization_id%s on %I for each row when ((%s) is distinct from (%s)) '
-            'execute function cedargate_changed(%L, %L)',
-            it.name || '_tell_changes', more, it.name, old_values, new_values, 'object ' || it.type, 'id');
-        execute format(
-            'create trigger %I after truncate on %I for each statement execute function cedargate_changed(%L)',
-            it.name || '_tell_truncation', it.name, 'object ' || it.type);
-    end loop;
 end
 $$;

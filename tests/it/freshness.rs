@@ -1,13 +1,15 @@
 //! Facts under load on Postgres, with two gates before one database.
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tests::{
+    client::{Connection, Request},
     freshness::{self, Report},
     metrics::Metrics,
     postgres,
     stand::Stand,
+    tokens::token,
     wait::eventually,
 };
 
@@ -152,4 +154,58 @@ async fn one_trigger_of_two_lines_tells_of_tables_of_ones_own() {
         (told >= 2.0 && dropped(&gate, "all").await > all).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_body_that_takes_its_time_is_judged_by_facts_that_do_not() {
+    let ttl = Duration::from_millis(100);
+    let gate = Stand::builder().set("facts.ttl", "100ms").start().await;
+    let body = br#"{"first_name": "A", "last_name": "Patient"}"#;
+    let request = Request::new("POST", "/api/patients")
+        .token(&token("kauvery-doctor"))
+        .json(body)
+        .to_bytes(gate.proxy());
+    let (first, rest) = request.split_at(request.len() - 10);
+    for (change, status, reason) in [("INACTIVE", 401, "user_inactive"), ("ACTIVE", 200, "")] {
+        let mut connection = Connection::open(gate.proxy()).await;
+        connection.write(first).await;
+        let sql = format!("update users set status = '{change}' where id = 'kauvery-doctor'");
+        execute(&gate.ground.database, &sql).await;
+        let changed = Instant::now();
+        eventually("what was known before is too old", || async {
+            (changed.elapsed() > ttl).then_some(())
+        })
+        .await;
+        connection.write(rest).await;
+        let answer = connection.read(false).await.unwrap();
+        assert_eq!((answer.status, answer.reason().as_str()), (status, reason));
+    }
+}
+
+#[tokio::test]
+async fn a_stampede_asks_once() {
+    let gate = Stand::builder().postgres().set("facts.ttl", "1m").start().await;
+    let mut connections = Vec::new();
+    for _ in 0..300 {
+        connections.push(Connection::open(gate.proxy()).await);
+    }
+    let request = Request::get("/api/patients").token(&token("kauvery-doctor"));
+    let asked: Vec<_> = connections
+        .into_iter()
+        .map(|mut connection| {
+            let request = request.clone();
+            tokio::spawn(async move { connection.send(&request).await.unwrap().status })
+        })
+        .collect();
+    for one in asked {
+        assert_eq!(one.await.unwrap(), 200);
+    }
+    let metrics = Metrics::of(&gate).await;
+    for kind in ["user", "organization"] {
+        let labels = [("kind", kind), ("outcome", "miss")];
+        assert!(
+            (metrics.sum("cedargate_facts_lookups_total", &labels) - 1.0).abs() < 0.5,
+            "{kind}"
+        );
+    }
 }

@@ -14,6 +14,7 @@ mod bundles;
 mod clinics;
 mod config;
 mod crash;
+mod database_tls;
 mod delivery;
 mod demo;
 mod denials;

@@ -1,7 +1,9 @@
 //! What the gate tells Prometheus.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
+use crate::client::{self, Request};
 use crate::stand::Stand;
 
 /// One reading of every sample.
@@ -11,7 +13,12 @@ pub struct Metrics(Vec<(String, BTreeMap<String, String>, f64)>);
 impl Metrics {
     /// Reads them from the admin listener.
     pub async fn of(stand: &Stand) -> Self {
-        let answer = stand.ask_admin("/metrics").await;
+        Self::at(stand.admin()).await
+    }
+
+    /// Reads them from the admin listener at `admin`.
+    pub async fn at(admin: SocketAddr) -> Self {
+        let answer = client::send(admin, &Request::get("/metrics")).await;
         assert_eq!(answer.status, 200);
         let text = String::from_utf8(answer.body).unwrap();
         let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));

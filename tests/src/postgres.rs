@@ -95,6 +95,32 @@ impl Cluster {
         sqlx::raw_sql("select pg_reload_conf()").execute(&mut connection).await.unwrap();
     }
 
+    /// Has the server offer TLS, with a certificate for `localhost` of an authority of its own; gives the
+    /// authority's certificate, PEM.
+    pub async fn offer_tls(&self) -> PathBuf {
+        let script = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 \
+             -subj /CN=authority -keyout ca.key -out ca.crt &&
+             openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=localhost \
+             -keyout server.key -out server.csr &&
+             printf 'subjectAltName=DNS:localhost\nbasicConstraints=CA:FALSE\n' > server.ext &&
+             openssl x509 -req -in server.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 \
+             -extfile server.ext -out server.crt && chmod 600 server.key";
+        let made = command(Path::new("sh"), &self.data()).args(["-c", script]).output().unwrap();
+        assert!(made.status.success(), "openssl: {}", String::from_utf8_lossy(&made.stderr));
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.unwrap();
+        sqlx::raw_sql("alter system set ssl = on").execute(&mut connection).await.unwrap();
+        sqlx::raw_sql("select pg_reload_conf()").execute(&mut connection).await.unwrap();
+        eventually("TLS is offered", || async {
+            let mut fresh = PgConnection::connect(&self.url("postgres")).await.ok()?;
+            let encrypted = sqlx::query_scalar::<_, bool>(
+                "select ssl from pg_stat_ssl where pid = pg_backend_pid()",
+            );
+            encrypted.fetch_one(&mut fresh).await.ok()?.then_some(())
+        })
+        .await;
+        self.data().join("ca.crt")
+    }
+
     /// Stops the server as a crash would, and keeps its data.
     pub fn stop_immediate(&mut self) {
         if let Some((mut child, mut input)) = self.watchdog.take() {

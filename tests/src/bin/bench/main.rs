@@ -12,6 +12,7 @@
 )]
 
 mod bare;
+mod facts;
 mod load;
 mod policies;
 mod upstream;
@@ -49,10 +50,10 @@ fn main() {
         return;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    if arguments.get(1).is_some_and(|mode| mode == "policies") {
-        runtime.block_on(policies::measure());
-    } else {
-        runtime.block_on(measure());
+    match arguments.get(1).map(String::as_str) {
+        Some("policies") => runtime.block_on(policies::measure()),
+        Some("facts") => runtime.block_on(facts::measure()),
+        _ => runtime.block_on(measure()),
     }
 }
 
@@ -60,6 +61,8 @@ fn main() {
 struct Measured {
     name: &'static str,
     address: SocketAddr,
+    /// Where operators ask, if that is said.
+    admin: Option<SocketAddr>,
     child: Child,
 }
 
@@ -76,9 +79,12 @@ impl Measured {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let start = line.split("http://").nth(1).unwrap_or_else(|| panic!("{name} said `{line}`"));
-        let address = start.split([',', '\n']).next().unwrap().trim().parse().unwrap();
-        Self { name, address, child }
+        let mut said = line
+            .split("http://")
+            .skip(1)
+            .map(|start| start.split([',', '\n']).next().unwrap().trim().parse().unwrap());
+        let address = said.next().unwrap_or_else(|| panic!("{name} said `{line}`"));
+        Self { name, address, admin: said.next(), child }
     }
 }
 

@@ -26,6 +26,7 @@ mod immediacy;
 mod keys;
 mod limits;
 mod matrix;
+mod model;
 mod onboarding;
 mod panics;
 mod policy_tests;

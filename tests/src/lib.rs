@@ -19,6 +19,7 @@ pub mod client;
 pub mod hostile_headers;
 pub mod hostile_targets;
 pub mod metrics;
+pub mod model;
 pub mod people;
 pub mod postgres;
 pub mod stand;

@@ -40,12 +40,6 @@ const REASONS: [(&str, u32); 24] = [
     ("escalation", 200),
 ];
 
-/// The seed, from `CEDARGATE_SEED` or anew for each run.
-fn seed() -> u64 {
-    let told = std::env::var("CEDARGATE_SEED").ok().map(|seed| seed.parse().unwrap());
-    told.unwrap_or_else(|| u64::from(std::process::id()) << 32 | tests::tokens::now())
-}
-
 /// A world of its own for each number, with the objects that may be `kept`, and requests in it.
 fn made_up(
     seed: u64,
@@ -82,10 +76,10 @@ fn assert_everything_occurred(tally: &Tally) {
     let known = |reason: &str| REASONS.iter().any(|(known, _)| *known == reason);
     let unknown: Vec<_> = tally.reasons.keys().filter(|reason| !known(reason)).collect();
     assert!(unknown.is_empty(), "not reasons of the contract: {unknown:?}");
-    assert!(tally.glasses > 0, "no justification let anybody in");
+    assert!(u64::from(tally.glasses) >= scaled(100), "too few justifications let anybody in");
     for Route { action, .. } in ROUTES.iter() {
         let (allowed, refused) = tally.actions.get(action).copied().unwrap_or_default();
-        assert!(allowed > 0, "{action} was never allowed, and {refused} times refused");
+        assert!(allowed >= 10, "{action} was allowed {allowed} times and refused {refused} times");
     }
 }
 

@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod model;
 pub mod people;
 pub mod postgres;
+pub mod seed;
 pub mod stand;
 pub mod tokens;
 pub mod upstream;

@@ -16,6 +16,7 @@ use tests::{
     },
     people::ROUTES,
     postgres,
+    seed::seed,
     stand::Stand,
     tokens::token,
     upstream::Seen,
@@ -25,7 +26,7 @@ use tokio::runtime::Runtime;
 use super::{
     REASONS,
     database::{can_hold, fill},
-    made_up, report, seed,
+    made_up, report,
 };
 
 /// Other worlds than those of the workbench.

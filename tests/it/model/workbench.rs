@@ -19,13 +19,16 @@ use proxy::{
     config::Tenancy,
     workbench::{Ask, Workbench},
 };
-use tests::model::{
-    Names, Object, Organization, Outcome, Request, Tally, User, World, expected,
-    shrink::{self, Case},
+use tests::{
+    model::{
+        Body, Names, Object, Organization, Outcome, Request, Tally, User, World, expected,
+        shrink::{self, Case},
+    },
+    seed::seed,
 };
 use tokio::runtime::{Builder, Runtime};
 
-use super::{assert_everything_occurred, made_up, report, seed};
+use super::{assert_everything_occurred, made_up, report};
 
 const WORLDS: usize = 250;
 const REQUESTS: usize = 400;
@@ -156,7 +159,7 @@ fn ask(request: &Request) -> Ask {
         host: request.host.clone(),
         tenant: request.tenant.clone(),
         break_glass: request.break_glass.clone(),
-        body: request.body.as_ref().map(tests::model::Body::text),
+        body: request.body.as_ref().map(Body::text),
         content_type: request.body.as_ref().map(|body| body.kind.clone()),
         token_age: None,
     }

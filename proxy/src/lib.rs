@@ -49,6 +49,6 @@ mod service;
 pub mod strict_json;
 mod trail;
 mod trials;
-mod workbench;
+pub mod workbench;
 
 pub use gate::{Gate, StartError};

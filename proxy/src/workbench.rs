@@ -1,5 +1,6 @@
-//! The line from arrival to verdict without sockets, tokens or a record: for tests of a bundle and
-//! for explanations. It runs the very pipeline that serves, and forwards nothing.
+//! The line from arrival to verdict without sockets, tokens or a record: for tests of a bundle, for
+//! explanations, and for the tests of the gate. It runs the very pipeline that serves, and forwards
+//! nothing.
 
 mod notebook;
 
@@ -40,55 +41,55 @@ const NOW: f64 = 1_750_000_000.0;
 
 /// A request as somebody describes it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Ask {
+pub struct Ask {
     /// Who asks; `None`: no token comes with it.
-    pub(crate) user: Option<Arc<str>>,
+    pub user: Option<Arc<str>>,
     /// The method.
-    pub(crate) method: String,
+    pub method: String,
     /// Path and query.
-    pub(crate) target: String,
+    pub target: String,
     /// The host; one that names no tenant when it is `None`.
-    pub(crate) host: Option<String>,
+    pub host: Option<String>,
     /// `X-Tenant`.
-    pub(crate) tenant: Option<String>,
+    pub tenant: Option<String>,
     /// `X-Break-Glass`.
-    pub(crate) break_glass: Option<String>,
+    pub break_glass: Option<String>,
     /// The body, as it is sent.
-    pub(crate) body: Option<String>,
+    pub body: Option<String>,
     /// Its type; JSON when it is `None`.
-    pub(crate) content_type: Option<String>,
+    pub content_type: Option<String>,
     /// How old the token is, in seconds; `None`: it does not say.
-    pub(crate) token_age: Option<u32>,
+    pub token_age: Option<u32>,
 }
 
 /// What became of a request.
 #[derive(Debug)]
-pub(crate) struct Verdict {
+pub struct Verdict {
     /// `None`: it would be forwarded.
-    pub(crate) refusal: Option<Refusal>,
+    pub refusal: Option<Refusal>,
     /// What the client of a refused request gets.
-    pub(crate) answer: Option<Answer>,
+    pub answer: Option<Answer>,
     /// What would be recorded.
-    pub(crate) record: Record,
+    pub record: Record,
     /// The questions that the policies were asked, if somebody listens.
     pub(crate) questions: Vec<Put>,
 }
 
 impl Verdict {
     /// Whether it would be forwarded.
-    pub(crate) fn allowed(&self) -> bool {
+    pub fn allowed(&self) -> bool {
         self.refusal.is_none()
     }
 
     /// `allowed`, or the word of the refusal.
-    pub(crate) fn reason(&self) -> &str {
+    pub fn reason(&self) -> &str {
         self.answer.as_ref().map_or("allowed", |answer| &answer.reason)
     }
 }
 
 /// Why there is no workbench, or no verdict.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum WorkbenchError {
+pub enum WorkbenchError {
     /// A part of the gate cannot be made.
     #[error("the workbench cannot be set up: {0}")]
     Parts(String),
@@ -99,7 +100,7 @@ pub(crate) enum WorkbenchError {
 
 /// Judges requests as the gate would.
 #[derive(Debug)]
-pub(crate) struct Workbench {
+pub struct Workbench {
     pipeline: Pipeline,
     rules: Rules,
 }
@@ -145,12 +146,26 @@ impl Workbench {
         Ok(Self { pipeline, rules })
     }
 
+    /// The same, and nobody listens.
+    ///
+    /// # Errors
+    ///
+    /// When a part of the gate cannot be made.
+    pub fn unwitnessed(
+        bundles: Arc<BundleStore>,
+        facts: Arc<dyn FactSource>,
+        tenancy: Tenancy,
+        ttl: Duration,
+    ) -> Result<Self, WorkbenchError> {
+        Self::over(bundles, facts, tenancy, None, ttl)
+    }
+
     /// Judges one request.
     ///
     /// # Errors
     ///
     /// When what is described is no request.
-    pub(crate) async fn judge(&self, ask: &Ask) -> Result<Verdict, WorkbenchError> {
+    pub async fn judge(&self, ask: &Ask) -> Result<Verdict, WorkbenchError> {
         let arrival = self.arrival(ask)?;
         let started = Instant::now();
         let mut trail = Trail::begin(&arrival, Uuid::nil(), OffsetDateTime::UNIX_EPOCH, started);

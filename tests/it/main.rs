@@ -28,6 +28,7 @@ mod immediacy;
 mod keys;
 mod limits;
 mod matrix;
+mod model;
 mod onboarding;
 mod outages;
 mod panics;

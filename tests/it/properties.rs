@@ -6,6 +6,7 @@ use proptest::{
 };
 use tests::{
     client::{Answer, Connection},
+    seed::seed,
     stand::Stand,
     tokens::token,
 };
@@ -18,8 +19,7 @@ pub(crate) fn check<S: Strategy>(
     strategy: &S,
     property: impl Fn(S::Value) -> Result<(), TestCaseError>,
 ) {
-    let told = std::env::var("CEDARGATE_SEED").ok().map(|seed| seed.parse().unwrap());
-    let seed = told.unwrap_or_else(|| u64::from(std::process::id()) << 32 | tests::tokens::now());
+    let seed = seed();
     let config = Config { cases: CASES, rng_seed: RngSeed::Fixed(seed), ..Config::default() };
     let config = Config { failure_persistence: None, ..config };
     match TestRunner::new(config).run(strategy, property) {

@@ -19,6 +19,8 @@ pub struct User {
     /// The features, separated by spaces.
     pub features: String,
     /// `yes` or `no`.
+    pub active: String,
+    /// `yes` or `no`.
     pub super_admin: String,
 }
 
@@ -29,6 +31,16 @@ pub struct Organization {
     pub id: String,
     /// The name by which hosts and `X-Tenant` call it.
     pub slug: String,
+    /// Its status.
+    pub status: String,
+    /// Its group; empty for none.
+    pub group: String,
+    /// What it has bought, separated by spaces.
+    pub features: String,
+    /// The workflows that it has enabled, separated by spaces.
+    pub workflows: String,
+    /// `yes` or `no`.
+    pub deleted: String,
 }
 
 /// A row of `routes.csv`.
@@ -36,14 +48,33 @@ pub struct Organization {
 pub struct Route {
     /// The action.
     pub action: String,
+    /// The method.
+    pub method: String,
     /// The template of its path.
     pub path: String,
+    /// The type of its object.
+    pub resource: String,
     /// Who may, as roles and sets of roles.
     pub roles: String,
+    /// What the paywall asks for, and of whom: `codes:all`; empty for nothing.
+    pub feature: String,
     /// Where it acts.
     pub scope: String,
     /// What happens to health information; `no` for nothing.
     pub phi: String,
+    /// What is done with a body: `none`, `opaque`, `json`.
+    pub body: String,
+}
+
+/// A row of `fields.csv`.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Fields {
+    /// The action.
+    pub action: String,
+    /// What anybody's body may hold, separated by spaces.
+    pub fields: String,
+    /// What a platform administrator's may hold besides.
+    pub platform_fields: String,
 }
 
 /// A row of `decisions.csv`: a request and its answer.
@@ -78,6 +109,8 @@ pub static ORGANIZATIONS: LazyLock<Vec<Organization>> =
     LazyLock::new(|| table("data/organizations.csv"));
 /// Every route.
 pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| table("data/routes.csv"));
+/// What a body may hold, where not everything is allowed.
+pub static FIELDS: LazyLock<Vec<Fields>> = LazyLock::new(|| table("data/fields.csv"));
 /// The matrix.
 pub static DECISIONS: LazyLock<Vec<Decision>> = LazyLock::new(|| table("decisions.csv"));
 
@@ -139,14 +172,20 @@ impl Route {
         ["health.read", "auth.jwks"].contains(&self.action.as_str())
     }
 
+    /// The roles of its allowlist.
+    #[must_use]
+    pub fn allowlist(&self) -> BTreeSet<&'static str> {
+        self.roles.split_whitespace().flat_map(role_set).copied().collect()
+    }
+
     fn admits(&self, user: &User) -> bool {
-        let sets = self.roles.split_whitespace();
-        let allowed: BTreeSet<&str> = sets.flat_map(role_set).copied().collect();
-        !allowed.is_disjoint(&user.effective_roles())
+        !self.allowlist().is_disjoint(&user.effective_roles())
     }
 }
 
-fn role_set(name: &str) -> &'static [&'static str] {
+/// The roles that a set of `domain.md` stands for; a single role is a set too.
+#[must_use]
+pub fn role_set(name: &str) -> &'static [&'static str] {
     const ALL: &[&str] = &[
         "OTHER",
         "PLATFORM_ADMIN",

@@ -118,6 +118,9 @@ impl Terms {
     }
 }
 
+/// The type of an object, and its id.
+type ObjectKey = (Arc<str>, Arc<str>);
+
 /// Facts, at most a time to live old.
 pub struct FactStore {
     source: Arc<dyn FactSource>,
@@ -127,7 +130,7 @@ pub struct FactStore {
     /// Loads by slug, of which nothing is kept but which id it was.
     by_slug: Arc<Shelf<Arc<str>, OrganizationFacts>>,
     slugs: Cache<Arc<str>, Arc<str>>,
-    objects: Arc<Shelf<(Arc<str>, Arc<str>), OwnedFacts>>,
+    objects: Arc<Shelf<ObjectKey, OwnedFacts>>,
 }
 
 impl std::fmt::Debug for FactStore {

@@ -4,6 +4,7 @@
 //! every layer has let the request pass. Nothing reaches the upstream without one.
 
 mod ask;
+mod caller;
 mod memo;
 mod tenancy;
 mod witness;
@@ -30,6 +31,7 @@ use crate::resolve::{Access, resolve};
 use crate::trail::Trail;
 
 use ask::{Rest, question};
+pub(crate) use caller::Caller;
 pub(crate) use memo::Memo;
 use memo::{EarlyKey, LateKey, remembered};
 pub(crate) use witness::{Moment, Put, Witness};
@@ -49,15 +51,6 @@ pub struct Pipeline {
     /// Hears each question that is put to the policies; nobody listens where requests are served.
     pub(crate) witness: Option<Arc<Witness>>,
     pub(crate) metrics: Arc<Metrics>,
-}
-
-/// Who asks.
-#[derive(Debug)]
-pub(crate) struct Caller {
-    pub(crate) user: Arc<Fact<UserFacts>>,
-    pub(crate) organization: Option<Arc<Fact<OrganizationFacts>>>,
-    pub(crate) token_id: Option<Arc<str>>,
-    token_age: Option<i64>,
 }
 
 /// A request that the layers up to `role` let pass.
@@ -330,78 +323,6 @@ impl Pipeline {
             _made_here: (),
         }))
     }
-
-    /// Who asks: the token says who, the database whether and what they are.
-    async fn caller(
-        &self,
-        token: Arc<VerifiedToken>,
-        now: f64,
-        terms: &Terms,
-        trail: &mut Trail,
-    ) -> Result<Caller, Refusal> {
-        for _ in 0..TRIES {
-            trail.forget_facts();
-            let caller = self.facts_of_caller(&token, now, terms, trail).await;
-            // The first fact may have grown too old while the second was waited for.
-            if matches!(caller, Err(Refusal::Unloaded(_))) || self.supported(terms, trail) {
-                return caller;
-            }
-        }
-        Err(Refusal::Unloaded(FactsError::Late))
-    }
-
-    async fn facts_of_caller(
-        &self,
-        token: &VerifiedToken,
-        now: f64,
-        terms: &Terms,
-        trail: &mut Trail,
-    ) -> Result<Caller, Refusal> {
-        let user = self.facts.user(&token.subject, terms).await?;
-        let user = user.ok_or(Refusal::UnknownUser)?;
-        trail.user(&user);
-        if revoked(token, &user.value) {
-            return Err(Refusal::Revoked);
-        }
-        let organization = match &user.value.organization {
-            None => None,
-            Some(id) => Some(self.own_organization(id, terms).await?),
-        };
-        if let Some(organization) = &organization {
-            trail.asked_at(organization.asked_at);
-        }
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "a difference of NumericDates, which are below 2^53"
-        )]
-        let token_age = token.issued_at.map(|issued_at| (now - issued_at).max(0.0) as i64);
-        Ok(Caller { user, organization, token_id: token.jti.clone(), token_age })
-    }
-
-    async fn own_organization(
-        &self,
-        id: &Arc<str>,
-        terms: &Terms,
-    ) -> Result<Arc<Fact<OrganizationFacts>>, Refusal> {
-        let key = OrganizationKey::Id(Arc::clone(id));
-        let found = self.facts.organization(&key, terms).await?;
-        found.ok_or_else(|| {
-            Refusal::Unloaded(FactsError::Unreadable {
-                kind: "organization".to_owned(),
-                id: id.to_string(),
-                problem: "a user belongs to it, and it does not exist".to_owned(),
-            })
-        })
-    }
-}
-
-/// Whether a token was taken back: by its id, or with all that were issued before a moment. A
-/// token that does not say when it was issued was issued before any moment.
-fn revoked(token: &VerifiedToken, user: &UserFacts) -> bool {
-    let by_id = token.jti.as_ref().is_some_and(|id| user.revoked_tokens.contains(id));
-    let by_time =
-        user.tokens_valid_after.is_some_and(|after| token.issued_at.is_none_or(|at| at < after));
-    by_id || by_time
 }
 
 /// What the policies up to `role` can see, as the key of what they say.
@@ -430,12 +351,5 @@ fn late_key(
         object: object.map(ObjectFacts::version),
         body_fields: body_fields.to_vec(),
         body_roles: body_roles.to_vec(),
-    }
-}
-
-impl Caller {
-    /// The versions of the facts that say what it may.
-    fn versions(&self) -> (u64, Option<u64>) {
-        (self.user.version, self.organization.as_ref().map(|it| it.version))
     }
 }

@@ -165,16 +165,14 @@ where
                 self.tell(outcome, took, found.as_ref().map(|it| it.asked_at.elapsed()));
                 Ok(found)
             }
-            Err(error) => match self.bridge(key, terms, &error) {
-                Some(fact) => {
-                    self.tell(Outcome::Stale, took, Some(fact.asked_at.elapsed()));
-                    Ok(Some(fact))
-                }
-                None => {
+            Err(error) => {
+                let Some(fact) = self.bridge(key, terms, &error) else {
                     self.tell(Outcome::Error, took, None);
-                    Err(error)
-                }
-            },
+                    return Err(error);
+                };
+                self.tell(Outcome::Stale, took, Some(fact.asked_at.elapsed()));
+                Ok(Some(fact))
+            }
         }
     }
 

@@ -1,7 +1,5 @@
 //! A connection while it is asked something, and what its failures mean.
 
-use std::ops::DerefMut;
-
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
 
@@ -18,7 +16,7 @@ impl Held {
     }
 
     pub(super) fn connection(&mut self) -> Result<&mut PgConnection, sqlx::Error> {
-        self.0.as_mut().map(DerefMut::deref_mut).ok_or(sqlx::Error::PoolClosed)
+        self.0.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
     /// It was answered.

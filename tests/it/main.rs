@@ -25,6 +25,7 @@ mod headers;
 mod immediacy;
 mod keys;
 mod limits;
+mod mapping;
 mod matrix;
 mod onboarding;
 mod panics;

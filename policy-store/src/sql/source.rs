@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgTypeInfo;
-use sqlx::{AssertSqlSafe, Either, Executor as _, PgPool, Statement as _};
+use sqlx::{
+    AssertSqlSafe, Connection as _, Either, Executor as _, PgConnection, SqlSafeStr as _,
+    SqlitePool, Statement as _,
+};
 
 use super::cell::{PgBound, Problem, Type};
 use super::key::Key;
@@ -22,8 +25,8 @@ pub struct SqlFacts {
     pub(super) pool: Pool,
     pub(super) queries: Vec<Query>,
     pub(super) mapping: Mapping,
-    /// What the mapping is called in messages.
-    pub(super) called: &'static str,
+    /// Whether the operator wrote the mapping.
+    pub(super) written: bool,
 }
 
 /// Why a statement gave no facts.
@@ -37,14 +40,16 @@ pub(super) enum Failure {
 impl From<sqlx::Error> for Failure {
     /// A value that a statement cannot digest concerns whoever has it, and nobody else.
     fn from(error: sqlx::Error) -> Self {
-        let of_the_row = error.as_database_error().is_some_and(|said| {
-            // Data exceptions, and a subquery with more rows than it may have.
-            let class = said.code().unwrap_or_default().get(..2).map(str::to_owned);
-            matches!(class.as_deref(), Some("22" | "21"))
-                && said.code().is_some_and(|it| it.len() == 5)
-                || said.message().contains("malformed JSON")
+        let said = error.as_database_error().filter(|said| {
+            // Postgres: data exceptions, and a subquery with more rows than it may have.
+            let code = said.code().unwrap_or_default();
+            let of_the_row = code.len() == 5 && (code.starts_with("22") || code.starts_with("21"));
+            of_the_row || said.message() == "malformed JSON"
         });
-        if of_the_row { Self::Row(error.to_string()) } else { Self::Down(error) }
+        match said.map(|said| format!("the statement fails: {}", said.message())) {
+            Some(problem) => Self::Row(problem),
+            None => Self::Down(error),
+        }
     }
 }
 
@@ -78,20 +83,15 @@ impl SqlFacts {
         mapping: Option<Mapping>,
     ) -> Result<Self, DatabaseError> {
         let pool = Pool::open(url, timeout)?;
-        let called = if mapping.is_some() { "facts.mapping" } else { "default mapping" };
-        let mapping = match mapping {
-            Some(mapping) => mapping,
-            None => {
-                let defaults = Defaults::read().map_err(DatabaseError::Url)?;
-                match pool {
-                    Pool::Sqlite(_) => defaults.sqlite,
-                    Pool::Postgres(_) => defaults.postgres,
-                }
-            }
+        let written = mapping.is_some();
+        let mapping = match (mapping, &pool) {
+            (Some(mapping), _) => mapping,
+            (None, Pool::Sqlite(_)) => Defaults::read().map_err(DatabaseError::Url)?.sqlite,
+            (None, Pool::Postgres(_)) => Defaults::read().map_err(DatabaseError::Url)?.postgres,
         };
         let queries = mapping.statements();
         let queries = queries.map(|(subject, it)| Query::new(subject, it, &mapping)).collect();
-        Ok(Self { pool, queries, mapping, called })
+        Ok(Self { pool, queries, mapping, written })
     }
 
     fn query(&self, subject: &Subject) -> Option<&Query> {
@@ -115,53 +115,78 @@ impl SqlFacts {
 
     /// Runs a statement, for the key `id` if it takes one. Every statement is run here.
     async fn rows(&self, query: &Query, id: Option<&str>) -> Result<Vec<Cells>, Failure> {
-        // The statement is the operator's own, or ours: no part of it comes from a request.
-        let sql = AssertSqlSafe(Arc::clone(&query.sql));
         match &self.pool {
-            Pool::Sqlite(pool) => {
-                let mut asked = sqlx::query(sql);
-                if let Some(id) = id {
-                    asked = match Key::read(query.key.unwrap_or(KeyForm::Text), id) {
-                        None => return Ok(Vec::new()),
-                        Some(Key::Integer(_, number)) => asked.bind(number),
-                        Some(key) => asked.bind(key.text()),
-                    };
-                }
-                let rows = asked.fetch_all(pool).await?;
-                rows.iter().map(|row| query.cells(row).map_err(Failure::Row)).collect()
-            }
+            Pool::Sqlite(pool) => sqlite(pool, query, id).await,
             Pool::Postgres(pool) => {
-                let mut asked = sqlx::query(sql);
-                if let Some(id) = id {
-                    let info = parameter(pool, query).await?;
-                    let form = form(query, &info);
-                    let bound = Key::read(form, id).and_then(|key| PgBound::new(key, info));
-                    let Some(bound) = bound else { return Ok(Vec::new()) };
-                    asked = asked.bind(bound);
+                let mut connection = pool.acquire().await?;
+                let rows = postgres(&mut connection, query, id).await;
+                if !matches!(&rows, Err(Failure::Down(error)) if outdated(error)) {
+                    return rows;
                 }
-                let rows = asked.fetch_all(pool).await?;
-                rows.iter().map(|row| query.cells(row).map_err(Failure::Row)).collect()
+                // The tables have changed since the statement was prepared: what it takes and
+                // gives may be of other types now.
+                query.parameter.store(None);
+                connection.clear_cached_statements().await?;
+                postgres(&mut connection, query, id).await
             }
         }
     }
 }
 
-/// What the keys of a statement look like: as was said, or as its parameter's type has it.
-fn form(query: &Query, info: &PgTypeInfo) -> KeyForm {
-    query.key.or_else(|| Type::of_postgres(info).key_form()).unwrap_or(KeyForm::Text)
+// The statements are the operator's own, or ours: no part of them comes from a request.
+
+async fn sqlite(pool: &SqlitePool, query: &Query, id: Option<&str>) -> Result<Vec<Cells>, Failure> {
+    let mut asked = sqlx::query(AssertSqlSafe(Arc::clone(&query.sql)));
+    if let Some(id) = id {
+        asked = match Key::read(query.key.unwrap_or(KeyForm::Text), id) {
+            None => return Ok(Vec::new()),
+            Some(Key::Integer(_, number)) => asked.bind(number),
+            Some(key) => asked.bind(key.text()),
+        };
+    }
+    let rows = asked.fetch_all(pool).await?;
+    rows.iter().map(|row| query.cells(row).map_err(Failure::Row)).collect()
+}
+
+async fn postgres(
+    connection: &mut PgConnection,
+    query: &Query,
+    id: Option<&str>,
+) -> Result<Vec<Cells>, Failure> {
+    let mut asked = sqlx::query(AssertSqlSafe(Arc::clone(&query.sql)));
+    if let Some(id) = id {
+        let info = parameter(connection, query).await?;
+        let taken = Type::of_postgres(&info).key_form();
+        let form = query.key.or(taken).unwrap_or(KeyForm::Text);
+        let bound = Key::read(form, id).and_then(|key| PgBound::new(key, info));
+        let Some(bound) = bound else { return Ok(Vec::new()) };
+        asked = asked.bind(bound);
+    }
+    let rows = asked.fetch_all(connection).await?;
+    rows.iter().map(|row| query.cells(row).map_err(Failure::Row)).collect()
 }
 
 /// The type that a statement's parameter has in Postgres.
-async fn parameter(pool: &PgPool, query: &Query) -> Result<PgTypeInfo, Failure> {
-    if let Some(known) = query.parameter.get() {
-        return Ok(known.clone());
+async fn parameter(connection: &mut PgConnection, query: &Query) -> Result<PgTypeInfo, Failure> {
+    if let Some(known) = query.parameter.load_full() {
+        return Ok(PgTypeInfo::clone(&known));
     }
-    let sql = AssertSqlSafe(Arc::clone(&query.sql));
-    let prepared = pool.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await?;
+    let sql = AssertSqlSafe(Arc::clone(&query.sql)).into_sql_str();
+    let prepared = connection.prepare(sql).await?;
     match prepared.parameters() {
-        Some(Either::Left([info])) => Ok(query.parameter.get_or_init(|| info.clone()).clone()),
+        Some(Either::Left([info])) => {
+            query.parameter.store(Some(Arc::new(info.clone())));
+            Ok(info.clone())
+        }
         _ => Err(Failure::Row(format!("`{}` does not take one parameter", query.subject))),
     }
+}
+
+/// Whether Postgres no longer understands a statement as it was prepared. No key can bring that
+/// about: what cannot be digested of a value is a data exception.
+fn outdated(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| code == "0A000" || code.starts_with("42"))
 }
 
 #[async_trait]

@@ -19,6 +19,10 @@ use crate::bundle::Bundle;
 use crate::facts::{OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
 use crate::source::{FactSource, FactsError, Unfit};
 
+/// What Postgres says when a prepared statement would give columns of other types than before; and
+/// when the bytes of its parameter are more, or fewer, than those of the type that it takes.
+const OUTDATED: [&str; 3] = ["0A000", "22P03", "08P01"];
+
 /// Facts read from a database with the statements of a mapping.
 #[derive(Debug)]
 pub struct SqlFacts {
@@ -44,6 +48,7 @@ impl From<sqlx::Error> for Failure {
             // Postgres: data exceptions, and a subquery with more rows than it may have.
             let code = said.code().unwrap_or_default();
             let of_the_row = code.len() == 5 && (code.starts_with("22") || code.starts_with("21"));
+            let of_the_row = of_the_row && !OUTDATED.contains(&&*code);
             of_the_row || said.message() == "malformed JSON"
         });
         match said.map(|said| format!("the statement fails: {}", said.message())) {
@@ -186,7 +191,7 @@ async fn parameter(connection: &mut PgConnection, query: &Query) -> Result<PgTyp
 /// about: what cannot be digested of a value is a data exception.
 fn outdated(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-    code.is_some_and(|code| code == "0A000" || code.starts_with("42"))
+    code.is_some_and(|code| OUTDATED.contains(&&*code) || code.starts_with("42"))
 }
 
 #[async_trait]

@@ -2,6 +2,7 @@
 
 mod faults;
 mod forms;
+mod readme;
 mod start;
 
 use tests::{

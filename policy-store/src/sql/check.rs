@@ -208,8 +208,9 @@ impl Report {
         let message = match declared.get(attribute.name).filter(|_| attribute.cedar.is_some()) {
             _ if slot.named => format!("there is no column `{column}`, which `columns` names"),
             Some(it) => {
-                let (name, kind) = (attribute.name, &it.kind);
-                format!("there is no column `{column}`, and the schema has `{name}: {kind}`")
+                let optional = if it.required { "" } else { "?" };
+                let declared = format!("{}{optional}: {}", attribute.name, it.kind);
+                format!("there is no column `{column}`, and the schema has `{declared}`")
             }
             None if attribute.needed => format!("there is no column `{column}`"),
             None => return self.note(query, attribute.name),

@@ -121,8 +121,8 @@ impl Slot {
     /// The attribute's value in a row.
     fn value(&self, cell: Option<Cell>) -> Result<Value, Problem> {
         let Some(cell) = cell else {
-            // What the gate can do without is empty: nobody gains by that (`Query`'s check at the
-            // start demands every column that the schema speaks of).
+            // INVARIANT: nobody gains by an attribute that is empty here. Where a policy could see the
+            // difference, the schema has it, and `check.rs` demands the column.
             return if self.attribute.needed {
                 Err(self.says("is not in the statement"))
             } else {

@@ -1,11 +1,18 @@
 //! What is said of a mapping that is wrong: one case a fault, all of them in reviewed files.
 //! `REVIEW_FAULTS=1` writes the files anew, to be reviewed as a diff.
 
-use std::fs;
+use std::{fs, path::Path, time::Duration};
 
-use policy_store::{bundle::Bundle, source::FactSource as _, sql::SqlFacts};
+use policy_store::{
+    bundle::Bundle,
+    source::{FactSource as _, Unfit},
+    sql::SqlFacts,
+};
 use proxy::config::Config;
+use serde_json::json;
 use tests::example::Example;
+
+use crate::immediacy::execute;
 
 /// What is changed in the hospital's configuration: this into that.
 type Case = (&'static str, &'static str);
@@ -149,4 +156,34 @@ async fn what_cannot_be_written_is_said_with_file_and_line() {
         all.push(format!("{}{}\n\n", headline(case), error.replace(&folder, "")));
     }
     check_file("form", &all.concat());
+}
+
+#[tokio::test]
+async fn sqlite_is_asked_what_it_can_say() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/examples/policies");
+    let bundle = Bundle::load(Path::new(folder)).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("x.db");
+    fs::write(&file, "").unwrap();
+    let url = format!("sqlite://{}", file.display());
+    execute(&url, "create table people (id integer, roles text, picture blob, gone real)").await;
+    let mapping = json!({
+        "user": "select id, roles, json('[]') as features, picture as status from people where id = $1",
+        "users": "select id from peeple",
+        "organization": {
+            "sql": "select 'o' as id, 'o' as slug, 'ACTIVE' as status, gone as deleted, '' as features from people",
+            "lists": {"features": "comma"},
+        },
+        "objects": {
+            "Patient": "select null as owner where $1 = $2",
+            "Insurance": {"sql": "select null as owner where id = $1", "columns": {"owner": "clinic"}},
+        },
+    });
+    let mapping = serde_json::from_value(mapping).unwrap();
+    let facts = SqlFacts::open(&url, Duration::from_secs(20), Some(mapping)).unwrap();
+    let said = facts.check(&bundle).await.unwrap_err().to_string();
+    check_file("sqlite", &format!("{said}\n"));
+    fs::remove_file(&file).unwrap();
+    let gone = SqlFacts::open(&url, Duration::from_secs(20), None).unwrap();
+    assert!(matches!(gone.check(&bundle).await, Err(Unfit::Unavailable(_))));
 }

@@ -145,14 +145,15 @@ impl BundleStore {
         let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.current.load_full();
         let outcome = self.take_in(&mut work, &current);
+        if outcome == Reload::Applied {
+            work.retired.push(current);
+        }
+        // Whoever sees that it was rejected finds it counted.
+        (self.listener)(&outcome, &self.current.load());
         *self.rejected.lock().unwrap_or_else(PoisonError::into_inner) = match &outcome {
             Reload::Rejected(findings) => Some(findings.clone()),
             Reload::Applied | Reload::Unchanged => None,
         };
-        if outcome == Reload::Applied {
-            work.retired.push(current);
-        }
-        (self.listener)(&outcome, &self.current.load());
         outcome
     }
 

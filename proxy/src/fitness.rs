@@ -28,7 +28,7 @@ pub(crate) struct Fitness {
     /// What is wrong.
     misfit: ArcSwapOption<String>,
     /// The generation of policies that facts were found to fit; none has the number 0.
-    fits: AtomicU64,
+    generation: AtomicU64,
     ever: AtomicBool,
 }
 
@@ -64,7 +64,7 @@ impl Fitness {
             let unfit = self.misfit.load().is_some();
             tokio::time::sleep(if unfit { LATER } else { SOON }).await;
             let current = bundles.current();
-            if self.fits.load(Ordering::Relaxed) == current.generation {
+            if self.generation.load(Ordering::Relaxed) == current.generation {
                 continue;
             }
             match ask(source.as_ref(), &current.bundle).await {
@@ -91,7 +91,7 @@ impl Fitness {
         tracing::info!(generation, "the mapping of facts fits the database and the policies");
         self.misfit.store(None);
         self.ever.store(true, Ordering::Relaxed);
-        self.fits.store(generation, Ordering::Relaxed);
+        self.generation.store(generation, Ordering::Relaxed);
     }
 
     fn does_not_fit(&self, faults: &Unfit) {

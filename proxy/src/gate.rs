@@ -9,8 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pingora::proxy::http_proxy;
-use pingora::server::configuration::ServerConf;
 use policy_store::bundle::Findings;
 use policy_store::source::Unfit;
 use policy_store::sql::DatabaseError;
@@ -28,7 +26,7 @@ use crate::ledger::Ledger;
 use crate::probe::Probes;
 use crate::record::{Journal, JournalError};
 
-use door::{Door, listen};
+use door::listen;
 
 /// Why the gate does not start.
 #[derive(Debug, thiserror::Error)]
@@ -126,12 +124,7 @@ impl Gate {
         let service = parts::service(&config, pipeline, ledger, signer, upstream);
         let delivery = parts::delivery(&config, &metrics)?;
         let connections = Arc::new(AtomicUsize::new(0));
-        let door = Door {
-            proxy: Arc::new(http_proxy(&Arc::new(ServerConf::default()), service)),
-            limits: Arc::new(parts::limits(&config)),
-            connections: Arc::clone(&connections),
-            metrics,
-        };
+        let door = parts::door(&config, service, &connections, metrics);
         let proxy = listen("listen.proxy", config.listen.proxy).await?;
         let admin = listen("listen.admin", config.listen.admin).await?;
         let (proxy_address, admin_address) = (proxy.local_addr()?, admin.local_addr()?);

@@ -14,8 +14,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use policy_store::bundle::Layer;
 use policy_store::cache::{FactStore, Terms};
-use policy_store::facts::{Fact, ObjectFacts, OrganizationFacts, OrganizationKey, UserFacts};
-use policy_store::source::FactsError;
+use policy_store::facts::{Fact, ObjectFacts, OrganizationFacts};
 use policy_store::watch::{BundleStore, Published};
 
 use crate::accept::Arrival;

@@ -40,6 +40,11 @@ async fn dropped(gate: &Stand, kind: &str) -> f64 {
     Metrics::of(gate).await.sum("cedargate_facts_invalidations_total", &[("kind", kind)])
 }
 
+/// Counters are whole numbers.
+fn same(counter: f64, expected: f64) -> bool {
+    (counter - expected).abs() < 0.5
+}
+
 async fn flip(gates: &[Stand; 2], bound: Duration) -> Report {
     let addresses: [SocketAddr; 2] = [gates[0].proxy(), gates[1].proxy()];
     let url = &gates[0].ground.database;
@@ -91,17 +96,17 @@ async fn only_what_has_changed_is_dropped_and_other_writes_tell_nothing() {
     .await;
     execute(url, "update users set status = 'INACTIVE' where id = 'alpha-doctor'").await;
     until(&gate, "alpha-doctor", "/api/patients", (401, "user_inactive")).await;
-    assert_eq!(dropped(&gate, "user").await, 1.0);
-    assert_eq!(dropped(&gate, "organization").await, 0.0);
-    assert_eq!(dropped(&gate, "object").await, 0.0);
-    assert_eq!(dropped(&gate, "all").await, all);
+    assert!(same(dropped(&gate, "user").await, 1.0));
+    assert!(same(dropped(&gate, "organization").await, 0.0));
+    assert!(same(dropped(&gate, "object").await, 0.0));
+    assert!(same(dropped(&gate, "all").await, all));
     // Beta's nurse was not asked for again.
     let loads = |metrics: &Metrics| {
         metrics.sum("cedargate_facts_lookups_total", &[("kind", "user"), ("outcome", "miss")])
     };
     let before = loads(&Metrics::of(&gate).await);
     until(&gate, "beta-nurse", "/api/patients", (200, "")).await;
-    assert_eq!(loads(&Metrics::of(&gate).await), before);
+    assert!(same(loads(&Metrics::of(&gate).await), before));
 }
 
 #[tokio::test]

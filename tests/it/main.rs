@@ -27,6 +27,7 @@ mod headers;
 mod immediacy;
 mod keys;
 mod limits;
+mod mapping;
 mod matrix;
 mod model;
 mod onboarding;

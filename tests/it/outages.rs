@@ -2,6 +2,7 @@
 //! fault denies what it must and nothing else, nothing is allowed that must not be, and what comes
 //! back is used again without a restart.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -87,7 +88,7 @@ impl Load {
             client.await.unwrap();
         }
         let seen = std::mem::take(&mut *self.seen.lock().unwrap());
-        let mut answers: std::collections::BTreeMap<(u16, &str), usize> = Default::default();
+        let mut answers: BTreeMap<(u16, &str), usize> = BTreeMap::new();
         for it in &seen {
             *answers.entry((it.status, it.reason.as_str())).or_default() += 1;
             let (user, target, may) = ASKED[it.who];

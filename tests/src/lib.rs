@@ -16,6 +16,7 @@ pub mod bad_tokens;
 pub mod big;
 pub mod binary;
 pub mod client;
+pub mod example;
 pub mod freshness;
 pub mod hostile_headers;
 pub mod hostile_targets;

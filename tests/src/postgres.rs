@@ -46,6 +46,13 @@ pub async fn shared() -> &'static Cluster {
     SHARED.get_or_init(Cluster::start).await
 }
 
+/// Runs SQL in the database at `url`.
+pub async fn execute(url: &str, sql: &str) {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
 async fn template(cluster: &Cluster) -> String {
     let url = cluster.create_database(None).await;
     crate::stand::prepare_database(&url).await;

@@ -202,7 +202,8 @@ fn copy_policies(to: &Path) {
     copy_tree(&from, to);
 }
 
-fn copy_tree(from: &Path, to: &Path) {
+/// Copies a folder with all that is in it.
+pub fn copy_tree(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
         let (entry, target) = (entry.as_ref().unwrap().path(), entry.as_ref().unwrap().file_name());

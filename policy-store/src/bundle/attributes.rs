@@ -46,14 +46,12 @@ fn word(kind: &Value) -> Option<&str> {
 
 fn written(namespace: &Value, kind: &Value, depth: usize) -> String {
     let kind = resolved(namespace, kind, depth);
-    match (kind.get("element"), depth.checked_sub(1)) {
-        (Some(element), Some(depth)) => format!("Set<{}>", written(namespace, element, depth)),
-        _ => {
-            let name = word(kind).unwrap_or("?");
-            let name = name.strip_prefix("__cedar::").unwrap_or(name);
-            if name == "Boolean" { "Bool".to_owned() } else { name.to_owned() }
-        }
+    if let (Some(element), Some(depth)) = (kind.get("element"), depth.checked_sub(1)) {
+        return format!("Set<{}>", written(namespace, element, depth));
     }
+    let name = word(kind).unwrap_or("?");
+    let name = name.strip_prefix("__cedar::").unwrap_or(name);
+    if name == "Boolean" { "Bool".to_owned() } else { name.to_owned() }
 }
 
 #[cfg(test)]

@@ -8,11 +8,15 @@ use sqlx::{AssertSqlSafe, Column as _, Either, Executor as _, SqlSafeStr as _, S
 
 use super::Pool;
 use super::cell::{self, Kind, Type};
-use super::mapping::{Form, KeyForm, Subject};
+use super::mapping::{Form, KeyForm, ListForm, Subject};
 use super::query::{Query, Slot};
 use super::source::SqlFacts;
 use crate::bundle::{Attribute, Bundle, nearest};
 use crate::source::{FactFault, FactFaults, FactSource as _, Unfit};
+
+const CORRECT: &str = "correct the statement; `cedargate check --facts` tries again";
+const MIGRATE: &str =
+    "`cedargate migrate` makes the tables; for tables of your own, write `facts.mapping`";
 
 /// A statement as the database understands it.
 struct Prepared {
@@ -25,18 +29,23 @@ struct Prepared {
 enum Unprepared {
     Down(String),
     /// What the database says against it, and its hint.
-    Refused(String, String),
+    Refused(String, Option<String>),
 }
 
 /// Asks the database about all statements of a mapping.
 pub(super) async fn check(facts: &SqlFacts, bundle: &Bundle) -> Result<Vec<String>, Unfit> {
-    let mut report = Report { called: facts.called, faults: Vec::new(), notes: Vec::new() };
+    let mut report = Report {
+        called: if facts.written { "facts.mapping" } else { "default mapping" },
+        faults: Vec::new(),
+        notes: Vec::new(),
+    };
     for query in &facts.queries {
         match prepare(&facts.pool, query).await {
             Ok(prepared) => report.compare(query, &prepared, bundle),
             Err(Unprepared::Down(error)) => return Err(Unfit::Unavailable(error)),
             Err(Unprepared::Refused(message, hint)) => {
-                report.fault(&query.subject, message, hint);
+                let usual = if facts.written { CORRECT } else { MIGRATE };
+                report.fault(&query.subject, message, hint.as_deref().unwrap_or(usual));
             }
         }
     }
@@ -99,8 +108,7 @@ fn refused(error: sqlx::Error) -> Unprepared {
         return down(error);
     }
     let hint = said.try_downcast_ref::<sqlx::postgres::PgDatabaseError>().and_then(|it| it.hint());
-    let hint = hint.unwrap_or("correct the statement; `cedargate check --facts` tries again");
-    Unprepared::Refused(said.message().to_owned(), hint.to_owned())
+    Unprepared::Refused(said.message().to_owned(), hint.map(str::to_owned))
 }
 
 /// What was found so far.
@@ -155,11 +163,15 @@ impl Report {
                     _ => None,
                 };
                 if let Some(message) = misfit {
-                    self.fault(subject, message, "compare `$1::text`, or correct `key`");
+                    self.fault(
+                        subject,
+                        message,
+                        "let `$1` be text, an integer or a UUID, or correct `key`",
+                    );
                 }
             }
             (other, _) => {
-                let message = format!("it takes {} parameters, and is given one", other.len());
+                let message = format!("it takes {}, and is given one", count(other.len()));
                 self.fault(subject, message, "let `$1`, and nothing else, stand for the key");
             }
         }
@@ -192,33 +204,36 @@ impl Report {
     /// A column that is not there, though the gate or the schema speaks of it.
     fn missing(&mut self, query: &Query, slot: &Slot, declared: &BTreeMap<String, Attribute>) {
         let attribute = slot.attribute;
+        let column = &slot.column;
         let message = match declared.get(attribute.name).filter(|_| attribute.cedar.is_some()) {
+            _ if slot.named => format!("there is no column `{column}`, which `columns` names"),
             Some(it) => {
-                format!(
-                    "there is no column `{}`, and the schema has `{}: {}`",
-                    slot.column, attribute.name, it.kind
-                )
+                let optional = if it.required { "" } else { "?" };
+                let declared = format!("{}{optional}: {}", attribute.name, it.kind);
+                format!("there is no column `{column}`, and the schema has `{declared}`")
             }
-            None if attribute.needed => format!("there is no column `{}`", slot.column),
-            None if attribute.form == Form::Moment || attribute.name == "revoked_tokens" => {
-                let place = format!("{}.{}", self.called, query.subject);
-                self.notes.push(format!(
-                    "{place} gives no `{}`: that revokes no token here",
-                    attribute.name
-                ));
-                return;
-            }
-            None => return,
+            None if attribute.needed => format!("there is no column `{column}`"),
+            None => return self.note(query, attribute.name),
         };
-        let none = match attribute.form {
-            Form::Name if attribute.null => "`null`",
-            Form::Name => "a constant such as `'ACTIVE'`",
-            Form::Flag => "`false`",
-            Form::Moment => "`null`",
-            Form::Names => "`'{}'::text[]`, or `'[]'` as JSON",
+        let none = match (attribute.form, slot.list) {
+            (Form::Name | Form::Moment, _) if attribute.null => "null",
+            (Form::Name | Form::Moment, _) => "'ACTIVE'",
+            (Form::Flag, _) => "false",
+            (Form::Names, Some(ListForm::Rows)) => "null",
+            (Form::Names, Some(ListForm::Comma)) => "''",
+            (Form::Names, Some(ListForm::Json)) => "'[]'",
+            (Form::Names, Some(ListForm::Array) | None) => "'{}'::text[]",
         };
-        let remedy = format!("select it; where nobody has one, select {none} as `{}`", slot.column);
+        let remedy = format!("select it; where it is the same for all, write `{none} as {column}`");
         self.fault(&query.subject, message, remedy);
+    }
+
+    /// What nobody has to give, and there is to know when nobody does.
+    fn note(&mut self, query: &Query, name: &str) {
+        if ["tokens_valid_after", "revoked_tokens"].contains(&name) {
+            let place = format!("{}.{}", self.called, query.subject);
+            self.notes.push(format!("{place} gives no `{name}`: nothing revokes a token that way"));
+        }
     }
 
     /// Objects that routes look up, and nobody has said how.
@@ -294,6 +309,10 @@ impl Report {
             }
         }
     }
+}
+
+fn count(parameters: usize) -> String {
+    if parameters == 1 { "a parameter".to_owned() } else { format!("{parameters} parameters") }
 }
 
 /// The entity type that a statement fills.

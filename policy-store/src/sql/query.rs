@@ -1,8 +1,9 @@
 //! A statement as it is run, and what its rows say.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
+use arc_swap::ArcSwapOption;
 use sqlx::postgres::PgTypeInfo;
 
 use super::cell::{Cell, Columns, Problem, Value};
@@ -18,7 +19,7 @@ pub(super) struct Query {
     pub(super) key: Option<KeyForm>,
     pub(super) slots: Vec<Slot>,
     /// The type of its parameter, once Postgres was asked.
-    pub(super) parameter: OnceLock<PgTypeInfo>,
+    pub(super) parameter: ArcSwapOption<PgTypeInfo>,
 }
 
 /// An attribute, and the column that it is read from.
@@ -26,6 +27,8 @@ pub(super) struct Query {
 pub(super) struct Slot {
     pub(super) attribute: &'static Attribute,
     pub(super) column: String,
+    /// Whether the mapping names the column.
+    pub(super) named: bool,
     pub(super) list: Option<ListForm>,
     /// What the names in it are called in the bundle.
     names: BTreeMap<String, Arc<str>>,
@@ -45,6 +48,7 @@ impl Query {
                     .get(attribute.name)
                     .cloned()
                     .unwrap_or_else(|| attribute.name.to_owned()),
+                named: statement.columns.contains_key(attribute.name),
                 list: statement.lists.get(attribute.name).copied(),
                 names: renamed
                     .map(|(theirs, ours)| (theirs.clone(), ours.as_str().into()))
@@ -55,7 +59,7 @@ impl Query {
             slots: subject.attributes().iter().map(slot).collect(),
             sql: statement.sql.as_str().into(),
             key: statement.key,
-            parameter: OnceLock::new(),
+            parameter: ArcSwapOption::empty(),
             subject,
         }
     }
@@ -117,8 +121,8 @@ impl Slot {
     /// The attribute's value in a row.
     fn value(&self, cell: Option<Cell>) -> Result<Value, Problem> {
         let Some(cell) = cell else {
-            // What the gate can do without is empty: nobody gains by that (`Query`'s check at the
-            // start demands every column that the schema speaks of).
+            // INVARIANT: nobody gains by an attribute that is empty here. Where a policy could see the
+            // difference, the schema has it, and `check.rs` demands the column.
             return if self.attribute.needed {
                 Err(self.says("is not in the statement"))
             } else {

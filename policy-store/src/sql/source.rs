@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use sqlx::postgres::PgTypeInfo;
-use sqlx::{AssertSqlSafe, Connection as _, Either, Executor as _, PgConnection, Statement as _};
+use sqlx::{
+    AssertSqlSafe, Connection as _, Either, Executor as _, PgConnection, SqlSafeStr as _,
+    SqlitePool, Statement as _,
+};
 use tokio::time::timeout;
 
 use super::cell::{PgBound, Problem, Type};
@@ -22,6 +25,9 @@ use crate::source::{FactSource, FactsError, Unfit};
 const PINGED: Duration = Duration::from_secs(5);
 /// How much longer than the server a statement is waited for.
 const GRACE: Duration = Duration::from_millis(100);
+/// What Postgres says when a prepared statement would give columns of other types than before; and
+/// when the bytes of its parameter are more, or fewer, than those of the type that it takes.
+const OUTDATED: [&str; 3] = ["0A000", "22P03", "08P01"];
 
 /// Facts read from a database with the statements of a mapping.
 #[derive(Debug)]
@@ -30,8 +36,8 @@ pub struct SqlFacts {
     timeout: Duration,
     pub(super) queries: Vec<Query>,
     pub(super) mapping: Mapping,
-    /// What the mapping is called in messages.
-    pub(super) called: &'static str,
+    /// Whether the operator wrote the mapping.
+    pub(super) written: bool,
 }
 
 /// Why a statement gave no facts.
@@ -47,14 +53,17 @@ pub(super) enum Failure {
 impl From<sqlx::Error> for Failure {
     /// A value that a statement cannot digest concerns whoever has it, and nobody else.
     fn from(error: sqlx::Error) -> Self {
-        let of_the_row = error.as_database_error().is_some_and(|said| {
-            // Data exceptions, and a subquery with more rows than it may have.
-            let class = said.code().unwrap_or_default().get(..2).map(str::to_owned);
-            matches!(class.as_deref(), Some("22" | "21"))
-                && said.code().is_some_and(|it| it.len() == 5)
-                || said.message().contains("malformed JSON")
+        let said = error.as_database_error().filter(|said| {
+            // Postgres: data exceptions, and a subquery with more rows than it may have.
+            let code = said.code().unwrap_or_default();
+            let of_the_row = code.len() == 5 && (code.starts_with("22") || code.starts_with("21"));
+            let of_the_row = of_the_row && !OUTDATED.contains(&&*code);
+            of_the_row || said.message() == "malformed JSON"
         });
-        if of_the_row { Self::Row(error.to_string()) } else { Self::Down(error) }
+        match said.map(|said| format!("the statement fails: {}", said.message())) {
+            Some(problem) => Self::Row(problem),
+            None => Self::Down(error),
+        }
     }
 }
 
@@ -84,20 +93,15 @@ impl SqlFacts {
         mapping: Option<Mapping>,
     ) -> Result<Self, DatabaseError> {
         let pool = Pool::open(url, timeout)?;
-        let called = if mapping.is_some() { "facts.mapping" } else { "default mapping" };
-        let mapping = match mapping {
-            Some(mapping) => mapping,
-            None => {
-                let defaults = Defaults::read().map_err(DatabaseError::Url)?;
-                match pool {
-                    Pool::Sqlite(_) => defaults.sqlite,
-                    Pool::Postgres(_) => defaults.postgres,
-                }
-            }
+        let written = mapping.is_some();
+        let mapping = match (mapping, &pool) {
+            (Some(mapping), _) => mapping,
+            (None, Pool::Sqlite(_)) => Defaults::read().map_err(DatabaseError::Url)?.sqlite,
+            (None, Pool::Postgres(_)) => Defaults::read().map_err(DatabaseError::Url)?.postgres,
         };
         let queries = mapping.statements();
         let queries = queries.map(|(subject, it)| Query::new(subject, it, &mapping)).collect();
-        Ok(Self { pool, timeout, queries, mapping, called })
+        Ok(Self { pool, timeout, queries, mapping, written })
     }
 
     fn query(&self, subject: &Subject) -> Option<&Query> {
@@ -121,38 +125,23 @@ impl SqlFacts {
 
     /// Runs a statement, for the key `id` if it takes one. Every statement is run here.
     async fn rows(&self, query: &Query, id: Option<&str>) -> Result<Vec<Cells>, Failure> {
-        // The statement is the operator's own, or ours: no part of it comes from a request.
-        let sql = AssertSqlSafe(Arc::clone(&query.sql));
         match &self.pool {
-            Pool::Sqlite(pool) => {
-                let mut asked = sqlx::query(sql);
-                if let Some(id) = id {
-                    asked = match Key::read(query.key.unwrap_or(KeyForm::Text), id) {
-                        None => return Ok(Vec::new()),
-                        Some(Key::Integer(_, number)) => asked.bind(number),
-                        Some(key) => asked.bind(key.text()),
-                    };
-                }
-                let rows = asked.fetch_all(pool).await?;
-                rows.iter().map(|row| query.cells(row).map_err(Failure::Row)).collect()
-            }
+            Pool::Sqlite(pool) => sqlite(pool, query, id).await,
             Pool::Postgres(pool) => {
                 // Connections may have ended while nobody used them: at worst all of them have.
                 for _ in 0..CONNECTIONS {
-                    match self.rows_over(&mut Held::of(pool).await?, query, id).await {
+                    match self.over(&mut Held::of(pool).await?, query, id).await {
                         Err(Failure::Down(error)) if is_lost(&error) => {}
                         answer => return answer,
                     }
                 }
-                self.rows_over(&mut Held::of(pool).await?, query, id).await
+                self.over(&mut Held::of(pool).await?, query, id).await
             }
         }
     }
-}
 
-impl SqlFacts {
-    /// Runs a statement over one connection of Postgres.
-    async fn rows_over(
+    /// Runs a statement over one connection.
+    async fn over(
         &self,
         held: &mut Held,
         query: &Query,
@@ -160,43 +149,80 @@ impl SqlFacts {
     ) -> Result<Vec<Cells>, Failure> {
         let connection = held.connection()?;
         let asked = async {
-            let mut asked = sqlx::query(AssertSqlSafe(Arc::clone(&query.sql)));
-            if let Some(id) = id {
-                let info = parameter(connection, query).await?;
-                let form = form(query, &info);
-                let bound = Key::read(form, id).and_then(|key| PgBound::new(key, info));
-                let Some(bound) = bound else { return Ok(Vec::new()) };
-                asked = asked.bind(bound);
+            let rows = postgres(connection, query, id).await;
+            if !matches!(&rows, Err(Failure::Down(error)) if outdated(error)) {
+                return rows;
             }
-            let rows = asked.fetch_all(&mut *connection).await?;
-            Ok(rows)
+            // The tables have changed since the statement was prepared: what it takes and gives may
+            // be of other types now.
+            query.parameter.store(None);
+            connection.clear_cached_statements().await?;
+            postgres(connection, query, id).await
         };
-        // The server gives up at the same time; this is for one that is not there any more.
-        let answer =
-            timeout(self.timeout + GRACE, asked).await.map_err(|_elapsed| Failure::Late)?;
+        // The server gives up sooner; this is for one that is not there any more.
+        let asked = timeout(self.timeout + GRACE, asked).await;
+        let answer = asked.map_err(|_elapsed| Failure::Late)?;
         if !matches!(&answer, Err(Failure::Down(error)) if is_lost(error)) {
             held.give_back();
         }
-        answer?.iter().map(|row| query.cells(row).map_err(Failure::Row)).collect()
+        answer
     }
 }
 
-/// What the keys of a statement look like: as was said, or as its parameter's type has it.
-fn form(query: &Query, info: &PgTypeInfo) -> KeyForm {
-    query.key.or_else(|| Type::of_postgres(info).key_form()).unwrap_or(KeyForm::Text)
+// The statements are the operator's own, or ours: no part of them comes from a request.
+
+async fn sqlite(pool: &SqlitePool, query: &Query, id: Option<&str>) -> Result<Vec<Cells>, Failure> {
+    let mut asked = sqlx::query(AssertSqlSafe(Arc::clone(&query.sql)));
+    if let Some(id) = id {
+        asked = match Key::read(query.key.unwrap_or(KeyForm::Text), id) {
+            None => return Ok(Vec::new()),
+            Some(Key::Integer(_, number)) => asked.bind(number),
+            Some(key) => asked.bind(key.text()),
+        };
+    }
+    let rows = asked.fetch_all(pool).await?;
+    rows.iter().map(|row| query.cells(row).map_err(Failure::Row)).collect()
+}
+
+async fn postgres(
+    connection: &mut PgConnection,
+    query: &Query,
+    id: Option<&str>,
+) -> Result<Vec<Cells>, Failure> {
+    let mut asked = sqlx::query(AssertSqlSafe(Arc::clone(&query.sql)));
+    if let Some(id) = id {
+        let info = parameter(connection, query).await?;
+        let taken = Type::of_postgres(&info).key_form();
+        let form = query.key.or(taken).unwrap_or(KeyForm::Text);
+        let bound = Key::read(form, id).and_then(|key| PgBound::new(key, info));
+        let Some(bound) = bound else { return Ok(Vec::new()) };
+        asked = asked.bind(bound);
+    }
+    let rows = asked.fetch_all(connection).await?;
+    rows.iter().map(|row| query.cells(row).map_err(Failure::Row)).collect()
 }
 
 /// The type that a statement's parameter has in Postgres.
 async fn parameter(connection: &mut PgConnection, query: &Query) -> Result<PgTypeInfo, Failure> {
-    if let Some(known) = query.parameter.get() {
-        return Ok(known.clone());
+    if let Some(known) = query.parameter.load_full() {
+        return Ok(PgTypeInfo::clone(&known));
     }
-    let sql = AssertSqlSafe(Arc::clone(&query.sql));
-    let prepared = connection.prepare(sqlx::SqlSafeStr::into_sql_str(sql)).await?;
+    let sql = AssertSqlSafe(Arc::clone(&query.sql)).into_sql_str();
+    let prepared = connection.prepare(sql).await?;
     match prepared.parameters() {
-        Some(Either::Left([info])) => Ok(query.parameter.get_or_init(|| info.clone()).clone()),
+        Some(Either::Left([info])) => {
+            query.parameter.store(Some(Arc::new(info.clone())));
+            Ok(info.clone())
+        }
         _ => Err(Failure::Row(format!("`{}` does not take one parameter", query.subject))),
     }
+}
+
+/// Whether Postgres no longer understands a statement as it was prepared. No key can bring that
+/// about: what cannot be digested of a value is a data exception.
+fn outdated(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+    code.is_some_and(|code| OUTDATED.contains(&&*code) || code.starts_with("42"))
 }
 
 #[async_trait]

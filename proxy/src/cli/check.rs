@@ -137,10 +137,13 @@ impl Report {
 
     /// Prepares the statements of the mapping, and compares what they give with the schema.
     fn facts(&mut self, file: &Path, config: &Config, bundle: &Bundle) -> Result<(), Failure> {
-        let url = config.facts.database.expose();
-        let opened = SqlFacts::open(url, PATIENCE, config.facts.mapping.clone());
-        let facts = opened.map_err(|error| Failure::Usage(chain(&error)))?;
-        match runtime(Some(1))?.block_on(facts.check(bundle)) {
+        let mapping = config.facts.mapping.clone();
+        let asked = runtime(Some(1))?.block_on(async {
+            let facts = SqlFacts::open(config.facts.database.expose(), PATIENCE, mapping);
+            let facts = facts.map_err(|error| Failure::Usage(chain(&error)))?;
+            Ok::<_, Failure>(facts.check(bundle).await)
+        });
+        match asked? {
             Ok(notes) => {
                 self.fine.push("the mapping of facts fits the database and the schema".to_owned());
                 self.fine.extend(notes);

@@ -146,7 +146,16 @@ impl Explainer {
             refused: BTreeMap::new(),
         };
         for id in ids {
-            let Some(user) = self.scene_user(&id).await? else { continue };
+            let user = match self.scene_user(&id).await {
+                // A row that cannot be read denies that user alone, as the gate does.
+                Err(FactsError::Unreadable { .. }) => {
+                    let refused = answer.refused.entry("facts_unavailable".to_owned());
+                    refused.or_default().push(id.to_string());
+                    continue;
+                }
+                read => read?,
+            };
+            let Some(user) = user else { continue };
             let verdict = world.judge(route, &user).await?;
             if verdict.allowed() {
                 answer.allowed.push(Holder {

@@ -2,9 +2,12 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
+use pingora::proxy::http_proxy;
+use pingora::server::configuration::ServerConf;
 use policy_store::archive::Archive;
 use policy_store::cache::FactStore;
 use policy_store::source::FactSource;
@@ -13,6 +16,7 @@ use policy_store::watch::{BundleStore, Published, Reload};
 use tokio::net::lookup_host;
 
 use super::StartError;
+use super::door::Door;
 use super::facts::Task;
 use crate::accept::Rules;
 use crate::admin::AdminState;
@@ -127,8 +131,23 @@ pub(super) fn service(
     }
 }
 
+/// Where clients come in.
+pub(super) fn door(
+    config: &Config,
+    service: Service,
+    connections: &Arc<AtomicUsize>,
+    metrics: Arc<Metrics>,
+) -> Door {
+    Door {
+        proxy: Arc::new(http_proxy(&Arc::new(ServerConf::default()), service)),
+        limits: Arc::new(limits(config)),
+        connections: Arc::clone(connections),
+        metrics,
+    }
+}
+
 /// What a connection has to know.
-pub(super) fn limits(config: &Config) -> Limits {
+fn limits(config: &Config) -> Limits {
     Limits {
         rules: Rules {
             header_count: config.limits.header_count,

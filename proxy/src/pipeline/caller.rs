@@ -17,12 +17,12 @@ pub(crate) struct Caller {
     pub(crate) user: Arc<Fact<UserFacts>>,
     pub(crate) organization: Option<Arc<Fact<OrganizationFacts>>>,
     pub(crate) token_id: Option<Arc<str>>,
-    token_age: Option<i64>,
+    pub(super) token_age: Option<i64>,
 }
 
 impl Caller {
     /// The versions of the facts that say what it may.
-    fn versions(&self) -> (u64, Option<u64>) {
+    pub(super) fn versions(&self) -> (u64, Option<u64>) {
         (self.user.version, self.organization.as_ref().map(|it| it.version))
     }
 }

@@ -14,26 +14,23 @@ const EPOCH: f64 = 946_684_800.0;
 impl Type {
     /// What the gate makes of a type of Postgres.
     pub(in crate::sql) fn of_postgres(info: &PgTypeInfo) -> Self {
-        let word = info.name().to_lowercase();
-        Self { kind: kind(info, &word), word }
+        Self { kind: kind(info), word: info.name().to_lowercase() }
     }
 }
 
-fn kind(info: &PgTypeInfo, word: &str) -> Kind {
-    match (info.kind(), word) {
-        (PgTypeKind::Enum(_), _) => Kind::Text,
-        (PgTypeKind::Domain(base), _) => kind(base, &base.name().to_lowercase()),
-        (PgTypeKind::Array(element), _) => {
-            let element = kind(element, &element.name().to_lowercase());
-            if element == Kind::Text { Kind::Array } else { Kind::Other }
+fn kind(info: &PgTypeInfo) -> Kind {
+    match (info.kind(), info.name()) {
+        (PgTypeKind::Domain(base), _) => kind(base),
+        (PgTypeKind::Array(element), _) if kind(element) == Kind::Text => Kind::Array,
+        (PgTypeKind::Enum(_), _) | (_, "TEXT" | "VARCHAR" | "CHAR" | "NAME" | "citext") => {
+            Kind::Text
         }
-        (_, "text" | "varchar" | "char" | "name" | "citext") => Kind::Text,
-        (_, "int2" | "int4" | "int8") => Kind::Integer,
-        (_, "uuid") => Kind::Uuid,
-        (_, "bool") => Kind::Flag,
-        (_, "float4" | "float8") => Kind::Number,
-        (_, "timestamptz") => Kind::Moment,
-        (_, "json" | "jsonb") => Kind::Json,
+        (_, "INT2" | "INT4" | "INT8") => Kind::Integer,
+        (_, "UUID") => Kind::Uuid,
+        (_, "BOOL") => Kind::Flag,
+        (_, "FLOAT4" | "FLOAT8") => Kind::Number,
+        (_, "TIMESTAMPTZ") => Kind::Moment,
+        (_, "JSON" | "JSONB") => Kind::Json,
         _ => Kind::Other,
     }
 }
@@ -53,20 +50,20 @@ fn read(value: PgValueRef<'_>) -> Result<Cell, BoxDynError> {
         return Ok(Cell::Null);
     }
     let info = value.type_info().into_owned();
-    let Type { kind, word } = Type::of_postgres(&info);
+    let word = info.name();
     if value.format() != PgValueFormat::Binary {
-        return Ok(Cell::Other(word));
+        return Ok(Cell::Other(word.to_lowercase()));
     }
-    Ok(match kind {
+    Ok(match kind(&info) {
         // What a fixed width has put behind a text is no part of it.
-        Kind::Text if word == "char" => {
+        Kind::Text if word == "CHAR" => {
             Cell::Text(value.as_str()?.trim_end_matches(' ').to_owned())
         }
         Kind::Text => Cell::Text(value.as_str()?.to_owned()),
         Kind::Integer => Cell::Integer(integer(value.as_bytes()?)?),
         Kind::Uuid => Cell::Text(key::written(value.as_bytes()?.try_into()?)),
         Kind::Flag => Cell::Flag(<bool as Decode<Postgres>>::decode(value)?),
-        Kind::Number if word == "float4" => {
+        Kind::Number if word == "FLOAT4" => {
             Cell::Number(<f32 as Decode<Postgres>>::decode(value)?.into())
         }
         Kind::Number => Cell::Number(<f64 as Decode<Postgres>>::decode(value)?),
@@ -77,7 +74,7 @@ fn read(value: PgValueRef<'_>) -> Result<Cell, BoxDynError> {
             // The binary form of `jsonb` begins with its version.
             Cell::Json(text.strip_prefix('\u{1}').unwrap_or(text).to_owned())
         }
-        Kind::Unsaid | Kind::Other => Cell::Other(word),
+        Kind::Unsaid | Kind::Other => Cell::Other(word.to_lowercase()),
     })
 }
 
@@ -109,11 +106,10 @@ pub(in crate::sql) struct PgBound {
 impl PgBound {
     /// Nothing if the type cannot hold the key: then there is no such row.
     pub(in crate::sql) fn new(key: Key<'_>, info: PgTypeInfo) -> Option<Self> {
-        let Type { kind, word } = Type::of_postgres(&info);
-        let bytes = match (key, kind) {
-            (Key::Integer(_, number), Kind::Integer) => match word.as_str() {
-                "int2" => i16::try_from(number).ok()?.to_be_bytes().to_vec(),
-                "int4" => i32::try_from(number).ok()?.to_be_bytes().to_vec(),
+        let bytes = match (key, kind(&info)) {
+            (Key::Integer(_, number), Kind::Integer) => match info.name() {
+                "INT2" => i16::try_from(number).ok()?.to_be_bytes().to_vec(),
+                "INT4" => i32::try_from(number).ok()?.to_be_bytes().to_vec(),
                 _ => number.to_be_bytes().to_vec(),
             },
             (Key::Uuid(_, bytes), Kind::Uuid) => bytes.to_vec(),

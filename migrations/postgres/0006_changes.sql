@@ -4,21 +4,21 @@
 --   create trigger tell_cedargate after insert or update or delete on staff
 --       for each row execute function cedargate_changed('user', 'staff_id');
 --
--- The first argument says what a row is (`user`, `organization`, `object Patient`), the second which column holds the id.
--- On the channel `cedargate_facts` it says `user ID`, `organization ID`, `object TYPE ID`, or `all` where it may be anything;
--- for each statement, with one argument: that alone, so that `object Patient` means any of them.
+-- The first argument says what a row is about (`user`, `organization`, `object Patient`), the second which column holds the
+-- id. Without a second, and for each statement, it may be any: of those objects (`object Patient`), or anything (`all`).
+-- The channel is `cedargate_facts`.
 --
 -- A notification takes a lock that all committing transactions share. Let triggers fire only where it matters:
 -- `after update of owner on files for each row when (old.owner is distinct from new.owner)`.
 create function cedargate_changed() returns trigger language plpgsql as $$
 declare
     what text := tg_argv[0];
-    key text := coalesce(tg_argv[1], 'id');
+    key text := tg_argv[1];
     ids text[] := '{}';
     id text;
     message text;
 begin
-    if tg_level = 'STATEMENT' then
+    if tg_level = 'STATEMENT' or key is null then
         perform pg_catalog.pg_notify('cedargate_facts', what);
         return null;
     end if;

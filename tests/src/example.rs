@@ -89,7 +89,13 @@ impl Example {
 
     /// Starts its gate.
     pub async fn start(self) -> Running {
-        let gate = Gate::start(self.config()).await.unwrap();
+        let config = self.config();
+        self.start_with(config).await
+    }
+
+    /// Starts its gate with another configuration.
+    pub async fn start_with(self, config: Config) -> Running {
+        let gate = Gate::start(config).await.unwrap();
         Running { example: self, gate }
     }
 }
@@ -104,6 +110,12 @@ impl Running {
     #[must_use]
     pub fn proxy(&self) -> SocketAddr {
         self.gate.proxy_address()
+    }
+
+    /// Where it listens for operators.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.gate.admin_address()
     }
 
     /// A GET to the admin listener.

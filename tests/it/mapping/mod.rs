@@ -1,5 +1,6 @@
 //! Any schema: the gate before tables that are not its own, as `deploy/examples/` has them.
 
+mod changes;
 mod faults;
 mod forms;
 mod readme;

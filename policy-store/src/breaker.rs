@@ -144,7 +144,11 @@ impl FactSource for Breaker {
         self.guard(self.source.object(kind, id)).await
     }
 
+    /// Nobody is told that it is there while requests are still refused.
     async fn ping(&self) -> Result<(), FactsError> {
+        if *self.open.borrow() {
+            return Err(down());
+        }
         self.source.ping().await
     }
 
@@ -160,3 +164,6 @@ impl FactSource for Breaker {
         self.source.check(bundle).await
     }
 }
+
+#[cfg(test)]
+mod tests;

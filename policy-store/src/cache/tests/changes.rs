@@ -45,6 +45,20 @@ async fn a_load_that_began_before_a_change_puts_nothing_back() {
 }
 
 #[tokio::test]
+async fn what_was_asked_before_a_change_is_not_kept_when_it_comes_after_it() {
+    for change in ["user known", "all"] {
+        let (source, store) = store(LONG, 0);
+        let before = asking(&store, "known");
+        source.until_asked(1).await;
+        source.now("INACTIVE");
+        store.changed(&Change::parse(change));
+        source.go.add_permits(10);
+        assert_eq!(before.await.unwrap().as_deref(), Some("ACTIVE"));
+        assert_eq!(status(&store, "known").await.unwrap().as_deref(), Some("INACTIVE"), "{change}");
+    }
+}
+
+#[tokio::test]
 async fn a_slug_follows_its_organization() {
     let (source, store) = store(LONG, 100);
     let find = async |slug: &str| {

@@ -165,6 +165,7 @@ impl BundleStore {
         if sources == *current.bundle.sources() && !current.archived {
             return Reload::Unchanged;
         }
+        work.loader.give_way();
         let bundle = match load(sources, &mut work.loader) {
             Ok(bundle) => bundle,
             Err(findings) => return Reload::Rejected(findings),

@@ -7,6 +7,7 @@ use cedar_policy::{EntityTypeName, EntityUid, Schema};
 use super::finding::{Finding, MOST};
 use super::kind::Kind;
 use super::read::Sources;
+use super::room::breathe;
 use super::tokens;
 use super::vocabulary::Vocabulary;
 use super::{ACT_IN, UNMAPPED, type_name};
@@ -34,6 +35,7 @@ pub(super) fn agreement(
         }
     }
     for route in routes.routes() {
+        breathe();
         for Fault { kind, place: (line, column), message, remedy } in
             route_faults(schema, vocabulary, &declared, route)
         {

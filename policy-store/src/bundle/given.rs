@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::finding::{Finding, MOST};
 use super::kind::Kind;
 use super::policies::{Rule, annotation};
+use super::room::breathe;
 use super::{Bundle, Slice, tokens};
 use crate::routes::Route;
 
@@ -13,6 +14,7 @@ use crate::routes::Route;
 pub(super) fn missing(bundle: &Bundle) -> Vec<Finding> {
     let mut suspects: Vec<(&Arc<Rule>, &str)> = Vec::new();
     for rule in bundle.rules() {
+        breathe();
         for name in ["feature", "workflow"] {
             let says = rule.message.contains(&format!("{{{name}}}"));
             if says && !tokens::asks_for(&rule.text, name) {

@@ -10,7 +10,7 @@ use super::finding::{self, Finding, Findings};
 use super::policies::{self, Known, Parsed};
 use super::reach::Reached;
 use super::read::{File, Sources};
-use super::room::with_room;
+use super::room::{breathe, give_way, with_room};
 use super::slices::{Made, Maker, Slices};
 use super::validate::Proven;
 use super::vocabulary::Declared;
@@ -28,6 +28,8 @@ pub struct Loader {
     proven: Proven,
     reached: Reached,
     tests: Option<Tests>,
+    /// Whether requests are served meanwhile.
+    gives_way: bool,
 }
 
 /// The tests that were read last.
@@ -53,7 +55,18 @@ impl Loader {
     ///
     /// Everything that is wrong with it, each with file, line and remedy.
     pub fn load(&mut self, sources: Sources) -> Result<Bundle, Findings> {
-        with_room(|| self.prove(sources)).unwrap_or_else(|| Err(no_room()))
+        let prove = || {
+            if self.gives_way {
+                give_way();
+            }
+            self.prove(sources)
+        };
+        with_room(prove).unwrap_or_else(|| Err(no_room()))
+    }
+
+    /// From now on bundles are made beside requests that are served, and must not slow them down.
+    pub fn give_way(&mut self) {
+        self.gives_way = true;
     }
 
     fn prove(&mut self, sources: Sources) -> Result<Bundle, Findings> {
@@ -104,8 +117,8 @@ impl Loader {
             }
             (Err(findings), _) | (_, Err(findings)) => return Err(findings),
         };
-        self.known =
-            parsed.policies.iter().map(|it| (Arc::clone(&it.text), Arc::clone(it))).collect();
+        let known = parsed.policies.iter().inspect(|_| breathe());
+        self.known = known.map(|it| (Arc::clone(&it.text), Arc::clone(it))).collect();
         let suite = self.suite(&declared, sources)?;
         Ok(Read { declared, parsed, routes, suite })
     }
@@ -142,11 +155,11 @@ impl Loader {
 
     fn assemble(&mut self, read: Read, sources: Sources) -> Result<Bundle, Findings> {
         let Read { declared, parsed, routes, suite } = read;
-        let maker = Maker::new(&declared, &parsed)
-            .map_err(|problem| Findings::one(&sources.schema, 0, &problem, "see the message"))?;
+        let maker = Maker::new(&declared, &parsed);
         let mut made: HashMap<Arc<str>, Made> = HashMap::new();
         let routed = routes.routes().iter().map(|route| Arc::clone(&route.action));
         for action in routed.chain([Arc::from(ACT_IN), Arc::from(UNMAPPED)]) {
+            breathe();
             let slice = maker.slice(&action, &self.slices)?;
             made.insert(action, slice);
         }

@@ -9,6 +9,7 @@ use cedar_policy::{Effect, EntityUid, Policy, PolicyId};
 use super::finding::{Finding, Findings, MOST};
 use super::kind::Kind;
 use super::read::File;
+use super::room::breathe;
 use super::statement::statements;
 use super::tokens::{Token, tokens};
 use super::{NOT_FOUND, syntax};
@@ -121,6 +122,7 @@ pub(super) fn parse(files: &[File], known: &Known) -> Result<Parsed, Findings> {
     for file in files {
         let mut line = Lines::default();
         for statement in statements(&file.text) {
+            breathe();
             let place = Place {
                 file,
                 offset: statement.offset,

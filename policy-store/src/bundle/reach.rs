@@ -14,6 +14,7 @@ use cedar_policy::{Authorizer, Decision, Entities, EntityUid, PolicySet, Request
 
 use super::finding::{Finding, MOST};
 use super::kind::Kind;
+use super::room::breathe;
 use super::{Bundle, Slice};
 use crate::routes::Route;
 use callers::{Caller, Callers};
@@ -34,6 +35,7 @@ impl Reached {
         let mut left = ALL_TRIES;
         let mut findings = Vec::new();
         for route in bundle.routes().routes() {
+            breathe();
             let Some(slice) = bundle.slices.get(&route.action) else { continue };
             let key = key(route);
             let before = known.get(&route.action).filter(|(old, _)| Arc::ptr_eq(old, slice));

@@ -1,7 +1,9 @@
 //! Room for Cedar's parser.
 
+use std::cell::Cell;
 use std::panic::resume_unwind;
-use std::thread::{Builder, scope};
+use std::thread::{Builder, scope, sleep};
+use std::time::{Duration, Instant};
 
 /// Cedar's parser recurses: 64 brackets take more than 2 MiB of stack in a debug build, and a stack
 /// that overflows ends the process. How deep a bundle may be is bounded (`statement.rs`), so that
@@ -16,4 +18,29 @@ pub fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
         let thread = deep.spawn_scoped(scope, work).ok()?;
         Some(thread.join().unwrap_or_else(|panic| resume_unwind(panic)))
     })
+}
+
+/// A thread that gives way works for so long at a time.
+const SPELL: Duration = Duration::from_micros(500);
+/// And then leaves the core to whoever waits for it.
+const BREATH: Duration = Duration::from_micros(50);
+
+thread_local! {
+    /// When this thread last gave way, if it is one that does.
+    static GAVE_WAY: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// From now on this thread gives way to others, in each loop that calls [`breathe`]: a bundle that is
+/// read while requests are served must not be seen in how long they take.
+pub(super) fn give_way() {
+    GAVE_WAY.set(Some(Instant::now()));
+}
+
+/// Gives way, if this thread does and has worked for a while. A scheduler alone would leave it on the
+/// core for several milliseconds.
+pub(super) fn breathe() {
+    if GAVE_WAY.get().is_some_and(|last| last.elapsed() > SPELL) {
+        sleep(BREATH);
+        GAVE_WAY.set(Some(Instant::now()));
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use cedar_policy::{
-    ActionConstraint, Effect, Entities, Entity, EntityTypeName, EntityUid, Policy, PolicySet,
+    ActionConstraint, Effect, Entity, EntityTypeName, EntityUid, Policy, PolicySet,
     PrincipalConstraint,
 };
 
@@ -36,7 +36,6 @@ pub struct Slice {
 pub(super) struct Maker<'a> {
     declared: &'a Arc<Declared>,
     parsed: &'a Parsed,
-    actions: Entities,
     /// The policies that name an action or a group in their scope, by that name.
     by_action: HashMap<EntityUid, Vec<usize>>,
     /// Those that name none.
@@ -55,8 +54,7 @@ pub(super) struct Made {
 pub(super) type Slices = HashMap<Arc<str>, Made>;
 
 impl<'a> Maker<'a> {
-    pub(super) fn new(declared: &'a Arc<Declared>, parsed: &'a Parsed) -> Result<Self, String> {
-        let actions = declared.schema.action_entities().map_err(|error| error.to_string())?;
+    pub(super) fn new(declared: &'a Arc<Declared>, parsed: &'a Parsed) -> Self {
         let mut by_action: HashMap<EntityUid, Vec<usize>> = HashMap::new();
         let mut of_any = Vec::new();
         for (index, checked) in parsed.policies.iter().enumerate() {
@@ -70,7 +68,7 @@ impl<'a> Maker<'a> {
                 }
             }
         }
-        Ok(Self { declared, parsed, actions, by_action, of_any })
+        Self { declared, parsed, by_action, of_any }
     }
 
     /// The slice of `action`, which the schema declares.
@@ -86,7 +84,7 @@ impl<'a> Maker<'a> {
         let kind = type_name("Action").ok_or("`Action` is no type")?;
         let uid = EntityUid::from_type_name_and_id(kind, id);
         let mut around: HashSet<&EntityUid> =
-            self.actions.ancestors(&uid).map(Iterator::collect).unwrap_or_default();
+            self.declared.actions.ancestors(&uid).map(Iterator::collect).unwrap_or_default();
         around.insert(&uid);
         let schema = &self.declared.schema;
         let principals: HashSet<&EntityTypeName> =
@@ -110,7 +108,11 @@ impl<'a> Maker<'a> {
             permits: set(&|it| !forbids(it))?,
             early: set(&|it| forbids(it) && it.layer().is_early())?,
             late: set(&|it| forbids(it) && !it.layer().is_early())?,
-            entities: around.iter().filter_map(|uid| self.actions.get(uid)).cloned().collect(),
+            entities: around
+                .iter()
+                .filter_map(|uid| self.declared.actions.get(uid))
+                .cloned()
+                .collect(),
             action: uid.clone(),
         };
         Ok(Made { declared: Arc::clone(self.declared), chosen, slice: Arc::new(slice) })

@@ -7,7 +7,7 @@
 //! parts, each against a schema that holds all types and groups, the actions that its policies name,
 //! and one of each kind of the others.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use cedar_policy::{PolicyId, PolicySet, Schema, ValidationMode, Validator};
@@ -18,6 +18,7 @@ use super::kind::Kind;
 use super::nearest::nearest;
 use super::policies::{Checked, Parsed};
 use super::read::Sources;
+use super::room::breathe;
 use super::vocabulary::Declared;
 
 /// So many actions are named in one part, as long as no single policy names more.
@@ -44,12 +45,13 @@ impl Proven {
             self.statements.clear();
             self.declared = Some(Arc::clone(declared));
         }
+        let policies = || parsed.policies.iter().inspect(|_| breathe());
         let new: Vec<&Arc<Checked>> =
-            parsed.policies.iter().filter(|it| !self.statements.contains(&it.text)).collect();
-        let kinds = Kinds::of(&declared.json);
+            policies().filter(|it| !self.statements.contains(&it.text)).collect();
         let mut findings = Vec::new();
         for part in parts(&new) {
-            let reduced = kinds.as_ref().and_then(|kinds| kinds.schema(declared, &part));
+            breathe();
+            let reduced = declared.kinds.as_ref().and_then(|kinds| kinds.schema(declared, &part));
             let schema = reduced.unwrap_or_else(|| declared.schema.clone());
             let wrong = wrong(&schema, &part, parsed, sources).into_iter();
             findings.extend(wrong.map(|finding| meant(&declared.schema, finding)));
@@ -61,7 +63,7 @@ impl Proven {
         findings.sort_by_cached_key(in_order);
         Findings::none_of(findings)?;
         // Only what is in the bundle is remembered: a folder that is edited for months stays small.
-        self.statements = parsed.policies.iter().map(|it| Arc::clone(&it.text)).collect();
+        self.statements = policies().map(|it| Arc::clone(&it.text)).collect();
         Ok(())
     }
 }
@@ -142,52 +144,50 @@ fn of_policy(
 }
 
 /// Actions that no policy can tell apart, but by name.
-struct Kinds<'a> {
+#[derive(Debug)]
+pub(super) struct Kinds {
     /// The schema without its actions.
     types: Map<String, Value>,
     /// Which group, or action, has members.
-    groups: BTreeSet<&'a str>,
+    groups: BTreeSet<String>,
     /// One action of each kind.
-    ones: BTreeMap<String, &'a str>,
-    actions: HashMap<&'a str, &'a Value>,
+    ones: BTreeSet<String>,
 }
 
-impl<'a> Kinds<'a> {
+/// The actions of a schema in JSON; `None` for one with namespaces.
+fn actions(json: &Value) -> Option<&Map<String, Value>> {
+    let spaces = json.as_object()?;
+    spaces.get("").filter(|_| spaces.len() == 1)?.get("actions")?.as_object()
+}
+
+impl Kinds {
     /// `None` for a schema with namespaces: it is taken whole.
-    fn of(json: &'a Value) -> Option<Self> {
-        let spaces = json.as_object()?;
-        let schema = spaces.get("").filter(|_| spaces.len() == 1)?.as_object()?;
-        let actions: HashMap<&str, &Value> = schema
-            .get("actions")?
-            .as_object()?
-            .iter()
-            .map(|(name, it)| (name.as_str(), it))
-            .collect();
+    pub(super) fn of(json: &Value) -> Option<Self> {
+        let actions = actions(json)?;
         let members = actions.values().filter_map(|it| it.get("memberOf")?.as_array()).flatten();
-        let groups = members.filter_map(|it| it.get("id")?.as_str()).collect();
-        let mut ones = BTreeMap::new();
-        for (name, action) in &actions {
-            let kind = action.to_string();
-            let one = ones.entry(kind).or_insert(*name);
+        let groups = members.filter_map(|it| Some(it.get("id")?.as_str()?.to_owned())).collect();
+        let mut ones: BTreeMap<String, &String> = BTreeMap::new();
+        for (name, action) in actions {
+            let one = ones.entry(action.to_string()).or_insert(name);
             *one = (*one).min(name);
         }
-        let types = schema.iter().filter(|(part, _)| *part != "actions");
+        let types = json.get("")?.as_object()?.iter().filter(|(part, _)| *part != "actions");
         let types = types.map(|(part, value)| (part.clone(), value.clone())).collect();
-        Some(Self { types, groups, ones, actions })
+        Some(Self { types, groups, ones: ones.into_values().cloned().collect() })
     }
 
     /// The schema for policies that name these actions.
     fn schema(&self, declared: &Declared, part: &[&Arc<Checked>]) -> Option<Schema> {
+        let actions = actions(&declared.json)?;
         let named = part.iter().flat_map(|it| &it.actions).map(|uid| uid.id().unescaped());
         let mut wanted: BTreeSet<&str> = named.collect();
-        wanted.extend(&self.groups);
-        wanted.extend(self.ones.values());
-        if wanted.len() >= self.actions.len() {
+        wanted.extend(self.groups.iter().chain(&self.ones).map(String::as_str));
+        if wanted.len() >= actions.len() {
             return Some(declared.schema.clone());
         }
         let kept = wanted
             .iter()
-            .filter_map(|name| Some(((*name).to_owned(), (*self.actions.get(name)?).clone())));
+            .filter_map(|name| Some(((*name).to_owned(), actions.get(*name)?.clone())));
         let mut schema = self.types.clone();
         schema.insert("actions".to_owned(), Value::Object(kept.collect()));
         Schema::from_json_value(Value::Object(Map::from_iter([(

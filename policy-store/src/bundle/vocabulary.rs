@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use cedar_policy::{Schema, SchemaFragment};
+use cedar_policy::{Entities, Schema, SchemaFragment};
 use serde_json::Value;
 
 use super::bounds;
@@ -11,6 +11,7 @@ use super::finding::{self, Findings};
 use super::kind::Kind;
 use super::read::File;
 use super::tokens::declarations;
+use super::validate::Kinds;
 
 /// The roles and features that exist. A name outside is refused in policies when a bundle is
 /// loaded, and in facts when they are used.
@@ -50,6 +51,10 @@ pub(super) struct Declared {
     pub(super) vocabulary: Arc<Vocabulary>,
     /// The same in Cedar's JSON form.
     pub(super) json: Value,
+    /// Its actions, by what policies can see of them.
+    pub(super) kinds: Option<Kinds>,
+    /// Its actions and the groups that they are in.
+    pub(super) actions: Entities,
 }
 
 impl Declared {
@@ -71,7 +76,17 @@ impl Declared {
             roles: names(&json, file, "Role")?,
             features: names(&json, file, "Feature")?,
         };
-        Ok(Self { text: Arc::clone(&file.text), schema, vocabulary: Arc::new(vocabulary), json })
+        let actions = schema
+            .action_entities()
+            .map_err(|error| contradiction(file, &error.to_string(), &error))?;
+        Ok(Self {
+            text: Arc::clone(&file.text),
+            schema,
+            vocabulary: Arc::new(vocabulary),
+            kinds: Kinds::of(&json),
+            json,
+            actions,
+        })
     }
 }
 

@@ -19,6 +19,9 @@ const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
 const EDITS: usize = 10;
+/// Between the requests of a connection while policies are edited: none, so that the core is full, and so
+/// much that there is room on it, as there is where people are served.
+const PAUSES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(12)];
 
 /// Prints all of it.
 pub(crate) async fn measure() {
@@ -32,7 +35,9 @@ pub(crate) async fn measure() {
         enlarge(&dir.join("policies"), size);
     }
     decisions(&gate, &dirs, upstream).await;
-    edits(&gate, dirs.last().unwrap(), upstream).await;
+    for pause in PAUSES {
+        edits(&gate, dirs.last().unwrap(), upstream, pause).await;
+    }
 }
 
 fn serve(gate: &Path, dir: &Path, upstream: SocketAddr, ttl: &str) -> (Measured, Duration) {
@@ -92,14 +97,14 @@ async fn decisions(gate: &Path, dirs: &[std::path::PathBuf; 4], upstream: Socket
 }
 
 /// How soon an edit of one policy is live, and what requests in flight notice of it.
-async fn edits(gate: &Path, dir: &Path, upstream: SocketAddr) {
+async fn edits(gate: &Path, dir: &Path, upstream: SocketAddr, pause: Duration) {
     let requests = requests(gate, dir);
     let actions = SIZES[3] / PER_ACTION;
     let probe = spelled(gate, dir, "kauvery-receptionist", &format!("/api/bulk/{}", actions - 1));
     let (gate, _) = serve(gate, dir, upstream, "2s");
     let stop = Arc::new(AtomicBool::new(false));
     let clients: Vec<_> = (0..CONNECTIONS)
-        .map(|_| tokio::spawn(client(gate.address, requests.clone(), Arc::clone(&stop))))
+        .map(|_| tokio::spawn(client(gate.address, requests.clone(), pause, Arc::clone(&stop))))
         .collect();
     tokio::time::sleep(Duration::from_secs(3)).await;
     let (mut times, mut windows) = (Vec::new(), Vec::new());
@@ -138,7 +143,8 @@ async fn edits(gate: &Path, dir: &Path, upstream: SocketAddr) {
     };
     let middle = median(&mut times);
     println!(
-        "10,000 policies more: an edit of one is live after {middle:.2} s ({:.2} to {:.2}), {EDITS} edits",
+        "10,000 policies more, {} requests a second: an edit of one is live after {middle:.2} s ({:.2} to {:.2}), {EDITS} edits",
+        seen.iter().filter(|(at, _)| calm(at)).count() / 2,
         low(&times),
         high(&times)
     );
@@ -155,6 +161,7 @@ async fn edits(gate: &Path, dir: &Path, upstream: SocketAddr) {
 async fn client(
     address: SocketAddr,
     requests: Vec<Vec<u8>>,
+    pause: Duration,
     stop: Arc<AtomicBool>,
 ) -> Vec<(Instant, u32)> {
     let mut socket = TcpStream::connect(address).await.unwrap();
@@ -171,6 +178,7 @@ async fn client(
             String::from_utf8_lossy(&buffer)
         );
         seen.push((asked, u32::try_from(asked.elapsed().as_micros()).unwrap_or(u32::MAX)));
+        tokio::time::sleep(pause).await;
     }
     seen
 }

@@ -14,7 +14,7 @@ use arc_swap::ArcSwap;
 use notify::{RecursiveMode, Watcher};
 
 use crate::archive::Archive;
-use crate::bundle::{Bundle, Findings, Loader, Sources};
+use crate::bundle::{Bundle, Findings, Loader, Sources, give_way, stand_firm};
 
 /// Editors and `ConfigMap`s write in several steps: a folder is read once it has been quiet so long.
 const QUIET: Duration = Duration::from_millis(100);
@@ -158,7 +158,10 @@ impl BundleStore {
     }
 
     fn take_in(&self, work: &mut Work, current: &Arc<Published>) -> Reload {
-        let sources = match Sources::read(&self.directory) {
+        give_way();
+        let sources = Sources::read(&self.directory);
+        stand_firm();
+        let sources = match sources {
             Ok(sources) => sources,
             Err(findings) => return Reload::Rejected(findings),
         };

@@ -20,10 +20,12 @@ pub(super) fn agreement(
     routes: &RouteTable,
     files: &Sources,
 ) -> Vec<Finding> {
+    breathe();
     let mut findings = missing_types(schema, files);
     let groups: HashSet<&EntityUid> = schema.action_groups().collect();
     let actions = schema.actions().filter(|action| !groups.contains(*action));
     let declared: HashSet<&str> = actions.map(|action| action.id().unescaped()).collect();
+    breathe();
     findings.extend(without_route(&declared, routes, files));
     for name in [ACT_IN, UNMAPPED] {
         if !declared.contains(name) {
@@ -68,9 +70,13 @@ fn without_route(declared: &HashSet<&str>, routes: &RouteTable, files: &Sources)
     let with_route: HashSet<&str> = routes.routes().iter().map(|route| &*route.action).collect();
     let asked = |name: &str| [ACT_IN, UNMAPPED].contains(&name);
     let lonely = declared.iter().filter(|name| !with_route.contains(*name) && !asked(name));
+    let lonely: Vec<&str> = lonely.copied().collect();
+    if lonely.is_empty() {
+        return Vec::new();
+    }
     let places = tokens::declarations(&files.schema.text, "action");
     let mut lonely: Vec<(usize, &str)> =
-        lonely.map(|name| (places.get(name).copied().unwrap_or(0), *name)).collect();
+        lonely.into_iter().map(|name| (places.get(name).copied().unwrap_or(0), name)).collect();
     lonely.sort_unstable();
     let finding = |(at, name): (usize, &str)| {
         let message = format!("action `{name}` has no route");

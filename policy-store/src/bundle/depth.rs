@@ -1,5 +1,6 @@
 //! How deep code is, found without parsing it.
 
+use super::room::breathe;
 use super::tokens::{Token, tokens};
 
 /// How deep code may be: Cedar's parser recurses, and so does much that is done with what it made.
@@ -62,8 +63,12 @@ impl Depth {
                 self.all.ifs += 1;
             }
             Token::Mark(b'.' | b':' | b'+' | b'-' | b'*') => self.link(),
-            // The next member of a list, or the next policy.
-            Token::Mark(b',' | b';') => self.leave(),
+            // The next policy, or the next member of a list.
+            Token::Mark(b';') => {
+                breathe();
+                self.leave();
+            }
+            Token::Mark(b',') => self.leave(),
             Token::Mark(b'&' | b'|') => {
                 self.inner.joins += 1;
                 self.all.joins += 1;

@@ -77,9 +77,11 @@ impl Loader {
         }
         let Declared { schema, vocabulary, .. } = &*read.declared;
         findings.extend(check::agreement(schema, vocabulary, &read.routes, &sources));
+        breathe();
         let known = |id: &str| read.parsed.rules.contains_key(&PolicyId::new(id));
         findings.extend(read.suite.unknown_policies(&sources.tests, known));
         Findings::none_of(findings)?;
+        breathe();
         let bundle = self.assemble(read, sources)?;
         let mut findings = given::missing(&bundle);
         findings.extend(self.reached.unreachable(&bundle));
@@ -164,16 +166,21 @@ impl Loader {
             made.insert(action, slice);
         }
         self.slices = made;
+        breathe();
         let types = Types::of(&routes)
             .ok_or_else(|| Findings::one(&sources.schema, 0, "a type has no legal name", ""))?;
         let slice = |action: &str| self.slices.get(action).map(|it| Arc::clone(&it.slice));
         let (Some(act_in), Some(unmapped)) = (slice(ACT_IN), slice(UNMAPPED)) else {
             return Err(Findings::one(&sources.schema, 0, "an action has no slice", ""));
         };
+        let sight = Sight::of(&sources);
+        breathe();
+        let digest = sources.digest();
+        breathe();
         Ok(Bundle {
             types,
-            sight: Sight::of(&sources),
-            digest: sources.digest(),
+            sight,
+            digest,
             act_in,
             unmapped,
             slices: self

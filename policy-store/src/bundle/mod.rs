@@ -43,6 +43,7 @@ pub(crate) use nearest::nearest;
 pub use policies::{Layer, Rule};
 pub use read::{File, Sources};
 pub use room::{STACK, with_room};
+pub(crate) use room::{give_way, stand_firm};
 pub use sight::Sight;
 pub use slices::Slice;
 use vocabulary::Declared;

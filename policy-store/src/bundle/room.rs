@@ -32,8 +32,13 @@ thread_local! {
 
 /// From now on this thread gives way to others, in each loop that calls [`breathe`]: a bundle that is
 /// read while requests are served must not be seen in how long they take.
-pub(super) fn give_way() {
+pub(crate) fn give_way() {
     GAVE_WAY.set(Some(Instant::now()));
+}
+
+/// From now on it does not any more.
+pub(crate) fn stand_firm() {
+    GAVE_WAY.set(None);
 }
 
 /// Gives way, if this thread does and has worked for a while. A scheduler alone would leave it on the

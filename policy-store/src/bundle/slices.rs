@@ -11,6 +11,7 @@ use cedar_policy::{
 
 use super::finding::{Finding, Findings};
 use super::policies::{Checked, Parsed};
+use super::room::breathe;
 use super::type_name;
 use super::vocabulary::Declared;
 
@@ -58,6 +59,7 @@ impl<'a> Maker<'a> {
         let mut by_action: HashMap<EntityUid, Vec<usize>> = HashMap::new();
         let mut of_any = Vec::new();
         for (index, checked) in parsed.policies.iter().enumerate() {
+            breathe();
             match checked.policy.action_constraint() {
                 ActionConstraint::Any => of_any.push(index),
                 ActionConstraint::Eq(action) => by_action.entry(action).or_default().push(index),

@@ -53,6 +53,7 @@ impl Proven {
             breathe();
             let reduced = declared.kinds.as_ref().and_then(|kinds| kinds.schema(declared, &part));
             let schema = reduced.unwrap_or_else(|| declared.schema.clone());
+            breathe();
             let wrong = wrong(&schema, &part, parsed, sources).into_iter();
             findings.extend(wrong.map(|finding| meant(&declared.schema, finding)));
             if findings.len() >= MOST {

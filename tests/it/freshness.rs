@@ -9,7 +9,7 @@ use tests::{
     metrics::Metrics,
     postgres,
     stand::Stand,
-    tokens::token,
+    tokens::{token, token_id},
     wait::eventually,
 };
 
@@ -107,6 +107,25 @@ async fn only_what_has_changed_is_dropped_and_other_writes_tell_nothing() {
     let before = loads(&Metrics::of(&gate).await);
     until(&gate, "beta-nurse", "/api/patients", (200, "")).await;
     assert!(same(loads(&Metrics::of(&gate).await), before));
+}
+
+#[tokio::test]
+async fn a_token_that_is_taken_back_is_refused_at_once() {
+    let gate = Stand::builder().postgres().set("facts.ttl", "1m").start().await;
+    eventually("the gate listens", || async { listens(&gate).await.then_some(()) }).await;
+    let revoked = (401, "token_revoked");
+    let jti = token_id("alpha-doctor");
+    let by_id = format!(
+        "insert into revoked_tokens (jti, user_id, expires_at) \
+         values ('{jti}', 'alpha-doctor', now() + interval '1 hour')"
+    );
+    let everywhere = "update users set tokens_valid_after = now() + interval '1 minute' \
+                      where id = 'beta-nurse'";
+    for (user, sql) in [("alpha-doctor", by_id.as_str()), ("beta-nurse", everywhere)] {
+        until(&gate, user, "/api/patients", (200, "")).await;
+        execute(&gate.ground.database, sql).await;
+        until(&gate, user, "/api/patients", revoked).await;
+    }
 }
 
 #[tokio::test]

@@ -47,11 +47,11 @@ impl Push {
     /// Listens for ever, and has `facts` drop what has changed. `told` is told whenever the
     /// connection stands (`true`) or is lost.
     pub async fn follow(self, facts: &FactStore, told: impl Fn(bool)) {
-        let mut pause = SOON;
+        let (mut pause, mut failing) = (SOON, false);
         loop {
             match self.listen().await {
                 Ok(mut listener) => {
-                    pause = SOON;
+                    (pause, failing) = (SOON, false);
                     facts.distrust();
                     told(true);
                     tracing::info!("listening to changes of facts");
@@ -59,6 +59,10 @@ impl Push {
                     facts.distrust();
                     told(false);
                     tracing::warn!(%cause, "changes of facts are not heard: they hold after `facts.ttl`");
+                }
+                Err(error) if !failing => {
+                    failing = true;
+                    tracing::warn!(%error, "changes of facts cannot be listened to: they hold after `facts.ttl`");
                 }
                 Err(error) => tracing::debug!(%error, "changes of facts cannot be listened to"),
             }

@@ -3,8 +3,10 @@
 
 use std::process::Command;
 
+/// `cargo run` hands it to the program as a variable, too: with the prefix `CEDARGATE_` the gate would take it
+/// for a key of its configuration.
 fn main() {
-    println!("cargo:rerun-if-env-changed=CEDARGATE_COMMIT");
+    println!("cargo:rerun-if-env-changed=COMMIT_OF_CEDARGATE");
     if std::env::var("PROFILE").as_deref() != Ok("release") {
         println!("cargo:rerun-if-changed=build.rs");
         return;
@@ -14,7 +16,7 @@ fn main() {
     let asked = Command::new("git").args(["rev-parse", "--short=12", "HEAD"]).output();
     let commit = asked.ok().filter(|it| it.status.success());
     let commit = commit.and_then(|it| String::from_utf8(it.stdout).ok());
-    if let Some(commit) = commit.filter(|_| std::env::var_os("CEDARGATE_COMMIT").is_none()) {
-        println!("cargo:rustc-env=CEDARGATE_COMMIT={}", commit.trim());
+    if let Some(commit) = commit.filter(|_| std::env::var_os("COMMIT_OF_CEDARGATE").is_none()) {
+        println!("cargo:rustc-env=COMMIT_OF_CEDARGATE={}", commit.trim());
     }
 }

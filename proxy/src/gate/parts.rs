@@ -209,7 +209,7 @@ pub(super) fn delivery(config: &Config, metrics: &Arc<Metrics>) -> Result<Vec<Ta
 
 /// The counters, with the version that runs.
 pub(super) fn metrics() -> Result<Arc<Metrics>, StartError> {
-    let commit = option_env!("CEDARGATE_COMMIT").unwrap_or("unknown");
+    let commit = option_env!("COMMIT_OF_CEDARGATE").unwrap_or("unknown");
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), commit);
     metrics.map_err(|error| StartError::Metrics(error.to_string()))
 }

@@ -97,9 +97,22 @@ pub struct Terms {
 }
 
 impl Terms {
+    /// A request that asks for its facts anew has no longer for it than was left of the first time.
+    #[must_use]
+    pub fn within(mut self, left: Option<Duration>) -> Self {
+        let limit = left.map(|left| self.since + left);
+        self.deadline = limit.map_or(self.deadline, |limit| limit.min(self.deadline));
+        self
+    }
+
+    /// How long it may still wait for facts.
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
     /// The request now waits for something that is not a fact: its body.
     pub fn pause(&mut self) {
-        self.left = self.deadline.saturating_duration_since(Instant::now());
+        self.left = self.left();
     }
 
     /// It asks for facts again. Where it waited for somebody meanwhile, facts from before that do

@@ -139,7 +139,7 @@ impl Pipeline {
             return self.guest(arrival, &published, &access, trail);
         }
         let reads = matches!(&*arrival.method, "GET" | "HEAD");
-        let mut terms = self.facts.terms(reads);
+        let mut terms = self.facts.terms(reads).within(trail.time_for_facts);
         let caller = self.caller(identify()?, now, &terms, trail).await?;
         let key = early_key(&published, arrival, Some(&caller));
         let early = remembered(&self.memo.early, key, || {
@@ -186,12 +186,14 @@ impl Pipeline {
     ) -> Result<Option<Permit>, Refusal> {
         admitted.terms.resume(body.just_read);
         if !self.supported(&admitted.terms, trail) {
+            trail.time_for_facts = Some(admitted.terms.left());
             return Ok(None);
         }
         let concluded = self.judge_whole(arrival, &admitted, body.bytes, trail).await;
         if !matches!(concluded, Err(Refusal::Unloaded(_)))
             && !self.supported(&admitted.terms, trail)
         {
+            trail.time_for_facts = Some(admitted.terms.left());
             return Ok(None);
         }
         let (tenant, features) = concluded?;

@@ -2,7 +2,7 @@
 //! of the audit.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use policy_store::bundle::Bundle;
 use policy_store::facts::{Fact, OrganizationFacts, UserFacts};
@@ -30,6 +30,8 @@ pub(crate) struct Trail {
     started: Instant,
     at: OffsetDateTime,
     oldest_fact: Option<Instant>,
+    /// How long the request may still wait for facts, if it is judged anew.
+    pub(crate) time_for_facts: Option<Duration>,
     intended: Option<Instant>,
     feature: Option<Arc<str>>,
     workflow: Option<Arc<str>>,
@@ -58,6 +60,7 @@ impl Trail {
             started,
             at,
             oldest_fact: None,
+            time_for_facts: None,
             intended: None,
             feature: None,
             workflow: None,

@@ -62,7 +62,10 @@ async fn a_bad_bundle_is_refused_and_the_last_good_one_stays() {
     let stand = Stand::sqlite().await;
     let before = stand.ask_admin("/status").await.json();
     let broken = stand.ground.directory.path().join("policies/broken.cedar");
-    std::fs::write(&broken, "@id(\"broken\") permit (principal, action, resource) when {").unwrap();
+    // Whole at once: a file that is empty for a moment is a good one for that moment.
+    let fresh = broken.with_extension("new");
+    std::fs::write(&fresh, "@id(\"broken\") permit (principal, action, resource) when {").unwrap();
+    std::fs::rename(&fresh, &broken).unwrap();
     let _refused = client::send(stand.admin(), &Request::new("POST", "/reload")).await;
     let status = eventually("the bundle is refused", || async {
         let status = stand.ask_admin("/status").await.json();

@@ -18,4 +18,6 @@ pub(crate) mod segments;
 pub(crate) mod signing;
 
 pub use entry::{Decision, Phase, Record, Word};
-pub use journal::{Durability, Journal, JournalConfig, JournalError, Recovered, Unrecordable};
+pub use journal::{
+    Delivered, Durability, Journal, JournalConfig, JournalError, OnDamage, Recovered, Unrecordable,
+};

@@ -1,11 +1,10 @@
-//! What requests and the journal's thread have in common.
+//! What requests and the journal's threads have in common.
 
 use std::cell::Cell;
 use std::fs::File;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use serde::Serialize;
 
 use super::strangers::Strangers;
 use super::writer::Writer;
@@ -20,12 +19,15 @@ pub(super) struct Shared {
     strangers: Mutex<Strangers>,
     failed: AtomicU64,
     summarized: AtomicU64,
+    /// How much is in the directory, by the writer's count.
+    bytes: Arc<AtomicU64>,
 }
 
 impl Shared {
     pub(super) fn new(writer: Writer, durability: Durability, strangers: u32) -> Arc<Self> {
         Arc::new(Self {
             durability,
+            bytes: Arc::clone(writer.bytes()),
             writer: Mutex::new(writer),
             strangers: Mutex::new(Strangers::new(strangers)),
             failed: AtomicU64::new(0),
@@ -46,18 +48,35 @@ impl Shared {
         }
     }
 
-    /// Writes a record and says to which file.
-    pub(super) fn append(&self, record: &impl Serialize) -> Result<Arc<File>, Unrecordable> {
+    /// How long all files of the journal are together.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts again what is there: files have come or gone.
+    pub(super) fn recount(&self) -> io::Result<()> {
+        self.writer().recount()
+    }
+
+    /// Writes a record and says to which file; nothing where nothing is promised: there it is
+    /// written with others.
+    pub(super) fn append(&self, record: &Record) -> Result<Option<Arc<File>>, Unrecordable> {
         self.write(record).inspect_err(|_| self.count_failure())
     }
 
-    fn write(&self, record: &impl Serialize) -> Result<Arc<File>, Unrecordable> {
-        spelled(record, |line| Ok(self.writer().append(line)?))
+    fn write(&self, record: &Record) -> Result<Option<Arc<File>>, Unrecordable> {
+        let phase = record.phase;
+        if self.durability == Durability::None {
+            return spelled(record, |line| Ok(self.writer().append_or_keep(line, phase)?))
+                .map(|()| None);
+        }
+        spelled(record, |line| Ok(self.writer().append(line, phase)?)).map(Some)
     }
 
     /// Takes an outcome, for the next write.
-    pub(super) fn append_outcome(&self, record: &impl Serialize) {
-        let kept = spelled(record, |line| Ok(self.writer().append_or_keep(line)?));
+    pub(super) fn append_outcome(&self, record: &Record) {
+        let phase = record.phase;
+        let kept = spelled(record, |line| Ok(self.writer().append_or_keep(line, phase)?));
         if let Err(error) = kept {
             self.count_failure();
             tracing::error!(error = &error as &dyn std::error::Error, "an outcome is lost");
@@ -100,9 +119,9 @@ impl Shared {
     }
 }
 
-/// Spells a record as a line in a buffer that this thread uses again and again.
+/// Spells a record as a line, without its seal, in a buffer that this thread uses again and again.
 pub(super) fn spelled<T>(
-    record: &impl Serialize,
+    record: &Record,
     write: impl FnOnce(&[u8]) -> Result<T, Unrecordable>,
 ) -> Result<T, Unrecordable> {
     thread_local! {
@@ -113,7 +132,6 @@ pub(super) fn spelled<T>(
     line.clear();
     serde_json::to_writer(&mut line, record)
         .map_err(|error| Unrecordable::Unspeakable(Arc::new(error)))?;
-    line.push(b'\n');
     let written = write(&line);
     let _ = LINE.try_with(|buffer| buffer.set(line));
     written

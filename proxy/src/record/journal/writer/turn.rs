@@ -1,0 +1,106 @@
+//! From one segment to the next.
+
+use std::io;
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+use time::format_description::well_known::Rfc3339;
+
+use super::Writer;
+use crate::record::journal::now;
+use crate::record::journal::segment::Segment;
+use crate::record::segments;
+
+impl Writer {
+    /// Whether the quota leaves room for a request.
+    pub(super) fn room(&self) -> io::Result<()> {
+        match self.bounds.quota {
+            Some(quota) if self.bytes.load(Ordering::Relaxed) >= quota => Err(io::Error::new(
+                io::ErrorKind::QuotaExceeded,
+                format!("`audit.quota` is reached: {quota} bytes"),
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether the segment is large or old enough to be followed by another one.
+    pub(super) fn is_due(&self) -> bool {
+        self.segment.as_ref().is_some_and(|segment| {
+            let large = segment.bytes() >= self.bounds.segment_bytes;
+            segment.count > 0 && (large || segment.since.elapsed() >= self.bounds.segment_age)
+        })
+    }
+
+    /// The segment, made sure of; a new one when it is time, or the old one is not what it was.
+    pub(super) fn segment(&mut self) -> io::Result<&mut Segment> {
+        if self.is_due() {
+            self.leave();
+        }
+        if let Some(segment) = &mut self.segment
+            && let Err(error) = segment.confirm()
+        {
+            tracing::error!(%error, "the audit segment is not what it was");
+            self.give_up();
+        }
+        let begun = match self.segment.take() {
+            Some(segment) => segment,
+            None => self.begin_segment()?,
+        };
+        Ok(self.segment.insert(begun))
+    }
+
+    pub(super) fn begin_segment(&mut self) -> io::Result<Segment> {
+        self.place.confirm()?;
+        let (at, now) = (self.sealer.at, now());
+        let first = at.seq.saturating_add(1);
+        let header = json!({
+            "phase": "segment",
+            "version": 1,
+            "timestamp": now.format(&Rfc3339).unwrap_or_default(),
+            "instance": &*self.instance,
+            "first": first,
+            "previous": at.head,
+        });
+        let mut line = Vec::new();
+        self.sealer.seal_header(header.to_string().as_bytes(), &mut line);
+        let begun = self.place.begin(segments::stem(first, now)).and_then(|mut segment| {
+            match segment.write(&line) {
+                Ok(()) => Ok(segment),
+                Err(error) => {
+                    segment.discard();
+                    Err(error)
+                }
+            }
+        });
+        match &begun {
+            Ok(_) => self.unsynced = true,
+            Err(_) => self.sealer.at = at,
+        }
+        if let Ok(bytes) = self.place.bytes() {
+            self.bytes.store(bytes, Ordering::Relaxed);
+        }
+        begun
+    }
+
+    /// Gives the segment up if it is not at its place any more.
+    pub(super) fn confirm_place(&mut self) {
+        let confirmed = self.segment.as_ref().map_or(Ok(()), Segment::confirm_place);
+        if let Err(error) = confirmed {
+            tracing::error!(%error, "the audit segment is not where it was");
+            self.give_up();
+        }
+    }
+
+    /// Leaves the segment; what it has goes to the disk, wherever it is now.
+    pub(super) fn give_up(&mut self) {
+        if let Err(error) = self.sync() {
+            tracing::error!(%error, "the audit segment that is left cannot be synced");
+        }
+        self.leave();
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.left.extend(self.so_far());
+        self.segment = None;
+    }
+}

@@ -17,7 +17,7 @@ async fn records_are_delivered_to_postgres() {
 }
 
 async fn listed(stand: &Stand, user: &str) -> Vec<Value> {
-    let answer = stand.get(user, "/api/audit?limit=100").await;
+    let answer = stand.get(user, "/api/audit?limit=500").await;
     assert_eq!(answer.status, 200, "{:?}", answer.json());
     answer.json()["items"].as_array().unwrap().clone()
 }

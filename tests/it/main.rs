@@ -34,6 +34,7 @@ mod onboarding;
 mod outages;
 mod panics;
 mod policy_tests;
+mod power;
 mod properties;
 mod records;
 mod security_team;

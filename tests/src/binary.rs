@@ -40,6 +40,14 @@ impl Binary {
         Self::start(command, directory).await
     }
 
+    /// The same, with more in its environment.
+    pub async fn serve_with(directory: &Path, environment: &[(&str, PathBuf)]) -> Self {
+        let mut command = Command::new(program().await);
+        command.arg("serve").arg("--config").arg(directory.join("cedargate.yaml"));
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
+        Self::start(command, directory).await
+    }
+
     /// Starts the whole demo, which is kept in `directory`, on ports that the system chooses.
     pub async fn demo(directory: &Path) -> Self {
         let mut command = Command::new(program().await);

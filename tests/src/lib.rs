@@ -29,3 +29,4 @@ pub mod stand;
 pub mod tokens;
 pub mod upstream;
 pub mod wait;
+pub mod writers;

@@ -54,6 +54,18 @@ pub enum DatabaseError {
     Kept(String),
 }
 
+impl DatabaseError {
+    /// Whether the database refuses what it was given, and would take something else: a data
+    /// exception or the violation of a constraint (SQLSTATE classes 22 and 23).
+    pub fn is_about_the_data(&self) -> bool {
+        let Self::Driver(sqlx::Error::Database(error)) = self else { return false };
+        let class = error.code().is_some_and(|code| {
+            code.len() == 5 && (code.starts_with("22") || code.starts_with("23"))
+        });
+        class || error.kind() != sqlx::error::ErrorKind::Other
+    }
+}
+
 /// A pool of connections to one of the two databases.
 #[derive(Debug, Clone)]
 pub(crate) enum Pool {

@@ -29,6 +29,7 @@ mod writer;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -186,6 +187,11 @@ impl Journal {
     #[must_use]
     pub fn position(&self) -> Position {
         self.shared.writer().at()
+    }
+
+    /// The number of the last record that is known to be on the disk.
+    pub(crate) fn synced_to(&self) -> &Arc<AtomicU64> {
+        self.shared.synced()
     }
 
     /// What became of the records so far.

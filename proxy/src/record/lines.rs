@@ -2,7 +2,8 @@
 
 use std::io::{self, BufRead};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
 
 use super::seal::{Head, Position, Sealed};
 
@@ -54,6 +55,25 @@ pub(crate) struct Header {
     pub(crate) first: u64,
     /// The chain before this line.
     pub(crate) previous: Head,
+}
+
+/// The first line of a segment that begins. `phase` tells it from records.
+#[derive(Debug, Serialize)]
+pub(crate) struct NewHeader<'a> {
+    phase: &'static str,
+    version: u32,
+    #[serde(with = "super::encode::micros")]
+    timestamp: OffsetDateTime,
+    instance: &'a str,
+    first: u64,
+    previous: Head,
+}
+
+impl<'a> NewHeader<'a> {
+    /// The header of a segment that begins now with the record `first`.
+    pub(crate) fn new(instance: &'a str, first: u64, previous: Head, now: OffsetDateTime) -> Self {
+        Self { phase: "segment", version: 1, timestamp: now, instance, first, previous }
+    }
 }
 
 /// What is wrong with a line.

@@ -10,12 +10,12 @@ pub mod journal;
 pub(crate) mod past;
 pub mod text;
 
-pub(crate) mod checkpoint;
+pub mod checkpoint;
 mod encode;
-pub(crate) mod lines;
-pub(crate) mod seal;
-pub(crate) mod segments;
-pub(crate) mod signing;
+pub mod lines;
+pub mod seal;
+pub mod segments;
+pub mod signing;
 
 pub use entry::{Decision, Phase, Record, Word};
 pub use journal::{

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use uuid::Uuid;
 
-use super::journal::is_segment;
+use super::segments::is_segment;
 use super::{Phase, Record};
 
 /// The records of the request `id`, in their order; none if there is none. Reads only, takes no
@@ -35,7 +35,7 @@ fn segments(directory: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        if entry.file_name().to_str().is_some_and(is_segment) {
+        if entry.file_name().to_str().and_then(is_segment).is_some() {
             found.push(entry.path());
         }
     }

@@ -1,4 +1,4 @@
-//! The keys that vouch for a journal: Ed25519 (RFC 8032), PKCS#8 and SubjectPublicKeyInfo in PEM.
+//! The keys that vouch for a journal: Ed25519 (RFC 8032), PKCS#8 and `SubjectPublicKeyInfo` in PEM.
 
 use std::fmt;
 use std::fs::{self, OpenOptions};

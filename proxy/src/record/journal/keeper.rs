@@ -4,13 +4,14 @@ use std::error::Error;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::Unrecordable;
 use super::shared::Shared;
-use super::{Durability, Unrecordable};
 
 /// How often the thread looks after what waits.
 const TICK: Duration = Duration::from_millis(200);
@@ -68,11 +69,11 @@ impl Shared {
         self.writer().tend();
         // Failures are said by the writer, once; what was counted goes on being counted.
         let _ = self.write_summary(false);
-        if self.durability() == Durability::Disk {
-            let unsynced = self.writer().take_unsynced();
-            if let Some(file) = unsynced {
-                let _ = self.sync(&file);
-            }
+        let unsynced = self.writer().take_unsynced();
+        if let Some((file, seq)) = unsynced
+            && self.sync(&file).is_ok()
+        {
+            self.synced().fetch_max(seq, Ordering::Relaxed);
         }
     }
 

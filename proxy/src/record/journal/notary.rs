@@ -77,7 +77,11 @@ impl Notary {
     fn close_left(&self, shared: &Shared) -> io::Result<()> {
         let left = shared.writer().take_left();
         for (index, written) in left.iter().enumerate() {
-            if let Err(error) = self.state(written, true) {
+            let stated = self.state(written, true);
+            shared
+                .synced()
+                .fetch_max(stated.as_ref().map_or(0, |()| written.at.seq), Ordering::Relaxed);
+            if let Err(error) = stated {
                 let rest = left.get(index..).unwrap_or_default().to_vec();
                 shared.writer().give_back(rest);
                 return Err(error);
@@ -93,7 +97,9 @@ impl Notary {
             if writer.has_left() { None } else { writer.take_unvouched() }
         };
         let Some(written) = written else { return Ok(()) };
-        self.state(&written, false).inspect_err(|_| shared.writer().unvouched())
+        self.state(&written, false).inspect_err(|_| shared.writer().unvouched())?;
+        shared.synced().fetch_max(written.at.seq, Ordering::Relaxed);
+        Ok(())
     }
 
     fn state(&self, written: &Written, closed: bool) -> io::Result<()> {

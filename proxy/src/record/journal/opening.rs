@@ -60,8 +60,12 @@ impl Journal {
         };
         let kept = Arc::clone(&shared);
         journal.threads.push(thread("audit-keeper", move || keeper::keep(&kept, &work))?);
-        let archivist =
-            Archivist { directory, notary: Arc::clone(&notary), keep: config.keep, delivered: config.delivered };
+        let archivist = Archivist {
+            directory,
+            notary: Arc::clone(&notary),
+            keep: config.keep,
+            delivered: config.delivered,
+        };
         let kept = Arc::clone(&shared);
         journal.look_after("audit-notary", move |stop| notary.keep(&kept, stop))?;
         journal.look_after("audit-archivist", move |stop| archivist.keep(&shared, stop))?;
@@ -104,15 +108,11 @@ fn signer(config: &JournalConfig) -> Result<Signer, SigningError> {
 
 /// Looks at what is there, and whether it is what was written.
 fn look(config: &JournalConfig, signer: &Signer) -> Result<Found, JournalError> {
-    let unusable =
-        |source| JournalError::Unusable { path: config.directory.clone(), source };
+    let unusable = |source| JournalError::Unusable { path: config.directory.clone(), source };
     let trusted = trusted(&config.directory, signer)?;
     let found = Found::look(&config.directory, &trusted).map_err(unusable)?;
     if !found.damage.is_empty() && config.on_damage == OnDamage::Refuse {
-        return Err(JournalError::Damaged {
-            path: config.directory.clone(),
-            faults: found.damage,
-        });
+        return Err(JournalError::Damaged { path: config.directory.clone(), faults: found.damage });
     }
     for fault in &found.damage {
         tracing::error!(%fault, "the audit journal is not what was written; it is gone on with");
@@ -121,10 +121,7 @@ fn look(config: &JournalConfig, signer: &Signer) -> Result<Found, JournalError> 
 }
 
 /// The keys that the gate itself uses, and those it has used.
-fn trusted(
-    directory: &Path,
-    signer: &Signer,
-) -> Result<Vec<PublicKey>, SigningError> {
+fn trusted(directory: &Path, signer: &Signer) -> Result<Vec<PublicKey>, SigningError> {
     let file = directory.join(PUBLIC_KEYS);
     let mut keys: Vec<_> = signer.keys().collect();
     if file.exists() {

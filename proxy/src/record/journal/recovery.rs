@@ -117,7 +117,8 @@ pub(super) fn recover(
     recovered.damage = std::mem::take(&mut found.damage);
 
     let sealer = Sealer::new(instance, at, none);
-    let mut writer = Writer::begin(place, bounds, instance.into(), sealer, resumed).map_err(unusable)?;
+    let mut writer =
+        Writer::begin(place, bounds, instance.into(), sealer, resumed).map_err(unusable)?;
     let settled = found.newest.as_ref().map_or(0, |it| it.checkpoint.settled);
     writer.settled_before(settled);
     let open = intents::open(&found.segments, settled, at.seq).map_err(unusable)?;
@@ -147,9 +148,10 @@ fn resume(
         }
         let damaged = tail.broken || !tail.begun || !found.damage.is_empty();
         let at = if tail.at.seq >= signed.seq { tail.at } else { signed };
-        let closed = found.newest.as_ref().is_some_and(|it| {
-            it.checkpoint.closed && it.checkpoint.segment == last.stem
-        });
+        let closed = found
+            .newest
+            .as_ref()
+            .is_some_and(|it| it.checkpoint.closed && it.checkpoint.segment == last.stem);
         if damaged || closed || last.compressed {
             return Ok((at, None));
         }
@@ -207,7 +209,8 @@ impl Tail {
     /// What follows a line that is not what was written.
     fn rest(mut self, reader: &mut impl io::BufRead, line: &mut Vec<u8>) -> io::Result<Self> {
         loop {
-            if self.broken && let Some(sealed) = Sealed::parse(line)
+            if self.broken
+                && let Some(sealed) = Sealed::parse(line)
                 && let Some(seq) = sealed.seq()
             {
                 // It goes on from what the last line says of itself.
@@ -234,10 +237,9 @@ fn cut(path: &Path, tail: &Tail) -> io::Result<()> {
 
 /// Writes the outcome that nobody wrote.
 fn close(writer: &mut Writer, intent: crate::record::Record) -> io::Result<()> {
-    spelled(&intent.closed_at_start(now()), |line| Ok(writer.append_anyway(line).map(drop)?)).map_err(
-        |error| match error {
+    spelled(&intent.closed_at_start(now()), |line| Ok(writer.append_anyway(line).map(drop)?))
+        .map_err(|error| match error {
             Unrecordable::Unwritable(error) => io::Error::new(error.kind(), error),
             other => io::Error::other(other),
-        },
-    )
+        })
 }

@@ -21,6 +21,8 @@ pub(super) struct Shared {
     summarized: AtomicU64,
     /// How much is in the directory, by the writer's count.
     bytes: Arc<AtomicU64>,
+    /// The number of the last record that is known to be on the disk.
+    synced: Arc<AtomicU64>,
 }
 
 impl Shared {
@@ -28,6 +30,8 @@ impl Shared {
         Arc::new(Self {
             durability,
             bytes: Arc::clone(writer.bytes()),
+            // The start has put everything on the disk.
+            synced: Arc::new(writer.at().seq.into()),
             writer: Mutex::new(writer),
             strangers: Mutex::new(Strangers::new(strangers)),
             failed: AtomicU64::new(0),
@@ -46,6 +50,11 @@ impl Shared {
             failed: self.failed.load(Ordering::Relaxed),
             summarized: self.summarized.load(Ordering::Relaxed),
         }
+    }
+
+    /// The number of the last record that is known to be on the disk.
+    pub(super) fn synced(&self) -> &Arc<AtomicU64> {
+        &self.synced
     }
 
     /// How long all files of the journal are together.

@@ -218,10 +218,13 @@ impl Writer {
         Ok(())
     }
 
-    /// The file to sync, if something was written since this was asked last.
-    pub(super) fn take_unsynced(&mut self) -> Option<Arc<File>> {
+    /// The file to sync, if something was written since this was asked last, and the number of its
+    /// last record.
+    pub(super) fn take_unsynced(&mut self) -> Option<(Arc<File>, u64)> {
         let file = self.segment.as_ref().map(|segment| Arc::clone(segment.file()));
-        std::mem::take(&mut self.unsynced).then_some(file).flatten()
+        let unsynced = std::mem::take(&mut self.unsynced);
+        // What was left before is synced by the notary, who comes first then.
+        file.filter(|_| unsynced && self.left.is_empty()).map(|file| (file, self.sealer.at.seq))
     }
 
     /// Gives up the segment of this file. After a sync that failed nobody knows which of its lines

@@ -70,8 +70,11 @@ fn start(line: &[u8]) -> Option<(Uuid, Phase)> {
         && let Some((id, rest)) = rest.split_at_checked(36)
         && let Some(rest) = rest.strip_prefix(br#"","phase":""#)
     {
-        let phases =
-            [(&b"intent\""[..], Phase::Intent), (b"outcome\"", Phase::Outcome), (b"denial\"", Phase::Denial)];
+        let phases = [
+            (&b"intent\""[..], Phase::Intent),
+            (b"outcome\"", Phase::Outcome),
+            (b"denial\"", Phase::Denial),
+        ];
         let known = phases.into_iter().find(|(word, _)| rest.starts_with(word));
         if let (Ok(id), Some((_, phase))) = (Uuid::try_parse_ascii(id), known) {
             return Some((id, phase));

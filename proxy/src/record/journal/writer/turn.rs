@@ -3,12 +3,10 @@
 use std::io;
 use std::sync::atomic::Ordering;
 
-use serde_json::json;
-use time::format_description::well_known::Rfc3339;
-
 use super::Writer;
 use crate::record::journal::now;
 use crate::record::journal::segment::Segment;
+use crate::record::lines::NewHeader;
 use crate::record::segments;
 
 impl Writer {
@@ -53,16 +51,9 @@ impl Writer {
         self.place.confirm()?;
         let (at, now) = (self.sealer.at, now());
         let first = at.seq.saturating_add(1);
-        let header = json!({
-            "phase": "segment",
-            "version": 1,
-            "timestamp": now.format(&Rfc3339).unwrap_or_default(),
-            "instance": &*self.instance,
-            "first": first,
-            "previous": at.head,
-        });
+        let header = NewHeader::new(&self.instance, first, at.head, now);
         let mut line = Vec::new();
-        self.sealer.seal_header(header.to_string().as_bytes(), &mut line);
+        self.sealer.seal_header(&serde_json::to_vec(&header)?, &mut line);
         let begun = self.place.begin(segments::stem(first, now)).and_then(|mut segment| {
             match segment.write(&line) {
                 Ok(()) => Ok(segment),

@@ -8,7 +8,9 @@ pub(crate) mod delivery;
 pub mod entry;
 pub mod journal;
 pub(crate) mod past;
+pub(crate) mod reader;
 pub mod text;
+pub mod verify;
 
 pub(crate) mod checkpoint;
 mod encode;
@@ -17,5 +19,8 @@ pub(crate) mod seal;
 pub(crate) mod segments;
 pub(crate) mod signing;
 
+pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use entry::{Decision, Phase, Record, Word};
 pub use journal::{Durability, Journal, JournalConfig, JournalError, Recovered, Unrecordable};
+pub use seal::{Head, Position};
+pub use signing::{PublicKey, Signer, SigningError};

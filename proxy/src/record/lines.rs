@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::seal::{Head, Position, Sealed};
 
 /// No line is longer; what is, is damage and is not taken into memory.
-const LONGEST: usize = 1 << 20;
+pub(crate) const LONGEST: usize = 1 << 20;
 
 /// A line of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

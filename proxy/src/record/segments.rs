@@ -9,9 +9,9 @@ use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use time::OffsetDateTime;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
+use time::{OffsetDateTime, PrimitiveDateTime};
 
 /// The newest checkpoint of the journal, alone.
 pub(crate) const HEAD: &str = "head";
@@ -33,6 +33,12 @@ const STAMP: &[BorrowedFormatItem<'_>] =
 /// The stem of a segment that begins now with the record `first`.
 pub(crate) fn stem(first: u64, now: OffsetDateTime) -> String {
     format!("{PREFIX}{first:020}-{}", now.format(STAMP).unwrap_or_default())
+}
+
+/// When a segment began, as its stem says; nothing if that says no time.
+pub(crate) fn began(stem: &str) -> Option<OffsetDateTime> {
+    let (_, stamp) = stem.strip_prefix(PREFIX)?.split_once('-')?;
+    Some(PrimitiveDateTime::parse(stamp, STAMP).ok()?.assume_utc())
 }
 
 /// A segment, found in a directory.
@@ -83,6 +89,13 @@ pub(crate) fn is_segment(name: &str) -> Option<(&str, bool)> {
     let plain = name.strip_suffix(COMPRESSED);
     let stem = plain.unwrap_or(name).strip_suffix(RECORDS)?;
     stem.starts_with(PREFIX).then_some((stem, plain.is_some()))
+}
+
+/// The number of the first record and the stem, by the name of a file of checkpoints, compressed or
+/// not; nothing for any other file.
+pub(crate) fn is_checkpoints(name: &str) -> Option<(u64, &str)> {
+    let stem = name.strip_suffix(COMPRESSED).unwrap_or(name).strip_suffix(CHECKPOINTS)?;
+    stem.starts_with(PREFIX).then(|| (first_of(stem), stem))
 }
 
 fn first_of(stem: &str) -> u64 {

@@ -82,8 +82,8 @@ fn fits(filter: &Filter, record: &Value) -> bool {
         && (!filter.break_glass || !record["break_glass"].is_null())
 }
 
-fn at(micros: i64) -> Option<OffsetDateTime> {
-    Some(OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).unwrap())
+fn at(micros: i64) -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp_nanos(i128::from(micros) * 1000).unwrap()
 }
 
 fn filters(world: &[Value]) -> Vec<Filter> {
@@ -100,15 +100,15 @@ fn filters(world: &[Value]) -> Vec<Filter> {
         Filter { decision: some("deny"), ..none() },
         Filter { event_type: some("login"), ..none() },
         Filter { break_glass: true, ..none() },
-        Filter { since: at(middle), ..none() },
-        Filter { until: at(middle), ..none() },
-        Filter { since: at(middle), until: at(middle + DAY), ..none() },
-        Filter { since: at(middle + 1), until: at(middle + 1), ..none() },
+        Filter { since: Some(at(middle)), ..none() },
+        Filter { until: Some(at(middle)), ..none() },
+        Filter { since: Some(at(middle)), until: Some(at(middle + DAY)), ..none() },
+        Filter { since: Some(at(middle + 1)), until: Some(at(middle + 1)), ..none() },
         Filter {
             user: some("ann"),
             tenant: some("org-1"),
             decision: some("allow"),
-            since: at(middle),
+            since: Some(at(middle)),
             ..none()
         },
         Filter { id: some("no id at all"), ..none() },
@@ -122,8 +122,8 @@ fn filters(world: &[Value]) -> Vec<Filter> {
     for n in [0, 10, 20, 30, 131, 303] {
         let id = some(world[n]["id"].as_str().unwrap());
         all.push(Filter { id: id.clone(), ..none() });
-        all.push(Filter { id: id.clone(), until: at(middle), ..none() });
-        all.push(Filter { id, decision: some("allow"), since: at(middle), ..none() });
+        all.push(Filter { id: id.clone(), until: Some(at(middle)), ..none() });
+        all.push(Filter { id, decision: some("allow"), since: Some(at(middle)), ..none() });
     }
     all
 }
@@ -180,7 +180,7 @@ async fn members_have_the_order_of_the_journal() {
     for database in Database::both().await {
         let table = database.table();
         let written = record("gate", 1, NEW_YEAR);
-        store(&table, &[written.clone()]).await;
+        store(&table, std::slice::from_ref(&written)).await;
         let found = table.find(&Filter::default(), None, 1).await.unwrap().records.remove(0);
         let names =
             |record: &Value| record.as_object().unwrap().keys().cloned().collect::<Vec<_>>();

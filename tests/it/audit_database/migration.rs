@@ -4,6 +4,7 @@ use policy_store::sql::DatabaseError;
 use serde_json::{Value, json};
 use sqlx::{PgPool, SqlitePool, migrate::Migrator};
 use tests::postgres::{Cluster, execute};
+use tokio::task::JoinSet;
 
 use super::{Database, everything, number, record, refusal, store};
 
@@ -139,15 +140,14 @@ async fn an_old_table_says_what_to_do() {
 async fn databases_of_a_new_cluster_are_migrated_at_the_same_time() {
     let cluster = Cluster::start().await;
     let mut urls = Vec::new();
+    let mut under_way = JoinSet::new();
     for _ in 0..6 {
         urls.push(cluster.create_database(None).await);
     }
-    let [a, b, c, d, e, f] = urls.as_slice() else { panic!("six databases") };
-    let go = |url: &str| {
-        let url = url.to_owned();
-        async move { policy_store::sql::migrate(&url).await.unwrap() }
-    };
-    tokio::join!(go(a), go(b), go(c), go(d), go(e), go(f));
+    for url in urls.clone() {
+        under_way.spawn(async move { policy_store::sql::migrate(&url).await.unwrap() });
+    }
+    under_way.join_all().await;
     for url in &urls {
         let granted = "select count(*) from unnest(array['cedargate_gate', 'cedargate_auditor']) it \
                        where has_column_privilege(it, 'audit_logs', 'seq', 'select')";

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tests::postgres;
 
 /// Generous: nothing here is about being late.
-const TIMEOUT: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A database with nothing but its tables.
 struct Database {
@@ -92,7 +92,7 @@ fn spelled(micros: i64) -> String {
     )
 }
 
-/// A UUIDv7 of that moment.
+/// A `UUIDv7` of that moment.
 fn id(micros: i64, number: u64) -> String {
     let millis = format!("{:012x}", micros / 1000);
     format!("{}-{}-7000-8000-{number:012x}", &millis[..8], &millis[8..])

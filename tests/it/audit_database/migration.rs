@@ -2,8 +2,11 @@
 
 use policy_store::sql::DatabaseError;
 use serde_json::{Value, json};
-use sqlx::{PgPool, SqlitePool, migrate::Migrator};
-use tests::postgres::{Cluster, execute};
+use sqlx::{Connection as _, PgConnection, PgPool, SqlitePool, migrate::Migrator};
+use tests::{
+    postgres::{Cluster, execute},
+    wait::eventually,
+};
 use tokio::task::JoinSet;
 
 use super::{Database, everything, number, record, refusal, store};
@@ -153,6 +156,27 @@ async fn databases_of_a_new_cluster_are_migrated_at_the_same_time() {
                        where has_column_privilege(it, 'audit_logs', 'seq', 'select')";
         assert_eq!(number(url, granted).await, 2, "{url}");
     }
+}
+
+#[tokio::test]
+async fn a_role_that_another_database_is_just_making_is_waited_for() {
+    let cluster = Cluster::start().await;
+    let (here, there) = (cluster.create_database(None).await, cluster.create_database(None).await);
+    let mut other = PgConnection::connect(&there).await.unwrap();
+    let making = "begin; create role cedargate_gate nologin";
+    sqlx::raw_sql(making).execute(&mut other).await.unwrap();
+    let url = here.clone();
+    let migration = tokio::spawn(async move { policy_store::sql::migrate(&url).await });
+    eventually("the migration waits", || async {
+        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%create role%'";
+        (number(&there, waiting).await == 1).then_some(())
+    })
+    .await;
+    sqlx::raw_sql("commit").execute(&mut other).await.unwrap();
+    migration.await.unwrap().unwrap();
+    let granted =
+        "select count(*) where has_table_privilege('cedargate_gate', 'audit_logs', 'insert')";
+    assert_eq!(number(&here, granted).await, 1);
 }
 
 #[tokio::test]

@@ -2,8 +2,10 @@
 
 use policy_store::sql::{AuditTable, audit::Position};
 use serde_json::Value;
+use sqlx::{Connection as _, PgConnection};
+use tests::wait::eventually;
 
-use super::{DAY, Database, NEW_YEAR, everything, record, store};
+use super::{DAY, Database, NEW_YEAR, everything, number, record, store};
 
 fn records(instance: &str, numbers: std::ops::Range<u64>) -> Vec<Value> {
     // Two days apart: some months.
@@ -34,17 +36,55 @@ async fn what_is_stored_twice_or_in_overlapping_batches_is_there_once() {
 #[tokio::test]
 async fn overlapping_batches_at_the_same_time_leave_each_record_once() {
     for database in Database::both().await {
-        let all = records("gate", 1..201);
-        let mut backwards = all[40..].to_vec();
+        // So many that none is done before the others begin; in other orders, in which they would wait for
+        // each other in a circle.
+        let all: Vec<Value> = (1..3001)
+            .map(|seq| record("gate", seq, NEW_YEAR + 1000 * i64::try_from(seq).unwrap()))
+            .collect();
+        let mut backwards = all[400..].to_vec();
         backwards.reverse();
         let tables = [database.table(), database.table(), database.table()];
         tokio::join!(
-            store(&tables[0], &all[..160]),
+            store(&tables[0], &all[..2600]),
             store(&tables[1], &backwards),
             store(&tables[2], &all),
         );
-        assert_eq!(everything(&tables[0]).await, all, "{}", database.name);
+        assert!(everything(&tables[0]).await == all, "{}", database.name);
     }
+}
+
+/// Stores the same records in the order of their ids, slowly, while a batch comes in another order.
+#[tokio::test]
+async fn two_who_store_the_same_records_never_wait_in_a_circle() {
+    let database = Database::postgres().await;
+    let table = database.table();
+    let [first, second] = [record("gate", 1, NEW_YEAR), record("gate", 2, NEW_YEAR)];
+    // The month is there already.
+    store(&table, &[record("other", 3, NEW_YEAR)]).await;
+    let insert = |record: &Value| {
+        let [id, at] =
+            ["id", "timestamp"].map(|member| record[member].as_str().unwrap().to_owned());
+        format!(
+            "insert into audit_logs (id, phase, timestamp, decision, reason) \
+             values ('{id}', 'intent', '{at}', 'allow', 'x') on conflict (id, phase, timestamp) do nothing"
+        )
+    };
+    let mut other = PgConnection::connect(&database.url).await.unwrap();
+    let begin = format!("begin; {}", insert(&first));
+    sqlx::raw_sql(sqlx::AssertSqlSafe(begin)).execute(&mut other).await.unwrap();
+    let batch = [second.clone(), first];
+    let slow = async {
+        eventually("the batch waits", || async {
+            let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' \
+                           and datname = current_database() and query like 'insert into audit_logs%'";
+            (number(&database.url, waiting).await == 1).then_some(())
+        })
+        .await;
+        let rest = format!("{}; commit", insert(&second));
+        sqlx::raw_sql(sqlx::AssertSqlSafe(rest)).execute(&mut other).await.unwrap();
+    };
+    tokio::join!(store(&table, &batch), slow);
+    assert_eq!(everything(&table).await.len(), 3);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod audit_database;
 mod bodies;
 mod browsers;
 mod bundles;

@@ -16,9 +16,7 @@ use std::{
 };
 
 use proxy::record::{Journal, JournalConfig};
-use tests::{
-    audit, binary::Binary, model::dice::Dice, seed::seed, stand::Stand, writers::Writers,
-};
+use tests::{audit, binary::Binary, model::Dice, seed::seed, stand::Stand, writers::Writers};
 
 const MOMENTS: usize = 40;
 

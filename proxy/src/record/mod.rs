@@ -21,12 +21,8 @@ pub mod signing;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use entry::{Decision, Phase, Record, Word};
-<<<<<<< HEAD
 pub use journal::{
     Delivered, Durability, Journal, JournalConfig, JournalError, OnDamage, Recovered, Unrecordable,
 };
-=======
-pub use journal::{Durability, Journal, JournalConfig, JournalError, Recovered, Unrecordable};
 pub use seal::{Head, Position};
 pub use signing::{PublicKey, Signer, SigningError};
->>>>>>> help-b

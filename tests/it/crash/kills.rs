@@ -4,8 +4,8 @@ use std::{collections::HashSet, time::Duration};
 
 use sqlx::{Connection as _, PgConnection};
 use tests::{
-    audit::is_decision, binary, model::dice::Dice, postgres, seed::seed, stand::Ground,
-    stand::Stand, wait::eventually, writers::Writers,
+    audit::is_decision, binary, model::Dice, postgres, seed::seed, stand::Ground, stand::Stand,
+    wait::eventually, writers::Writers,
 };
 
 const KILLS: usize = 50;

@@ -115,7 +115,7 @@ impl Archivist {
 }
 
 /// The last checkpoint of a segment that is closed.
-fn closing(segment: &SegmentFile) -> io::Result<Option<Checkpoint>> {
+pub(super) fn closing(segment: &SegmentFile) -> io::Result<Option<Checkpoint>> {
     let text = segment.checkpoints()?;
     let last = text.split_inclusive(|byte| *byte == b'\n').next_back();
     let last = last.and_then(SignedCheckpoint::parse).map(|signed| signed.checkpoint);

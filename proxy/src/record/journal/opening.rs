@@ -17,6 +17,7 @@ use super::{Durability, Journal, JournalConfig, JournalError, OnDamage, keeper};
 use crate::record::seal::is_instance;
 use crate::record::segments::PUBLIC_KEYS;
 use crate::record::signing::{PublicKey, Signer, SigningError};
+use crate::record::verify::{Options, verify};
 
 /// The key that is made where none is configured, in the journal's directory.
 const OWN_KEY: &str = "signing.pem";
@@ -110,7 +111,11 @@ fn signer(config: &JournalConfig) -> Result<Signer, SigningError> {
 fn look(config: &JournalConfig, signer: &Signer) -> Result<Found, JournalError> {
     let unusable = |source| JournalError::Unusable { path: config.directory.clone(), source };
     let trusted = trusted(&config.directory, signer)?;
-    let found = Found::look(&config.directory, &trusted).map_err(unusable)?;
+    let mut found = Found::look(&config.directory, &trusted).map_err(unusable)?;
+    let threads = std::thread::available_parallelism().map_or(1, Into::into);
+    let options = Options { trusted, threads, full: Some(config.check_at_start) };
+    let verified = verify(&config.directory, &options).map_err(unusable)?;
+    found.damaged_by(&verified.faults).map_err(unusable)?;
     if !found.damage.is_empty() && config.on_damage == OnDamage::Refuse {
         return Err(JournalError::Damaged { path: config.directory.clone(), faults: found.damage });
     }

@@ -4,20 +4,23 @@
 //! lines should be, behind everything that was signed. It is cut off. Everything else that is
 //! not what was written is damage, and is left as it is.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use super::archivist::closing;
 use super::place::Place;
 use super::segment::Segment;
 use super::shared::spelled;
-use super::writer::{Bounds, Writer};
+use super::writer::{Bounds, Writer, Written};
 use super::{JournalError, Unrecordable, now};
 use crate::record::checkpoint::SignedCheckpoint;
 use crate::record::lines::{Follower, Line, read_line};
 use crate::record::seal::{Position, Sealed, Sealer};
 use crate::record::segments::{self, SegmentFile};
 use crate::record::signing::PublicKey;
+use crate::record::verify::Fault;
 
 mod intents;
 
@@ -69,6 +72,23 @@ impl Found {
         Ok(Self { segments, newest, damage: Vec::new() })
     }
 
+    /// Takes note of what is not as it was written. A hole at the end is no damage, but what a loss
+    /// of power leaves.
+    pub(super) fn damaged_by(&mut self, faults: &[Fault]) -> io::Result<()> {
+        let (Some(last), false) = (self.segments.last(), faults.is_empty()) else {
+            self.damage = faults.iter().map(ToString::to_string).collect();
+            return Ok(());
+        };
+        let tail = Tail::read(last, self.signed().seq)?;
+        let of_the_hole = |fault: &&Fault| {
+            let behind = fault.seq.is_none_or(|seq| seq > tail.at.seq);
+            tail.hole && behind && fault.segment.starts_with(&last.stem)
+        };
+        let damage = faults.iter().filter(|fault| !of_the_hole(fault));
+        self.damage = damage.map(ToString::to_string).collect();
+        Ok(())
+    }
+
     /// Of which journal this is.
     pub(super) fn instance(&self) -> io::Result<Option<String>> {
         for segment in self.segments.iter().rev() {
@@ -116,11 +136,14 @@ pub(super) fn recover(
     recovered.records = at.seq;
     recovered.damage = std::mem::take(&mut found.damage);
 
+    let stem = resumed.as_ref().map(|segment| segment.stem().to_owned());
+    let left = unsigned(&found.segments, stem.as_deref()).map_err(unusable)?;
     let sealer = Sealer::new(instance, at, none);
     let mut writer =
         Writer::begin(place, bounds, instance.into(), sealer, resumed).map_err(unusable)?;
     let settled = found.newest.as_ref().map_or(0, |it| it.checkpoint.settled);
     writer.settled_before(settled);
+    writer.give_back(left);
     let open = intents::open(&found.segments, settled, at.seq).map_err(unusable)?;
     for intent in open {
         close(&mut writer, intent).map_err(unusable)?;
@@ -164,6 +187,28 @@ fn resume(
         return Ok((tail.at, Some(segment)));
     }
     Ok((signed, None))
+}
+
+/// The segments that have ended and of which nobody has signed that: the process died within a
+/// second of it.
+fn unsigned(segments: &[SegmentFile], resumed: Option<&str>) -> io::Result<Vec<Written>> {
+    let mut left = Vec::new();
+    for segment in segments.iter().filter(|it| Some(it.stem.as_str()) != resumed) {
+        if closing(segment)?.is_some() {
+            continue;
+        }
+        let tail = Tail::read(segment, 0)?;
+        if tail.begun && !tail.broken {
+            left.push(Written {
+                file: Arc::new(File::open(&segment.path)?),
+                stem: segment.stem.clone(),
+                at: tail.at,
+                count: tail.count,
+                settled: 0,
+            });
+        }
+    }
+    Ok(left)
 }
 
 impl Tail {

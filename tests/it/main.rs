@@ -26,6 +26,7 @@ mod findings;
 mod freshness;
 mod headers;
 mod immediacy;
+mod journal;
 mod keys;
 mod limits;
 mod mapping;

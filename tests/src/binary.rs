@@ -23,7 +23,7 @@ pub struct Binary {
     child: Child,
     proxy: SocketAddr,
     admin: SocketAddr,
-    _output: Lines<BufReader<ChildStdout>>,
+    output: Lines<BufReader<ChildStdout>>,
 }
 
 impl Binary {
@@ -63,7 +63,7 @@ impl Binary {
         let mut child = command.kill_on_drop(true).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let (proxy, admin) = in_time("the gate is ready", addresses(&mut output, directory)).await;
-        Self { child, proxy, admin, _output: output }
+        Self { child, proxy, admin, output }
     }
 
     /// Where it listens for clients.
@@ -98,6 +98,19 @@ impl Binary {
         let sent = Command::new("kill").args(["-s", signal, &id]).status().await.unwrap();
         assert!(sent.success());
         in_time("the gate ends", self.child.wait()).await.unwrap().code()
+    }
+
+    /// Ends it well, and gives what it has printed since it said where it listens.
+    pub async fn output_until_stopped(mut self) -> String {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-s", "TERM", &id]).status().await.unwrap().success());
+        let mut printed = String::new();
+        while let Some(line) = in_time("its output", self.output.next_line()).await.unwrap() {
+            printed += &line;
+            printed.push('\n');
+        }
+        assert!(in_time("the gate ends", self.child.wait()).await.unwrap().success());
+        printed
     }
 
     /// Sends SIGHUP, which ends nothing.

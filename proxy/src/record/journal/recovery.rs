@@ -137,7 +137,7 @@ pub(super) fn recover(
     recovered.damage = std::mem::take(&mut found.damage);
 
     let stem = resumed.as_ref().map(|segment| segment.stem().to_owned());
-    let left = unsigned(&found.segments, stem.as_deref()).map_err(unusable)?;
+    let left = unsigned(&found, stem.as_deref()).map_err(unusable)?;
     let sealer = Sealer::new(instance, at, none);
     let mut writer =
         Writer::begin(place, bounds, instance.into(), sealer, resumed).map_err(unusable)?;
@@ -191,21 +191,20 @@ fn resume(
 
 /// The segments that have ended and of which nobody has signed that: the process died within a
 /// second of it.
-fn unsigned(segments: &[SegmentFile], resumed: Option<&str>) -> io::Result<Vec<Written>> {
+fn unsigned(found: &Found, resumed: Option<&str>) -> io::Result<Vec<Written>> {
     let mut left = Vec::new();
-    for segment in segments.iter().filter(|it| Some(it.stem.as_str()) != resumed) {
+    for segment in found.segments.iter().filter(|it| Some(it.stem.as_str()) != resumed) {
         if closing(segment)?.is_some() {
             continue;
         }
         let tail = Tail::read(segment, 0)?;
-        if tail.begun && !tail.broken {
-            left.push(Written {
-                file: Arc::new(File::open(&segment.path)?),
-                stem: segment.stem.clone(),
-                at: tail.at,
-                count: tail.count,
-                settled: 0,
-            });
+        let whole = (tail.begun && !tail.broken).then_some((tail.at, tail.count));
+        // Of one that is damaged and gone on behind, what was signed before is said again.
+        let signed = found.newest.as_ref().map(|it| &it.checkpoint);
+        let signed = signed.filter(|it| it.segment == segment.stem);
+        if let Some((at, count)) = whole.or(signed.map(|it| (it.position(), it.count))) {
+            let file = Arc::new(File::open(&segment.path)?);
+            left.push(Written { file, stem: segment.stem.clone(), at, count, settled: 0 });
         }
     }
     Ok(left)

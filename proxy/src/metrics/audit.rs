@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use prometheus::{Error, Gauge, IntCounterVec, IntGauge};
+use prometheus::{Error, Gauge, IntCounter, IntCounterVec, IntGauge};
 
 use super::register::Register;
 use crate::record::Journal;
@@ -16,6 +16,7 @@ pub struct AuditMetrics {
     lag: Gauge,
     spool: IntGauge,
     quota: IntGauge,
+    syncs: IntCounter,
     sinks: Mutex<Vec<Arc<Progress>>>,
     /// Not kept alive: who drops the journal gives its directory back.
     journal: OnceLock<Weak<Journal>>,
@@ -39,6 +40,10 @@ impl AuditMetrics {
             quota: new.gauge(
                 "cedargate_audit_quota_bytes",
                 "How large the journal may become before requests are refused; 0: without a bound.",
+            )?,
+            syncs: new.counter(
+                "cedargate_audit_syncs_total",
+                "How often the journal was put on the disk; one sync is for all who wait.",
             )?,
             sinks: Mutex::default(),
             journal: OnceLock::new(),
@@ -86,6 +91,7 @@ impl AuditMetrics {
         let waits = sinks.iter().map(|sink| sink.lag(today)).chain([journal.lag()]).max();
         self.lag.set(waits.unwrap_or_default().as_secs_f64());
         self.quota.set(i64::try_from(journal.quota().unwrap_or(0)).unwrap_or(i64::MAX));
+        self.syncs.inc_by(journal.syncs().saturating_sub(self.syncs.get()));
         self.spool.set(i64::try_from(journal.bytes()).unwrap_or(i64::MAX));
     }
 }

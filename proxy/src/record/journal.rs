@@ -183,6 +183,12 @@ impl Journal {
         &self.instance
     }
 
+    /// How often files were put on the disk.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        self.shared.syncs()
+    }
+
     /// How far it is.
     #[must_use]
     pub fn position(&self) -> Position {

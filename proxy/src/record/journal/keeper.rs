@@ -78,6 +78,7 @@ impl Shared {
     }
 
     fn sync(&self, file: &Arc<File>) -> io::Result<()> {
+        self.count_sync();
         file.sync_data().inspect_err(|error| {
             tracing::error!(error = error as &dyn Error, "the audit journal cannot be synced");
             self.writer().distrust(file);

@@ -23,6 +23,7 @@ pub(super) struct Shared {
     bytes: Arc<AtomicU64>,
     /// The number of the last record that is known to be on the disk.
     synced: Arc<AtomicU64>,
+    syncs: AtomicU64,
 }
 
 impl Shared {
@@ -36,6 +37,7 @@ impl Shared {
             strangers: Mutex::new(Strangers::new(strangers)),
             failed: AtomicU64::new(0),
             summarized: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
         })
     }
 
@@ -55,6 +57,15 @@ impl Shared {
     /// The number of the last record that is known to be on the disk.
     pub(super) fn synced(&self) -> &Arc<AtomicU64> {
         &self.synced
+    }
+
+    /// How often files were put on the disk for those who wait, and for those who do not.
+    pub(super) fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_sync(&self) {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
     }
 
     /// How long all files of the journal are together.

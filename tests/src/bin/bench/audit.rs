@@ -5,8 +5,10 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use tests::metrics::Metrics;
+
 use super::load::{self, Taken};
-use super::{CONNECTIONS, Measured, high, low, median, on_first_core, requests, upstream};
+use super::{CONNECTIONS, Measured, high, low, median, on_first_core, outage, requests, upstream};
 
 /// What a record survives, as configured; the first one is what the others are compared with.
 const DURABILITIES: [&str; 3] = ["none", "process", "disk"];
@@ -67,9 +69,11 @@ pub(crate) async fn measure() {
         }
     }
     report(&subjects);
+    println!("disk: {:.1} records a sync", records_a_sync(&subjects[2].gate).await);
     let kept = subjects.into_iter().nth(1).unwrap();
     drop(kept.gate);
     verify(&program, &kept.directory);
+    outage::measure(&program, &dir, &upstream, &requests).await;
 }
 
 fn report(subjects: &[Subject]) {
@@ -92,6 +96,13 @@ fn report(subjects: &[Subject]) {
             ratio(&subject.costs, &none.costs),
         );
     }
+}
+
+async fn records_a_sync(gate: &Measured) -> f64 {
+    let metrics = Metrics::at(gate.admin.unwrap()).await;
+    let labels = [("sink", "journal"), ("outcome", "written")];
+    metrics.sum("cedargate_audit_records_total", &labels)
+        / metrics.sum("cedargate_audit_syncs_total", &[])
 }
 
 /// User and system time of a process and its threads so far.

@@ -15,6 +15,7 @@ mod audit;
 mod bare;
 mod facts;
 mod load;
+mod outage;
 mod policies;
 mod upstream;
 

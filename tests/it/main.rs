@@ -39,6 +39,7 @@ mod records;
 mod security_team;
 mod support;
 mod swaps;
+mod tampering;
 mod targets;
 mod tidy;
 mod tokens;

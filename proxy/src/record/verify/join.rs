@@ -235,7 +235,7 @@ impl Join<'_> {
     }
 
     /// Whether it ends where it was said to end, and what is known behind it.
-    fn look_at_end(&mut self, segment: &Scanned, next: Option<u64>) -> bool {
+    fn look_at_end(&mut self, segment: &mut Scanned, next: Option<u64>) -> bool {
         let mut promised = segment.promised();
         let head = self
             .snapshot
@@ -251,6 +251,11 @@ impl Join<'_> {
         let gone = promised.filter(|it| it.seq > segment.end);
         let bad = segment.checkpoints.bad || self.untrusted.is_some();
         self.rewritten = segment.rewritten;
+        let closed = segment.checkpoints.closed;
+        if segment.unreadable_end && closed.is_some_and(|it| it.seq == segment.end) {
+            segment.unreadable_end = false;
+            self.put_in(&segment.stem, from);
+        }
         if !segment.whole || segment.unreadable_end || gone.is_some() {
             let to = gone.map_or(segment.end, |it| it.seq);
             if segment.unreadable_end {
@@ -266,7 +271,6 @@ impl Join<'_> {
             });
             return true;
         }
-        let closed = segment.checkpoints.closed;
         let beyond = closed.filter(|it| it.seq < segment.end && !segment.rewritten);
         if let Some(closed) = beyond {
             let seq = closed.seq.saturating_add(1);
@@ -291,6 +295,17 @@ impl Join<'_> {
             Before::Known { end: segment.end, heads: segment.heads, tainted }
         };
         false
+    }
+
+    /// The unreadable lines at the end were put in: the segment was closed before them.
+    fn put_in(&mut self, stem: &str, from: u64) {
+        for (_, fault) in &mut self.faults {
+            if let FaultKind::Unreadable { lines, .. } = fault.kind
+                && (fault.segment == stem && fault.seq == Some(from))
+            {
+                fault.kind = FaultKind::Foreign { lines };
+            }
+        }
     }
 
     /// The unreadable lines at the end were all records up to `to`.

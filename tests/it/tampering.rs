@@ -1,7 +1,7 @@
 //! Whatever is done to a journal is found, and told where.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     sync::{OnceLock, atomic::AtomicBool, atomic::Ordering},
 };
 
@@ -9,7 +9,6 @@ use proxy::record::{
     PublicKey,
     verify::{Fault, Options, Verification, verify},
 };
-use tempfile::TempDir;
 use tests::journal::{Author, Key, compress};
 
 use copy::{Copy, EACH};
@@ -21,10 +20,27 @@ mod forgers;
 mod lines;
 mod signatures;
 
+/// Where journals are while a run of the tests lasts. What a run that is over left goes.
+fn place() -> PathBuf {
+    let root = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    std::fs::create_dir_all(root).unwrap();
+    for entry in std::fs::read_dir(root).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let over =
+            name.strip_prefix("tampering-").is_some_and(|id| !Path::new("/proc").join(id).exists());
+        if over {
+            // Another run may be faster.
+            let _gone = std::fs::remove_dir_all(path);
+        }
+    }
+    root.join(format!("tampering-{}", std::process::id()))
+}
+
 /// A hundred thousand records in ten segments, five of them compressed, and a checkpoint every
 /// thousand. The last 400 are behind the last checkpoint.
 struct Pristine {
-    place: TempDir,
+    directory: PathBuf,
     stems: Vec<String>,
     author: Key,
 }
@@ -32,8 +48,7 @@ struct Pristine {
 fn pristine() -> &'static Pristine {
     static PRISTINE: OnceLock<Pristine> = OnceLock::new();
     PRISTINE.get_or_init(|| {
-        let place = tempfile::tempdir().unwrap();
-        let directory = place.path().join("journal");
+        let directory = place().join("journal");
         let mut author = Author::new(&directory, "gate-1", Key::generate());
         let mut stems = Vec::new();
         for _ in 0..9 {
@@ -50,13 +65,12 @@ fn pristine() -> &'static Pristine {
             compress(&directory.join(format!("{stem}.jsonl")));
             compress(&directory.join(format!("{stem}.checkpoints")));
         }
-        Pristine { place, stems, author: author.keys.remove(0) }
+        Pristine { directory, stems, author: author.keys.remove(0) }
     })
 }
 
 fn copy() -> Copy {
-    let pristine = pristine();
-    Copy::of(&pristine.place.path().join("journal"), &pristine.stems)
+    Copy::of(&pristine().directory, &pristine().stems)
 }
 
 fn verified(directory: &Path, key: &Path) -> Verification {
@@ -66,8 +80,7 @@ fn verified(directory: &Path, key: &Path) -> Verification {
 
 /// Verifies it with the author's key, which is kept elsewhere.
 fn look(copy: &Copy) -> Verification {
-    let key = pristine().place.path().join("journal/signing.pub");
-    verified(copy.path(), &key)
+    verified(copy.path(), &pristine().directory.join("signing.pub"))
 }
 
 /// `7-9 missing`; a fault of no record has its file instead.

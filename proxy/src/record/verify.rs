@@ -95,17 +95,22 @@ impl Verification {
 ///
 /// When the directory cannot be read. A file in it that cannot be read is a fault.
 pub fn verify(directory: &Path, options: &Options) -> io::Result<Verification> {
-    let mut attempt = 0_usize;
-    loop {
-        attempt = attempt.saturating_add(1);
-        let snapshot = Snapshot::take(directory)?;
+    let mut snapshot = Snapshot::take(directory)?;
+    for _ in 1..ATTEMPTS {
         let scanned = look(directory, &snapshot, options)?;
-        // Pruned meanwhile, most likely: then the directory says so now.
-        if attempt < ATTEMPTS && scanned.iter().any(|it| it.vanished) {
-            continue;
+        let found = join::join(&snapshot, scanned, &options.trusted);
+        if found.is_good() {
+            return Ok(found);
         }
-        return Ok(join::join(&snapshot, scanned, &options.trusted));
+        // A listing may miss a file that is compressed or taken away meanwhile.
+        let again = Snapshot::take(directory)?;
+        if again.has_the_files_of(&snapshot) {
+            return Ok(found);
+        }
+        snapshot = again;
     }
+    let scanned = look(directory, &snapshot, options)?;
+    Ok(join::join(&snapshot, scanned, &options.trusted))
 }
 
 /// Looks at all segments, the newest first: they are the longest to look at.

@@ -24,7 +24,7 @@ async fn verify_says_what_it_found_and_how_fast() {
     assert!(text.contains("note: 400 records behind the last checkpoint"), "{text}");
 
     copy.at(65_432, |all, at| flip(&mut all[at], 99));
-    let key = pristine().place.path().join("journal/signing.pub");
+    let key = pristine().directory.join("signing.pub");
     let arguments = ["verify", "--format", "json", "--key", key.to_str().unwrap(), "."];
     let (code, text, complaints) = audit(&copy, &arguments).await;
     assert_eq!(code, 1, "{text}{complaints}");
@@ -70,7 +70,7 @@ async fn show_tells_a_request_and_whether_its_seal_holds() {
     assert_eq!((&said[0]["seq"], &said[0]["seal_holds"]), (&65_432.into(), &false.into()));
     assert_eq!(said[0]["record"]["decision"], "allow");
 
-    let (code, ..) = audit(&copy, &["show", &ID.replace("ff98", "ffff98"), "--journal", "."]).await;
+    let (code, ..) = audit(&copy, &["show", &ID.replace("0ff98", "fff98"), "--journal", "."]).await;
     assert_eq!(code, 1);
 }
 

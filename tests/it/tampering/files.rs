@@ -8,7 +8,7 @@ use proxy::record::{
 };
 use tests::journal::{Author, Key, checkpoint, hex, sign};
 
-use super::copy::{Copy, EACH, chain_anew, chain_of, flip, line_of};
+use super::copy::{Copy, EACH, chain_anew, chain_of, flip};
 use super::{check, copy, look, pristine, told};
 
 #[test]
@@ -18,8 +18,8 @@ fn a_missing_segment_is_found() {
     check("its records alone", |it| it.remove(&it.segment(6)), &["60001-70000 segment_missing"]);
     check("the last", |it| it.remove_segment(9), &["90001-99600 segment_missing"]);
     check("its records alone", |it| it.remove(&it.segment(9)), &["90001-99600 segment_missing"]);
-    let two = |it: &Copy| (it.remove_segment(3), it.remove_segment(4));
-    check("two", |it| drop(two(it)), &["30001-50000 segment_missing"]);
+    let two = |it: &Copy| [3, 4].into_iter().for_each(|at| it.remove_segment(at));
+    check("two", two, &["30001-50000 segment_missing"]);
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_damaged_file_is_found() {
         let damaged = found.last().unwrap();
         assert!(matches!(damaged.kind, FaultKind::Damaged { .. }), "{what}: {found:#?}");
         assert!((20_001..=30_001).contains(&damaged.seq.unwrap()), "{what}: {found:#?}");
-        assert!(found.len() <= 3 && damaged.segment == copy.stems[2], "{what}: {found:#?}");
+        assert!(found.len() == 1 && damaged.segment == copy.stems[2], "{what}: {found:#?}");
     }
     let torn = |it: &Copy| it.bytes(&it.segment(6), |bytes| bytes.extend_from_slice(b"garbage"));
     check("garbage behind the end", torn, &["70001 foreign"]);
@@ -203,5 +203,4 @@ fn old_segments_may_be_skimmed() {
     check(|it| it.signed(3, |all| flip(&mut all[9], 300)), &["40000 checkpoint_changed"]);
     check(|it| it.signed(6, |all| drop(all.pop())), &["69000 closing_missing"]);
     check(|it| it.at(60_001, |all, _| flip(&mut all[0], 30)), &["60001 header"]);
-    assert_eq!(line_of(60_001), 1);
 }

@@ -166,7 +166,7 @@ fn a_journal_written_anew_whole_is_found_by_a_key_that_is_kept_elsewhere() {
     let beside = copy.path().join("signing.pub");
     copy.put(&beside, attacker.pem().as_bytes());
     assert!(verified(copy.path(), &beside).is_good());
-    let kept = pristine().place.path().join("journal/signing.pub");
+    let kept = pristine().directory.join("signing.pub");
     let faults: Vec<String> = verified(copy.path(), &kept).faults.iter().map(told).collect();
     assert_eq!(faults, ["1000-99600 checkpoint_untrusted"]);
 }

@@ -1,159 +1,201 @@
-//! Lines of segments: changed, taken out, put in, moved.
+//! Lines of segments: changed, taken out, put in, moved. Each case has a segment of its own, with
+//! nine in one copy of the journal: so none hides another.
 
 use tests::journal::{hashed, members, seal};
 
-use super::check;
 use super::copy::{EACH, chain_of, flip};
+use super::{copy, look, told};
+
+/// What is done to the lines of a segment, beside the line `at`, which is that of the record `seq`.
+type Edit = fn(all: &mut Vec<String>, at: usize, seq: usize);
+
+/// Does something beside a record, and compares what is found with what is expected: numbers count
+/// from the beginning of the segment.
+#[track_caller]
+fn check(cases: &[(&str, usize, Edit, &str)]) {
+    assert!(cases.len() <= 9, "the last segment is not closed");
+    let copy = copy();
+    let mut expected = Vec::new();
+    for (index, (what, record, edit, fault)) in cases.iter().enumerate() {
+        let seq = index * EACH + record;
+        copy.at(seq, |all, at| edit(all, at, seq));
+        let (numbers, word) = fault.split_once(' ').unwrap();
+        let shifted = |number: &str| (number.parse::<usize>().unwrap() + index * EACH).to_string();
+        let numbers: Vec<String> = numbers.split('-').map(shifted).collect();
+        expected.push(format!("{what}: {} {word}", numbers.join("-")));
+    }
+    let faults = look(&copy).faults;
+    let named = faults.iter().map(|fault| {
+        let index = copy.stems.iter().position(|stem| *stem == fault.segment).unwrap();
+        format!("{}: {}", cases.get(index).map_or("nothing", |case| case.0), told(fault))
+    });
+    assert_eq!(named.collect::<Vec<_>>(), expected, "{faults:#?}");
+}
 
 #[test]
 fn a_changed_record_is_found() {
-    check(
-        "its beginning",
-        |it| it.at(60_001, |all, at| flip(&mut all[at], 10)),
-        &["60001 changed"],
-    );
-    check("its middle", |it| it.at(65_432, |all, at| flip(&mut all[at], 250)), &["65432 changed"]);
-    check("the last", |it| it.at(70_000, |all, at| flip(&mut all[at], 99)), &["70000 changed"]);
-    check(
-        "a compressed one",
-        |it| it.at(25_000, |all, at| flip(&mut all[at], 99)),
-        &["25000 changed"],
-    );
-    let nul = |line: &mut String| line.replace_range(99..103, "\0\0\0\0");
-    check("NUL bytes", |it| it.at(65_432, |all, at| nul(&mut all[at])), &["65432 changed"]);
-    let two = |all: &mut Vec<String>, at: usize| {
+    check(&[
+        ("its beginning", 1, |all, at, _| flip(&mut all[at], 10), "1 changed"),
+        ("its middle", 5_432, |all, at, _| flip(&mut all[at], 250), "5432 changed"),
+        ("the last", EACH, |all, at, _| flip(&mut all[at], 99), "10000 changed"),
+        ("at a checkpoint", 5_000, |all, at, _| flip(&mut all[at], 99), "5000 changed"),
+        ("NUL bytes", 432, |all, at, _| all[at].replace_range(99..103, "\0\0\0\0"), "432 changed"),
+    ]);
+    let two = copy();
+    two.at(61_000, |all, at| {
         flip(&mut all[at], 99);
         flip(&mut all[at + 500], 99);
-    };
-    check("two", |it| it.at(61_000, two), &["61000 changed", "61500 changed"]);
+    });
+    let faults: Vec<String> = look(&two).faults.iter().map(told).collect();
+    assert_eq!(faults, ["61000 changed", "61500 changed"]);
 }
 
 #[test]
 fn a_changed_seal_is_found() {
-    let hash = |line: &mut String| {
-        let at = line.len() - 20;
-        flip(line, at);
-    };
-    check("a hash", |it| it.at(65_432, |all, at| hash(&mut all[at])), &["65432 changed"]);
-    check("the last hash", |it| it.at(70_000, |all, at| hash(&mut all[at])), &["70000 changed"]);
-    let word = |line: &mut String| *line = line.replace("\"chain\"", "\"chbin\"");
-    check("its word", |it| it.at(65_432, |all, at| word(&mut all[at])), &["65432 unreadable"]);
-    let number = |line: &mut String| *line = line.replace("\"seq\":65432", "\"seq\":65438");
-    check("a number", |it| it.at(65_432, |all, at| number(&mut all[at])), &["65432 renumbered"]);
-    let first = |line: &mut String| *line = line.replace("\"seq\":60001", "\"seq\":90001");
-    check(
-        "the first number",
-        |it| it.at(60_001, |all, at| first(&mut all[at])),
-        &["60001 renumbered"],
-    );
-    let none = |line: &mut String| *line = line.replace("\"seq\":65432", "\"seq\":065432");
-    check("no number", |it| it.at(65_432, |all, at| none(&mut all[at])), &["65432 unreadable"]);
+    fn hash(all: &mut [String], at: usize) {
+        let letter = all[at].len() - 20;
+        flip(&mut all[at], letter);
+    }
+    fn number(all: &mut [String], at: usize, seq: usize, says: &str) {
+        all[at] = all[at].replace(&format!("\"seq\":{seq}"), &format!("\"seq\":{says}"));
+    }
+    check(&[
+        ("a hash", 5_432, |all, at, _| hash(all, at), "5432 changed"),
+        ("the last hash", EACH, |all, at, _| hash(all, at), "10000 changed"),
+        (
+            "its word",
+            5_432,
+            |all, at, _| all[at] = all[at].replace("\"chain\"", "\"chbin\""),
+            "5432 unreadable",
+        ),
+        ("a number", 5_432, |all, at, seq| number(all, at, seq, "5"), "5432 renumbered"),
+        ("the first number", 1, |all, at, seq| number(all, at, seq, "90001"), "1 renumbered"),
+        ("the last number", EACH, |all, at, seq| number(all, at, seq, "99999"), "10000 renumbered"),
+        ("no number", 5_432, |all, at, seq| number(all, at, seq, "012"), "5432 unreadable"),
+        (
+            "another journal",
+            5_432,
+            |all, at, _| all[at] = all[at].replace("gate-1", "gate-2"),
+            "5432 other_instance",
+        ),
+    ]);
 }
 
 #[test]
 fn a_changed_header_is_found() {
-    let version =
-        |all: &mut Vec<String>, _| all[0] = all[0].replace("\"version\":1", "\"version\":2");
-    check("a member", |it| it.at(60_001, version), &["60001 header"]);
-    let previous = |all: &mut Vec<String>, _: usize| {
+    fn previous(all: &mut [String]) {
         let at = all[0].find("\"previous\":\"").unwrap() + 20;
         flip(&mut all[0], at);
-    };
-    check("what it follows", |it| it.at(60_001, previous), &["60001 header"]);
-    check("none", |it| it.at(60_001, |all, _| drop(all.remove(0))), &["60001 header"]);
-    check("emptied", |it| it.at(60_001, |all, _| all[0].clear()), &["60001 header"]);
+    }
+    check(&[
+        (
+            "a member",
+            1,
+            |all, _, _| all[0] = all[0].replace("\"version\":1", "\"version\":2"),
+            "1 header",
+        ),
+        ("what it follows", 1, |all, _, _| previous(all), "1 header"),
+        ("none", 1, |all, _, _| drop(all.remove(0)), "1 header"),
+        ("emptied", 1, |all, _, _| all[0].clear(), "1 header"),
+    ]);
 }
 
 #[test]
 fn a_missing_record_is_found() {
-    let cut = |all: &mut Vec<String>, at| drop(all.remove(at));
-    check("the first", |it| it.at(60_001, cut), &["60001 missing"]);
-    check("one between", |it| it.at(65_432, cut), &["65432 missing"]);
-    check("one at a checkpoint", |it| it.at(65_000, cut), &["65000 missing"]);
-    check("the last", |it| it.at(70_000, cut), &["70000 cut"]);
-    check("a compressed one", |it| it.at(25_000, cut), &["25000 missing"]);
-    let many = |all: &mut Vec<String>, at| drop(all.drain(at..at + 1_234));
-    check("many", |it| it.at(61_000, many), &["61000-62233 missing"]);
-    check("all", |it| it.at(60_001, |all, _| all.truncate(1)), &["60001-70000 cut"]);
+    check(&[
+        ("the first", 1, |all, at, _| drop(all.remove(at)), "1 missing"),
+        ("one between", 5_432, |all, at, _| drop(all.remove(at)), "5432 missing"),
+        ("one at a checkpoint", 5_000, |all, at, _| drop(all.remove(at)), "5000 missing"),
+        ("the last", EACH, |all, at, _| drop(all.remove(at)), "10000 cut"),
+        ("many", 1_000, |all, at, _| drop(all.drain(at..at + 1_234)), "1000-2233 missing"),
+        ("all", 1, |all, _, _| all.truncate(1), "1-10000 cut"),
+    ]);
 }
 
 #[test]
 fn records_out_of_order_are_found() {
-    let adjacent = |all: &mut Vec<String>, at| all.swap(at, at + 1);
-    check("two neighbours", |it| it.at(65_432, adjacent), &["65432-65433 disordered"]);
-    let far = |all: &mut Vec<String>, at| all.swap(at, at + 3_000);
-    check("two others", |it| it.at(65_432, far), &["65432-68432 disordered"]);
-    check(
-        "the ends",
-        |it| it.at(60_001, |all, at| all.swap(at, EACH)),
-        &["60001-70000 disordered"],
-    );
-    let moved = |all: &mut Vec<String>, at| {
-        let line = all.remove(at);
-        all.insert(at + 99, line);
-    };
-    check("one moved", |it| it.at(65_432, moved), &["65432-65531 disordered"]);
+    check(&[
+        ("two neighbours", 5_432, |all, at, _| all.swap(at, at + 1), "5432-5433 disordered"),
+        ("two others", 5_432, |all, at, _| all.swap(at, at + 3_000), "5432-8432 disordered"),
+        ("the ends", 1, |all, at, _| all.swap(at, EACH), "1-10000 disordered"),
+        (
+            "one moved",
+            5_432,
+            |all, at, _| {
+                let line = all.remove(at);
+                all.insert(at + 99, line);
+            },
+            "5432-5531 disordered",
+        ),
+    ]);
 }
 
 #[test]
 fn what_was_put_in_is_found() {
-    let twice = |all: &mut Vec<String>, at: usize| all.insert(at, all[at].clone());
-    check("twice", |it| it.at(65_432, twice), &["65432 doubled"]);
-    let later = |all: &mut Vec<String>, at: usize| all.insert(at + 99, all[at].clone());
-    check("twice, later", |it| it.at(65_432, later), &["65432 doubled"]);
-    let own = |all: &mut Vec<String>, at: usize| {
-        let forged = format!("{}65433", members(65_433, "gate-1").replace("\"deny\"", "\"allow\""));
-        let line = seal(&chain_of(&all[at]), &forged).0;
-        all.insert(at + 1, line);
-    };
-    check("with a hash of its own", |it| it.at(65_432, own), &["65433 doubled"]);
-    let end = |all: &mut Vec<String>, at: usize| {
-        let forged = format!("{}70001", members(70_001, "gate-1"));
-        let line = seal(&chain_of(&all[at]), &forged).0;
-        all.push(line);
-    };
-    check("behind the end, well chained", |it| it.at(70_000, end), &["70001 appended"]);
-    let text =
-        |text: &'static str| move |all: &mut Vec<String>, at| all.insert(at, text.to_owned());
-    check("a word", |it| it.at(65_432, text("garbage")), &["65432 foreign"]);
-    check("an empty line", |it| it.at(65_432, text("")), &["65432 foreign"]);
-    check("NUL bytes", |it| it.at(65_432, text("\0\0\0")), &["65432 foreign"]);
-    check("JSON", |it| it.at(65_432, text("{\"id\":\"x\"}")), &["65432 foreign"]);
-    let long = |all: &mut Vec<String>, at| all.insert(at, "x".repeat(2 << 20));
-    check("2 MiB", |it| it.at(65_432, long), &["65432 foreign"]);
-    check("at the end", |it| it.at(70_000, |all, _| all.push("x".into())), &["70001 foreign"]);
+    /// A record of the number that follows, with the right hash of its own.
+    fn forged(all: &[String], at: usize, seq: usize) -> String {
+        let record = members(seq as u64 + 1, "gate-1").replace("\"deny\"", "\"allow\"");
+        seal(&chain_of(&all[at]), &format!("{record}{}", seq + 1)).0
+    }
+    check(&[
+        ("twice", 5_432, |all, at, _| all.insert(at, all[at].clone()), "5432 doubled"),
+        ("twice, later", 5_432, |all, at, _| all.insert(at + 99, all[at].clone()), "5432 doubled"),
+        (
+            "with a hash of its own",
+            5_432,
+            |all, at, seq| all.insert(at + 1, forged(all, at, seq)),
+            "5433 doubled",
+        ),
+        (
+            "behind the end, well chained",
+            EACH,
+            |all, at, seq| all.push(forged(all, at, seq)),
+            "10001 appended",
+        ),
+    ]);
+    check(&[
+        ("a word", 5_432, |all, at, _| all.insert(at, "garbage".into()), "5432 foreign"),
+        ("an empty line", 5_432, |all, at, _| all.insert(at, String::new()), "5432 foreign"),
+        ("NUL bytes", 5_432, |all, at, _| all.insert(at, "\0\0\0".into()), "5432 foreign"),
+        ("JSON", 5_432, |all, at, _| all.insert(at, "{\"id\":\"x\"}".into()), "5432 foreign"),
+        ("2 MiB", 5_432, |all, at, _| all.insert(at, "x".repeat(2 << 20)), "5432 foreign"),
+        ("at the end", EACH, |all, _, _| all.push("x".into()), "10001 foreign"),
+    ]);
 }
 
 #[test]
 fn a_record_replaced_with_its_own_hash_is_found_where_the_next_does_not_follow() {
-    let replaced = |all: &mut Vec<String>, at: usize| {
+    fn replace(all: &mut [String], at: usize) {
         let forged = hashed(&all[at]).replace("\"deny\"", "\"allow\"");
         all[at] = seal(&chain_of(&all[at - 1]), &forged).0;
-    };
-    check("replaced", |it| it.at(65_432, replaced), &["65433 changed"]);
-    // The last of a segment has a checkpoint of its own.
-    check("the last", |it| it.at(70_000, replaced), &["69001-70000 rewritten"]);
+    }
+    check(&[
+        ("one", 5_432, |all, at, _| replace(all, at), "5433 changed"),
+        // The last of a segment has a checkpoint of its own.
+        ("the last", EACH, |all, at, _| replace(all, at), "9001-10000 rewritten"),
+    ]);
 }
 
 #[test]
 fn broken_lines_are_found() {
-    let split = |all: &mut Vec<String>, at: usize| {
+    fn split(all: &mut Vec<String>, at: usize) {
         let rest = all[at].split_off(200);
         all.insert(at + 1, rest);
-    };
-    check("split", |it| it.at(65_432, split), &["65432 unreadable"]);
-    let joined = |all: &mut Vec<String>, at: usize| {
+    }
+    fn join(all: &mut Vec<String>, at: usize) {
         let next = all.remove(at + 1);
         all[at].push_str(&next);
-    };
-    check("joined", |it| it.at(65_432, joined), &["65432 missing"]);
-    check("emptied", |it| it.at(65_432, |all, at| all[at].clear()), &["65432 unreadable"]);
-    check("the last emptied", |it| it.at(70_000, |all, at| all[at].clear()), &["70000 unreadable"]);
-    let several = |all: &mut Vec<String>, at: usize| all[at..at + 50].fill("x".to_owned());
-    check("several", |it| it.at(65_432, several), &["65432-65481 unreadable"]);
-    let long =
-        |all: &mut Vec<String>, at: usize| all[at] = all[at].replace("curl", &"x".repeat(2 << 20));
-    check("2 MiB", |it| it.at(65_432, long), &["65432 unreadable"]);
-    let endings = |all: &mut Vec<String>, _| all.iter_mut().for_each(|line| line.push('\r'));
-    check("CR LF", |it| it.at(65_432, endings), &["60001 line_ends"]);
+    }
+    fn lengthen(line: &mut String) {
+        *line = line.replace("curl", &"x".repeat(2 << 20));
+    }
+    check(&[
+        ("split", 5_432, |all, at, _| split(all, at), "5432 unreadable"),
+        ("joined", 5_432, |all, at, _| join(all, at), "5432 missing"),
+        ("emptied", 5_432, |all, at, _| all[at].clear(), "5432 unreadable"),
+        ("the last emptied", EACH, |all, at, _| all[at].clear(), "10000 unreadable"),
+        ("several", 5_432, |all, at, _| all[at..at + 50].fill("x".into()), "5432-5481 unreadable"),
+        ("2 MiB", 5_432, |all, at, _| lengthen(&mut all[at]), "5432 unreadable"),
+        ("CR LF", 1, |all, _, _| all.iter_mut().for_each(|line| line.push('\r')), "1 line_ends"),
+    ]);
 }

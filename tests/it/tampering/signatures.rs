@@ -44,7 +44,7 @@ fn a_changed_checkpoint_is_found() {
 
 #[test]
 fn a_moved_checkpoint_is_found() {
-    check("within", |it| it.signed(6, |all| all.swap(3, 6)), &["64000 checkpoint_misplaced"]);
+    check("within", |it| it.signed(6, |all| all.swap(3, 6)), &["65000 checkpoint_misplaced"]);
     let elsewhere = |it: &Copy| {
         let mut line = String::new();
         it.signed(5, |all| line.clone_from(&all[4]));

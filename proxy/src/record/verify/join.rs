@@ -237,6 +237,15 @@ impl Join<'_> {
     /// Whether it ends where it was said to end, and what is known behind it.
     fn look_at_end(&mut self, segment: &mut Scanned, next: Option<u64>) -> bool {
         let mut promised = segment.promised();
+        if segment.skimmed {
+            self.rewritten = false;
+            self.before = segment.checkpoints.closed.map_or(Before::Unknown, |it| Before::Known {
+                end: it.seq,
+                heads: it.into(),
+                tainted: segment.checkpoints.bad || self.untrusted.is_some(),
+            });
+            return false;
+        }
         let head = self
             .snapshot
             .head
@@ -280,20 +289,14 @@ impl Join<'_> {
             return false;
         }
         // Neither closed, nor as long as the next one says: an older copy, checkpoints and all.
-        if let Some(next) = next.filter(|next| closed.is_none() && !segment.skimmed && *next > from)
-        {
+        if let Some(next) = next.filter(|next| closed.is_none() && *next > from) {
             let kind = FaultKind::Cut { to: next.saturating_sub(1) };
             self.fault(from, Fault::new(Some(from), &segment.stem, None, kind));
             self.before = Before::Unknown;
             return true;
         }
-        let unknown = segment.skimmed && closed.is_none();
         let tainted = bad || segment.rewritten;
-        self.before = if unknown {
-            Before::Unknown
-        } else {
-            Before::Known { end: segment.end, heads: segment.heads, tainted }
-        };
+        self.before = Before::Known { end: segment.end, heads: segment.heads, tainted };
         false
     }
 
@@ -325,7 +328,8 @@ impl Join<'_> {
         let (seq, kind) = if summary.lines == 0 {
             (segment.first(), FaultKind::CheckpointsMissing)
         } else {
-            (segment.end, FaultKind::ClosingMissing)
+            let last = segment.promised().filter(|_| segment.skimmed);
+            (last.map_or(segment.end, |it| it.seq), FaultKind::ClosingMissing)
         };
         self.fault(seq, Fault::new(Some(seq), &segment.stem, None, kind));
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::checkpoints::{Checkpoints, Heads, Summary};
 use super::fault::{Fault, FaultKind};
-use super::snapshot::{Extent, View};
+use super::snapshot::View;
 use super::walk::Walk;
 use crate::record::checkpoint::SignedCheckpoint;
 use crate::record::lines::{Header, Line, read_line};
@@ -80,8 +80,11 @@ pub(super) fn scan(directory: &Path, view: &View, head: HeadLine<'_>) -> io::Res
     let unreadable_end = walk.end();
     let end = walk.last();
     if let Some(error) = &broken {
+        // What was unpacked before may be rubbish already: it is one fault, where that begins.
+        let seq = walk.faults.iter().filter_map(|it| it.seq).min();
+        let seq = seq.unwrap_or(u64::MAX).min(end.saturating_add(1));
         let kind = FaultKind::Damaged { reason: error.to_string() };
-        walk.faults.push(Fault::new(Some(end.saturating_add(1)), stem, None, kind));
+        walk.faults = vec![Fault::new(Some(seq), stem, None, kind)];
     }
     let heads = walk.end_heads();
     Ok(Scanned {
@@ -191,9 +194,5 @@ impl Scanned {
     /// What was signed to be its last record: where it was closed, or the farthest checkpoint.
     pub(super) fn promised(&self) -> Option<Position> {
         self.checkpoints.closed.or(self.checkpoints.last.map(|last| last.at))
-    }
-
-    pub(super) fn is_there(view: &View) -> bool {
-        view.checkpoints != Extent::None
     }
 }

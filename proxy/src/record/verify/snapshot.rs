@@ -73,6 +73,17 @@ impl Snapshot {
         let keys = PublicKey::read_all(&directory.join(segments::PUBLIC_KEYS)).ok();
         Ok(Self { head, still, pruned, views, orphans, keys })
     }
+
+    /// Whether the same files were there.
+    pub(super) fn has_the_files_of(&self, other: &Self) -> bool {
+        let named = |it: &Self| {
+            let files = it.views.iter();
+            files
+                .map(|it| (it.file.path.clone(), it.checkpoints == Extent::All))
+                .collect::<Vec<_>>()
+        };
+        named(self) == named(other) && self.orphans == other.orphans
+    }
 }
 
 impl Alone {

@@ -2,7 +2,7 @@
 
 use std::{
     path::{Path, PathBuf},
-    sync::{OnceLock, atomic::AtomicBool, atomic::Ordering},
+    sync::{OnceLock, mpsc},
 };
 
 use proxy::record::{
@@ -132,42 +132,43 @@ fn a_journal_that_is_being_written_is_good() {
     let mut author = Author::new(&directory, "gate-1", Key::generate());
     author.begin();
     author.checkpoint(false);
-    let done = AtomicBool::new(false);
+    // The gate writes while it is looked at, and no more than that.
+    let (go, gone) = mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let mut behind = None;
-            while !done.load(Ordering::Relaxed) {
-                for _ in 0..40 {
+            for () in gone {
+                for number in 0..500 {
                     author.record();
-                    if author.seq % 7 == 0 {
+                    if number % 7 == 0 {
                         author.checkpoint(false);
                     }
-                }
-                author.checkpoint(true);
-                let stem = author.begin();
-                if let Some(old) = behind.replace(stem) {
-                    compress_atomically(&directory, &old);
+                    if number % 40 == 39 {
+                        author.checkpoint(true);
+                        let stem = author.begin();
+                        if let Some(old) = behind.replace(stem) {
+                            compress_atomically(&directory, &old);
+                        }
+                    }
                 }
             }
         });
-        let mut rotated = 0;
         let key = directory.join("signing.pub");
-        for _ in 0..60 {
-            let found = verified(&directory, &key);
-            if !found.is_good() {
-                done.store(true, Ordering::Relaxed);
-            }
+        let looked = (0..40).map(|_| {
+            go.send(()).unwrap();
+            verified(&directory, &key)
+        });
+        let found: Vec<_> = looked.collect();
+        drop(go);
+        for found in &found {
             assert!(found.is_good(), "{:#?}", found.faults);
-            rotated = rotated.max(found.segments);
         }
-        done.store(true, Ordering::Relaxed);
-        assert!(rotated > 3, "nothing was written meanwhile");
+        assert!(found[39].segments > found[0].segments, "nothing was written meanwhile");
     });
 }
 
 /// As the gate does: the compressed file is whole before the other one goes.
 fn compress_atomically(directory: &Path, stem: &str) {
-    // The segment before the newest one: the stem that was replaced is closed by now.
     for kind in ["jsonl", "checkpoints"] {
         let plain = directory.join(format!("{stem}.{kind}"));
         let Ok(bytes) = std::fs::read(&plain) else { continue };

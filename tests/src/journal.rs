@@ -22,7 +22,9 @@ pub const NOTHING: Chain = [0; 32];
 /// 64 hexadecimal digits.
 #[must_use]
 pub fn hex(chain: &Chain) -> String {
-    chain.iter().map(|byte| format!("{byte:02x}")).collect()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = |byte: &u8| [byte >> 4, byte & 15].map(|it| char::from(DIGITS[usize::from(it)]));
+    chain.iter().flat_map(digits).collect()
 }
 
 /// The chain after a line, of which `hashed` is what stands before `,"chain":"`.

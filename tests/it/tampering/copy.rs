@@ -48,7 +48,7 @@ impl Copy {
     /// Writes a file anew: the pristine one has other names, and keeps its bytes.
     pub(super) fn put(&self, path: &Path, bytes: &[u8]) {
         if path.exists() {
-            fs::remove_file(path).unwrap();
+            self.remove(path);
         }
         fs::write(path, bytes).unwrap();
     }
@@ -87,6 +87,7 @@ impl Copy {
     }
 
     pub(super) fn remove(&self, path: &Path) {
+        assert!(path.starts_with(self.path()), "the pristine one is not to be touched");
         fs::remove_file(path).unwrap();
     }
 

@@ -99,7 +99,7 @@ fn a_cut_end_is_found_as_long_as_anything_knows_of_it() {
 /// more than that: `verify --database` finds it (`proxy/src/record/verify/ledger.rs`).
 #[test]
 fn what_once_was_cannot_be_told_from_what_is() {
-    check("behind the last checkpoint", |it| it.at(99_700, |all, at| all.truncate(at)), &[]);
+    check("behind the last checkpoint", |it| it.at(99_700, Vec::truncate), &[]);
     let whole = |it: &Copy| {
         it.at(95_500, |all, at| all.truncate(at + 1));
         it.signed(9, |all| {
@@ -114,7 +114,8 @@ fn what_once_was_cannot_be_told_from_what_is() {
 
 #[test]
 fn a_damaged_file_is_found() {
-    let cases: [(&str, fn(&mut Vec<u8>)); 4] = [
+    type Change = fn(&mut Vec<u8>);
+    let cases: [(&str, Change); 4] = [
         ("truncated", |bytes| bytes.truncate(bytes.len() / 2)),
         ("its end cut", |bytes| bytes.truncate(bytes.len() - 2)),
         ("overwritten", |bytes| bytes.fill(b'x')),
@@ -201,6 +202,6 @@ fn old_segments_may_be_skimmed() {
     check(|it| it.at(85_432, |all, at| flip(&mut all[at], 99)), &["85432 changed"]);
     check(|it| it.remove_segment(3), &["30001-40000 segment_missing"]);
     check(|it| it.signed(3, |all| flip(&mut all[9], 300)), &["40000 checkpoint_changed"]);
-    check(|it| it.signed(6, |all| drop(all.pop())), &["69000 closing_missing"]);
+    check(|it| it.signed(6, |all| drop(all.pop())), &["70000 closing_missing"]);
     check(|it| it.at(60_001, |all, _| flip(&mut all[0], 30)), &["60001 header"]);
 }

@@ -58,6 +58,12 @@ fn a_missing_checkpoint_is_found_where_nothing_else_vouches() {
     check("the newest", |it| it.signed(9, |all| drop(all.pop())), &["99600 checkpoint_missing"]);
     check("the closing one", |it| it.signed(6, |all| drop(all.pop())), &["70000 closing_missing"]);
     check("all of a segment", |it| it.remove(&it.checkpoints(6)), &["60001 checkpoints_missing"]);
+    let stripped = |it: &Copy| {
+        (0..10).for_each(|index| it.remove(&it.checkpoints(index)));
+        it.remove(&it.path().join("head"));
+        it.remove(&it.path().join("signing.pub"));
+    };
+    check("everything that was signed", stripped, &["1 checkpoints_missing"]);
     check("emptied", |it| it.signed(2, Vec::clear), &["20001 checkpoints_missing"]);
     check("all of the last", |it| it.remove(&it.checkpoints(9)), &["99600 checkpoints_missing"]);
 }

@@ -1,7 +1,11 @@
 //! The commands, as an auditor runs them.
 
 use serde_json::Value;
-use tests::binary::run;
+use tests::{
+    binary::{run, spawn},
+    journal::{Author, Key, compress},
+    wait::in_time,
+};
 
 use super::copy::{Copy, flip};
 use super::{copy, pristine};
@@ -92,4 +96,32 @@ async fn tail_tells_the_last_records_that_are_meant() {
     assert_eq!(lines.len(), 2);
     assert!(lines.iter().all(|it| it["user_id"] == "user-5" && it["chain"].is_string()), "{text}");
     assert_eq!(audit(&copy, &["tail", "--journal", ".", "--decision", "allow"]).await.1, "");
+}
+
+#[tokio::test]
+async fn tail_follows_across_rotation_and_compression() {
+    let place = tempfile::tempdir().unwrap();
+    let mut author = Author::new(place.path(), "gate-1", Key::generate());
+    let first = author.segment(3, 10);
+    author.flush();
+    let arguments = ["audit", "tail", "--journal", ".", "-n", "2", "--follow"];
+    let (_child, mut lines) = spawn(place.path(), &arguments).await;
+    let mut next = async || {
+        let line = in_time("the next record", lines.next_line()).await.unwrap().unwrap();
+        line.split_whitespace().next().unwrap().parse::<u64>().unwrap()
+    };
+    assert_eq!((next().await, next().await), (2, 3));
+    author.record();
+    author.flush();
+    assert_eq!(next().await, 4);
+    author.record();
+    author.checkpoint(true);
+    author.segment(2, 10);
+    author.flush();
+    compress(&place.path().join(format!("{first}.jsonl")));
+    author.record();
+    author.flush();
+    for expected in 5..=8 {
+        assert_eq!(next().await, expected);
+    }
 }

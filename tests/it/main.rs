@@ -42,6 +42,7 @@ mod records;
 mod security_team;
 mod support;
 mod swaps;
+mod tampering;
 mod targets;
 mod tidy;
 mod tokens;

@@ -140,6 +140,15 @@ pub async fn run_long(directory: &Path, arguments: &[&str]) -> (i32, String, Str
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
 }
 
+/// Starts a command that goes on until it is dropped, and gives its output a line at a time.
+pub async fn spawn(directory: &Path, arguments: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut command = Command::new(program().await);
+    command.args(arguments).current_dir(directory).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.kill_on_drop(true).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (child, lines)
+}
+
 /// Reads `cedargate: proxy on http://A, admin on http://B`.
 async fn addresses(
     output: &mut Lines<BufReader<ChildStdout>>,

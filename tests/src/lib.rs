@@ -20,6 +20,7 @@ pub mod example;
 pub mod freshness;
 pub mod hostile_headers;
 pub mod hostile_targets;
+pub mod journal;
 pub mod metrics;
 pub mod model;
 pub mod people;

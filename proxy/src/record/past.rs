@@ -86,7 +86,7 @@ fn in_segment(
 ) -> io::Result<()> {
     let wanted = id.hyphenated().to_string();
     let wanted = memchr::memmem::Finder::new(wanted.as_bytes());
-    let mut reader = Reader::only(directory, segment)?;
+    let mut reader = Reader::only(directory, segment);
     while let Some(entry) = reader.next()? {
         if wanted.find(entry.text).is_none() {
             continue;

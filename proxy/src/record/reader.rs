@@ -66,18 +66,18 @@ pub(crate) struct Reader {
 impl Reader {
     /// All of a journal.
     pub(crate) fn open(directory: &Path) -> io::Result<Self> {
-        Self::of(directory, &segments::list(directory)?)
+        Ok(Self::of(directory, &segments::list(directory)?))
     }
 
     /// From the segment on that has the record `seq`, if any has.
     pub(crate) fn from(directory: &Path, seq: u64) -> io::Result<Self> {
         let list = segments::list(directory)?;
         let start = list.iter().rposition(|it| it.first <= seq).unwrap_or_default();
-        Self::of(directory, list.get(start..).unwrap_or_default())
+        Ok(Self::of(directory, list.get(start..).unwrap_or_default()))
     }
 
     /// These segments, and what is written behind them.
-    pub(crate) fn of(directory: &Path, list: &[SegmentFile]) -> io::Result<Self> {
+    pub(crate) fn of(directory: &Path, list: &[SegmentFile]) -> Self {
         let mut reader = Self {
             directory: directory.to_owned(),
             queue: VecDeque::new(),
@@ -88,14 +88,14 @@ impl Reader {
             given: false,
         };
         reader.take_up(list);
-        Ok(reader)
+        reader
     }
 
     /// This segment, and nothing behind it.
-    pub(crate) fn only(directory: &Path, file: &SegmentFile) -> io::Result<Self> {
-        let mut reader = Self::of(directory, std::slice::from_ref(file))?;
+    pub(crate) fn only(directory: &Path, file: &SegmentFile) -> Self {
+        let mut reader = Self::of(directory, std::slice::from_ref(file));
         reader.newest = Some((u64::MAX, String::new()));
-        Ok(reader)
+        reader
     }
 
     /// The next whole line that is no header; nothing if there is none yet. Ask again later.
@@ -141,8 +141,8 @@ impl Reader {
             match self.line() {
                 Ok(true) => return Ok(true),
                 Ok(false) if last => {
-                    let list = segments::list(&self.directory)?;
-                    self.take_up(&list);
+                    let there = segments::list(&self.directory)?;
+                    self.take_up(&there);
                     if self.queue.is_empty() {
                         return Ok(false);
                     }

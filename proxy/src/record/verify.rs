@@ -95,21 +95,26 @@ impl Verification {
 ///
 /// When the directory cannot be read. A file in it that cannot be read is a fault.
 pub fn verify(directory: &Path, options: &Options) -> io::Result<Verification> {
-    let mut attempt = 0_usize;
-    loop {
-        attempt = attempt.saturating_add(1);
-        let snapshot = Snapshot::take(directory)?;
-        let scanned = look(directory, &snapshot, options)?;
-        // Pruned meanwhile, most likely: then the directory says so now.
-        if attempt < ATTEMPTS && scanned.iter().any(|it| it.vanished) {
-            continue;
+    let mut snapshot = Snapshot::take(directory)?;
+    for _ in 1..ATTEMPTS {
+        let scanned = look(directory, &snapshot, options);
+        let found = join::join(&snapshot, scanned, &options.trusted);
+        if found.is_good() {
+            return Ok(found);
         }
-        return Ok(join::join(&snapshot, scanned, &options.trusted));
+        // A listing may miss a file that is compressed or taken away meanwhile.
+        let again = Snapshot::take(directory)?;
+        if again.has_the_files_of(&snapshot) {
+            return Ok(found);
+        }
+        snapshot = again;
     }
+    let scanned = look(directory, &snapshot, options);
+    Ok(join::join(&snapshot, scanned, &options.trusted))
 }
 
 /// Looks at all segments, the newest first: they are the longest to look at.
-fn look(directory: &Path, snapshot: &Snapshot, options: &Options) -> io::Result<Vec<Scanned>> {
+fn look(directory: &Path, snapshot: &Snapshot, options: &Options) -> Vec<Scanned> {
     let views = &snapshot.views;
     let from = fully(snapshot, options.full);
     let head = HeadLine { line: &snapshot.head.line, read: snapshot.head.read.as_ref() };
@@ -120,11 +125,10 @@ fn look(directory: &Path, snapshot: &Snapshot, options: &Options) -> io::Result<
             let behind = next.fetch_add(1, Ordering::Relaxed).saturating_add(1);
             let Some(index) = views.len().checked_sub(behind) else { return };
             let Some(view) = views.get(index) else { return };
-            let scanned = if index < from {
-                scan::skim(directory, view, head)
-            } else {
-                scan::scan(directory, view, head)
-            };
+            let skimmed = (index < from).then(|| scan::skim(directory, view, head));
+            // Where it was not closed, there is nothing to take for true.
+            let skimmed = skimmed.filter(|it| it.checkpoints.closed.is_some());
+            let scanned = skimmed.unwrap_or_else(|| scan::scan(directory, view, head));
             let mut found = found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             found.push((index, scanned));
         }

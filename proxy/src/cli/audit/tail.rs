@@ -65,7 +65,7 @@ impl Tail {
         for segment in segments::list(directory)?.iter().rev() {
             let mut here = VecDeque::new();
             let room = self.lines.saturating_sub(last.lines.len());
-            let mut reader = Reader::only(directory, segment)?;
+            let mut reader = Reader::only(directory, segment);
             while let Some(entry) = reader.next()? {
                 last.seen = last.seen.max(entry.seq().unwrap_or_default());
                 let Some(line) = self.line(entry) else { continue };

@@ -73,17 +73,27 @@ impl Verify {
             Format::Text => say(report.text().trim_end()),
             Format::Json => say(&report.json().to_string()),
         }
-        Ok(if found.is_good() { Done::Fine } else { Done::NotFine })
+        Ok(if found.is_good() && !report.is_unsigned() { Done::Fine } else { Done::NotFine })
     }
 }
 
 impl Report<'_> {
+    /// Nothing vouches for any of it.
+    fn is_unsigned(&self) -> bool {
+        self.found.checkpoints == 0 && self.found.records > 0
+    }
+
     fn text(&self) -> String {
         let (found, mut text) = (self.found, String::new());
         let directory = self.directory.display().to_string();
         let directory = printable(&directory, 500);
         // Writing to a string cannot fail.
         let _ = match found.faults.first() {
+            None if self.is_unsigned() => writeln!(
+                text,
+                "NOT VOUCHED FOR: the chain of {directory} holds, but nothing in it is signed. A \
+                 gate signs within a second or two; if this one has, it was taken away"
+            ),
             None => writeln!(text, "good: {directory} is whole, and what the gate wrote"),
             Some(first) => writeln!(
                 text,
@@ -166,7 +176,7 @@ impl Report<'_> {
         let found = self.found;
         let place = |at: &Position| json!({ "seq": at.seq, "chain": at.head });
         json!({
-            "good": found.is_good(),
+            "good": found.is_good() && !self.is_unsigned(),
             "directory": self.directory,
             "instance": found.instance,
             "segments": found.segments,
@@ -240,6 +250,8 @@ note: 1 record behind the last checkpoint: nobody vouches for their number yet
             "0".repeat(64)
         );
         assert_eq!(report(&found(), true), expected);
+        let unsigned = Verification { checkpoints: 0, ..found() };
+        assert!(report(&unsigned, true).starts_with("NOT VOUCHED FOR: "));
         assert!(report(&found(), false).contains("note: the keys were those beside the journal"));
     }
 

@@ -21,7 +21,6 @@ const RUNS: usize = 1_000;
 pub(super) struct Stated {
     pub(super) at: Position,
     pub(super) count: u64,
-    pub(super) closed: bool,
     pub(super) time: OffsetDateTime,
 }
 
@@ -52,9 +51,6 @@ pub(super) struct Summary {
     pub(super) behind_head: Option<u64>,
     /// Something in it is wrong.
     pub(super) bad: bool,
-    /// It is not there.
-    pub(super) missing: bool,
-    pub(super) torn: bool,
     pub(super) faults: Vec<Fault>,
 }
 
@@ -90,7 +86,7 @@ impl<'a> Checkpoints<'a> {
         };
         match opened {
             Ok(reader) => it.reader = Some(reader),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => it.summary.missing = true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => it.damaged(&error),
         }
         it
@@ -138,12 +134,8 @@ impl<'a> Checkpoints<'a> {
                 self.count_line();
                 true
             }
-            Ok(Line::Torn(_)) => {
-                self.summary.torn = true;
-                self.reader = None;
-                false
-            }
-            Ok(Line::End) => {
+            // What is not finished is none.
+            Ok(Line::Torn(_) | Line::End) => {
                 self.reader = None;
                 false
             }
@@ -183,8 +175,7 @@ impl<'a> Checkpoints<'a> {
             return None;
         }
         self.in_bad = false;
-        let stated =
-            Stated { at: it.position(), count: it.count, closed: it.closed, time: it.time };
+        let stated = Stated { at: it.position(), count: it.count, time: it.time };
         self.summary.last = Some(stated);
         if it.closed {
             self.summary.closed = Some(stated.at);

@@ -296,10 +296,7 @@ impl FaultKind {
                 "the database has them, the journal has not: its end was cut off"
             }
             Self::DatabaseDiffers => "the database has another record of this number",
-            Self::Renumbered { .. }
-            | Self::Misnamed { .. }
-            | Self::OtherInstance { .. }
-            | Self::Damaged { .. } => "",
+            _ => "",
         }
     }
 

@@ -7,11 +7,14 @@ use crate::record::segments::{HEAD, PRUNED, PUBLIC_KEYS};
 
 /// `head` may be so many checkpoints behind: the process died between two steps.
 const LAG: u64 = 2;
+/// So many segments may have no checkpoint yet.
+const OPEN: usize = 2;
 
 impl Join<'_> {
     /// Looks at what stands beside the segments.
     pub(super) fn finish(&mut self, ends: &[End]) {
         self.finish_pruned();
+        self.finish_unsigned(ends);
         self.finish_head(ends);
         self.finish_orphans();
         self.finish_keys();
@@ -29,6 +32,15 @@ impl Join<'_> {
         if !good {
             let fault = Fault::new(None, PRUNED, Some(1), FaultKind::PrunedChanged);
             self.fault(0, fault);
+        }
+    }
+
+    /// A segment is closed by a checkpoint before long. Where many have none, they were taken away.
+    fn finish_unsigned(&mut self, ends: &[End]) {
+        let Some(first) = ends.first().filter(|_| ends.len() > OPEN) else { return };
+        if ends.iter().all(|end| end.lines == 0) {
+            let seq = self.out.first.map(|it| it.seq.saturating_add(1));
+            self.fault(0, Fault::new(seq, &first.stem, None, FaultKind::CheckpointsMissing));
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::Verification;
 use super::checkpoints::{Heads, KeyRun};
 use super::fault::{Fault, FaultKind};
-use super::scan::Scanned;
+use super::scan::{Looked, Scanned};
 use super::snapshot::Snapshot;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::seal::{Head, Position};
@@ -138,7 +138,8 @@ impl Join<'_> {
 
     fn count(&mut self, segment: &Scanned) {
         self.out.segments = self.out.segments.saturating_add(1);
-        self.out.skimmed = self.out.skimmed.saturating_add(u64::from(segment.skimmed));
+        self.out.skimmed =
+            self.out.skimmed.saturating_add(u64::from(segment.looked == Looked::Skimmed));
         self.out.records = self.out.records.saturating_add(segment.records);
         self.out.bytes = self.out.bytes.saturating_add(segment.bytes);
         self.out.checkpoints = self.out.checkpoints.saturating_add(segment.checkpoints.lines);
@@ -183,7 +184,7 @@ impl Join<'_> {
     /// Whether the file is not what its name says. Nothing else is said of it then.
     fn is_elsewhere(&mut self, segment: &Scanned) -> bool {
         let (stem, named) = (&segment.stem, Some(segment.named));
-        if segment.vanished {
+        if segment.looked == Looked::Vanished {
             let to = segment.promised().map_or(segment.named, |it| it.seq);
             let kind = FaultKind::SegmentMissing { to };
             self.fault(segment.named, Fault::new(named, stem, None, kind));
@@ -235,27 +236,30 @@ impl Join<'_> {
     }
 
     /// Whether it ends where it was said to end, and what is known behind it.
-    fn look_at_end(&mut self, segment: &Scanned, next: Option<u64>) -> bool {
-        let mut promised = segment.promised();
-        let head = self
-            .snapshot
-            .head
-            .read
-            .as_ref()
-            .filter(|it| it.checkpoint.segment == segment.stem && !it.signers().is_empty());
-        let head = head.map(|it| it.checkpoint.position());
-        if head.is_some_and(|head| promised.is_none_or(|it| head.seq > it.seq)) {
-            promised = head;
+    fn look_at_end(&mut self, segment: &mut Scanned, next: Option<u64>) -> bool {
+        if segment.looked == Looked::Skimmed {
+            self.rewritten = false;
+            self.before = segment.checkpoints.closed.map_or(Before::Unknown, |it| Before::Known {
+                end: it.seq,
+                heads: it.into(),
+                tainted: segment.checkpoints.bad || self.untrusted.is_some(),
+            });
+            return false;
         }
         let from = segment.end.saturating_add(1);
-        let gone = promised.filter(|it| it.seq > segment.end);
+        let gone = self.promised(segment).filter(|it| it.seq > segment.end);
         let bad = segment.checkpoints.bad || self.untrusted.is_some();
         self.rewritten = segment.rewritten;
-        if !segment.whole || segment.unreadable_end || gone.is_some() {
+        let closed = segment.checkpoints.closed;
+        if segment.unreadable_end && closed.is_some_and(|it| it.seq == segment.end) {
+            segment.unreadable_end = false;
+            self.put_in(&segment.stem, from);
+        }
+        if segment.looked == Looked::Part || segment.unreadable_end || gone.is_some() {
             let to = gone.map_or(segment.end, |it| it.seq);
             if segment.unreadable_end {
                 self.stretch(&segment.stem, from, to);
-            } else if segment.whole {
+            } else if segment.looked != Looked::Part {
                 let fault = Fault::new(Some(from), &segment.stem, None, FaultKind::Cut { to });
                 self.fault(from, fault);
             }
@@ -266,7 +270,6 @@ impl Join<'_> {
             });
             return true;
         }
-        let closed = segment.checkpoints.closed;
         let beyond = closed.filter(|it| it.seq < segment.end && !segment.rewritten);
         if let Some(closed) = beyond {
             let seq = closed.seq.saturating_add(1);
@@ -276,21 +279,36 @@ impl Join<'_> {
             return false;
         }
         // Neither closed, nor as long as the next one says: an older copy, checkpoints and all.
-        if let Some(next) = next.filter(|next| closed.is_none() && !segment.skimmed && *next > from)
-        {
+        if let Some(next) = next.filter(|next| closed.is_none() && *next > from) {
             let kind = FaultKind::Cut { to: next.saturating_sub(1) };
             self.fault(from, Fault::new(Some(from), &segment.stem, None, kind));
             self.before = Before::Unknown;
             return true;
         }
-        let unknown = segment.skimmed && closed.is_none();
         let tainted = bad || segment.rewritten;
-        self.before = if unknown {
-            Before::Unknown
-        } else {
-            Before::Known { end: segment.end, heads: segment.heads, tainted }
-        };
+        self.before = Before::Known { end: segment.end, heads: segment.heads, tainted };
         false
+    }
+
+    /// The last record of a segment, as its checkpoints and `head` say.
+    fn promised(&self, segment: &Scanned) -> Option<Position> {
+        let said = segment.promised();
+        let head = self.snapshot.head.read.as_ref();
+        let head =
+            head.filter(|it| it.checkpoint.segment == segment.stem && !it.signers().is_empty());
+        let head = head.map(|it| it.checkpoint.position());
+        head.filter(|head| said.is_none_or(|said| head.seq > said.seq)).or(said)
+    }
+
+    /// The unreadable lines at the end were put in: the segment was closed before them.
+    fn put_in(&mut self, stem: &str, from: u64) {
+        for (_, fault) in &mut self.faults {
+            if let FaultKind::Unreadable { lines, .. } = fault.kind
+                && (fault.segment == stem && fault.seq == Some(from))
+            {
+                fault.kind = FaultKind::Foreign { lines };
+            }
+        }
     }
 
     /// The unreadable lines at the end were all records up to `to`.
@@ -310,7 +328,8 @@ impl Join<'_> {
         let (seq, kind) = if summary.lines == 0 {
             (segment.first(), FaultKind::CheckpointsMissing)
         } else {
-            (segment.end, FaultKind::ClosingMissing)
+            let last = segment.promised().filter(|_| segment.looked == Looked::Skimmed);
+            (last.map_or(segment.end, |it| it.seq), FaultKind::ClosingMissing)
         };
         self.fault(seq, Fault::new(Some(seq), &segment.stem, None, kind));
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::checkpoints::{Checkpoints, Heads, Summary};
 use super::fault::{Fault, FaultKind};
-use super::snapshot::{Extent, View};
+use super::snapshot::View;
 use super::walk::Walk;
 use crate::record::checkpoint::SignedCheckpoint;
 use crate::record::lines::{Header, Line, read_line};
@@ -29,17 +29,25 @@ pub(super) struct Scanned {
     pub(super) faults: Vec<Fault>,
     /// So many bytes of a line that was not finished.
     pub(super) torn: Option<u64>,
-    /// It was read to its end.
-    pub(super) whole: bool,
+    pub(super) looked: Looked,
     /// Its last lines are no records.
     pub(super) unreadable_end: bool,
     pub(super) rewritten: bool,
     pub(super) rewritten_from_start: bool,
     pub(super) vouched: Option<u64>,
+}
+
+/// How much of a segment was looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Looked {
+    /// All of it.
+    Whole,
+    /// Its first line and its checkpoints: that was enough.
+    Skimmed,
+    /// No more could be read.
+    Part,
     /// It was taken away meanwhile.
-    pub(super) vanished: bool,
-    /// Only its first line and its checkpoints were looked at.
-    pub(super) skimmed: bool,
+    Vanished,
 }
 
 /// What `head` says to a segment.
@@ -57,13 +65,13 @@ impl HeadLine<'_> {
 }
 
 /// Goes over every line of a segment.
-pub(super) fn scan(directory: &Path, view: &View, head: HeadLine<'_>) -> io::Result<Scanned> {
+pub(super) fn scan(directory: &Path, view: &View, head: HeadLine<'_>) -> Scanned {
     let stem = view.file.stem.as_str();
     let checkpoints = Checkpoints::open(directory, stem, view.checkpoints, head.line);
     let mut walk = Walk::new(stem, view.file.first, checkpoints, head.of(stem));
     let mut reader = match view.file.open() {
         Ok(reader) => reader,
-        Err(error) => return Ok(unopened(view, walk.checkpoints.summary, &error)),
+        Err(error) => return unopened(view, walk.checkpoints.summary, &error),
     };
     let (mut text, mut torn, mut broken) = (Vec::new(), None, None);
     loop {
@@ -80,11 +88,14 @@ pub(super) fn scan(directory: &Path, view: &View, head: HeadLine<'_>) -> io::Res
     let unreadable_end = walk.end();
     let end = walk.last();
     if let Some(error) = &broken {
+        // What was unpacked before may be rubbish already: it is one fault, where that begins.
+        let seq = walk.faults.iter().filter_map(|it| it.seq).min();
+        let seq = seq.unwrap_or(u64::MAX).min(end.saturating_add(1));
         let kind = FaultKind::Damaged { reason: error.to_string() };
-        walk.faults.push(Fault::new(Some(end.saturating_add(1)), stem, None, kind));
+        walk.faults = vec![Fault::new(Some(seq), stem, None, kind)];
     }
     let heads = walk.end_heads();
-    Ok(Scanned {
+    Scanned {
         stem: stem.to_owned(),
         named: view.file.first,
         end,
@@ -92,22 +103,20 @@ pub(super) fn scan(directory: &Path, view: &View, head: HeadLine<'_>) -> io::Res
         records: walk.records,
         bytes: view.file.bytes,
         torn,
-        whole: broken.is_none(),
+        looked: if broken.is_some() { Looked::Part } else { Looked::Whole },
         unreadable_end,
         rewritten: walk.rewritten,
         rewritten_from_start: walk.rewritten_from_start,
         vouched: walk.vouched,
-        vanished: false,
-        skimmed: false,
         header: walk.header,
         checkpoints: walk.checkpoints.summary,
         faults: walk.faults,
-    })
+    }
 }
 
 /// Looks at the first line of a segment and at its checkpoints, and takes for true what was signed
 /// when it was closed.
-pub(super) fn skim(directory: &Path, view: &View, head: HeadLine<'_>) -> io::Result<Scanned> {
+pub(super) fn skim(directory: &Path, view: &View, head: HeadLine<'_>) -> Scanned {
     let stem = view.file.stem.as_str();
     let mut checkpoints = Checkpoints::open(directory, stem, view.checkpoints, head.line);
     checkpoints.skim();
@@ -115,10 +124,9 @@ pub(super) fn skim(directory: &Path, view: &View, head: HeadLine<'_>) -> io::Res
     let mut text = Vec::new();
     let read = view.file.open().and_then(|mut reader| read_line(&mut reader, &mut text));
     if let Err(error) = read {
-        return Ok(unopened(view, summary, &error));
+        return unopened(view, summary, &error);
     }
     let mut scanned = blank(view, summary);
-    scanned.skimmed = true;
     let header = Sealed::parse(&text).and_then(|it| {
         let header: Header = serde_json::from_slice(&text).ok()?;
         (header.previous.followed_by(it.hashed) == it.chain).then_some(header)
@@ -134,14 +142,14 @@ pub(super) fn skim(directory: &Path, view: &View, head: HeadLine<'_>) -> io::Res
         scanned.vouched = Some(end.seq);
         scanned.records = end.seq.saturating_sub(view.file.first.saturating_sub(1));
     }
-    Ok(scanned)
+    scanned
 }
 
 fn unopened(view: &View, summary: Summary, error: &io::Error) -> Scanned {
     let mut scanned = blank(view, summary);
-    scanned.whole = false;
+    scanned.looked = Looked::Part;
     if error.kind() == io::ErrorKind::NotFound {
-        scanned.vanished = true;
+        scanned.looked = Looked::Vanished;
     } else {
         let kind = FaultKind::Damaged { reason: error.to_string() };
         let first = Some(view.file.first);
@@ -162,13 +170,11 @@ fn blank(view: &View, checkpoints: Summary) -> Scanned {
         checkpoints,
         faults: Vec::new(),
         torn: None,
-        whole: true,
+        looked: Looked::Skimmed,
         unreadable_end: false,
         rewritten: false,
         rewritten_from_start: false,
         vouched: None,
-        vanished: false,
-        skimmed: false,
     }
 }
 
@@ -191,9 +197,5 @@ impl Scanned {
     /// What was signed to be its last record: where it was closed, or the farthest checkpoint.
     pub(super) fn promised(&self) -> Option<Position> {
         self.checkpoints.closed.or(self.checkpoints.last.map(|last| last.at))
-    }
-
-    pub(super) fn is_there(view: &View) -> bool {
-        view.checkpoints != Extent::None
     }
 }

@@ -4,7 +4,7 @@
 //! first, then how long the checkpoints are (the newest segment's first: a segment is closed before
 //! the next one has any), and the records last: each is then at least as new as what speaks of it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::Path;
@@ -61,7 +61,7 @@ impl Snapshot {
     pub(super) fn take(directory: &Path) -> io::Result<Self> {
         let head = Alone::read(&directory.join(segments::HEAD))?;
         let mut views = Vec::new();
-        for file in segments::list(directory)?.into_iter().rev() {
+        for file in listed(directory)?.into_iter().rev() {
             let checkpoints = extent(directory, &file.stem)?;
             views.push(View { file, checkpoints });
         }
@@ -72,6 +72,17 @@ impl Snapshot {
         let pruned = Alone::read(&directory.join(segments::PRUNED))?;
         let keys = PublicKey::read_all(&directory.join(segments::PUBLIC_KEYS)).ok();
         Ok(Self { head, still, pruned, views, orphans, keys })
+    }
+
+    /// Whether the same files were there.
+    pub(super) fn has_the_files_of(&self, other: &Self) -> bool {
+        let named = |it: &Self| {
+            let files = it.views.iter();
+            files
+                .map(|it| (it.file.path.clone(), it.checkpoints == Extent::All))
+                .collect::<Vec<_>>()
+        };
+        named(self) == named(other) && self.orphans == other.orphans
     }
 }
 
@@ -90,6 +101,23 @@ impl Alone {
     pub(super) fn is_there(&self) -> bool {
         !self.line.is_empty()
     }
+}
+
+/// The segments that are there, in their order.
+///
+/// A listing may miss a file that is renamed or compressed meanwhile, and one that is new while it
+/// has a newer one. What it misses was there before the next listing began, so that two are enough.
+fn listed(directory: &Path) -> io::Result<Vec<SegmentFile>> {
+    let key = |file: &SegmentFile| (file.first, file.stem.clone());
+    let once = segments::list(directory)?;
+    let newest = once.last().map(key);
+    let mut found: BTreeMap<_, _> = once.into_iter().map(|file| (key(&file), file)).collect();
+    for file in segments::list(directory)? {
+        if newest.as_ref().is_some_and(|newest| key(&file) <= *newest) {
+            found.insert(key(&file), file);
+        }
+    }
+    Ok(found.into_values().collect())
 }
 
 fn extent(directory: &Path, stem: &str) -> io::Result<Extent> {

@@ -85,8 +85,8 @@ impl<'a> Walk<'a> {
             self.unreadable();
             return;
         };
-        self.compare_instance(instance, seq);
-        self.record(sealed, seq);
+        let stranger = self.is_stranger(instance, seq);
+        self.record(sealed, seq, stranger);
     }
 
     /// The first line. Gives false if it is a record.
@@ -114,7 +114,7 @@ impl<'a> Walk<'a> {
         !is_record
     }
 
-    fn record(&mut self, sealed: Sealed<'_>, mut seq: u64) {
+    fn record(&mut self, sealed: Sealed<'_>, mut seq: u64, stranger: bool) {
         self.records = self.records.saturating_add(1);
         let due = self.at.saturating_add(1);
         let follows = self.heads.lead_to(sealed.hashed, sealed.chain);
@@ -124,7 +124,7 @@ impl<'a> Walk<'a> {
             seq = due;
         } else if let Some(gap) = self.unreadable.take() {
             self.close_gap(gap, seq, due, follows);
-        } else if seq == due && !follows {
+        } else if seq == due && !follows && !stranger {
             self.fault(Some(seq), self.line, FaultKind::Changed);
         }
         let computed = self.heads.stated.filter(|_| seq == due && !follows);
@@ -181,13 +181,17 @@ impl<'a> Walk<'a> {
         rest
     }
 
-    fn compare_instance(&mut self, found: &str, seq: u64) {
-        let own = self.header.as_ref().is_none_or(|header| header.instance == found);
-        if !own && !self.strangers {
+    /// Whether it is of another journal, which is said once.
+    fn is_stranger(&mut self, found: &str, seq: u64) -> bool {
+        if self.header.as_ref().is_none_or(|header| header.instance == found) {
+            return false;
+        }
+        if !self.strangers {
             self.strangers = true;
             let kind = FaultKind::OtherInstance { instance: found.to_owned() };
             self.fault(Some(seq), self.line, kind);
         }
+        true
     }
 
     /// Compares with the checkpoints that are about the record which was just read.

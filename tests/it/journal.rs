@@ -165,6 +165,50 @@ async fn a_changed_record_stops_the_start_unless_it_is_to_go_on() {
     assert_eq!(records.last().unwrap()["seq"], 12, "the numbers go on");
 }
 
+#[tokio::test]
+async fn a_missing_segment_or_a_wrong_signature_stops_the_start() {
+    let ground = Stand::builder().set("audit.segment_size", "4KiB").prepare().await;
+    let gate = ground.serve().await;
+    for _ in 0..10 {
+        assert_eq!(ask(&gate).await.status, 200);
+    }
+    assert_eq!(gate.signal("TERM").await, Some(0));
+    let all = fs::read_dir(ground.journal.directory()).unwrap();
+    let mut all: Vec<_> = all.map(|entry| entry.unwrap().path()).collect();
+    all.sort();
+    let of = |kind: &str| {
+        let named = all.iter().filter(|path| path.display().to_string().contains(kind));
+        named.cloned().collect::<Vec<_>>()
+    };
+    let (segments, checkpoints) = (of(".jsonl"), of(".checkpoints"));
+    assert!(segments.len() > 3, "{all:?}");
+
+    let aside = ground.directory.path().join("aside");
+    fs::rename(&segments[1], &aside).unwrap();
+    refuses_to_start(&ground, "segment").await;
+    fs::rename(&aside, &segments[1]).unwrap();
+
+    let last = checkpoints.last().unwrap();
+    let text = fs::read_to_string(last).unwrap();
+    let (before, signature) = text.rsplit_once("\"signatures\":[\"").unwrap();
+    let other = if signature.starts_with('A') { "B" } else { "A" };
+    let forged = format!("{before}\"signatures\":[\"{other}{}", &signature[1..]);
+    fs::write(last, forged).unwrap();
+    refuses_to_start(&ground, "checkpoint").await;
+    fs::write(last, text).unwrap();
+
+    let gate = ground.serve().await;
+    assert_eq!(ask(&gate).await.status, 200);
+}
+
+async fn refuses_to_start(ground: &Ground, why: &str) {
+    let config = ground.config();
+    let serve = ["serve", "--config", config.to_str().unwrap()];
+    let (status, _, error) = binary::run(ground.directory.path(), &serve).await;
+    assert!(status == 1 && error.contains("is not what was written"), "{error}");
+    assert!(error.contains(why), "{error}");
+}
+
 fn only_segment(ground: &Ground) -> PathBuf {
     let found = fs::read_dir(ground.journal.directory()).unwrap();
     let mut found: Vec<_> = found.map(|entry| entry.unwrap().path()).collect();

@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use sqlx::{Connection as _, PgConnection};
 use tests::{
     audit::is_decision, binary, model::Dice, postgres, seed::seed, stand::Ground, stand::Stand,
-    wait::eventually, writers::Writers,
+    upstream::Seen, wait::eventually, writers::Writers,
 };
 
 const KILLS: usize = 50;
@@ -45,7 +45,7 @@ fn nothing_is_lost(ground: &Ground, answered: &HashSet<String>, kill: usize) {
     let decided = records.iter().filter(|record| is_decision(record));
     let decided: HashSet<&str> = decided.map(|record| record["id"].as_str().unwrap()).collect();
     let sent = ground.upstream.requests();
-    let all = answered.iter().map(String::as_str).chain(sent.iter().map(|seen| seen.id()));
+    let all = answered.iter().map(String::as_str).chain(sent.iter().map(Seen::id));
     let lost: Vec<_> = all.filter(|id| !decided.contains(id)).collect();
     assert!(lost.is_empty(), "after kill {kill}, without a record: {lost:?}");
 }

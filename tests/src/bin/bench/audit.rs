@@ -62,7 +62,7 @@ pub(crate) async fn measure() {
             let subject = &mut subjects[(round + turn) % DURABILITIES.len()];
             let before = processor_time(subject.gate.child.id());
             let taken: Taken = load::run(subject.gate.address, &requests, CONNECTIONS, ROUND).await;
-            let spent = processor_time(subject.gate.child.id()) - before;
+            let spent = processor_time(subject.gate.child.id()).saturating_sub(before);
             subject.rates.push(taken.rate);
             subject.tails.push(taken.p99);
             subject.costs.push(spent.as_secs_f64() * 1e6 / (taken.rate * ROUND.as_secs_f64()));

@@ -43,7 +43,7 @@ pub(crate) async fn measure(program: &Path, dir: &Path, upstream: &str, requests
         down.push(taken.rate);
         p99.push(taken.p99);
     }
-    let grown = memory(&gate) - before;
+    let after = memory(&gate);
     cluster.start_again().await;
     let back = Instant::now();
     let catching_up = load::run(gate.address, requests, CONNECTIONS, ROUND).await;
@@ -56,18 +56,16 @@ pub(crate) async fn measure(program: &Path, dir: &Path, upstream: &str, requests
         catching_up.rate,
         catching_up.p99,
     );
-    println!("memory: {grown} KiB more after the outage");
+    println!("memory: {before} KiB before the outage, {after} KiB after it");
     everything(&url, admin, back).await;
 }
 
 async fn everything(url: &str, admin: std::net::SocketAddr, back: Instant) {
-    let all = written(admin).await;
-    loop {
-        let counted = postgres::number(url, "select count(*) from audit_logs").await;
-        if counted >= all {
-            break;
-        }
+    let mut all = written(admin).await;
+    // The last outcomes are written after the last answer.
+    while postgres::number(url, "select count(*) from audit_logs").await != all {
         tokio::time::sleep(Duration::from_millis(200)).await;
+        all = written(admin).await;
     }
     let distinct =
         postgres::number(url, "select count(distinct (instance, seq)) from audit_logs").await;

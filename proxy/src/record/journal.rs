@@ -5,7 +5,7 @@
 //! a write that fails is cut off again, and what a dying process tore is cut off at the next start.
 //!
 //! INVARIANT: when [`Journal::append`] or [`Journal::commit`] says `Ok`, the line is in a file that
-//! was not removed by then: in the kernel (`process`) or on the disk (`disk`, and then
+//! was at its place within the last 10 ms: in the kernel (`process`) or on the disk (`disk`, and then
 //! only [`Journal::commit`]). After an error the next call tries again; nothing needs a restart.
 //!
 //! A record is written in place, under a lock that is held for one `write`: handing it to a thread

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use rustix::fs::{AtFlags, StatxFlags, statx};
+use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
 
 use crate::record::segments;
 
@@ -75,41 +75,37 @@ impl Segment {
         self.good
     }
 
-    /// Makes sure that the file has not been removed, and ends with a whole line that we wrote.
+    /// Makes sure that the file is where its name says, and as long as it should be: that nobody has
+    /// moved or removed the directory, or cut the file.
     ///
-    /// This is asked before each write. It must not ask for the file's times: the kernel would
-    /// then note the time of the next write exactly, which makes that twice as slow.
-    pub(super) fn confirm(&mut self) -> io::Result<()> {
-        let (links, length) = self.links_and_length()?;
-        if links == 0 {
-            return Err(io::Error::other("the segment was removed"));
+    /// The file's times are left out of the question: who asks for them makes the kernel note the
+    /// time of the next write exactly, which makes that write twice as slow.
+    pub(super) fn confirm(&self) -> io::Result<()> {
+        let (id, length) = self.identity_and_length()?;
+        if id != self.id {
+            return Err(io::Error::other("the segment was replaced by another file"));
         }
-        if self.torn && length >= self.good {
-            return self.cut();
-        }
-        if length != self.good {
+        if length < self.good || (length > self.good && !self.torn) {
             return Err(io::Error::other("somebody else has changed the segment"));
         }
         Ok(())
     }
 
-    /// Makes sure that the file is where its name says: that nobody has moved the directory.
-    pub(super) fn confirm_place(&self) -> io::Result<()> {
-        if identity(&fs::metadata(&self.path)?) == self.id {
-            return Ok(());
-        }
-        Err(io::Error::other("the segment was replaced by another file"))
-    }
-
-    fn links_and_length(&self) -> io::Result<(u64, u64)> {
-        let wanted = StatxFlags::NLINK | StatxFlags::SIZE;
-        match statx(&*self.file, c"", AtFlags::EMPTY_PATH, wanted) {
+    fn identity_and_length(&self) -> io::Result<(FileId, u64)> {
+        let wanted = StatxFlags::INO | StatxFlags::SIZE;
+        match statx(CWD, &self.path, AtFlags::empty(), wanted) {
             Ok(found) if StatxFlags::from_bits_retain(found.stx_mask).contains(wanted) => {
-                Ok((found.stx_nlink.into(), found.stx_size))
+                let device = makedev(found.stx_dev_major, found.stx_dev_minor);
+                Ok(((device, found.stx_ino), found.stx_size))
             }
             // A kernel or a sandbox that does not know the call.
-            _ => self.file.metadata().map(|found| (found.nlink(), found.len())),
+            _ => fs::metadata(&self.path).map(|found| (identity(&found), found.len())),
         }
+    }
+
+    /// Cuts off what a write that failed has left.
+    pub(super) fn mend(&mut self) -> io::Result<()> {
+        if self.torn { self.cut() } else { Ok(()) }
     }
 
     /// Writes whole lines, or nothing.

@@ -34,17 +34,14 @@ impl Writer {
         if self.is_due() {
             self.leave();
         }
-        if let Some(segment) = &mut self.segment
-            && let Err(error) = segment.confirm()
-        {
-            tracing::error!(%error, "the audit segment is not what it was");
-            self.give_up();
+        match &mut self.segment {
+            Some(segment) => segment.mend()?,
+            None => {
+                let begun = self.begin_segment()?;
+                self.segment = Some(begun);
+            }
         }
-        let begun = match self.segment.take() {
-            Some(segment) => segment,
-            None => self.begin_segment()?,
-        };
-        Ok(self.segment.insert(begun))
+        self.segment.as_mut().ok_or_else(|| io::Error::other("there is no segment"))
     }
 
     pub(super) fn begin_segment(&mut self) -> io::Result<Segment> {
@@ -75,7 +72,7 @@ impl Writer {
 
     /// Gives the segment up if it is not at its place any more.
     pub(super) fn confirm_place(&mut self) {
-        let confirmed = self.segment.as_ref().map_or(Ok(()), Segment::confirm_place);
+        let confirmed = self.segment.as_ref().map_or(Ok(()), Segment::confirm);
         if let Err(error) = confirmed {
             tracing::error!(%error, "the audit segment is not where it was");
             self.give_up();

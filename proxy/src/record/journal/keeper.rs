@@ -66,6 +66,11 @@ impl Shared {
 
     /// Writes outcomes and summaries that wait; without it they would wait for the next request.
     fn tick(&self) {
+        let due = self.writer().due();
+        if let Some(file) = due {
+            // So that little is left to be synced while everybody waits.
+            let _ = self.sync(&file);
+        }
         self.writer().tend();
         // Failures are said by the writer, once; what was counted goes on being counted.
         let _ = self.write_summary(false);

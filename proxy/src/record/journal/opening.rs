@@ -49,6 +49,9 @@ impl Journal {
         let (writer, recovered) = recovery::recover(place, found, bounds, (&instance, none))?;
         let shared = Shared::new(writer, config.durability, config.anonymous_per_second);
         let notary = Arc::new(Notary::new(directory.clone(), Arc::clone(&instance), signer)?);
+        // Signed before anything is recorded: a journal without any signature is none.
+        shared.writer().unvouched();
+        notary.attest(&shared).map_err(unusable)?;
         let (syncs, work) = channel();
         let mut journal = Self {
             shared: Arc::clone(&shared),

@@ -163,9 +163,13 @@ fn resume(
     let signed = found.signed();
     while let Some(last) = found.segments.last().cloned() {
         let tail = Tail::read(&last, signed.seq)?;
-        if !tail.begun && tail.length == tail.good {
-            // Nothing was ever written to it but part of its header.
-            fs::remove_file(&last.path)?;
+        if !tail.begun && (tail.hole || tail.length == tail.good) {
+            // Nothing of it was ever on the disk but part of its header.
+            if tail.hole {
+                fs::rename(&last.path, last.path.with_extension("torn"))?;
+            } else {
+                fs::remove_file(&last.path)?;
+            }
             found.segments.pop();
             continue;
         }
@@ -219,11 +223,14 @@ impl Tail {
         let Line::Whole(length) = first else {
             // Part of a header, or nothing: `good` says that there is nothing to keep.
             let Line::Torn(length) = first else { return Ok(tail) };
-            return Ok(Self { length, good: length, ..tail });
+            // A header that was never signed; else the file was cut.
+            let good = if segment.first > signed { length } else { 0 };
+            return Ok(Self { length, good, broken: good == 0, ..tail });
         };
         tail.length = length;
         let Ok((mut follower, _)) = Follower::begin(&line) else {
-            tail.broken = true;
+            tail.hole = segment.first > signed && line.contains(&0);
+            tail.broken = !tail.hole;
             return tail.rest(&mut reader, &mut line);
         };
         (tail.begun, tail.good) = (true, length);

@@ -183,9 +183,9 @@ impl Writer {
             if self.place.confirm().is_err() {
                 self.give_up();
             }
-            if self.is_due() {
-                let begun = self.segment().map(drop);
-                let _ = self.noted(begun);
+            if self.due().is_some() {
+                let turned = self.turn();
+                let _ = self.noted(turned);
             }
         }
         self.write_waiting();

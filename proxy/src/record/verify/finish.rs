@@ -7,8 +7,6 @@ use crate::record::segments::{HEAD, PRUNED, PUBLIC_KEYS};
 
 /// `head` may be so many checkpoints behind: the process died between two steps.
 const LAG: u64 = 2;
-/// So many segments may have no checkpoint yet.
-const OPEN: usize = 2;
 
 impl Join<'_> {
     /// Looks at what stands beside the segments.
@@ -35,9 +33,9 @@ impl Join<'_> {
         }
     }
 
-    /// A segment is closed by a checkpoint before long. Where many have none, they were taken away.
+    /// A journal is signed before its first record is written. Where nothing is, that was taken away.
     fn finish_unsigned(&mut self, ends: &[End]) {
-        let Some(first) = ends.first().filter(|_| ends.len() > OPEN) else { return };
+        let Some(first) = ends.first().filter(|_| self.out.records > 0) else { return };
         if ends.iter().all(|end| end.lines == 0) {
             let seq = self.out.first.map(|it| it.seq.saturating_add(1));
             self.fault(0, Fault::new(seq, &first.stem, None, FaultKind::CheckpointsMissing));

@@ -1,6 +1,8 @@
 //! From one segment to the next.
 
+use std::fs::File;
 use std::io;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Writer;
@@ -21,18 +23,29 @@ impl Writer {
         }
     }
 
-    /// Whether the segment is large or old enough to be followed by another one.
-    pub(super) fn is_due(&self) -> bool {
-        self.segment.as_ref().is_some_and(|segment| {
-            let large = segment.bytes() >= self.bounds.segment_bytes;
-            segment.count > 0 && (large || segment.since.elapsed() >= self.bounds.segment_age)
-        })
+    /// The segment's file, if it is large or old enough to be followed by another one.
+    pub(in crate::record::journal) fn due(&self) -> Option<Arc<File>> {
+        let segment = self.segment.as_ref().filter(|segment| segment.count > 0)?;
+        let large = segment.bytes() >= self.bounds.segment_bytes;
+        let due = large || segment.since.elapsed() >= self.bounds.segment_age;
+        due.then(|| Arc::clone(segment.file()))
     }
 
-    /// The segment, made sure of; a new one when it is time, or the old one is not what it was.
+    /// Ends the segment and begins another one. What the old one has is on the disk before there is
+    /// a new one: after a loss of power the end of a segment is never missing before another.
+    pub(in crate::record::journal) fn turn(&mut self) -> io::Result<()> {
+        let synced = self.sync();
+        self.leave();
+        synced?;
+        self.segment().map(drop)
+    }
+
+    /// The segment; a new one where there is none, or the old one is far too large: mostly it is
+    /// the journal's thread that ends a segment, when all but the last of it is on the disk.
     pub(super) fn segment(&mut self) -> io::Result<&mut Segment> {
-        if self.is_due() {
-            self.leave();
+        let bound = self.bounds.segment_bytes.saturating_mul(2);
+        if self.segment.as_ref().is_some_and(|it| it.count > 0 && it.bytes() >= bound) {
+            self.turn()?;
         }
         match &mut self.segment {
             Some(segment) => segment.mend()?,

@@ -1,7 +1,15 @@
-//! `cedargate audit`: what an auditor asks a journal.
+//! `cedargate audit`: what an auditor asks a journal, or the database that has its records.
 
+mod export;
 mod filter;
+mod ledger;
+mod order;
+mod output;
+mod query;
+mod report;
+mod retain;
 mod show;
+mod source;
 mod tail;
 mod verify;
 
@@ -28,6 +36,14 @@ enum Command {
     Show(show::Show),
     /// Show the last records, and follow what comes
     Tail(tail::Tail),
+    /// Find records: by user, tenant, object, action, decision, event and time
+    Query(query::Query),
+    /// Write records out, as JSON Lines or CSV
+    Export(export::Export),
+    /// Account for accesses: who saw an object, and who broke the glass
+    Report(report::Report),
+    /// Remove records from a database that are older than they have to be kept
+    Retain(retain::Retain),
 }
 
 impl Audit {
@@ -36,6 +52,10 @@ impl Audit {
             Command::Verify(verify) => verify.run(),
             Command::Show(show) => show.run(),
             Command::Tail(tail) => tail.run(),
+            Command::Query(query) => query.run(),
+            Command::Export(export) => export.run(),
+            Command::Report(report) => report.run(),
+            Command::Retain(retain) => retain.run(),
         }
     }
 }

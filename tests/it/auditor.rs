@@ -17,7 +17,7 @@ use tests::{
 };
 
 const PATIENT: &str = "/api/patients/patient-kauvery-1";
-const OTHER_PATIENT: &str = "/api/patients/patient-kauvery-2";
+const OTHER_PATIENT: &str = "/api/patients/patient-kauvery-east-1";
 const NOTE: &str = "/api/visit-notes/visit-note-kauvery-1";
 /// What a spreadsheet would run.
 const FORMULA: &str = "=HYPERLINK(\"http://evil.example\") an emergency";
@@ -56,7 +56,7 @@ impl World {
         self.send("stranger", 404, get("alpha-doctor", PATIENT)).await;
         self.send("list", 200, get("kauvery-doctor", "/api/patients")).await;
         self.send("list again", 200, get("kauvery-doctor", "/api/patients")).await;
-        self.send("other patient", 200, get("kauvery-pharmacist", OTHER_PATIENT)).await;
+        self.send("other patient", 200, get("east-doctor", OTHER_PATIENT)).await;
         self.send("not needed", 200, glass("kauvery-nurse", PATIENT, "to be on the safe side"))
             .await;
         self.send("needed", 200, glass("kauvery-receptionist", NOTE, FORMULA)).await;
@@ -251,7 +251,7 @@ async fn a_journal_is_verified_against_the_database() {
     // The whole directory, put back to what it once was.
     let old = world.directory().join("old");
     tests::stand::copy_tree(world.stand.ground.journal.directory(), &old);
-    let more = Request::get(OTHER_PATIENT).token(&token("kauvery-doctor"));
+    let more = Request::get(OTHER_PATIENT).token(&token("east-doctor"));
     world.send("more", 200, more).await;
     world.is_delivered().await;
     let (status, out, complaints) = world.run(&["verify", "old"]).await;

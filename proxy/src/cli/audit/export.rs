@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::super::{Done, Failure};
 use super::filter::Filter;
-use super::output::{cell, csv, standard_output, written};
+use super::output::{cell, csv, row, standard_output, written};
 use super::source::{Found, Origin, Source, ended};
 
 /// The columns of CSV, in their order: the members of a record and its seal.
@@ -136,7 +136,7 @@ impl<W: Write> Out<W> {
     fn begin(&mut self) -> io::Result<()> {
         match self {
             Self::Jsonl(_) => Ok(()),
-            Self::Csv(out) => Ok(out.write_record(COLUMNS)?),
+            Self::Csv(out) => row(out, COLUMNS),
         }
     }
 
@@ -146,7 +146,7 @@ impl<W: Write> Out<W> {
             Self::Csv(out) => {
                 let value: Value = serde_json::from_str(&found.line)?;
                 let cells = COLUMNS.iter().map(|column| value.get(column).map(cell));
-                Ok(out.write_record(cells.map(Option::unwrap_or_default))?)
+                row(out, cells.map(Option::unwrap_or_default))
             }
         }
     }

@@ -32,6 +32,17 @@ pub(super) fn csv<W: Write>(out: W) -> csv::Writer<W> {
     csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out)
 }
 
+/// Writes a row of CSV.
+pub(super) fn row<W: Write, C: AsRef<[u8]>>(
+    out: &mut csv::Writer<W>,
+    cells: impl IntoIterator<Item = C>,
+) -> io::Result<()> {
+    out.write_record(cells).map_err(|error| match error.into_kind() {
+        csv::ErrorKind::Io(error) => error,
+        other => io::Error::other(format!("{other:?}")),
+    })
+}
+
 /// A value as a cell. Lists are joined by `;`, what is not known is empty. What would drive a
 /// terminal is escaped, and what a spreadsheet would take for a formula (OWASP, "CSV Injection")
 /// begins with `'`.
@@ -58,8 +69,13 @@ pub(super) fn tame(json: &str) -> String {
     let mut tame = String::with_capacity(json.len());
     let mut buffer = [0; 4];
     for letter in json.chars() {
+        // Between values only: within strings JSON has them escaped.
+        if matches!(letter, '\t' | '\r') {
+            tame.push(' ');
+            continue;
+        }
         let own: &str = letter.encode_utf8(&mut buffer);
-        if matches!(letter, ' '..='~') || printable(own, 16) == own {
+        if matches!(letter, ' '..='~' | '\n') || printable(own, 16) == own {
             tame.push(letter);
             continue;
         }
@@ -101,10 +117,13 @@ mod tests {
     #[test]
     fn tamed_json_says_the_same() {
         let value = json!({"a\u{9b}": "é\u{7f}\u{202e}\u{e0041}\u{1b}", "list": [1, null]});
-        let raw = value.to_string();
-        let tamed = tame(&raw);
+        let raw = serde_json::to_string_pretty(&value).unwrap();
+        let tamed = tame(&format!("\t{raw}\r"));
         assert_eq!(serde_json::from_str::<Value>(&tamed).unwrap(), value);
-        assert!(tamed.contains('é') && !tamed.chars().any(char::is_control), "{tamed}");
+        assert!(
+            tamed.contains('é') && !tamed.replace('\n', "").chars().any(char::is_control),
+            "{tamed}"
+        );
         assert!(!tamed.contains('\u{202e}') && !tamed.contains('\u{e0041}'), "{tamed}");
     }
 }

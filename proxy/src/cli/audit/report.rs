@@ -11,7 +11,7 @@ use std::io::Write as _;
 use serde_json::Value;
 
 use super::super::{Done, Failure};
-use super::output::{cell, csv, standard_output, written};
+use super::output::{cell, csv, row, standard_output, tame, written};
 use super::source::{Source, ended};
 use access::Access;
 use columns::Column;
@@ -69,7 +69,7 @@ impl Ready {
             ReportFormat::Text => out.write_all(self.text.as_bytes()),
             ReportFormat::Json => {
                 let text = serde_json::to_string_pretty(&self.json).unwrap_or_default();
-                writeln!(out, "{}", super::output::tame(&text))
+                writeln!(out, "{}", tame(&text))
             }
             ReportFormat::Csv => self.csv(&mut out),
         };
@@ -79,9 +79,9 @@ impl Ready {
 
     fn csv(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {
         let mut rows = csv(out);
-        rows.write_record(self.columns.iter().map(|(name, _)| *name))?;
+        row(&mut rows, self.columns.iter().map(|(name, _)| *name))?;
         for access in &self.accesses {
-            rows.write_record(self.columns.iter().map(|(_, value)| cell(&value(access))))?;
+            row(&mut rows, self.columns.iter().map(|(_, value)| cell(&value(access))))?;
         }
         rows.flush()
     }

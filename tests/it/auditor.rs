@@ -3,6 +3,7 @@
 mod reports;
 mod retention;
 mod strangers;
+mod volume;
 
 use std::path::Path;
 

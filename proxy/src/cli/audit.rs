@@ -36,13 +36,10 @@ enum Command {
     Show(show::Show),
     /// Show the last records, and follow what comes
     Tail(tail::Tail),
-    /// Find records: by user, tenant, object, action, decision, event and time
+    // What is said of these stands at their arguments: a line here would take its place.
     Query(query::Query),
-    /// Write records out, as JSON Lines or CSV
     Export(export::Export),
-    /// Account for accesses: who saw an object, and who broke the glass
     Report(report::Report),
-    /// Remove records from a database that are older than they have to be kept
     Retain(retain::Retain),
 }
 

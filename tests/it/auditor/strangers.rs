@@ -31,7 +31,8 @@ async fn an_export_is_faithful_and_safe() {
     let (rows, records) = (rows(&csv), lines(&out));
     assert_eq!(rows.len(), records.len());
     for row in &rows {
-        let record = records.iter().find(|it| it["seq"].to_string() == row["seq"]).unwrap();
+        let record =
+            records.iter().find(|it| it["seq"].as_u64() == row["seq"].parse().ok()).unwrap();
         for (member, cell) in row {
             let wild = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
             assert!(!wild, "{member}: {cell}");
@@ -73,6 +74,29 @@ async fn a_file_is_made_anew_and_for_nobody_else() {
     let (status, _, complaints) = world.run(&export).await;
     assert_eq!(status, 2, "{complaints}");
     assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
+}
+
+#[tokio::test]
+async fn the_help_says_which_columns_there_are_and_gives_examples() {
+    let directory = tempfile::tempdir().unwrap();
+    forged(directory.path(), [record(1, "x").to_string()]);
+    let csv = ["export", "--format", "csv", "--journal", "journal"];
+    let (_, csv, _) = audit(directory.path(), &csv).await;
+    let columns = csv.lines().next().unwrap().replace(',', ", ");
+    let (_, help, _) = audit(directory.path(), &["export", "--help"]).await;
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(help.contains(&format!("has the columns `{columns}`")), "{help}");
+    for command in [
+        &["query"][..],
+        &["export"],
+        &["retain"],
+        &["report", "disclosures"],
+        &["report", "break-glass"],
+    ] {
+        let (status, help, _) = audit(directory.path(), &[command, &["--help"]].concat()).await;
+        let example = format!("\n  cedargate audit {} --", command.join(" "));
+        assert!(status == 0 && help.contains(&example), "{help}");
+    }
 }
 
 /// A journal that somebody else wrote.

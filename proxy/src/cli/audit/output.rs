@@ -22,6 +22,11 @@ pub(super) fn written(result: io::Result<()>) -> Flow {
     }
 }
 
+/// So many of something.
+pub(super) fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
 /// Standard output, in large pieces.
 pub(super) fn standard_output() -> io::BufWriter<io::StdoutLock<'static>> {
     io::BufWriter::with_capacity(1 << 16, io::stdout().lock())

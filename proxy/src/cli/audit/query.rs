@@ -13,9 +13,9 @@ use crate::record::text::printable;
 /// No justification is told at greater length: 500 letters, all escaped.
 const LONGEST: usize = 5_000;
 
-/// Find records, the oldest first, a line each
+/// Find records by user, tenant, object, action, decision, event and time
 ///
-/// Filters are joined by and. A journal and the database that it is delivered to give the same
+/// The oldest first, a line each. Filters are joined by and. A journal and the database that it is delivered to give the same
 /// answer; a database may lag behind by moments, and may have the records of other gates, too.
 ///
 /// Exit status: 0, whether there are such records or not; 1, some lines are no records; 2, the source

@@ -16,7 +16,7 @@ use super::source::{Source, ended};
 use access::Access;
 use columns::Column;
 
-/// Account for accesses
+/// Account for accesses: who saw an object, and who broke the glass
 #[derive(Debug, clap::Args)]
 #[command(arg_required_else_help = true)]
 pub(super) struct Report {
@@ -26,9 +26,7 @@ pub(super) struct Report {
 
 #[derive(Debug, clap::Subcommand)]
 enum Subject {
-    /// Who saw or changed an object, when, and from where (45 CFR 164.528)
     Disclosures(disclosures::Disclosures),
-    /// Every break-glass justification that came with a request, and what became of it
     BreakGlass(break_glass::BreakGlass),
 }
 

@@ -11,6 +11,7 @@ use time::{Date, Duration, OffsetDateTime};
 use super::super::serve::say;
 use super::super::{Done, Failure, Format, runtime};
 use super::filter::moment;
+use super::output::count;
 use super::source::{open, unusable};
 use crate::chain::chain;
 use crate::record::text::printable;
@@ -68,12 +69,14 @@ impl Retain {
 fn text(gone: &Retained, cutoff: OffsetDateTime, dry_run: bool) -> String {
     let before = cutoff.format(&Rfc3339).unwrap_or_default();
     let verb = if dry_run { "would be removed" } else { "were removed" };
-    let (records, months) = (gone.records(), gone.months.len());
-    if months == 0 {
+    let records = usize::try_from(gone.records()).unwrap_or(usize::MAX);
+    if gone.months.is_empty() {
         let verb = if dry_run { "would be removed" } else { "was removed" };
         return format!("nothing {verb}: no whole month is older than {before}\n");
     }
-    let mut text = format!("{records} records of {months} months before {before} {verb}\n");
+    let records = count(records, "record", "records");
+    let months = count(gone.months.len(), "month", "months");
+    let mut text = format!("before {before}, {records} of {months} {verb}:\n");
     for month in &gone.months {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {:<24} {:>12}", printable(&month.name, 100), month.records);
@@ -136,7 +139,7 @@ mod tests {
         let cutoff = datetime!(2019-01-01 0:00 UTC);
         let month = |name: &str, records| Month { name: name.to_owned(), records };
         let gone = Retained { months: vec![month("audit_logs_2018_11", 7), month("x\u{1b}", 3)] };
-        let expected = "10 records of 2 months before 2019-01-01T00:00:00Z were removed\n  \
+        let expected = "before 2019-01-01T00:00:00Z, 10 records of 2 months were removed:\n  \
             audit_logs_2018_11                  7\n  x\\u{1b}                             3\n";
         assert_eq!(text(&gone, cutoff, false), expected);
         assert!(text(&Retained::default(), cutoff, true).starts_with("nothing would be removed"));

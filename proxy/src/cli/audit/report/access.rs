@@ -108,7 +108,7 @@ impl Join {
 }
 
 /// The accesses that `filter` means, the oldest first, and how many lines are no records. An access
-/// is of the time at which it was decided.
+/// is of the time at which it was decided. Takes as much memory as they are.
 ///
 /// # Errors
 ///

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::super::super::{Done, Failure};
 use super::super::filter::{Filter, moment};
+use super::super::output::count;
 use super::super::source::{Origin, Source};
 use super::access::{Access, by_user, gather};
 use super::columns::{BREAK_GLASS, COMMON, Column, clock, object, tally};
@@ -23,10 +24,10 @@ use crate::record::Phase;
 
 const COVERS: &str = "every request that came with a justification on a route that is not public, let \
     in or refused, whether it needed it or not";
-const LET_IN_BY_IT: &str = "`yes`: without the justification the request would have been refused; `no`: \
-    it would have been let in anyway, the justification was merely sent; `unknown`: the policies that \
-    decided are not in the archive any more, or it is not known where that is; `refused`: it did not \
-    help";
+const LET_IN_BY_IT: &str = "`yes` (`true`): without the justification the request would have been \
+    refused; `no` (`false`): it would have been let in anyway, the justification was merely sent; \
+    `unknown` (`null`): the policies that decided are not in the archive, or it is not known where that \
+    is; `refused`: it did not help";
 
 /// Account for every break-glass justification that came with a request
 ///
@@ -73,15 +74,15 @@ impl BreakGlass {
     fn text(&self, source: &Source, first: Option<&str>, accesses: &[Access]) -> String {
         let users = by_user(accesses);
         let mut text = format!(
-            "Break-glass justifications\n\n{}\n{} requests by {} users\n\n",
+            "Break-glass justifications\n\n{}\n{} by {}\n\n",
             head(&[
                 ("read from", source_told(source, first)),
                 ("time", period(self.since, self.until)),
                 ("covers", COVERS.to_owned()),
                 ("let in by it", LET_IN_BY_IT.to_owned()),
             ]),
-            accesses.len(),
-            users.len(),
+            count(accesses.len(), "request", "requests"),
+            count(users.len(), "user", "users"),
         );
         for it in accesses {
             let reason = word(Some(&it.decided.reason));
@@ -118,6 +119,7 @@ impl BreakGlass {
             "since": self.since.map(clock),
             "until": self.until.map(clock),
             "covers": COVERS,
+            "let_in_by_justification": LET_IN_BY_IT,
             "accesses": accesses.iter().map(|it| object(it, columns)).collect::<Vec<_>>(),
             "by_user": by_user(accesses).iter().map(|(user, it)| tally(user, it)).collect::<Vec<_>>(),
         })

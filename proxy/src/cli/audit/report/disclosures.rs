@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 
 use super::super::super::{Done, Failure};
 use super::super::filter::{DecisionWord, Filter, moment};
+use super::super::output::count;
 use super::super::source::{Origin, Source};
 use super::access::{Access, Tally, by_user, gather};
 use super::columns::{COMMON, clock, object, tally};
@@ -24,7 +25,8 @@ const COVERS: &str = "every request to this object that the gate let through, wh
     over";
 const LEAVES_OUT: &str = "what was seen other than through this gate; objects that belong to this one \
     and have ids of their own; lists and searches, which name no single object: who made them is \
-    counted at the end. Which accesses are disclosures that have to be accounted for is not for the \
+    counted at the end; what a journal has not delivered yet, if this is a database. Whether records are \
+    what the gate wrote is told by `cedargate audit verify`. Which accesses are disclosures that have to be accounted for is not for the \
     gate to say";
 
 /// Account for who saw or changed an object: each access that was let through (45 CFR 164.528)
@@ -52,8 +54,8 @@ pub(super) struct Disclosures {
     format: ReportFormat,
 }
 
-/// Who listed objects of this type with what action.
-type Lists = BTreeMap<(String, String, String), Tally>;
+/// Who listed objects in which tenant with what action, and of what type they were.
+type Lists = BTreeMap<[String; 4], Tally>;
 
 impl Disclosures {
     pub(super) fn run(self) -> Result<Done, Failure> {
@@ -86,7 +88,7 @@ impl Disclosures {
     ) -> String {
         let users = by_user(accesses);
         let mut text = format!(
-            "Accounting of accesses to {} (45 CFR 164.528)\n\n{}\n{} accesses by {} users\n\n",
+            "Accounting of accesses to {} (45 CFR 164.528)\n\n{}\n{} by {}\n\n",
             word(Some(&self.resource)),
             head(&[
                 ("read from", source_told(source, first)),
@@ -94,8 +96,8 @@ impl Disclosures {
                 ("covers", COVERS.to_owned()),
                 ("leaves out", LEAVES_OUT.to_owned()),
             ]),
-            accesses.len(),
-            users.len(),
+            count(accesses.len(), "access", "accesses"),
+            count(users.len(), "user", "users"),
         );
         for it in accesses {
             // Writing to a string cannot fail.
@@ -112,12 +114,15 @@ impl Disclosures {
             text.push_str("  none\n");
         } else {
             let mut rows = vec![
-                ["user", "action", "type", "times", "first", "last"].map(str::to_owned).to_vec(),
+                ["user", "tenant", "action", "type", "times", "first", "last"]
+                    .map(str::to_owned)
+                    .to_vec(),
             ];
-            rows.extend(lists.iter().map(|((user, action, kind), tally)| {
-                let [user, action, kind] = [user, action, kind].map(|it| word(Some(it)));
-                let times = tally.accesses.to_string();
-                vec![user, action, kind, times, clock(tally.first), clock(tally.last)]
+            rows.extend(lists.iter().map(|(who, tally)| {
+                let mut row: Vec<String> = who.iter().map(|it| word(Some(it))).collect();
+                row.push(tally.accesses.to_string());
+                row.extend([clock(tally.first), clock(tally.last)]);
+                row
             }));
             text.push_str(&table(&rows));
         }
@@ -131,10 +136,10 @@ impl Disclosures {
         accesses: &[Access],
         lists: &Lists,
     ) -> Value {
-        let lists = lists.iter().map(|((user, action, kind), tally)| {
+        let lists = lists.iter().map(|([user, tenant, action, kind], tally)| {
             json!({
-                "user": user, "action": action, "resource_type": kind, "times": tally.accesses,
-                "first": clock(tally.first), "last": clock(tally.last),
+                "user": user, "tenant": tenant, "action": action, "resource_type": kind,
+                "times": tally.accesses, "first": clock(tally.first), "last": clock(tally.last),
             })
         });
         json!({
@@ -204,8 +209,8 @@ fn lists(source: &Source, filter: &Filter, kinds: &BTreeSet<String>) -> Result<L
         source.each(&filter, |found| {
             let it = found.record;
             if it.phase == Phase::Intent {
-                let text = |text: Option<&str>| text.unwrap_or("-").to_owned();
-                let key = (text(it.user_id.as_deref()), text(it.action.as_deref()), kind.clone());
+                let all = [it.user_id, it.tenant_id, it.action, Some(kind.as_str().into())];
+                let key = all.map(|text| text.as_deref().unwrap_or("-").to_owned());
                 lists.entry(key).or_insert_with(|| Tally::at(it.timestamp)).count(it.timestamp);
             }
             Ok(ControlFlow::Continue(()))

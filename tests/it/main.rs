@@ -9,6 +9,7 @@
 
 mod admin;
 mod audit_database;
+mod auditor;
 mod bodies;
 mod browsers;
 mod bundles;

@@ -1,7 +1,15 @@
-//! `cedargate audit`: what an auditor asks a journal.
+//! `cedargate audit`: what an auditor asks a journal, or the database that has its records.
 
+mod export;
 mod filter;
+mod ledger;
+mod order;
+mod output;
+mod query;
+mod report;
+mod retain;
 mod show;
+mod source;
 mod tail;
 mod verify;
 
@@ -28,6 +36,11 @@ enum Command {
     Show(show::Show),
     /// Show the last records, and follow what comes
     Tail(tail::Tail),
+    // What is said of these stands at their arguments: a line here would take its place.
+    Query(query::Query),
+    Export(export::Export),
+    Report(report::Report),
+    Retain(retain::Retain),
 }
 
 impl Audit {
@@ -36,6 +49,10 @@ impl Audit {
             Command::Verify(verify) => verify.run(),
             Command::Show(show) => show.run(),
             Command::Tail(tail) => tail.run(),
+            Command::Query(query) => query.run(),
+            Command::Export(export) => export.run(),
+            Command::Report(report) => report.run(),
+            Command::Retain(retain) => retain.run(),
         }
     }
 }

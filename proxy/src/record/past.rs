@@ -73,7 +73,7 @@ fn begins(id: Uuid) -> Option<OffsetDateTime> {
 }
 
 /// The first segment that can hold a record of that time: the one before the first that began later.
-fn first_since(list: &[SegmentFile], at: OffsetDateTime) -> usize {
+pub(super) fn first_since(list: &[SegmentFile], at: OffsetDateTime) -> usize {
     let later = list.iter().position(|it| segments::began(&it.stem).is_none_or(|began| began > at));
     later.unwrap_or(list.len()).saturating_sub(1)
 }

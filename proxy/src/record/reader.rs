@@ -4,8 +4,11 @@ use std::collections::VecDeque;
 use std::io::{self, BufRead, Read as _};
 use std::path::{Path, PathBuf};
 
+use time::OffsetDateTime;
+
 use super::Record;
 use super::lines::LONGEST;
+use super::past::first_since;
 use super::seal::{Head, Sealed};
 use super::segments::{self, SegmentFile};
 
@@ -74,6 +77,13 @@ impl Reader {
         let list = segments::list(directory)?;
         let start = list.iter().rposition(|it| it.first <= seq).unwrap_or_default();
         Ok(Self::of(directory, list.get(start..).unwrap_or_default()))
+    }
+
+    /// From the segment on that was written to at `at`, as the names of segments say.
+    pub(crate) fn since(directory: &Path, at: OffsetDateTime) -> io::Result<Self> {
+        let list = segments::list(directory)?;
+        let start = first_since(&list, at);
+        Self::of(directory, list.get(start..).unwrap_or_default())
     }
 
     /// These segments, and what is written behind them.

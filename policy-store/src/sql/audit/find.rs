@@ -36,6 +36,8 @@ pub struct Filter {
     pub id: Option<String>,
     /// Of which kind (`event_type`).
     pub event_type: Option<String>,
+    /// About objects of this type (`resource_type`), and no single one.
+    pub list_of: Option<String>,
 }
 
 /// A place between two records: after the last one of a page.
@@ -154,6 +156,10 @@ impl Filter {
                 all.holds(format!("timestamp {comparison} {at}"));
             }
         }
+        if let Some(kind) = &self.list_of {
+            all.equals("resource_type", kind);
+            all.holds("resource_id is null");
+        }
         if self.break_glass {
             all.holds("break_glass is not null");
         }
@@ -161,16 +167,19 @@ impl Filter {
     }
 }
 
-/// Records about an object. By the id in any case, which is what the index begins with.
+/// Records about an object. By the id in any case, which is what the index begins with. Types have
+/// colons in them (`Clinic::Patient`), and so may ids: each colon may be the one between the two.
 fn about(resource: &str, all: &mut Conditions) {
     let whole = all.text(resource);
-    let Some((kind, id)) = resource.split_once(':') else {
-        return all.holds(format!("resource_id = {whole}"));
-    };
-    // Ids may have colons of their own.
-    let (kind, id) = (all.text(kind), all.text(id));
-    all.holds(format!("resource_id in ({whole}, {id})"));
-    all.holds(format!("(resource_id = {whole} or resource_type = {kind})"));
+    let (mut ids, mut either) = (vec![whole.clone()], vec![format!("resource_id = {whole}")]);
+    for (at, _) in resource.match_indices(':') {
+        let (kind, rest) = resource.split_at(at);
+        let (kind, id) = (all.text(kind), all.text(rest.strip_prefix(':').unwrap_or_default()));
+        either.push(format!("(resource_id = {id} and resource_type = {kind})"));
+        ids.push(id);
+    }
+    all.holds(format!("resource_id in ({})", ids.join(", ")));
+    all.holds(format!("({})", either.join(" or ")));
 }
 
 impl Cursor {

@@ -24,12 +24,21 @@ pub(super) struct Filter {
     /// Only what was decided so
     #[arg(long, value_enum)]
     pub(super) decision: Option<DecisionWord>,
+    /// Only events of this kind: `phi_access`, `login`, `logout` or `api_access`
+    #[arg(long, value_name = "EVENT")]
+    pub(super) event: Option<String>,
+    /// Only what came with a break-glass justification
+    #[arg(long)]
+    pub(super) break_glass: bool,
     /// Only from this time on: RFC 3339, a date (UTC), or so long ago, like `7d`
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(super) since: Option<OffsetDateTime>,
     /// Only before this time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(super) until: Option<OffsetDateTime>,
+    /// Only what names this type of object, and no single one.
+    #[arg(skip)]
+    pub(super) list_of: Option<String>,
 }
 
 /// A decision, as it is written.
@@ -44,6 +53,15 @@ pub(super) enum DecisionWord {
 }
 
 impl DecisionWord {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Allow => Decision::Allow,
+            Self::Deny => Decision::Deny,
+            Self::Error => Decision::Error,
+        }
+        .as_str()
+    }
+
     fn is(self, decision: Decision) -> bool {
         matches!(
             (self, decision),
@@ -63,10 +81,32 @@ impl Filter {
         same(self.user.as_ref(), record.user_id.as_deref())
             && same(self.tenant.as_ref(), record.tenant_id.as_deref())
             && same(self.action.as_ref(), record.action.as_deref())
+            && same(self.event.as_ref(), record.event_type.as_deref())
+            && (!self.break_glass || record.break_glass.is_some())
+            && self.list_of.as_ref().is_none_or(|kind| {
+                record.resource_id.is_none() && record.resource_type.as_deref() == Some(kind)
+            })
             && self.resource.as_ref().is_none_or(|wanted| is_resource(wanted, record))
             && self.decision.is_none_or(|wanted| wanted.is(record.decision))
             && self.since.is_none_or(|since| record.timestamp >= since)
             && self.until.is_none_or(|until| record.timestamp < until)
+    }
+
+    /// The same question, as the audit's table is asked it.
+    pub(super) fn to_table(&self) -> policy_store::sql::audit::Filter {
+        policy_store::sql::audit::Filter {
+            user: self.user.clone(),
+            tenant: self.tenant.clone(),
+            resource: self.resource.clone(),
+            action: self.action.clone(),
+            decision: self.decision.map(|decision| decision.word().to_owned()),
+            since: self.since,
+            until: self.until,
+            break_glass: self.break_glass,
+            id: None,
+            event_type: self.event.clone(),
+            list_of: self.list_of.clone(),
+        }
     }
 }
 
@@ -81,7 +121,7 @@ fn is_resource(wanted: &str, record: &Record) -> bool {
 }
 
 /// Reads a time as a person writes it.
-fn moment(text: &str) -> Result<OffsetDateTime, String> {
+pub(super) fn moment(text: &str) -> Result<OffsetDateTime, String> {
     moment_from(text, super::now())
 }
 

@@ -125,7 +125,7 @@ fn print<'a>(lines: impl IntoIterator<Item = &'a String>) -> bool {
 }
 
 /// A record in one line: when, what was decided, who, what, and how it ended.
-fn told(record: &Record, seq: Option<u64>) -> String {
+pub(super) fn told(record: &Record, seq: Option<u64>) -> String {
     let word = |text: Option<&str>| printable(text.unwrap_or("-"), WORD).into_owned();
     let at = record.timestamp.format(CLOCK).unwrap_or_default();
     let phase = match record.phase {

@@ -9,9 +9,11 @@ use time::format_description::well_known::Rfc3339;
 
 use super::super::serve::say;
 use super::super::{Done, Failure, Format};
+use super::ledger::compare_with;
 use super::{folder, unreadable};
 use crate::chain::chain;
 use crate::record::text::printable;
+use crate::record::verify::ledger::Comparison;
 use crate::record::verify::{Fault, Options, Verification, verify};
 use crate::record::{Position, PublicKey};
 
@@ -29,6 +31,9 @@ pub(super) struct Verify {
     /// Trust the public keys in this file (PEM), kept where the gate's machine cannot change it
     #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
+    /// Compare it with `audit_logs` in this database, too: sqlite:… or postgres://…
+    #[arg(long, value_name = "URL")]
+    database: Option<String>,
     /// How the report is printed
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
@@ -41,6 +46,8 @@ pub(super) struct Verify {
 struct Report<'a> {
     directory: &'a Path,
     found: &'a Verification,
+    /// What the database has of it, if that was asked.
+    compared: Option<&'a Comparison>,
     /// The keys were kept elsewhere.
     kept: bool,
     took: Duration,
@@ -63,12 +70,21 @@ impl Verify {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let begun = Instant::now();
         let found = verify(&directory, &Options { trusted, threads, full: None });
-        let found = found.map_err(|error| unreadable(&directory, &error))?;
+        let mut found = found.map_err(|error| unreadable(&directory, &error))?;
         if found.segments == 0 && found.is_good() {
             let problem = format!("`{}` holds no journal", directory.display());
             return Err(Failure::Usage(problem));
         }
-        let report = Report { directory: &directory, found: &found, kept, took: begun.elapsed() };
+        let took = begun.elapsed();
+        let compared = match (&self.database, &found.instance) {
+            (Some(url), Some(instance)) => Some(compare_with(url, &directory, instance)?),
+            _ => None,
+        };
+        if let Some(compared) = &compared {
+            found.faults.extend(compared.faults.iter().cloned());
+        }
+        let (found, compared) = (&found, compared.as_ref());
+        let report = Report { directory: &directory, found, compared, kept, took };
         match self.format {
             Format::Text => say(report.text().trim_end()),
             Format::Json => say(&report.json().to_string()),
@@ -143,6 +159,13 @@ impl Report<'_> {
         if let Some(last) = found.last {
             line("chain", last.head.to_string());
         }
+        if let Some(compared) = self.compared {
+            let Comparison { same, only_here, only_there, .. } = compared;
+            let told = format!(
+                "{same} records are the same there; {only_here} are not there, {only_there} only there"
+            );
+            line("database", told);
+        }
         let millis = self.took.as_millis();
         line("speed", format!("{} records a second ({millis} ms)", self.speed()));
         text.push('\n');
@@ -188,6 +211,9 @@ impl Report<'_> {
             "signed": found.signed.and_then(|at| at.format(&Rfc3339).ok()),
             "unvouched": found.unvouched,
             "keys": if self.kept { "given" } else { "beside the journal" },
+            "database": self.compared.map(|it| json!({
+                "same": it.same, "only_here": it.only_here, "only_there": it.only_there,
+            })),
             "faults": found.faults.iter().map(fault).collect::<Vec<_>>(),
             "notes": self.notes(),
             "milliseconds": u64::try_from(self.took.as_millis()).unwrap_or(u64::MAX),
@@ -216,7 +242,7 @@ mod tests {
 
     fn report(found: &Verification, kept: bool) -> String {
         let took = Duration::from_millis(250);
-        Report { directory: Path::new("var/audit"), found, kept, took }.text()
+        Report { directory: Path::new("var/audit"), found, compared: None, kept, took }.text()
     }
 
     fn found() -> Verification {

@@ -83,7 +83,7 @@ impl Reader {
     pub(crate) fn since(directory: &Path, at: OffsetDateTime) -> io::Result<Self> {
         let list = segments::list(directory)?;
         let start = first_since(&list, at);
-        Self::of(directory, list.get(start..).unwrap_or_default())
+        Ok(Self::of(directory, list.get(start..).unwrap_or_default()))
     }
 
     /// These segments, and what is written behind them.

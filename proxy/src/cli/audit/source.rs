@@ -21,8 +21,6 @@ use crate::record::text::printable;
 use crate::record::{Record, segments};
 
 /// Where the bundles that were in force are kept beside a journal, unless the configuration says
-/// otherwise.
-const ARCHIVE: &str = "policies";
 /// So many records are asked of the database at once.
 const PAGE: u32 = 1_000;
 /// Whether a database is there at all is known after so long.
@@ -51,8 +49,6 @@ pub(super) struct Source {
     place: Place,
     /// How it is called to people: nothing in it is secret.
     pub(super) name: String,
-    /// The folder of the bundles that were in force, if it is known.
-    pub(super) archive: Option<PathBuf>,
 }
 
 enum Place {
@@ -89,7 +85,7 @@ impl Origin {
         }
         let file = self.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
         let config = Config::load(Some(file), environment())?;
-        let mut source = match &config.audit.database {
+        let source = match &config.audit.database {
             AuditDatabase::Off => Source::journal(config.audit.directory.clone())?,
             AuditDatabase::Own(url) => Source::database(url.expose(), None)?,
             AuditDatabase::Facts => {
@@ -97,7 +93,6 @@ impl Origin {
                 Source::database(config.facts.database.expose(), password)?
             }
         };
-        source.archive = Some(config.policy_archive());
         eprintln!("cedargate: reading {}", source.name);
         Ok(source)
     }
@@ -108,15 +103,14 @@ impl Source {
         let directory = folder(directory)?;
         let shown = directory.display().to_string();
         let name = format!("the journal in `{}`", printable(&shown, 500));
-        let archive = Some(directory.join(ARCHIVE)).filter(|folder| folder.is_dir());
-        Ok(Self { place: Place::Journal(directory), name, archive })
+        Ok(Self { place: Place::Journal(directory), name })
     }
 
     fn database(url: &str, password: Option<PasswordFile>) -> Result<Self, Failure> {
         let runtime = runtime(Some(1))?;
         let table = runtime.block_on(open(url, password))?;
         let name = format!("the database `{}`", printable(without_secrets(url), 500));
-        Ok(Self { place: Place::Database { runtime, table }, name, archive: None })
+        Ok(Self { place: Place::Database { runtime, table }, name })
     }
 
     /// Gives every record that fits to `take`, the oldest first, until that has enough. Memory is

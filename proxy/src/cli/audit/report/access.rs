@@ -23,7 +23,7 @@ pub(super) struct Access {
     /// How it ended.
     pub(super) outcome: Option<Record>,
     /// Whether it was let in by its justification alone; nothing if that is not known.
-    pub(super) by_justification: Option<bool>,
+    pub(super) by_justification: bool,
 }
 
 /// How an access ended.
@@ -53,7 +53,7 @@ impl Ending {
 
 impl Access {
     fn of(decided: Record) -> Self {
-        Self { decided, outcome: None, by_justification: None }
+        Self { decided, outcome: None, by_justification: false }
     }
 
     /// The record that tells how it ended.

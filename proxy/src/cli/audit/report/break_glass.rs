@@ -1,12 +1,7 @@
 //! `cedargate audit report break-glass`.
 
-use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
-use std::sync::Arc;
 
-use policy_store::archive::Archive;
-use policy_store::bundle::Bundle;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
@@ -19,20 +14,16 @@ use super::columns::{BREAK_GLASS, COMMON, Column, clock, object, tally};
 use super::disclosures::{period, source_told};
 use super::told::{access, head, justification, summary, word};
 use super::{Ready, ReportFormat};
-use crate::explain::archived;
 use crate::record::Phase;
+use crate::record::entry::BROKE_GLASS;
 
 const COVERS: &str = "every request that came with a justification on a route that is not public, let \
     in or refused, whether it needed it or not";
 const LET_IN_BY_IT: &str = "`yes` (`true`): without the justification the request would have been \
     refused; `no` (`false`): it would have been let in anyway, the justification was merely sent; \
-    `unknown` (`null`): the policies that decided are not in the archive, or it is not known where that \
-    is; `refused`: it did not help";
+    `refused`: it did not help";
 
 /// Account for every break-glass justification that came with a request
-///
-/// Whether it was the justification that let a request in is read from the policies that decided,
-/// which are kept in the archive: beside a journal, where the configuration says, or in `--archive`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: the last month, for the privacy officer
 
@@ -46,9 +37,6 @@ pub(super) struct BreakGlass {
     until: Option<OffsetDateTime>,
     #[command(flatten)]
     origin: Origin,
-    /// The folder of the bundles that were in force (`policies.archive`)
-    #[arg(long, value_name = "DIR")]
-    archive: Option<PathBuf>,
     /// How the report is printed
     #[arg(long, value_enum, default_value = "text")]
     format: ReportFormat,
@@ -60,9 +48,9 @@ impl BreakGlass {
         let filter =
             Filter { break_glass: true, since: self.since, until: self.until, ..Filter::default() };
         let (mut accesses, strange) = gather(&source, &filter)?;
-        let mut bundles = Shelf::new(self.archive.clone().or(source.archive.clone()));
         for access in &mut accesses {
-            access.by_justification = bundles.by_justification(access);
+            let said = access.decided.details.get(BROKE_GLASS);
+            access.by_justification = said.and_then(Value::as_bool).unwrap_or(false);
         }
         let first = source.first()?.map(clock);
         let columns: Vec<Column> = COMMON.into_iter().chain(BREAK_GLASS).collect();
@@ -129,9 +117,8 @@ impl BreakGlass {
 fn let_in(access: &Access) -> &'static str {
     match (access.decided.phase, access.by_justification) {
         (Phase::Denial, _) => "refused",
-        (_, Some(true)) => "yes",
-        (_, Some(false)) => "no",
-        (_, None) => "unknown",
+        (_, true) => "yes",
+        (_, false) => "no",
     }
 }
 
@@ -139,38 +126,4 @@ fn let_in(access: &Access) -> &'static str {
 fn of(access: &Access) -> String {
     let it = &access.decided;
     format!("{}:{}", word(it.resource_type.as_deref()), word(it.resource_id.as_deref()))
-}
-
-/// The bundles that decided, each read once.
-struct Shelf {
-    archive: Option<Archive>,
-    known: HashMap<Arc<str>, Option<Bundle>>,
-}
-
-impl Shelf {
-    fn new(archive: Option<PathBuf>) -> Self {
-        Self { archive: archive.map(Archive::new), known: HashMap::new() }
-    }
-
-    /// Whether policies that ask for a justification, and no others, let it in. A record names others
-    /// alone if there are any (`decide.rs`).
-    fn by_justification(&mut self, access: &Access) -> Option<bool> {
-        let it = &access.decided;
-        if it.phase == Phase::Denial {
-            return Some(false);
-        }
-        if it.policies.is_empty() {
-            return None;
-        }
-        let archive = self.archive.as_ref()?;
-        let digest = it.policy_digest.as_ref()?;
-        let bundle = self
-            .known
-            .entry(Arc::clone(digest))
-            .or_insert_with(|| archived(archive, digest))
-            .as_ref()?;
-        let asks =
-            |id: &Arc<str>| bundle.rules().find(|rule| rule.id == *id).map(|rule| rule.break_glass);
-        it.policies.iter().map(asks).try_fold(true, |all, one| Some(all && one?))
-    }
 }

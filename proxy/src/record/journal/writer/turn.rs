@@ -47,12 +47,10 @@ impl Writer {
         if self.segment.as_ref().is_some_and(|it| it.count > 0 && it.bytes() >= bound) {
             self.turn()?;
         }
-        match &mut self.segment {
-            Some(segment) => segment.mend()?,
-            None => {
-                let begun = self.begin_segment()?;
-                self.segment = Some(begun);
-            }
+        if let Some(segment) = &mut self.segment {
+            segment.mend()?;
+        } else {
+            self.segment = Some(self.begin_segment()?);
         }
         self.segment.as_mut().ok_or_else(|| io::Error::other("there is no segment"))
     }

@@ -15,10 +15,19 @@ use crate::{
 };
 
 /// What a query may filter by.
-const FILTERS: [&str; 7] =
-    ["user_id", "action", "event_type", "decision", "reason", "resource_type", "resource_id"];
+const FILTERS: [&str; 8] = [
+    "user_id",
+    "action",
+    "operation",
+    "event_type",
+    "decision",
+    "reason",
+    "resource_type",
+    "resource_id",
+];
 
-/// A page of records. `next` of one page is `before` of the next.
+/// A page of records. `next` of one page is `before` of the next. `since` (itself included) and
+/// `until` (not included) bound their time, `break_glass=true` asks for those with a justification.
 pub(crate) async fn list(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -28,6 +37,15 @@ pub(crate) async fn list(
     conditions.equals("tenant_id", &tenant.0);
     for (column, value) in FILTERS.iter().filter_map(|f| Some((*f, wanted.get(f)?))) {
         conditions.equals(column, value);
+    }
+    if wanted.flag("break_glass")? {
+        conditions.holds("break_glass is not null");
+    }
+    for (name, comparison) in [("since", ">="), ("until", "<")] {
+        if let Some(at) = wanted.moment(name)? {
+            let at = conditions.arg(state.db.dialect().micros(at));
+            conditions.holds(format!("timestamp {comparison} {at}"));
+        }
     }
     if let Some(cursor) = wanted.get("before") {
         let (id, phase) = cursor

@@ -18,8 +18,10 @@ use sqlx::{
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions},
 };
 
+use time::OffsetDateTime;
+
 pub(crate) use self::{
-    arg::Arg,
+    arg::{Arg, moment as parse_moment},
     conditions::Conditions,
     kind::Kind,
     row::{Row, list_of, text_of},
@@ -181,6 +183,15 @@ impl Dialect {
             Self::Postgres => format!(
                 "array(select unnest({column}) union select unnest(${n}::text[]) order by 1)"
             ),
+        }
+    }
+
+    /// A moment to compare the times of records with, which have microseconds: as text in `SQLite`, whose
+    /// order is that of the moments only if it has as many digits.
+    pub(crate) fn micros(self, at: OffsetDateTime) -> Arg {
+        match self {
+            Self::Sqlite => Arg::text(arg::micros(at)),
+            Self::Postgres => Arg::time(at),
         }
     }
 

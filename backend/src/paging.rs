@@ -4,8 +4,10 @@ use std::collections::HashMap;
 
 use axum::{extract::FromRequestParts, extract::Query, http::request::Parts};
 
+use time::OffsetDateTime;
+
 use crate::{
-    db::Arg,
+    db::{Arg, parse_moment},
     problem::{Outcome, Problem},
 };
 
@@ -33,6 +35,24 @@ impl Wanted {
     pub(crate) fn number(&self, name: &str, default: i64) -> Outcome<i64> {
         let Some(text) = self.get(name) else { return Ok(default) };
         text.parse().map_err(|_| Problem::bad_request(format!("`{name}` is not a whole number")))
+    }
+
+    /// A moment.
+    pub(crate) fn moment(&self, name: &str) -> Outcome<Option<OffsetDateTime>> {
+        let Some(text) = self.get(name) else { return Ok(None) };
+        let at = parse_moment(text).ok_or_else(|| {
+            Problem::bad_request(format!("`{name}` is not a time such as 2026-01-31T12:00:00Z"))
+        })?;
+        Ok(Some(at))
+    }
+
+    /// Whether something is asked for: `true` or `false`, and no unless told.
+    pub(crate) fn flag(&self, name: &str) -> Outcome<bool> {
+        match self.get(name) {
+            None | Some("false") => Ok(false),
+            Some("true") => Ok(true),
+            Some(_) => Err(Problem::bad_request(format!("`{name}` is `true` or `false`"))),
+        }
     }
 }
 

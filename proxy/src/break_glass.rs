@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
+use crate::record::text::printable;
 use crate::refusal::Refusal;
+
+/// Bytes of one in a record: room for 500 characters, each of them escaped.
+const LONGEST: usize = 500 * "\\u{e0000}".len();
 
 /// The justification, trimmed: 10 to 500 Unicode characters, UTF-8, no control characters.
 ///
@@ -19,5 +23,6 @@ pub(crate) fn justification(sent: Option<&[u8]>) -> Result<Option<Arc<str>>, Ref
 /// What is kept of one for the record, whatever its form.
 pub(crate) fn for_the_record(sent: &[u8]) -> Arc<str> {
     let text = String::from_utf8_lossy(sent);
-    Arc::from(text.trim().chars().take(500).collect::<String>())
+    let text: String = text.trim().chars().take(500).collect();
+    Arc::from(printable(&text, LONGEST).as_ref())
 }

@@ -2,6 +2,7 @@
 //!
 //! Exit status 0: fine; 1: what was asked about is not fine; 2: wrong usage or unreadable input.
 
+mod audit;
 mod check;
 #[cfg(feature = "demo")]
 mod demo;
@@ -43,6 +44,8 @@ enum Command {
     Test(test::Test),
     /// Explain a decision: layer by layer, the facts, the policy that decided, and what would change it
     Explain(explain::Explain),
+    /// Verify and read the audit journal
+    Audit(audit::Audit),
     /// Format the policies of a bundle
     ///
     /// It formats `*.cedar` with Cedar's own formatter, 100 columns wide. The schema is left as it
@@ -140,6 +143,7 @@ pub fn run() -> ExitCode {
         Command::Check(check) => check.run(),
         Command::Test(test) => test.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Audit(audit) => audit.run(),
         Command::Fmt(fmt) => fmt.run(),
         Command::Migrate(migrate) => migrate.run(),
         Command::Token(token) => token.run(),

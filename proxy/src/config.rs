@@ -5,6 +5,7 @@
 //! wrong is reported with file and line (or the variable's name) and a remedy. After
 //! [`Config::load`] nothing has to be checked again.
 
+mod audit;
 mod check;
 mod error;
 mod jwt;
@@ -22,11 +23,12 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde::Deserialize;
 
+pub use crate::record::Durability;
+pub use audit::{Audit, AuditDatabase};
 pub use error::{ConfigError, Place};
 pub use jwt::{Algorithm, Issuer, JwksSource, Jwt};
 pub use sections::{
-    Admin, Assertion, Audit, DatabaseUrl, Durability, Facts, Limits, Listen, Policies, Shutdown,
-    Upstream,
+    Admin, Assertion, DatabaseUrl, Facts, Limits, Listen, Policies, Shutdown, Upstream,
 };
 pub use web::{Cors, Redirect, Tenancy};
 

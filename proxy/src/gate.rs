@@ -1,5 +1,6 @@
 //! The gate as a whole: its parts put together, its listeners, its end.
 
+mod audit;
 mod door;
 mod facts;
 mod parts;
@@ -24,8 +25,9 @@ use crate::identify::Verifier;
 use crate::keys::{KeyStore, KeysError};
 use crate::ledger::Ledger;
 use crate::probe::Probes;
-use crate::record::{Journal, JournalError};
+use crate::record::JournalError;
 
+use audit::Audit;
 use door::listen;
 
 /// Why the gate does not start.
@@ -82,7 +84,7 @@ pub struct Gate {
     stop_admin: watch::Sender<bool>,
     connections: Arc<AtomicUsize>,
     bundles: Arc<BundleStore>,
-    journal: Arc<Journal>,
+    audit: Audit,
     tasks: Vec<JoinHandle<()>>,
     shutdown: config::Shutdown,
 }
@@ -101,9 +103,9 @@ impl Gate {
         let keys = KeyStore::start(&config.jwt.issuers)?;
         let assertion = config.upstream.assertion.as_ref();
         let signer = assertion.map(AssertionSigner::open).transpose()?.map(Arc::new);
-        let journal = parts::open_journal(&config)?;
+        let audit = Audit::open(&config, &metrics)?;
+        let journal = Arc::clone(&audit.journal);
         bundles.keep_current();
-        metrics.audit.watch(&journal);
         let draining = Arc::<AtomicBool>::default();
         let probes = Probes {
             bundles: Arc::clone(&bundles),
@@ -120,9 +122,8 @@ impl Gate {
         let resolved = parts::keep_resolved(config.upstream.address.clone(), Arc::clone(&upstream));
         let verifier = Verifier::new(keys, config.jwt.leeway, &metrics);
         let pipeline = parts::pipeline(&config, &bundles, facts.store, verifier, &metrics);
-        let ledger = Ledger { journal: Arc::clone(&journal), metrics: Arc::clone(&metrics) };
+        let ledger = Ledger { journal, metrics: Arc::clone(&metrics) };
         let service = parts::service(&config, pipeline, ledger, signer, upstream);
-        let delivery = parts::delivery(&config, &metrics)?;
         let connections = Arc::new(AtomicUsize::new(0));
         let door = parts::door(&config, service, &connections, metrics);
         let proxy = listen("listen.proxy", config.listen.proxy).await?;
@@ -135,14 +136,13 @@ impl Gate {
             tokio::spawn(serve_admin(admin, state, stop_admin.subscribe())),
         ];
         tasks.extend(facts.tasks.into_iter().map(tokio::spawn));
-        tasks.extend(delivery.into_iter().map(tokio::spawn));
         let gate = Self {
             proxy_address,
             admin_address,
             draining,
             connections,
             bundles: Arc::clone(&bundles),
-            journal,
+            audit,
             shutdown: config.shutdown,
             tasks,
             stop,
@@ -198,9 +198,7 @@ impl Gate {
             // Aborted, or ended by itself: either way it is over.
             let _over = task.await;
         }
-        if let Err(error) = self.journal.close() {
-            tracing::error!(%error, "the audit journal could not be closed");
-        }
+        self.audit.close().await;
     }
 }
 

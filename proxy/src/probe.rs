@@ -59,7 +59,7 @@ impl Probe for Probes {
                 "facts",
                 facts.and_then(|()| self.fitness.check()).map(|said| said.or(self.unheard())),
             ),
-            ("audit", audit.map(|()| None)),
+            ("audit", audit),
         ]
     }
 

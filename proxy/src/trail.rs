@@ -14,7 +14,7 @@ use crate::accept::{Arrival, Control};
 use crate::break_glass;
 use crate::decide::Permitted;
 use crate::metrics::Timings;
-use crate::record::entry::{UNMAPPED, millis};
+use crate::record::entry::{BROKE_GLASS, UNMAPPED, millis};
 use crate::record::text::printable;
 use crate::record::{Decision, Phase, Record};
 use crate::refusal::{Answer, Blanks, Refusal};
@@ -159,6 +159,7 @@ impl Trail {
         self.record.status = Some(answer.status);
         self.record.success = Some(false);
         self.record.broke_glass = false;
+        self.record.details.remove(BROKE_GLASS);
         self.stamp();
         answer
     }
@@ -169,6 +170,9 @@ impl Trail {
         self.record.phase = Phase::Intent;
         self.record.decision = Decision::Allow;
         self.record.reason = "allowed".into();
+        if self.record.broke_glass {
+            self.record.details.insert(BROKE_GLASS.to_owned(), Value::from(true));
+        }
         self.stamp();
     }
 

@@ -1,6 +1,8 @@
 //! `kill -9` under load: what a client was told is on disk, and what the upstream was sent was
 //! written down before.
 
+mod kills;
+
 use std::{
     collections::HashSet,
     sync::{

@@ -2,7 +2,11 @@
 
 use serde_json::Value;
 use tests::{
+    client::{Connection, Request},
+    metrics::Metrics,
+    postgres::{Cluster, number},
     stand::{Builder, Stand},
+    tokens::token,
     wait::eventually,
 };
 
@@ -17,7 +21,7 @@ async fn records_are_delivered_to_postgres() {
 }
 
 async fn listed(stand: &Stand, user: &str) -> Vec<Value> {
-    let answer = stand.get(user, "/api/audit?limit=100").await;
+    let answer = stand.get(user, "/api/audit?limit=500").await;
     assert_eq!(answer.status, 200, "{:?}", answer.json());
     answer.json()["items"].as_array().unwrap().clone()
 }
@@ -50,6 +54,9 @@ async fn check(builder: Builder) {
         (&of("outcome")["status"], &of("outcome")["upstream_status"]),
         (&200.into(), &200.into())
     );
+    let asked = listed(&stand, "kauvery-admin").await;
+    let asked: Vec<_> = asked.iter().filter(|record| record["action"] == "audit.list").collect();
+    assert!(asked.iter().any(|it| it["user_id"] == "kauvery-admin"), "who reads is recorded, too");
     let others = listed(&stand, "alpha-admin").await;
     assert!(others.iter().all(|record| record["tenant_id"] == "org-alpha"), "{others:?}");
 
@@ -58,4 +65,79 @@ async fn check(builder: Builder) {
     let again = stand.get("kauvery-doctor", "/api/patients/patient-kauvery-1").await;
     records_of(&stand, "kauvery-admin", again.id()).await;
     assert_eq!(records_of(&stand, "kauvery-admin", read.id()).await.len(), 2);
+}
+
+/// Requests while the database is down; each leaves two records.
+const REQUESTS: usize = 8_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_down_costs_requests_nothing_and_gets_everything_later() {
+    let mut cluster = Cluster::start().await;
+    let url = cluster.create_database(None).await;
+    policy_store::sql::migrate(&url).await.unwrap();
+    let ground = Stand::builder()
+        .set("audit.database", url.as_str())
+        .set("audit.segment_size", "1MiB")
+        .prepare()
+        .await;
+    let gate = ground.serve().await;
+    let first = tests::client::send(gate.proxy(), &list("kauvery-doctor")).await;
+    eventually("the database takes records", || async { (count(&url).await > 0).then_some(()) })
+        .await;
+    cluster.stop_immediate();
+    let before = gate.memory();
+    ask_many(gate.proxy()).await;
+    let grown = gate.memory().saturating_sub(before);
+    assert!(grown < 64 << 20, "the gate has grown by {grown} bytes");
+    let metrics = Metrics::at(gate.admin()).await;
+    assert!(metrics.sum("cedargate_audit_lag_seconds", &[]) > 0.0);
+    let ready = tests::client::send(gate.admin(), &Request::get("/readyz")).await;
+    assert_eq!(ready.status, 200, "a sink that is down is no reason not to serve");
+
+    // A restart meanwhile changes nothing of that.
+    gate.kill().await;
+    let gate = ground.serve().await;
+    cluster.start_again().await;
+    let expected = ground.journal.records().len() as u64;
+    assert!(expected > 2 * REQUESTS as u64, "{expected}");
+    eventually("the database has everything", || async {
+        (count(&url).await == expected).then_some(())
+    })
+    .await;
+    let sql = "select count(distinct (instance, seq)) from audit_logs";
+    assert_eq!(number(&url, sql).await, expected, "each number once");
+    let sql = "select max(seq) from audit_logs";
+    assert_eq!(number(&url, sql).await, expected, "without gaps");
+    assert_eq!(first.status, 200);
+    eventually("nothing lags behind", || async {
+        let metrics = Metrics::at(gate.admin()).await;
+        (metrics.sum("cedargate_audit_lag_seconds", &[]) == 0.0).then_some(())
+    })
+    .await;
+}
+
+fn list(user: &str) -> Request {
+    Request::get("/api/patients").token(&token(user))
+}
+
+/// Sends all of them over a few connections; each has to be let in.
+async fn ask_many(address: std::net::SocketAddr) {
+    let clients: Vec<_> = (0..8)
+        .map(|_| {
+            tokio::spawn(async move {
+                let (mut connection, request) =
+                    (Connection::open(address).await, list("kauvery-doctor"));
+                for _ in 0..REQUESTS / 8 {
+                    assert_eq!(connection.send(&request).await.unwrap().status, 200);
+                }
+            })
+        })
+        .collect();
+    for client in clients {
+        client.await.unwrap();
+    }
+}
+
+async fn count(url: &str) -> u64 {
+    number(url, "select count(*) from audit_logs").await
 }

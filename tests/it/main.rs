@@ -8,6 +8,8 @@
 )]
 
 mod admin;
+mod audit_database;
+mod auditor;
 mod bodies;
 mod browsers;
 mod bundles;
@@ -25,6 +27,7 @@ mod findings;
 mod freshness;
 mod headers;
 mod immediacy;
+mod journal;
 mod keys;
 mod limits;
 mod mapping;
@@ -34,11 +37,13 @@ mod onboarding;
 mod outages;
 mod panics;
 mod policy_tests;
+mod power;
 mod properties;
 mod records;
 mod security_team;
 mod support;
 mod swaps;
+mod tampering;
 mod targets;
 mod tidy;
 mod tokens;

@@ -200,3 +200,58 @@ fn count_in_summary(record: &Value) -> Option<u64> {
     }
     find(&record["details"])
 }
+
+/// Text that a stranger may send, and that must not reach a terminal, or an editor, as it is.
+const HOSTILE: [&str; 6] = [
+    "\u{9b}2J\u{9b}31m a terminal's commands",
+    "an order \u{202e}desrever\u{202c} of letters",
+    "line\u{2028}and\u{2029}paragraph",
+    "\",\"decision\":\"allow\",\"x\":\"",
+    "zero\u{200b}width\u{feff} and tags \u{e0041}",
+    "\\u001b[2J with a backslash",
+];
+
+#[tokio::test]
+async fn nothing_that_a_stranger_writes_can_forge_a_line_or_drive_a_terminal() {
+    let stand = Stand::sqlite().await;
+    let token = token("kauvery-doctor");
+    for text in HOSTILE {
+        let long = text.repeat(40);
+        let patients = || Request::get("/api/patients").token(&token);
+        let raw = [b"/\x1b[2J", text.as_bytes()].concat();
+        for request in [
+            patients().header("User-Agent", text),
+            patients().header("User-Agent", &long),
+            patients().header("X-Request-Id", text),
+            patients().header("X-Break-Glass", text),
+            patients().header("X-Break-Glass", &long),
+            patients().header("X-Tenant", text),
+            patients().header("Cookie", text),
+            Request::get(&raw),
+            Request::get("/api/patients?".to_owned() + text).token(&token),
+            Request::new("POST", "/api/visits")
+                .token(&token)
+                .json(json!({ text: text }).to_string()),
+        ] {
+            let answer = stand.send(&request).await;
+            if !answer.id().is_empty() {
+                stand.ground.journal.of(answer.id()).await;
+            }
+        }
+    }
+    let text = stand.ground.journal.text();
+    let dangerous = |letter: char| {
+        letter.is_control() && letter != '\n'
+            || ('\u{200b}'..='\u{202e}').contains(&letter)
+            || letter == '\u{feff}'
+            || letter >= '\u{e0000}'
+    };
+    for line in text.lines() {
+        assert!(!line.contains(dangerous), "{line:?}");
+        assert!(line.len() < 16 * 1024, "{} bytes", line.len());
+        let record: Value = serde_json::from_str(line).unwrap();
+        assert!(record["seq"].is_u64(), "{line}");
+        let allowed = record["decision"] == "allow";
+        assert_eq!(allowed, record["policies"] != json!([]) && record["phase"] != "denial");
+    }
+}

@@ -28,8 +28,9 @@ impl Journal {
         &self.directory
     }
 
-    /// Every record so far, in the order of the files' names. The end of a file that is being
-    /// written may be half a line; any other line that is no JSON ends the test.
+    /// Every record so far, in the order of the files' names, without the headers of segments. The
+    /// end of a file that is being written may be half a line; any other line that is no JSON ends
+    /// the test.
     #[must_use]
     pub fn records(&self) -> Vec<Value> {
         self.lines().iter().map(|line| parse(line)).collect()
@@ -38,9 +39,15 @@ impl Journal {
     fn lines(&self) -> Vec<String> {
         let listed = fs::read_dir(&self.directory).into_iter().flatten().flatten();
         let mut files: Vec<_> = listed.map(|entry| entry.path()).collect();
-        files.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
+        let ends = [".jsonl", ".jsonl.zst"];
+        files.retain(|path| ends.iter().any(|end| path.display().to_string().ends_with(end)));
         files.sort();
-        files.iter().flat_map(|path| read(path)).collect()
+        // Between two steps of compressing it, a segment is there twice.
+        files.dedup_by(|later, path| {
+            later.display().to_string() == format!("{}.zst", path.display())
+        });
+        let lines = files.iter().flat_map(|path| read(path));
+        lines.filter(|line| !line.starts_with(r#"{"phase":"segment""#)).collect()
     }
 
     /// The text of every file, for what must not be in it.
@@ -89,7 +96,10 @@ pub fn is_decision(record: &Value) -> bool {
 }
 
 fn read(path: &Path) -> Vec<String> {
-    let bytes = fs::read(path).unwrap_or_default();
+    let mut bytes = fs::read(path).unwrap_or_default();
+    if path.extension().is_some_and(|extension| extension == "zst") {
+        bytes = zstd::decode_all(&bytes[..]).expect("a compressed segment is whole");
+    }
     let text = String::from_utf8(bytes).expect("records are UTF-8");
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
     whole.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()

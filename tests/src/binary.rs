@@ -23,7 +23,7 @@ pub struct Binary {
     child: Child,
     proxy: SocketAddr,
     admin: SocketAddr,
-    _output: Lines<BufReader<ChildStdout>>,
+    output: Lines<BufReader<ChildStdout>>,
 }
 
 impl Binary {
@@ -37,6 +37,14 @@ impl Binary {
             command.args(["-c", limited, "limited"]).arg(bytes.to_string()).arg(program().await);
         }
         command.arg("serve").arg("--config").arg(directory.join("cedargate.yaml"));
+        Self::start(command, directory).await
+    }
+
+    /// The same, with more in its environment.
+    pub async fn serve_with(directory: &Path, environment: &[(&str, PathBuf)]) -> Self {
+        let mut command = Command::new(program().await);
+        command.arg("serve").arg("--config").arg(directory.join("cedargate.yaml"));
+        command.envs(environment.iter().map(|(name, value)| (name, value)));
         Self::start(command, directory).await
     }
 
@@ -55,7 +63,7 @@ impl Binary {
         let mut child = command.kill_on_drop(true).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
         let (proxy, admin) = in_time("the gate is ready", addresses(&mut output, directory)).await;
-        Self { child, proxy, admin, _output: output }
+        Self { child, proxy, admin, output }
     }
 
     /// Where it listens for clients.
@@ -70,6 +78,15 @@ impl Binary {
         self.admin
     }
 
+    /// How much memory it has, in bytes (`VmRSS`).
+    #[must_use]
+    pub fn memory(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.child.id().unwrap());
+        let status = std::fs::read_to_string(status).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     /// `kill -9`.
     pub async fn kill(mut self) {
         self.child.kill().await.unwrap();
@@ -81,6 +98,19 @@ impl Binary {
         let sent = Command::new("kill").args(["-s", signal, &id]).status().await.unwrap();
         assert!(sent.success());
         in_time("the gate ends", self.child.wait()).await.unwrap().code()
+    }
+
+    /// Ends it well, and gives what it has printed since it said where it listens.
+    pub async fn output_until_stopped(mut self) -> String {
+        let id = self.child.id().unwrap().to_string();
+        assert!(Command::new("kill").args(["-s", "TERM", &id]).status().await.unwrap().success());
+        let mut printed = String::new();
+        while let Some(line) = in_time("its output", self.output.next_line()).await.unwrap() {
+            printed += &line;
+            printed.push('\n');
+        }
+        assert!(in_time("the gate ends", self.child.wait()).await.unwrap().success());
+        printed
     }
 
     /// Sends SIGHUP, which ends nothing.
@@ -108,6 +138,15 @@ pub async fn run_long(directory: &Path, arguments: &[&str]) -> (i32, String, Str
     let output = command.output().await.unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+/// Starts a command that goes on until it is dropped, and gives its output a line at a time.
+pub async fn spawn(directory: &Path, arguments: &[&str]) -> (Child, Lines<BufReader<ChildStdout>>) {
+    let mut command = Command::new(program().await);
+    command.args(arguments).current_dir(directory).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.kill_on_drop(true).spawn().unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    (child, lines)
 }
 
 /// Reads `cedargate: proxy on http://A, admin on http://B`.

@@ -53,6 +53,14 @@ pub async fn execute(url: &str, sql: &str) {
     connection.close().await.unwrap();
 }
 
+/// The one number that a query over the database at `url` gives.
+pub async fn number(url: &str, sql: &'static str) -> u64 {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    let found: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    u64::try_from(found).unwrap()
+}
+
 async fn template(cluster: &Cluster) -> String {
     let url = cluster.create_database(None).await;
     crate::stand::prepare_database(&url).await;

@@ -83,13 +83,20 @@ pub(crate) fn stamp(at: OffsetDateTime) -> String {
     at.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
 }
 
+/// Writes a moment the way the audit's records have it: UTC, microseconds.
+pub(super) fn micros(at: OffsetDateTime) -> String {
+    let form =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
+    at.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
+}
+
 /// Writes a day.
 pub(super) fn day_text(day: Date) -> String {
     day.format(format_description!("[year]-[month]-[day]")).unwrap_or_default()
 }
 
 /// A moment a database can hold: years of four digits, as both write them.
-fn moment(text: &str) -> Option<OffsetDateTime> {
+pub(crate) fn moment(text: &str) -> Option<OffsetDateTime> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?.to_offset(UtcOffset::UTC);
     (1..=9999).contains(&at.year()).then_some(at)
 }

@@ -25,7 +25,9 @@ impl Kind {
     pub(crate) fn of(column: &str) -> Self {
         match column {
             "total_units" | "used_units" | "scheduled_units" | "units" | "unit_minutes"
-            | "rate_cents" | "duration_seconds" | "position" | "upstream_status" => Self::Int,
+            | "rate_cents" | "duration_seconds" | "position" | "upstream_status" | "seq" => {
+                Self::Int
+            }
             "is_super_admin" | "is_active" | "success" => Self::Bool,
             "features" | "workflows" | "settings" | "branding" | "details" | "transcript"
             | "metrics" | "data" | "recurrence" => Self::Object,
@@ -45,12 +47,13 @@ impl Kind {
 mod tests {
     use super::Kind;
 
-    const MIGRATIONS: [&str; 5] = [
+    const MIGRATIONS: [&str; 6] = [
         include_str!("../../../migrations/postgres/0001_tenants_and_people.sql"),
         include_str!("../../../migrations/postgres/0002_codes.sql"),
         include_str!("../../../migrations/postgres/0003_clinic.sql"),
         include_str!("../../../migrations/postgres/0004_therapy.sql"),
         include_str!("../../../migrations/postgres/0005_audit.sql"),
+        include_str!("../../../migrations/postgres/0008_audit_by_month.sql"),
     ];
 
     fn kind_in_schema(sql_type: &str) -> Option<Kind> {

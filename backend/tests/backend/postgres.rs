@@ -16,13 +16,13 @@ use tempfile::TempDir;
 use crate::common::World;
 
 /// A cluster of the test's own, spoken to over a socket in its directory. Ends with the test.
-struct Cluster {
+pub(crate) struct Cluster {
     server: Child,
     dir: TempDir,
 }
 
 impl Cluster {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let dir = TempDir::with_prefix("backend-pg-").unwrap();
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o777)).unwrap();
         let data = dir.path().join("data");
@@ -44,7 +44,7 @@ impl Cluster {
     }
 
     /// The URL of its database, once it answers.
-    async fn database(&self) -> String {
+    pub(crate) async fn database(&self) -> String {
         let host = self.dir.path().display().to_string().replace('/', "%2F");
         let url = format!("postgres://demo@{host}/postgres");
         let deadline = Instant::now() + Duration::from_mins(1);

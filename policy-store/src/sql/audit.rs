@@ -1,52 +1,38 @@
 //! The audit's table, `audit_logs`: where the gate's records can be asked for.
+//!
+//! `store` adds records, each once; `find` gives them back as they are in the journal; `chain` says
+//! where a journal's records stand here, to compare with the journal itself; `retain` is the one way
+//! that records go.
+
+mod chain;
+mod find;
+mod record;
+mod retain;
+mod statement;
+mod store;
 
 use std::time::Duration;
 
+pub use chain::Position;
+pub use find::{Cursor, Filter, Page};
+pub use retain::{Month, Retained};
+
 use super::{DatabaseError, Pool};
 
-/// The columns, by the names of a record's members. The order is that of both statements.
-macro_rules! columns {
-    () => {
-        "id, phase, timestamp, event_type, action, operation, user_id, organization_id, tenant_id, \
-         roles, resource_type, resource_id, method, endpoint, route, decision, reason, policies, \
-         policy_digest, facts_age_ms, break_glass, ip_address, user_agent, status, \
-         upstream_status, success, duration_ms, details"
-    };
-}
-
-/// `$1` is a JSON list of records. One that is there already stays as it is: a record may be
-/// delivered again, and never changes.
-const POSTGRES: &str = concat!(
-    "insert into audit_logs (",
-    columns!(),
-    ") select r.id, r.phase, r.timestamp, coalesce(r.event_type, 'api_access'), \
-     coalesce(r.action, 'unmapped'), r.operation, r.user_id, r.organization_id, r.tenant_id, \
-     r.roles, r.resource_type, r.resource_id, r.method, r.endpoint, r.route, r.decision, r.reason, \
-     r.policies, r.policy_digest, r.facts_age_ms, r.break_glass, r.ip_address, r.user_agent, \
-     r.status, r.upstream_status, r.success, r.duration_ms, r.details \
-     from jsonb_populate_recordset(null::audit_logs, $1::jsonb) r \
-     on conflict (id, phase) do nothing"
-);
-const SQLITE: &str = concat!(
-    "insert into audit_logs (",
-    columns!(),
-    ") select r.value ->> 'id', r.value ->> 'phase', r.value ->> 'timestamp', \
-     coalesce(r.value ->> 'event_type', 'api_access'), coalesce(r.value ->> 'action', 'unmapped'), \
-     r.value ->> 'operation', r.value ->> 'user_id', r.value ->> 'organization_id', \
-     r.value ->> 'tenant_id', r.value -> 'roles', r.value ->> 'resource_type', \
-     r.value ->> 'resource_id', r.value ->> 'method', r.value ->> 'endpoint', r.value ->> 'route', \
-     r.value ->> 'decision', r.value ->> 'reason', r.value -> 'policies', \
-     r.value ->> 'policy_digest', r.value ->> 'facts_age_ms', r.value ->> 'break_glass', \
-     r.value ->> 'ip_address', r.value ->> 'user_agent', r.value ->> 'status', \
-     r.value ->> 'upstream_status', r.value ->> 'success', r.value ->> 'duration_ms', \
-     r.value -> 'details' from json_each($1) r where true \
-     on conflict (id, phase) do nothing"
-);
+/// What a table that was migrated has: partitions, and the columns of the seal.
+const POSTGRES_IS_MIGRATED: &str = "select count(*) = 3 from pg_class c join pg_attribute a on a.attrelid = c.oid \
+     where c.oid = to_regclass('audit_logs') and c.relkind = 'p' \
+     and a.attname in ('instance', 'seq', 'chain') and not a.attisdropped \
+     and to_regprocedure('cedargate_audit_partition(timestamptz)') is not null \
+     and to_regprocedure('cedargate_audit_retain(timestamptz,boolean)') is not null";
+const SQLITE_IS_MIGRATED: &str = "select count(*) = 3 from pragma_table_info('audit_logs') \
+     where name in ('instance', 'seq', 'chain')";
 
 /// The audit's table in a database.
 #[derive(Debug)]
 pub struct AuditTable {
     pub(super) pool: Pool,
+    months: store::Months,
 }
 
 impl AuditTable {
@@ -57,32 +43,55 @@ impl AuditTable {
     ///
     /// When the URL is no database URL.
     pub fn open(url: &str, timeout: Duration) -> Result<Self, DatabaseError> {
-        Ok(Self { pool: Pool::open(url, timeout)? })
+        Ok(Self { pool: Pool::open(url, timeout)?, months: store::Months::default() })
     }
 
-    /// Stores records, each a line of JSON: all of them, or none.
+    /// Whether the table is as this version needs it.
     ///
     /// # Errors
     ///
-    /// When the database does not take them.
-    pub async fn store(&self, lines: &[&str]) -> Result<(), DatabaseError> {
-        let list = format!("[{}]", lines.join(","));
-        match &self.pool {
-            Pool::Sqlite(pool) => {
-                sqlx::query(SQLITE).bind(list).execute(pool).await?;
-            }
-            Pool::Postgres(pool) => {
-                sqlx::query(POSTGRES).bind(list).execute(pool).await?;
-            }
+    /// [`DatabaseError::Unmigrated`] when it is missing or of an older version; others when the
+    /// database cannot be asked.
+    pub async fn check(&self) -> Result<(), DatabaseError> {
+        if self.says(POSTGRES_IS_MIGRATED, SQLITE_IS_MIGRATED).await? {
+            Ok(())
+        } else {
+            Err(DatabaseError::Unmigrated)
         }
-        Ok(())
     }
 
-    /// Whether the database takes statements at all.
+    /// Whether the database takes records at all: it answers, has the table as this version needs it,
+    /// and lets us add to it. A record that is refused all the same is refused for itself.
     pub async fn is_up(&self) -> bool {
-        match &self.pool {
-            Pool::Sqlite(pool) => sqlx::query("select 1").execute(pool).await.is_ok(),
-            Pool::Postgres(pool) => sqlx::query("select 1").execute(pool).await.is_ok(),
-        }
+        let may_add =
+            "select has_table_privilege('audit_logs', 'insert') and not pg_is_in_recovery()";
+        self.check().await.is_ok() && self.says(may_add, "select true").await.unwrap_or(false)
     }
+
+    /// The answer to a question, as either database is asked it.
+    async fn says(
+        &self,
+        postgres: &'static str,
+        sqlite: &'static str,
+    ) -> Result<bool, DatabaseError> {
+        let answer = match &self.pool {
+            Pool::Sqlite(pool) => sqlx::query_scalar(sqlite).fetch_one(pool).await,
+            Pool::Postgres(pool) => sqlx::query_scalar(postgres).fetch_one(pool).await,
+        };
+        answer.map_err(fault)
+    }
+}
+
+/// What the failure of a statement about the table means: undefined tables, columns and functions are
+/// those of a migration that was not run (SQLSTATE: PostgreSQL, Appendix A; SQLite has only words).
+fn fault(error: sqlx::Error) -> DatabaseError {
+    let Some(said) = error.as_database_error() else { return error.into() };
+    let missing = match said.code().as_deref() {
+        Some("42P01" | "42703" | "42883") => true,
+        Some(code) if code.len() == 5 => false,
+        _ => ["no such table", "no such column", "has no column"]
+            .iter()
+            .any(|words| said.message().contains(words)),
+    };
+    if missing { DatabaseError::Unmigrated } else { error.into() }
 }

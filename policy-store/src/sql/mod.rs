@@ -1,7 +1,7 @@
 //! The databases behind the facts: pools, migrations, and [`FactSource`](crate::source::FactSource)
 //! over SQLite and Postgres.
 
-mod audit;
+pub mod audit;
 mod cell;
 mod check;
 mod held;
@@ -44,6 +44,26 @@ pub enum DatabaseError {
     /// A migration failed.
     #[error("the database cannot be migrated")]
     Migration(#[from] sqlx::migrate::MigrateError),
+    /// The audit's table is not as this version needs it.
+    #[error("the table `audit_logs` is missing or of an older version: run `cedargate migrate`")]
+    Unmigrated,
+    /// Records that have to be kept were to be removed; the cutoff.
+    #[error(
+        "records are kept for six years (45 CFR 164.316(b)(2)(i)): the cutoff {0} is younger, and nothing was removed"
+    )]
+    Kept(String),
+}
+
+impl DatabaseError {
+    /// Whether the database refuses what it was given, and would take something else: a data
+    /// exception or the violation of a constraint (SQLSTATE classes 22 and 23).
+    pub fn is_about_the_data(&self) -> bool {
+        let Self::Driver(sqlx::Error::Database(error)) = self else { return false };
+        let class = error.code().is_some_and(|code| {
+            code.len() == 5 && (code.starts_with("22") || code.starts_with("23"))
+        });
+        class || error.kind() != sqlx::error::ErrorKind::Other
+    }
 }
 
 /// A pool of connections to one of the two databases.

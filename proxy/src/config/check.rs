@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use serde_json::Value;
 
+use super::audit::SIX_YEARS;
 use super::source::Source;
-use super::{Config, ConfigError};
+use super::{AuditDatabase, Config, ConfigError};
 
 /// The keys without a default, each with a value that would do.
 const REQUIRED: [(&str, &str, &str); 3] = [
@@ -71,7 +72,18 @@ pub(super) fn consistent(config: &Config, source: &Source) -> Result<(), ConfigE
             return Err(source.bad(&format!("jwt.issuers[{index}].issuer"), &what));
         }
     }
+    audit_is_kept(config, source)?;
     let misfit =
         config.facts.mapping.as_ref().and_then(|mapping| mapping.misfits().into_iter().next());
     misfit.map_or(Ok(()), |it| Err(source.bad(&format!("facts.mapping.{}", it.key), &it.what)))
+}
+
+/// What is nowhere but in the journal stays there as long as the law wants it.
+fn audit_is_kept(config: &Config, source: &Source) -> Result<(), ConfigError> {
+    let kept = config.audit.keep.is_none_or(|keep| keep >= SIX_YEARS);
+    if kept || config.audit.database != AuditDatabase::Off {
+        return Ok(());
+    }
+    let what = "takes records away that are nowhere else; deliver them to `audit.database`, or keep them for six years (2192d)";
+    Err(source.bad("audit.keep", what))
 }

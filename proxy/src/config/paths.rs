@@ -2,13 +2,14 @@
 
 use std::path::Path;
 
-use super::{Config, DatabaseUrl, JwksSource};
+use super::{AuditDatabase, Config, DatabaseUrl, JwksSource};
 
 impl Config {
     /// Makes every relative path one from `base`, the directory of the configuration.
     pub(super) fn resolve(&mut self, base: &Path) {
         let mut paths = vec![&mut self.policies.directory, &mut self.audit.directory];
         paths.extend(self.policies.archive.as_mut());
+        paths.extend(self.audit.signing_keys.iter_mut());
         paths.extend(self.admin.token_file.as_mut());
         paths.extend(self.facts.password_file.as_mut());
         paths.extend(self.upstream.assertion.as_mut().map(|assertion| &mut assertion.key));
@@ -19,8 +20,14 @@ impl Config {
         for path in paths {
             *path = base.join(&*path);
         }
-        if let Some(url) = resolve_sqlite(self.facts.database.expose(), base) {
-            self.facts.database = DatabaseUrl::new(url);
+        let mut databases = vec![&mut self.facts.database];
+        if let AuditDatabase::Own(url) = &mut self.audit.database {
+            databases.push(url);
+        }
+        for database in databases {
+            if let Some(url) = resolve_sqlite(database.expose(), base) {
+                *database = DatabaseUrl::new(url);
+            }
         }
     }
 }

@@ -182,42 +182,6 @@ pub struct Policies {
     pub archive: Option<PathBuf>,
 }
 
-/// Where decisions are recorded.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Audit {
-    /// The journal's directory.
-    pub directory: PathBuf,
-    /// What a record survives.
-    #[serde(default)]
-    pub durability: Durability,
-    /// Whether records are delivered to `audit_logs` in the facts database, too.
-    #[serde(default)]
-    pub database: bool,
-    /// How many requests of nobody are recorded one by one each second.
-    #[serde(default = "Audit::default_anonymous_per_second")]
-    pub anonymous_per_second: u32,
-}
-
-impl Audit {
-    const fn default_anonymous_per_second() -> u32 {
-        1000
-    }
-}
-
-/// What an audit record survives once it counts as written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    /// The end of the process, `kill -9` included.
-    #[default]
-    Process,
-    /// The loss of power.
-    Disk,
-    /// Nothing.
-    None,
-}
-
 /// What a request may take.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -59,6 +59,32 @@ pub(super) fn body_size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Err
     size_within(d, ByteSize::b(2)..=ByteSize::kib(64))
 }
 
+/// Room for a segment of the journal.
+pub(super) fn segment_size<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
+    size_within(d, ByteSize::kib(4)..=ByteSize::gib(4)).map(|size| size as u64)
+}
+
+/// A size without a bound of its own.
+pub(super) fn size<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
+    size_within(d, ByteSize::b(0)..=ByteSize::pib(1)).map(|size| size as u64)
+}
+
+/// Room for a journal; less than a megabyte would be full before anything is compressed.
+pub(super) fn quota<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
+    let range = ByteSize::mib(1)..=ByteSize::pib(1);
+    optional(d, |value| size_within(value, range.clone()).map(|size| size as u64))
+}
+
+/// How old a segment of the journal may become: up to a year.
+pub(super) fn age<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
+    time_within(d, Duration::from_secs(1)..=DAY * 366)
+}
+
+/// How long something is kept: up to a century.
+pub(super) fn long<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
+    optional(d, |value| time_within(value, Duration::ZERO..=DAY * 36_525))
+}
+
 fn size_within<'de, D: Deserializer<'de>>(
     d: D,
     range: RangeInclusive<ByteSize>,

@@ -11,17 +11,15 @@ use pingora::server::configuration::ServerConf;
 use policy_store::archive::Archive;
 use policy_store::cache::FactStore;
 use policy_store::source::FactSource;
-use policy_store::sql::{AuditTable, PasswordFile};
 use policy_store::watch::{BundleStore, Published, Reload};
 use tokio::net::lookup_host;
 
 use super::StartError;
 use super::door::Door;
-use super::facts::Task;
 use crate::accept::Rules;
 use crate::admin::AdminState;
 use crate::assertion::AssertionSigner;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::connection::Limits;
 use crate::cors::Cors;
 use crate::credentials::CookieRules;
@@ -32,13 +30,9 @@ use crate::limit::RateLimit;
 use crate::metrics::Metrics;
 use crate::pipeline::{Memo, Pipeline};
 use crate::probe::Probes;
-use crate::record::delivery::deliver;
-use crate::record::{Durability, Journal, JournalConfig, JournalError};
 use crate::reply::Redirects;
 use crate::service::{Service, Upstream};
 
-/// A delivery to the database may take this long.
-const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
 /// The upstream's name is looked up again this often.
 const RESOLVE_EVERY: Duration = Duration::from_secs(10);
 
@@ -161,26 +155,6 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
-/// The journal, with what an earlier gate left in it put in order.
-pub(super) fn open_journal(config: &Config) -> Result<Arc<Journal>, JournalError> {
-    let (journal, recovered) = Journal::open(journal(config))?;
-    tracing::info!(?recovered, "audit journal opened");
-    Ok(journal)
-}
-
-/// Where and how records are kept.
-fn journal(config: &Config) -> JournalConfig {
-    JournalConfig {
-        directory: config.audit.directory.clone(),
-        durability: match config.audit.durability {
-            config::Durability::Process => Durability::Process,
-            config::Durability::Disk => Durability::Disk,
-            config::Durability::None => Durability::None,
-        },
-        anonymous_per_second: config.audit.anonymous_per_second,
-    }
-}
-
 /// What the admin listener answers from.
 pub(super) fn admin(config: &Config, probes: Probes, metrics: &Arc<Metrics>) -> AdminState {
     AdminState {
@@ -189,22 +163,6 @@ pub(super) fn admin(config: &Config, probes: Probes, metrics: &Arc<Metrics>) -> 
         hosts: config.admin_hosts.clone().into(),
         token_file: config.admin.token_file.clone(),
     }
-}
-
-/// What delivers records to the database, where that is configured.
-pub(super) fn delivery(config: &Config, metrics: &Arc<Metrics>) -> Result<Vec<Task>, StartError> {
-    if !config.audit.database {
-        return Ok(Vec::new());
-    }
-    // Nobody waits for it: it may take longer than a request's facts.
-    let table = AuditTable::open(config.facts.database.expose(), DELIVERY_TIMEOUT)?;
-    let mut tasks: Vec<Task> = Vec::new();
-    if let Some(file) = &config.facts.password_file {
-        tasks.push(Box::pin(table.sign_in_with(PasswordFile::new(file))?));
-    }
-    let directory = config.audit.directory.clone();
-    tasks.push(Box::pin(deliver(directory, table, Arc::clone(metrics))));
-    Ok(tasks)
 }
 
 /// The counters, with the version that runs.

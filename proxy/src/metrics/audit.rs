@@ -2,10 +2,11 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
-use prometheus::{Error, Gauge, IntCounterVec, IntGauge};
+use prometheus::{Error, Gauge, IntCounter, IntCounterVec, IntGauge};
 
 use super::register::Register;
 use crate::record::Journal;
+use crate::record::delivery::Progress;
 use crate::record::journal::Counts;
 
 /// Audit records on their way.
@@ -14,6 +15,9 @@ pub struct AuditMetrics {
     records: IntCounterVec,
     lag: Gauge,
     spool: IntGauge,
+    quota: IntGauge,
+    syncs: IntCounter,
+    sinks: Mutex<Vec<Arc<Progress>>>,
     /// Not kept alive: who drops the journal gives its directory back.
     journal: OnceLock<Weak<Journal>>,
     /// What of the journal's counts is in `records`.
@@ -30,9 +34,18 @@ impl AuditMetrics {
             )?,
             lag: new.float_gauge(
                 "cedargate_audit_lag_seconds",
-                "For how long the oldest record has waited that is not written yet.",
+                "How old the oldest record is that the journal or a sink has not taken yet.",
             )?,
             spool: new.gauge("cedargate_audit_spool_bytes", "The journal's size on the disk.")?,
+            quota: new.gauge(
+                "cedargate_audit_quota_bytes",
+                "How large the journal may become before requests are refused; 0: without a bound.",
+            )?,
+            syncs: new.counter(
+                "cedargate_audit_syncs_total",
+                "How often the journal was put on the disk; one sync is for all who wait.",
+            )?,
+            sinks: Mutex::default(),
             journal: OnceLock::new(),
             told: Mutex::default(),
         };
@@ -45,6 +58,14 @@ impl AuditMetrics {
     /// Shows this journal from now on. The first one stays.
     pub fn watch(&self, journal: &Arc<Journal>) {
         let _ = self.journal.set(Arc::downgrade(journal));
+    }
+
+    /// Shows how this sink does, from now on.
+    pub(crate) fn watch_sink(&self, sink: &'static str, progress: Arc<Progress>) {
+        for outcome in ["written", "failed"] {
+            self.records.with_label_values(&[sink, outcome]);
+        }
+        self.sinks.lock().unwrap_or_else(PoisonError::into_inner).push(progress);
     }
 
     /// Something became of records on their way to a sink behind the journal.
@@ -65,7 +86,17 @@ impl AuditMetrics {
             self.delivered("journal", outcome, count);
         }
         *told = now;
-        self.lag.set(journal.lag().as_secs_f64());
+        let sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        let today = wall_clock();
+        let waits = sinks.iter().map(|sink| sink.lag(today)).chain([journal.lag()]).max();
+        self.lag.set(waits.unwrap_or_default().as_secs_f64());
+        self.quota.set(i64::try_from(journal.quota().unwrap_or(0)).unwrap_or(i64::MAX));
+        self.syncs.inc_by(journal.syncs().saturating_sub(self.syncs.get()));
         self.spool.set(i64::try_from(journal.bytes()).unwrap_or(i64::MAX));
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long a record waits is asked by no request")]
+fn wall_clock() -> time::OffsetDateTime {
+    time::OffsetDateTime::now_utc()
 }

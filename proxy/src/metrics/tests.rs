@@ -7,7 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::*;
-use crate::record::{Decision, Durability, Journal, JournalConfig, Phase};
+use crate::record::{Decision, Journal, JournalConfig, Phase};
 
 fn metrics() -> Arc<Metrics> {
     Metrics::new("0.1.0", "abc").unwrap()
@@ -134,11 +134,8 @@ fn only_the_bundle_in_force_is_shown() {
 #[test]
 fn the_journal_is_asked_when_somebody_looks() {
     let place = TempDir::new().unwrap();
-    let config = JournalConfig {
-        directory: place.path().to_owned(),
-        durability: Durability::Process,
-        anonymous_per_second: 1,
-    };
+    let config =
+        JournalConfig { anonymous_per_second: 1, ..JournalConfig::new(place.path().to_owned()) };
     let (journal, _) = Journal::open(config).unwrap();
     let metrics = metrics();
     metrics.audit.watch(&journal);

@@ -1,88 +1,228 @@
-//! Delivers records from the journal to the audit's table in the database.
+//! Delivers records from the journal to its sinks: the audit's table in a database, standard output.
 //!
-//! No request waits for it: it reads the journal's segments behind a cursor, which is kept beside
-//! them. A record may be delivered again after a crash; the table takes each once. While the
-//! database is down the cursor stays where it is.
+//! No request waits for it. Each sink has a thread and a cursor of its own. A database says by
+//! itself which record of this journal it has taken last, so that every one of them gets there
+//! once, whoever dies when; the cursor of standard output is kept beside the journal, and what was
+//! printed just before a crash is printed again.
+//!
+//! INVARIANT: a sink gets what is on the disk. A loss of power can take nothing
+//! back that a sink has.
 
+mod sink;
 mod tail;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
-use policy_store::sql::AuditTable;
+use serde::Deserialize;
+use time::OffsetDateTime;
+use tokio::sync::oneshot;
 
 use crate::chain::chain;
 use crate::metrics::Metrics;
 
-use tail::Tail;
+pub(crate) use sink::{Sink, SinkError};
+use tail::{Entry, Tail};
 
-/// The name of this sink in the metrics.
-const SINK: &str = "database";
-/// The journal is looked at this often when there was nothing in it.
-const IDLE: Duration = Duration::from_millis(200);
-/// And this long after the database has failed.
+/// The journal is looked at this often when there was nothing new in it.
+const IDLE: Duration = Duration::from_millis(100);
+/// And this long after a sink has failed.
 const BACKOFF: Duration = Duration::from_secs(2);
 /// Records in one statement.
 const BATCH: usize = 500;
+/// A courier has so long to end.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// Behind by more than this, a courier rests as long as it works: others need the core, too.
+const BEHIND: usize = BATCH;
 
-/// Delivers what is in the journal in `directory`, until it is dropped.
-pub(crate) async fn deliver(directory: PathBuf, table: AuditTable, metrics: Arc<Metrics>) {
-    let mut tail = Tail::open(&directory);
-    loop {
-        let read = tail.read();
-        let wait = match read {
-            Ok(None) => IDLE,
-            Ok(Some(text)) => match store(&table, &text, &metrics).await {
-                Ok(()) => match tail.advance(text.len()) {
-                    Ok(()) => continue,
-                    Err(error) => complain("the cursor cannot be written", &error),
-                },
-                Err(error) => complain("the database takes no records", &error),
-            },
-            Err(error) => complain("the journal cannot be read", &error),
-        };
-        tokio::time::sleep(wait).await;
+/// What a courier is to do.
+pub(crate) struct Errand {
+    pub(crate) directory: PathBuf,
+    pub(crate) instance: Arc<str>,
+    pub(crate) sink: Sink,
+    /// The number of the last record that is on the disk.
+    pub(crate) synced: Arc<AtomicU64>,
+    /// The number of the last record that the sink has.
+    pub(crate) delivered: Arc<AtomicU64>,
+    pub(crate) metrics: Arc<Metrics>,
+}
+
+/// A sink's courier, at work in a thread of its own until this is dropped.
+#[derive(Debug)]
+pub(crate) struct Courier {
+    synced: Arc<AtomicU64>,
+    delivered: Arc<AtomicU64>,
+    progress: Arc<Progress>,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// How a sink does, for those who ask.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    /// When the oldest record was made that waits for the sink: microseconds of Unix time; 0: none
+    /// waits.
+    oldest: AtomicI64,
+    failing: AtomicBool,
+}
+
+impl Courier {
+    /// Sends one on its way.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no thread for it.
+    pub(crate) fn send(errand: Errand) -> std::io::Result<Self> {
+        let (stop, stopped) = oneshot::channel();
+        let progress = Arc::<Progress>::default();
+        let (synced, delivered) = (Arc::clone(&errand.synced), Arc::clone(&errand.delivered));
+        errand.metrics.audit.watch_sink(errand.sink.name(), Arc::clone(&progress));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let round =
+            Round { errand, tail: None, progress: Arc::clone(&progress), batch: Vec::new() };
+        let thread = std::thread::Builder::new().name("audit-courier".into()).spawn(move || {
+            runtime.block_on(async {
+                tokio::select! {
+                    () = round.keep_going() => {}
+                    _ = stopped => {}
+                }
+            });
+        })?;
+        Ok(Self { synced, delivered, progress, stop: Some(stop), thread: Some(thread) })
+    }
+
+    /// Whether the sink has everything that is on the disk, or takes nothing now.
+    pub(crate) fn is_done(&self) -> bool {
+        self.delivered.load(Ordering::Relaxed) >= self.synced.load(Ordering::Relaxed)
+            || self.progress.failing.load(Ordering::Relaxed)
     }
 }
 
-fn complain(what: &'static str, error: &dyn std::error::Error) -> Duration {
-    tracing::warn!(error = %chain(error), "audit delivery: {what}");
-    BACKOFF
-}
-
-/// Stores whole lines. A record that the database refuses by itself is left out and counted: it
-/// stays in the journal, and must not hold up those behind it.
-async fn store(
-    table: &AuditTable,
-    text: &str,
-    metrics: &Metrics,
-) -> Result<(), policy_store::sql::DatabaseError> {
-    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
-    for batch in lines.chunks(BATCH) {
-        match table.store(batch).await {
-            Ok(()) => metrics.audit.delivered(SINK, "written", batch.len() as u64),
-            Err(error) if !table.is_up().await => return Err(error),
-            Err(_) => one_by_one(table, batch, metrics).await?,
+impl Drop for Courier {
+    fn drop(&mut self) {
+        self.stop = None;
+        // Whoever reads our output may have stopped doing so: the end does not wait for that.
+        let deadline = Instant::now() + FAREWELL;
+        while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            if Instant::now() >= deadline {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(2));
         }
     }
-    Ok(())
 }
 
-async fn one_by_one(
-    table: &AuditTable,
-    batch: &[&str],
-    metrics: &Metrics,
-) -> Result<(), policy_store::sql::DatabaseError> {
-    for line in batch {
-        match table.store(&[line]).await {
-            Ok(()) => metrics.audit.delivered(SINK, "written", 1),
-            Err(error) if !table.is_up().await => return Err(error),
-            Err(error) => {
-                metrics.audit.delivered(SINK, "failed", 1);
-                tracing::error!(error = %chain(&error), "audit delivery: a record is not taken");
+impl Progress {
+    /// How old the oldest record is that waits.
+    pub(crate) fn lag(&self, now: OffsetDateTime) -> Duration {
+        match self.oldest.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            micros => {
+                let now = now.unix_timestamp_nanos() / 1_000;
+                Duration::from_micros(u64::try_from(now - i128::from(micros)).unwrap_or_default())
             }
         }
     }
-    Ok(())
+
+    fn waits(&self, entry: Option<&Entry>) {
+        #[derive(Deserialize)]
+        struct Made {
+            #[serde(with = "super::encode::micros")]
+            timestamp: OffsetDateTime,
+        }
+        let made = entry.and_then(|entry| serde_json::from_str::<Made>(&entry.line).ok());
+        let micros = made.map_or(0, |made| made.timestamp.unix_timestamp_nanos() / 1_000);
+        self.oldest.store(i64::try_from(micros).unwrap_or_default(), Ordering::Relaxed);
+    }
+}
+
+/// One look after the other.
+struct Round {
+    errand: Errand,
+    tail: Option<Tail>,
+    progress: Arc<Progress>,
+    /// Read, and not taken yet.
+    batch: Vec<Entry>,
+}
+
+impl Round {
+    async fn keep_going(mut self) {
+        self.errand.sink.begin();
+        loop {
+            let wait = self.go().await;
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Delivers what there is, one batch, and says how long to wait before the next one.
+    async fn go(&mut self) -> Duration {
+        let began = Instant::now();
+        let delivered = self.deliver().await;
+        let failed = delivered.is_err();
+        let said = self.progress.failing.swap(failed, Ordering::Relaxed);
+        match delivered {
+            Ok(0) => IDLE,
+            Ok(records) if records >= BEHIND => began.elapsed(),
+            Ok(_) => Duration::ZERO,
+            Err(error) => {
+                if !said {
+                    let sink = self.errand.sink.name();
+                    tracing::warn!(sink, error = %chain(&error), "audit records wait for their sink");
+                }
+                BACKOFF
+            }
+        }
+    }
+
+    async fn deliver(&mut self) -> Result<usize, SinkError> {
+        let synced = self.errand.synced.load(Ordering::Relaxed);
+        if self.batch.is_empty() {
+            let tail = match &mut self.tail {
+                Some(tail) => tail,
+                none => none.insert(begin(&self.errand).await?),
+            };
+            self.batch = tail.read(synced, BATCH)?;
+            self.progress.waits(self.batch.first());
+        }
+        let Some(last) = self.batch.last().map(|entry| entry.at.seq) else { return Ok(0) };
+        let lines: Vec<&str> = self.batch.iter().map(|entry| entry.line.as_str()).collect();
+        let stored = self.errand.sink.store(&lines, last).await;
+        let (taken, refused) = stored.inspect_err(|_| {
+            // It may have been taken all the same: the sink is asked again where it stands.
+            self.tail = None;
+            self.batch = Vec::new();
+        })?;
+        let (sink, audit) = (self.errand.sink.name(), &self.errand.metrics.audit);
+        audit.delivered(sink, "written", taken);
+        audit.delivered(sink, "failed", refused);
+        self.errand.delivered.store(last, Ordering::Relaxed);
+        let count = self.batch.len();
+        self.batch.clear();
+        if last >= synced {
+            self.progress.waits(None);
+        }
+        Ok(count)
+    }
+}
+
+/// Asks the sink where it stands, and makes sure that it speaks of this journal.
+async fn begin(errand: &Errand) -> Result<Tail, SinkError> {
+    let at = errand.sink.position(&errand.instance).await?;
+    let seq = at.as_ref().map_or(0, |at| at.seq);
+    let chain = at.and_then(|at| at.chain);
+    if let Some(chain) = chain {
+        let mut tail = Tail::new(&errand.directory, seq.saturating_sub(1));
+        let found = tail.read(seq, 1)?;
+        let ours = found.first().filter(|entry| entry.at.seq == seq);
+        let ahead = seq > errand.synced.load(Ordering::Relaxed);
+        if ours.is_some_and(|entry| entry.at.head.to_string() != chain) || (ours.is_none() && ahead)
+        {
+            return Err(SinkError::Forked { seq, instance: errand.instance.to_string() });
+        }
+    }
+    errand.delivered.store(seq, Ordering::Relaxed);
+    Ok(Tail::new(&errand.directory, seq))
 }

@@ -118,10 +118,13 @@ pub struct Record {
     pub duration_ms: Option<f64>,
     /// Whatever else helps.
     pub details: Map<String, Value>,
-    /// Whether it was the justification that let the request in. Counted, not written.
+    /// Whether it was the justification that let the request in; the details say so, too.
     #[serde(skip)]
     pub broke_glass: bool,
 }
+
+/// The detail that says that it was the justification that let the request in.
+pub const BROKE_GLASS: &str = "broke_glass";
 
 /// The action of a request that fits no route.
 pub const UNMAPPED: &str = "unmapped";

@@ -1,18 +1,24 @@
 //! The journal: records on the local disk, before anybody acts on them.
 //!
-//! A directory of segments, `audit-<UTC time>-<random>.jsonl`, written by the one process that
-//! holds the directory's lock. A line is whole or it is not there: a write that fails is cut off
-//! again, and what a dying process tore is cut off at the next start.
+//! A directory of segments (`segments.rs` says what they are called, `seal.rs` what a line is),
+//! written by the one process that holds the directory's lock. A line is whole or it is not there:
+//! a write that fails is cut off again, and what a dying process tore is cut off at the next start.
 //!
 //! INVARIANT: when [`Journal::append`] or [`Journal::commit`] says `Ok`, the line is in a file that
-//! was at its path during the call: in the kernel (`process`) or on the disk (`disk`, and then
+//! was at its place within the last 10 ms: in the kernel (`process`) or on the disk (`disk`, and then
 //! only [`Journal::commit`]). After an error the next call tries again; nothing needs a restart.
 //!
-//! A record is written in place, under a lock that is held for one `stat` and one `write`: handing
-//! it to a thread and waiting for the answer costs more (`notes/measured.md`). All lines pass
-//! the `writer`, which is where a sequence number and a chain of hashes will go.
+//! A record is written in place, under a lock that is held for one `write`: handing it to a thread
+//! and waiting for the answer costs fifty times as much, and memory that is mapped onto a file ends
+//! the process when the disk fails (`ARCHITECTURE.md`). Three threads do what no request waits for:
+//! `keeper` syncs and looks after what waits, `notary` signs, `archivist` compresses and tidies up.
 
+mod archivist;
+mod config;
+mod error;
 mod keeper;
+mod notary;
+mod opening;
 mod place;
 mod recovery;
 mod segment;
@@ -20,96 +26,31 @@ mod shared;
 mod strangers;
 mod writer;
 
-pub(super) use segment::is_segment;
 use std::fs::File;
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::Sender;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
 use self::keeper::SyncRequest;
-use self::place::Place;
+use self::notary::Notary;
 use self::shared::Shared;
 use super::entry::Record;
+use super::seal::Position;
 
+pub use self::archivist::Delivered;
+pub use self::config::{Durability, JournalConfig, OnDamage};
+pub use self::error::{JournalError, Unrecordable};
+pub(super) use self::notary::replace;
 pub use self::recovery::{Recovered, Tear};
 
-/// What a record survives that was said to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Durability {
-    /// The death of the process.
-    #[default]
-    Process,
-    /// The loss of power.
-    Disk,
-    /// Nothing is promised: a record that cannot be written refuses no request.
-    None,
-}
-
-/// Where the journal is and what it promises.
-#[derive(Debug, Clone)]
-pub struct JournalConfig {
-    /// The directory; made when it is not there.
-    pub directory: PathBuf,
-    /// What a record survives.
-    pub durability: Durability,
-    /// How many records of nobody are written one by one in a second.
-    pub anonymous_per_second: u32,
-}
-
-/// The journal cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// The directory cannot be made, read or written.
-    #[error("the audit journal `{}` cannot be opened", path.display())]
-    Unusable {
-        /// Which file or directory.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Another gate writes there.
-    #[error(
-        "the audit journal `{}` is in use by another gate (process {holder}): give each its own `audit.directory`",
-        path.display()
-    )]
-    InUse {
-        /// The directory.
-        path: PathBuf,
-        /// Its process id, as far as it is known.
-        holder: String,
-    },
-    /// The thread that looks after the journal does not start.
-    #[error("the audit journal's thread cannot be started")]
-    Thread(#[source] io::Error),
-}
-
-/// A record could not be written. Who needs it to be is refused.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum Unrecordable {
-    /// The file system did not take it.
-    #[error("the audit journal cannot be written")]
-    Unwritable(#[source] Arc<io::Error>),
-    /// It has no spelling as JSON, which is a fault of this program.
-    #[error("an audit record cannot be spelled")]
-    Unspeakable(#[source] Arc<serde_json::Error>),
-    /// The thread that looks after the journal is gone, which is a fault of this program.
-    #[error("the audit journal is not looked after any more")]
-    Abandoned,
-}
-
-impl From<io::Error> for Unrecordable {
-    fn from(error: io::Error) -> Self {
-        Self::Unwritable(Arc::new(error))
-    }
-}
+/// The journal warns when this much of its quota is used, in percent.
+const NEARLY: u64 = 80;
 
 /// What became of records in this process, for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -126,38 +67,23 @@ pub struct Counts {
 #[derive(Debug)]
 pub struct Journal {
     shared: Arc<Shared>,
+    notary: Arc<Notary>,
+    instance: Arc<str>,
+    quota: Option<u64>,
     syncs: Option<Sender<SyncRequest>>,
-    keeper: Option<JoinHandle<()>>,
+    /// Threads end when these are gone.
+    stops: Vec<Sender<()>>,
+    threads: Vec<JoinHandle<()>>,
 }
 
 impl Journal {
-    /// Opens the journal: takes the directory, cuts off what was torn, closes the intents that
-    /// nobody closed, and begins a new segment.
-    ///
-    /// # Errors
-    ///
-    /// When the directory cannot be used, or another gate uses it.
-    pub fn open(config: JournalConfig) -> Result<(Arc<Self>, Recovered), JournalError> {
-        let durable = config.durability == Durability::Disk;
-        let place = Place::take(config.directory, durable)?;
-        let (writer, recovered) = recovery::recover(place)?;
-        let shared = Shared::new(writer, config.durability, config.anonymous_per_second);
-        let (syncs, work) = channel();
-        let kept = Arc::clone(&shared);
-        let keeper = std::thread::Builder::new()
-            .name("audit-journal".into())
-            .spawn(move || keeper::keep(&kept, &work))
-            .map_err(JournalError::Thread)?;
-        Ok((Arc::new(Self { shared, syncs: Some(syncs), keeper: Some(keeper) }), recovered))
-    }
-
     /// Writes a record. It is in the kernel when this returns, which takes microseconds. On the
-    /// disk it will be within a fraction of a second; who has to know when calls [`Self::commit`].
+    /// disk it will be within about a second; who has to know when calls [`Self::commit`].
     ///
     /// # Errors
     ///
     /// When it cannot be written, unless the durability is `none`.
-    pub fn append(&self, record: &impl Serialize) -> Result<(), Unrecordable> {
+    pub fn append(&self, record: &Record) -> Result<(), Unrecordable> {
         self.shared.forgive(self.shared.append(record).map(drop))
     }
 
@@ -166,16 +92,18 @@ impl Journal {
     /// # Errors
     ///
     /// When it cannot be made so, unless the durability is `none`.
-    pub async fn commit(&self, record: &(impl Serialize + Sync)) -> Result<(), Unrecordable> {
+    pub async fn commit(&self, record: &Record) -> Result<(), Unrecordable> {
         match self.shared.append(record) {
-            Ok(file) if self.shared.durability() == Durability::Disk => self.synced(file).await,
+            Ok(Some(file)) if self.shared.durability() == Durability::Disk => {
+                self.synced(file).await
+            }
             other => self.shared.forgive(other.map(drop)),
         }
     }
 
     /// Takes an outcome. It is written with the next record, and within 10 ms; while nothing can be
     /// written it is kept in memory, and then written first of all.
-    pub fn append_outcome(&self, record: &impl Serialize) {
+    pub fn append_outcome(&self, record: &Record) {
         self.shared.append_outcome(record);
     }
 
@@ -198,29 +126,48 @@ impl Journal {
         if self.shared.counts_stranger(record) { Ok(()) } else { self.commit(record).await }
     }
 
-    /// Whether a record could be written now. Tries it, and leaves no trace.
+    /// Whether a record could be written now, with what there is to know about it. Tries it, and
+    /// leaves no trace.
     ///
     /// # Errors
     ///
     /// Says why not.
-    pub fn check(&self) -> Result<(), Unrecordable> {
-        if self.keeper.as_ref().is_none_or(JoinHandle::is_finished) {
+    pub fn check(&self) -> Result<Option<String>, Unrecordable> {
+        if self.threads.iter().any(JoinHandle::is_finished) {
             return Err(Unrecordable::Abandoned);
         }
         let checked = self.shared.writer().check().map_err(Unrecordable::from);
-        if self.shared.durability() == Durability::None { Ok(()) } else { checked }
+        if self.shared.durability() == Durability::None {
+            let why = checked.err().map(|error| format!("; now: {error}")).unwrap_or_default();
+            return Ok(Some(format!("`audit.durability: none`: records may be lost{why}")));
+        }
+        checked.map(|()| self.warning())
     }
 
-    /// Writes summaries and outcomes that wait, and puts everything on the disk.
+    fn warning(&self) -> Option<String> {
+        let bytes = self.bytes();
+        let nearly = |quota: &u64| bytes.saturating_mul(100) >= quota.saturating_mul(NEARLY);
+        if let Some(quota) = self.quota.filter(nearly) {
+            return Some(format!(
+                "{bytes} bytes of `audit.quota: {quota}` are used: at the quota requests are refused"
+            ));
+        }
+        self.notary.is_failing().then(|| "the journal is written, but cannot be signed".to_owned())
+    }
+
+    /// Writes summaries and outcomes that wait, puts everything on the disk, and signs it.
     ///
     /// # Errors
     ///
     /// When something is left that cannot be written.
     pub fn close(&self) -> Result<(), Unrecordable> {
         let summarized = self.shared.write_summary(true);
-        let mut writer = self.shared.writer();
-        writer.flush()?;
-        writer.sync()?;
+        {
+            let mut writer = self.shared.writer();
+            writer.flush()?;
+            writer.sync()?;
+        }
+        self.notary.attest(&self.shared)?;
         summarized
     }
 
@@ -230,16 +177,45 @@ impl Journal {
         self.shared.durability()
     }
 
+    /// Which journal this is.
+    #[must_use]
+    pub fn instance(&self) -> &Arc<str> {
+        &self.instance
+    }
+
+    /// How often files were put on the disk.
+    #[must_use]
+    pub fn syncs(&self) -> u64 {
+        self.shared.syncs()
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.shared.writer().at()
+    }
+
+    /// The number of the last record that is known to be on the disk.
+    pub(crate) fn synced_to(&self) -> &Arc<AtomicU64> {
+        self.shared.synced()
+    }
+
     /// What became of the records so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.shared.counts()
     }
 
-    /// How many bytes of records there are in the directory.
+    /// How many bytes there are in the directory.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.shared.writer().bytes()
+        self.shared.bytes()
+    }
+
+    /// How many bytes there may be.
+    #[must_use]
+    pub fn quota(&self) -> Option<u64> {
+        self.quota
     }
 
     /// For how long the oldest outcome has waited that is not written yet.
@@ -263,10 +239,11 @@ impl Drop for Journal {
         if let Err(error) = self.close() {
             tracing::error!(error = &error as &dyn std::error::Error, "audit records are lost");
         }
-        // Without a sender the thread ends, and with it the last hold on the directory.
+        // Without senders the threads end, and with them the last hold on the directory.
         self.syncs = None;
-        if let Some(keeper) = self.keeper.take() {
-            let _ = keeper.join();
+        self.stops.clear();
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
         }
     }
 }

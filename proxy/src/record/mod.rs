@@ -8,9 +8,21 @@ pub(crate) mod delivery;
 pub mod entry;
 pub mod journal;
 pub(crate) mod past;
+pub(crate) mod reader;
 pub mod text;
+pub mod verify;
 
+pub mod checkpoint;
 mod encode;
+pub mod lines;
+pub mod seal;
+pub mod segments;
+pub mod signing;
 
+pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use entry::{Decision, Phase, Record, Word};
-pub use journal::{Durability, Journal, JournalConfig, JournalError, Recovered, Unrecordable};
+pub use journal::{
+    Delivered, Durability, Journal, JournalConfig, JournalError, OnDamage, Recovered, Unrecordable,
+};
+pub use seal::{Head, Position};
+pub use signing::{PublicKey, Signer, SigningError};

@@ -1,13 +1,32 @@
 //! Finds the records of a request in the journal, whoever may be writing there.
 
-use std::fs::{self, File};
-use std::io::{self, BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
-use super::journal::is_segment;
+use super::reader::Reader;
+use super::segments::{self, SegmentFile};
 use super::{Phase, Record};
+
+/// Clocks may have been set back by so much between a request and its record.
+const SLACK: Duration = Duration::hours(1);
+
+/// A record of a request, and where it stands.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    /// The segment.
+    pub(crate) segment: String,
+    /// The line in it, counted from 1.
+    pub(crate) line: u64,
+    /// Its number, if it is sealed.
+    pub(crate) seq: Option<u64>,
+    /// Whether it is what was written behind the line before it.
+    pub(crate) holds: bool,
+    /// The record.
+    pub(crate) record: Record,
+}
 
 /// The records of the request `id`, in their order; none if there is none. Reads only, takes no
 /// lock, and passes over a last line that is not whole yet.
@@ -16,56 +35,73 @@ use super::{Phase, Record};
 ///
 /// When the directory or a segment cannot be read.
 pub(crate) fn find(directory: &Path, id: Uuid) -> io::Result<Vec<Record>> {
-    let mut found: Vec<Record> = Vec::new();
-    // The newest first: what is asked about has usually just happened.
-    for segment in segments(directory)?.iter().rev() {
-        let mut here = in_segment(segment, id)?;
-        here.append(&mut found);
-        found = here;
-        let ended = |record: &Record| matches!(record.phase, Phase::Denial | Phase::Intent);
-        // Nothing about a request is older than its denial or its intent.
+    Ok(locate(directory, id)?.into_iter().map(|found| found.record).collect())
+}
+
+/// The same, with where they stand.
+///
+/// # Errors
+///
+/// When the directory or a segment cannot be read.
+pub(crate) fn locate(directory: &Path, id: Uuid) -> io::Result<Vec<Found>> {
+    let list = segments::list(directory)?;
+    let start = begins(id).map_or(0, |at| first_since(&list, at - SLACK));
+    let (before, since) = list.split_at_checked(start).unwrap_or((&[], &list));
+    let mut found = Vec::new();
+    for segment in since {
+        in_segment(directory, segment, id, &mut found)?;
+        let ended = |it: &Found| matches!(it.record.phase, Phase::Denial | Phase::Outcome);
+        // Nothing about a request is newer than its denial or its outcome.
         if found.iter().any(ended) {
-            break;
+            return Ok(found);
+        }
+    }
+    if found.is_empty() {
+        // A clock was set by more than anybody thought.
+        for segment in before {
+            in_segment(directory, segment, id, &mut found)?;
         }
     }
     Ok(found)
 }
 
-fn segments(directory: &Path) -> io::Result<Vec<PathBuf>> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(directory)? {
-        let entry = entry?;
-        if entry.file_name().to_str().is_some_and(is_segment) {
-            found.push(entry.path());
-        }
-    }
-    found.sort();
-    Ok(found)
+/// When the request came, as its id says.
+fn begins(id: Uuid) -> Option<OffsetDateTime> {
+    let (seconds, nanos) = id.get_timestamp()?.to_unix();
+    let at = OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()?;
+    at.checked_add(Duration::nanoseconds(i64::from(nanos)))
 }
 
-fn in_segment(path: &Path, id: Uuid) -> io::Result<Vec<Record>> {
-    let file = match File::open(path) {
-        // Somebody has just tidied up.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other?,
-    };
+/// The first segment that can hold a record of that time: the one before the first that began later.
+pub(super) fn first_since(list: &[SegmentFile], at: OffsetDateTime) -> usize {
+    let later = list.iter().position(|it| segments::began(&it.stem).is_none_or(|began| began > at));
+    later.unwrap_or(list.len()).saturating_sub(1)
+}
+
+fn in_segment(
+    directory: &Path,
+    segment: &SegmentFile,
+    id: Uuid,
+    found: &mut Vec<Found>,
+) -> io::Result<()> {
     let wanted = id.hyphenated().to_string();
-    let mut found = Vec::new();
-    for line in BufReader::new(file).split(b'\n') {
-        let line = line?;
-        if memchr::memmem::find(&line, wanted.as_bytes()).is_none() {
+    let wanted = memchr::memmem::Finder::new(wanted.as_bytes());
+    let mut reader = Reader::only(directory, segment);
+    while let Some(entry) = reader.next()? {
+        if wanted.find(entry.text).is_none() {
             continue;
         }
-        let record: Option<Record> = serde_json::from_slice(&line).ok();
-        found.extend(record.filter(|record| record.id == id));
+        let Some(record) = entry.record().filter(|record| record.id == id) else { continue };
+        let (segment, line) = (entry.segment.to_owned(), entry.line);
+        let (seq, holds) = (entry.seq(), entry.holds());
+        found.push(Found { segment, line, seq, holds, record });
     }
-    Ok(found)
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::find;
-    use uuid::Uuid;
+    use super::*;
 
     #[test]
     fn the_records_of_a_request_are_found_across_segments() {
@@ -76,14 +112,32 @@ mod tests {
                 "{{\"id\":\"{id}\",\"phase\":\"{phase}\",\"timestamp\":\"2025-01-02T03:04:05Z\"}}\n"
             )
         };
-        let write =
-            |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
-        write("audit-1.jsonl", &format!("{}not json {id}\n", line("intent")));
-        write("audit-2.jsonl", &format!("{}{{\"id\":\"{id}\"", line("outcome")));
-        write("lock", "1\n");
+        let path = |name: &str| directory.path().join(name);
+        let first = format!("{}not json {id}\n", line("intent"));
+        let packed = zstd::encode_all(first.as_bytes(), 1).unwrap();
+        std::fs::write(path("audit-1.jsonl.zst"), packed).unwrap();
+        std::fs::write(path("audit-2.jsonl"), format!("{}{{\"id\":\"{id}\"", line("outcome")))
+            .unwrap();
+        std::fs::write(path("lock"), "1\n").unwrap();
         let found = find(directory.path(), id).unwrap();
         let phases: Vec<String> = found.iter().map(|it| format!("{:?}", it.phase)).collect();
         assert_eq!(phases, ["Intent", "Outcome"]);
         assert!(find(directory.path(), Uuid::now_v7()).unwrap().is_empty());
+    }
+
+    #[test]
+    fn segments_that_ended_before_a_request_came_are_not_read_for_it() {
+        let at = |hours: i64| OffsetDateTime::UNIX_EPOCH + Duration::hours(hours);
+        let file = |first: u64, hours: i64| SegmentFile {
+            stem: segments::stem(first, at(hours)),
+            first,
+            path: "x".into(),
+            bytes: 0,
+            compressed: false,
+        };
+        let list = [file(1, 0), file(2, 10), file(3, 20)];
+        for (hours, expected) in [(-1, 0), (5, 0), (10, 1), (15, 1), (25, 2)] {
+            assert_eq!(first_since(&list, at(hours)), expected, "{hours}");
+        }
     }
 }

@@ -1,106 +1,180 @@
-//! Reads the journal's segments, oldest first, behind a cursor that survives restarts.
+//! Reads the journal's records in their order, across segments, while they are written, compressed
+//! and taken away.
 
-use std::fs;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::fs::File;
+use std::io::{self, BufRead};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
-/// The cursor's file, in the journal's directory.
-const CURSOR: &str = "database.cursor";
+use crate::record::lines::{Line, read_line};
+use crate::record::seal::{Position, Sealed};
+use crate::record::segments::{self, SegmentFile};
+
 /// Read at once at the most; a record is far shorter.
-const CHUNK: u64 = 256 * 1024;
+const CHUNK: usize = 256 * 1024;
 
 /// A place in the journal.
-#[derive(Debug)]
 pub(super) struct Tail {
     directory: PathBuf,
-    segment: String,
-    offset: u64,
+    /// The last record that was read.
+    at: u64,
+    open: Option<Open>,
+}
+
+struct Open {
+    stem: String,
+    from: From,
+}
+
+enum From {
+    /// It may be written to: whole lines are read, from where the last one ended.
+    Plain {
+        file: File,
+        offset: u64,
+        lines: Vec<u8>,
+        used: usize,
+    },
+    Compressed(Box<dyn BufRead + Send>),
+}
+
+/// A record that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Entry {
+    pub(super) at: Position,
+    /// The line, without its line feed.
+    pub(super) line: String,
 }
 
 impl Tail {
-    /// Goes on where the cursor is; without a readable one from the beginning, which delivers
-    /// again what was delivered and harms nothing.
-    pub(super) fn open(directory: &Path) -> Self {
-        let text = fs::read_to_string(directory.join(CURSOR)).unwrap_or_default();
-        let place = text
-            .split_once(' ')
-            .and_then(|(segment, offset)| Some((segment.to_owned(), offset.trim().parse().ok()?)));
-        let (segment, offset) = place.unwrap_or_default();
-        Self { directory: directory.to_owned(), segment, offset }
+    /// Begins behind the record `after`.
+    pub(super) fn new(directory: &Path, after: u64) -> Self {
+        Self { directory: directory.to_owned(), at: after, open: None }
     }
 
-    /// The next whole lines, if there are any.
-    pub(super) fn read(&mut self) -> io::Result<Option<String>> {
-        loop {
-            if let Some(text) = self.here()? {
-                return Ok(Some(text));
+    /// The next records up to the number `until`, so many at the most; none if there are none yet.
+    pub(super) fn read(&mut self, until: u64, limit: usize) -> io::Result<Vec<Entry>> {
+        let (mut entries, mut line) = (Vec::new(), Vec::new());
+        while self.at < until && entries.len() < limit {
+            let Some(open) = &mut self.open else {
+                if !self.go_on()? {
+                    break;
+                }
+                continue;
+            };
+            if !open.from.next(&mut line)? {
+                if !self.go_on()? {
+                    break;
+                }
+                continue;
             }
-            let Some(next) = self.next_segment()? else { return Ok(None) };
-            (self.segment, self.offset) = (next, 0);
-        }
-    }
-
-    /// Moves on by so many bytes, which were delivered.
-    pub(super) fn advance(&mut self, bytes: usize) -> io::Result<()> {
-        self.offset += bytes as u64;
-        let fresh = self.directory.join(format!("{CURSOR}.new"));
-        fs::write(&fresh, format!("{} {}\n", self.segment, self.offset))?;
-        fs::rename(fresh, self.directory.join(CURSOR))
-    }
-
-    /// The whole lines that follow in this segment.
-    fn here(&self) -> io::Result<Option<String>> {
-        if self.segment.is_empty() {
-            return Ok(None);
-        }
-        let mut file = match fs::File::open(self.directory.join(&self.segment)) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            other => other?,
-        };
-        file.seek(SeekFrom::Start(self.offset))?;
-        let mut bytes = Vec::new();
-        file.take(CHUNK).read_to_end(&mut bytes)?;
-        let Some(last) = memchr::memrchr(b'\n', &bytes) else { return Ok(None) };
-        bytes.truncate(last + 1);
-        String::from_utf8(bytes).map(Some).map_err(io::Error::other)
-    }
-
-    /// The segment after this one. The names of segments sort by time.
-    fn next_segment(&self) -> io::Result<Option<String>> {
-        let mut next: Option<String> = None;
-        for entry in fs::read_dir(&self.directory)? {
-            let name = entry?.file_name().to_string_lossy().into_owned();
-            let later = name > self.segment && next.as_ref().is_none_or(|found| name < *found);
-            if later && super::super::journal::is_segment(&name) {
-                next = Some(name);
+            let sealed = Sealed::parse(&line);
+            // A header, or damage, which is for those who verify.
+            let Some((sealed, seq)) = sealed.and_then(|it| Some((it, it.seq()?))) else { continue };
+            if seq > self.at {
+                self.at = seq;
+                let at = Position { seq, head: sealed.chain };
+                let line = String::from_utf8_lossy(&line).into_owned();
+                entries.push(Entry { at, line });
             }
         }
-        Ok(next)
+        Ok(entries)
+    }
+
+    /// Opens the segment that has the next record, if it is not the one that is open.
+    fn go_on(&mut self) -> io::Result<bool> {
+        let found = segments::list(&self.directory)?;
+        let next = self.at.saturating_add(1);
+        let current = self.open.as_ref().map(|open| open.stem.as_str());
+        let later = |it: &&SegmentFile| current.is_none_or(|stem| it.stem.as_str() > stem);
+        let holds = found.iter().filter(later).rfind(|it| it.first <= next);
+        let Some(segment) = holds.or_else(|| found.iter().find(later)) else { return Ok(false) };
+        if let Some(open) = &mut self.open
+            && open.from.has_more()?
+        {
+            // It was written to before the other one was begun.
+            return Ok(true);
+        }
+        if segment.first > next {
+            tracing::error!(
+                from = next,
+                to = segment.first.saturating_sub(1),
+                "audit records are not in the journal any more, and cannot be delivered"
+            );
+        }
+        self.open = Some(Open { stem: segment.stem.clone(), from: From::open(segment)? });
+        Ok(true)
+    }
+}
+
+impl From {
+    fn open(segment: &SegmentFile) -> io::Result<Self> {
+        if segment.compressed {
+            return Ok(Self::Compressed(segment.open()?));
+        }
+        match File::open(&segment.path) {
+            Ok(file) => Ok(Self::Plain { file, offset: 0, lines: Vec::new(), used: 0 }),
+            // It was compressed just now.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(Self::Compressed(segment.open()?))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The next whole line, without its line feed.
+    fn next(&mut self, line: &mut Vec<u8>) -> io::Result<bool> {
+        if let Self::Compressed(reader) = self {
+            return Ok(matches!(read_line(reader, line)?, Line::Whole(_)));
+        }
+        if !self.has_more()? {
+            return Ok(false);
+        }
+        let Self::Plain { lines, used, .. } = self else { return Ok(false) };
+        let rest = lines.get(*used..).unwrap_or_default();
+        let Some(end) = memchr::memchr(b'\n', rest) else { return Ok(false) };
+        line.clear();
+        line.extend_from_slice(rest.get(..end).unwrap_or_default());
+        *used += end + 1;
+        Ok(true)
+    }
+
+    /// Whether a plain file has another line; a compressed one gets none that it did not have.
+    fn has_more(&mut self) -> io::Result<bool> {
+        let Self::Plain { file, offset, lines, used } = self else { return Ok(false) };
+        if *used >= lines.len() {
+            fill(file, offset, lines)?;
+            *used = 0;
+        }
+        Ok(!lines.is_empty())
+    }
+}
+
+/// Reads whole lines. What is no whole line yet is read again the next time: it may be taken back.
+fn fill(file: &File, offset: &mut u64, lines: &mut Vec<u8>) -> io::Result<()> {
+    let mut size = CHUNK;
+    loop {
+        lines.resize(size, 0);
+        let mut filled = 0;
+        while let Some(room) = lines.get_mut(filled..).filter(|room| !room.is_empty()) {
+            match file.read_at(room, *offset + filled as u64)? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        lines.truncate(filled);
+        match memchr::memrchr(b'\n', lines) {
+            Some(end) => lines.truncate(end + 1),
+            // A line that is longer than what was read is damage; it is passed over whole.
+            None if filled == size => {
+                size *= 2;
+                continue;
+            }
+            None => lines.clear(),
+        }
+        *offset += lines.len() as u64;
+        return Ok(());
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Tail;
-
-    #[test]
-    fn lines_are_read_once_whole_and_in_order() {
-        let directory = tempfile::tempdir().unwrap();
-        let write =
-            |name: &str, text: &str| std::fs::write(directory.path().join(name), text).unwrap();
-        write("audit-2.jsonl", "c\nd");
-        write("audit-1.jsonl", "a\nb\n");
-        write("lock", "1\n");
-        let mut tail = Tail::open(directory.path());
-        assert_eq!(tail.read().unwrap().as_deref(), Some("a\nb\n"));
-        tail.advance(2).unwrap();
-        let mut tail = Tail::open(directory.path());
-        assert_eq!(tail.read().unwrap().as_deref(), Some("b\n"));
-        tail.advance(2).unwrap();
-        assert_eq!(tail.read().unwrap().as_deref(), Some("c\n"));
-        tail.advance(2).unwrap();
-        assert_eq!(tail.read().unwrap(), None, "a line that is not whole yet");
-        write("audit-2.jsonl", "c\nde\n");
-        assert_eq!(tail.read().unwrap().as_deref(), Some("de\n"));
-    }
-}
+mod tests;

@@ -4,13 +4,14 @@ use std::error::Error;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use super::Unrecordable;
 use super::shared::Shared;
-use super::{Durability, Unrecordable};
 
 /// How often the thread looks after what waits.
 const TICK: Duration = Duration::from_millis(200);
@@ -65,18 +66,24 @@ impl Shared {
 
     /// Writes outcomes and summaries that wait; without it they would wait for the next request.
     fn tick(&self) {
+        let due = self.writer().due();
+        if let Some(file) = due {
+            // So that little is left to be synced while everybody waits.
+            let _ = self.sync(&file);
+        }
         self.writer().tend();
         // Failures are said by the writer, once; what was counted goes on being counted.
         let _ = self.write_summary(false);
-        if self.durability() == Durability::Disk {
-            let unsynced = self.writer().take_unsynced();
-            if let Some(file) = unsynced {
-                let _ = self.sync(&file);
-            }
+        let unsynced = self.writer().take_unsynced();
+        if let Some((file, seq)) = unsynced
+            && self.sync(&file).is_ok()
+        {
+            self.synced().fetch_max(seq, Ordering::Relaxed);
         }
     }
 
     fn sync(&self, file: &Arc<File>) -> io::Result<()> {
+        self.count_sync();
         file.sync_data().inspect_err(|error| {
             tracing::error!(error = error as &dyn Error, "the audit journal cannot be synced");
             self.writer().distrust(file);

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use super::segment::{FileId, Segment, identity, is_segment};
-use super::{JournalError, now};
+use super::JournalError;
+use super::segment::{FileId, Segment, identity};
 
 /// The file that is locked; it holds the number of the process that has it.
 const LOCK: &str = "lock";
@@ -91,25 +91,26 @@ impl Place {
     }
 
     /// Begins a new segment.
-    pub(super) fn begin(&self) -> io::Result<Segment> {
-        let segment = Segment::create(&self.directory, now())?;
+    pub(super) fn begin(&self, stem: String) -> io::Result<Segment> {
+        let segment = Segment::create(&self.directory, stem)?;
         if self.durable {
             File::open(&self.directory)?.sync_all()?;
         }
         Ok(segment)
     }
 
-    /// The segments that are there, oldest first, with their sizes.
-    pub(super) fn segments(&self) -> io::Result<Vec<(PathBuf, u64)>> {
-        let mut found = Vec::new();
+    /// How long the files of the journal are together.
+    pub(super) fn bytes(&self) -> io::Result<u64> {
+        let mut bytes = 0_u64;
         for entry in fs::read_dir(&self.directory)? {
-            let entry = entry?;
-            if entry.file_name().to_str().is_some_and(is_segment) {
-                found.push((entry.path(), entry.metadata()?.len()));
+            match entry?.metadata() {
+                Ok(found) if found.is_file() => bytes = bytes.saturating_add(found.len()),
+                // Somebody has just tidied up.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
             }
         }
-        found.sort();
-        Ok(found)
+        Ok(bytes)
     }
 }
 

@@ -1,40 +1,42 @@
-//! The start: what the last process left torn or open is put in order.
+//! The start: what the last process left torn or open is put in order, and the chain goes on.
 //!
-//! Segments are read once, a line at a time. What is kept in memory is where the intents are that
-//! have no outcome yet: as many as requests were on their way at once, however long the journal.
+//! A torn tail is what a dying process, or a loss of power, leaves: part of a line, or zeros where
+//! lines should be, behind everything that was signed. It is cut off. Everything else that is
+//! not what was written is damage, and is left as it is.
 
-use std::collections::{HashMap, HashSet};
-use std::fs::{File, OpenOptions};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde::Deserialize;
-use uuid::Uuid;
-
+use super::archivist::closing;
 use super::place::Place;
+use super::segment::Segment;
 use super::shared::spelled;
-use super::writer::Writer;
+use super::writer::{Bounds, Writer, Written};
 use super::{JournalError, Unrecordable, now};
-use crate::record::entry::{Phase, Record};
+use crate::record::checkpoint::SignedCheckpoint;
+use crate::record::lines::{Follower, Line, read_line};
+use crate::record::seal::{Position, Sealed, Sealer};
+use crate::record::segments::{self, SegmentFile};
+use crate::record::signing::PublicKey;
+use crate::record::verify::Fault;
 
-/// No record is longer; what is, is damage and is not taken into memory.
-const LONGEST: usize = 1 << 20;
+mod intents;
 
 /// What was found at the start, and what was done about it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recovered {
     /// How many segments there were.
     pub segments: usize,
-    /// How many records were in them.
+    /// The number of the last record.
     pub records: u64,
-    /// The ends that were cut back to the last whole record.
-    pub tears: Vec<Tear>,
+    /// The end that was cut back to the last whole record.
+    pub torn: Option<Tear>,
     /// How many intents had no outcome and have one now, with `success: null`.
     pub closed: u64,
-    /// How many whole lines are no records. They stay as they are.
-    pub damaged: u64,
-    /// The segment and the line, from 1, of the first of them.
-    pub first_damage: Option<(PathBuf, u64)>,
+    /// What is not as it was written, and is gone on with nevertheless.
+    pub damage: Vec<String>,
 }
 
 /// An end that was cut off.
@@ -42,140 +44,253 @@ pub struct Recovered {
 pub struct Tear {
     /// Of which segment.
     pub segment: PathBuf,
-    /// How many bytes.
+    /// How many bytes. More than part of a line is kept beside the segment, as `<segment>.torn`.
     pub bytes: u64,
 }
 
-/// Where a line is: segment, first byte, length.
-type Spot = (usize, u64, u64);
-
-/// What this program has to know of a record to match it with another.
-#[derive(Deserialize)]
-struct Head<'a> {
-    id: &'a str,
-    phase: Phase,
+/// What is known before anything is changed.
+pub(super) struct Found {
+    pub(super) segments: Vec<SegmentFile>,
+    pub(super) newest: Option<SignedCheckpoint>,
+    pub(super) damage: Vec<String>,
 }
 
-#[derive(Default)]
-struct Scan {
-    open: HashMap<Uuid, Spot>,
-    /// Outcomes that were seen before their intents: the clock was set back between two segments.
-    early: HashSet<Uuid>,
-    found: Recovered,
+impl Found {
+    /// Looks at the directory; trusts these keys.
+    pub(super) fn look(directory: &Path, trusted: &[PublicKey]) -> io::Result<Self> {
+        let segments = segments::list(directory)?;
+        let mut texts = vec![segments::read_or_empty(&directory.join(segments::HEAD))?];
+        // The newest two: the last one may not have got so far as to be signed.
+        for segment in segments.iter().rev().take(2) {
+            texts.push(segment.checkpoints()?);
+        }
+        let lines = texts.iter().flat_map(|text| text.split(|byte| *byte == b'\n'));
+        let newest = lines
+            .filter_map(SignedCheckpoint::parse)
+            .filter(|it| it.verify(&mut trusted.to_vec()))
+            .max_by_key(|it| it.checkpoint.seq);
+        Ok(Self { segments, newest, damage: Vec::new() })
+    }
+
+    /// Takes note of what is not as it was written. A hole at the end is no damage, but what a loss
+    /// of power leaves.
+    pub(super) fn damaged_by(&mut self, faults: &[Fault]) -> io::Result<()> {
+        let (Some(last), false) = (self.segments.last(), faults.is_empty()) else {
+            self.damage = faults.iter().map(ToString::to_string).collect();
+            return Ok(());
+        };
+        let tail = Tail::read(last, self.signed().seq)?;
+        let of_the_hole = |fault: &&Fault| {
+            let behind = fault.seq.is_none_or(|seq| seq > tail.at.seq);
+            tail.hole && behind && fault.segment.starts_with(&last.stem)
+        };
+        let damage = faults.iter().filter(|fault| !of_the_hole(fault));
+        self.damage = damage.map(ToString::to_string).collect();
+        Ok(())
+    }
+
+    /// Of which journal this is.
+    pub(super) fn instance(&self) -> io::Result<Option<String>> {
+        for segment in self.segments.iter().rev() {
+            let mut line = Vec::new();
+            read_line(&mut segment.open()?, &mut line)?;
+            if let Ok((_, header)) = Follower::begin(&line) {
+                return Ok(Some(header.instance));
+            }
+        }
+        Ok(self.newest.as_ref().map(|it| it.checkpoint.instance.clone()))
+    }
+
+    fn signed(&self) -> Position {
+        self.newest.as_ref().map_or_else(Position::default, |it| it.checkpoint.position())
+    }
 }
 
-/// Reads what is in the place, puts it in order, and begins a new segment.
-pub(super) fn recover(place: Place) -> Result<(Writer, Recovered), JournalError> {
+/// The end of a segment.
+#[derive(Debug, Default)]
+struct Tail {
+    /// So many bytes are whole lines that follow from each other.
+    good: u64,
+    count: u64,
+    at: Position,
+    length: u64,
+    /// The header is good.
+    begun: bool,
+    /// What follows the good lines is a torn tail, and of more than one line.
+    hole: bool,
+    /// What follows them is something else.
+    broken: bool,
+}
+
+/// Puts in order what is in the place, and goes on with it.
+pub(super) fn recover(
+    place: Place,
+    mut found: Found,
+    bounds: Bounds,
+    (instance, none): (&str, bool),
+) -> Result<(Writer, Recovered), JournalError> {
     let directory = place.directory().to_owned();
-    let unusable = |path: &Path, source| JournalError::Unusable { path: path.to_owned(), source };
-    let segments = place.segments().map_err(|error| unusable(&directory, error))?;
-    let mut scan = Scan::default();
-    scan.found.segments = segments.len();
-    for (index, (path, _)) in segments.iter().enumerate() {
-        scan.read(index, path).map_err(|error| unusable(path, error))?;
+    let unusable = |source| JournalError::Unusable { path: directory.clone(), source };
+    let mut recovered = Recovered { segments: found.segments.len(), ..Recovered::default() };
+    let (at, resumed) = resume(&directory, &mut found, &mut recovered).map_err(unusable)?;
+    recovered.records = at.seq;
+    recovered.damage = std::mem::take(&mut found.damage);
+
+    let stem = resumed.as_ref().map(|segment| segment.stem().to_owned());
+    let left = unsigned(&found, stem.as_deref()).map_err(unusable)?;
+    let sealer = Sealer::new(instance, at, none);
+    let mut writer =
+        Writer::begin(place, bounds, instance.into(), sealer, resumed).map_err(unusable)?;
+    let settled = found.newest.as_ref().map_or(0, |it| it.checkpoint.settled);
+    writer.settled_before(settled);
+    writer.give_back(left);
+    let open = intents::open(&found.segments, settled, at.seq).map_err(unusable)?;
+    for intent in open {
+        close(&mut writer, intent).map_err(unusable)?;
+        recovered.closed = recovered.closed.saturating_add(1);
+    }
+    writer.settle();
+    writer.sync().map_err(unusable)?;
+    Ok((writer, recovered))
+}
+
+/// Where the journal goes on, and in which segment, if not in a new one.
+fn resume(
+    directory: &Path,
+    found: &mut Found,
+    recovered: &mut Recovered,
+) -> io::Result<(Position, Option<Segment>)> {
+    let signed = found.signed();
+    while let Some(last) = found.segments.last().cloned() {
+        let tail = Tail::read(&last, signed.seq)?;
+        if !tail.begun && (tail.hole || tail.length == tail.good) {
+            // Nothing of it was ever on the disk but part of its header.
+            if tail.hole {
+                fs::rename(&last.path, last.path.with_extension("torn"))?;
+            } else {
+                fs::remove_file(&last.path)?;
+            }
+            found.segments.pop();
+            continue;
+        }
+        let damaged = tail.broken || !tail.begun || !found.damage.is_empty();
+        let at = if tail.at.seq >= signed.seq { tail.at } else { signed };
+        let closed = found
+            .newest
+            .as_ref()
+            .is_some_and(|it| it.checkpoint.closed && it.checkpoint.segment == last.stem);
+        if damaged || closed || last.compressed {
+            return Ok((at, None));
+        }
+        if tail.length > tail.good {
+            cut(&last.path, &tail)?;
+            let bytes = tail.length.saturating_sub(tail.good);
+            recovered.torn = Some(Tear { segment: last.path.clone(), bytes });
+        }
+        let segment = Segment::resume(directory, last.stem, tail.count)?;
+        return Ok((tail.at, Some(segment)));
+    }
+    Ok((signed, None))
+}
+
+/// The segments that have ended and of which nobody has signed that: the process died within a
+/// second of it.
+fn unsigned(found: &Found, resumed: Option<&str>) -> io::Result<Vec<Written>> {
+    let mut left = Vec::new();
+    for segment in found.segments.iter().filter(|it| Some(it.stem.as_str()) != resumed) {
+        if closing(segment)?.is_some() {
+            continue;
+        }
+        let tail = Tail::read(segment, 0)?;
+        let whole = (tail.begun && !tail.broken).then_some((tail.at, tail.count));
+        // Of one that is damaged and gone on behind, what was signed before is said again.
+        let signed = found.newest.as_ref().map(|it| &it.checkpoint);
+        let signed = signed.filter(|it| it.segment == segment.stem);
+        if let Some((at, count)) = whole.or(signed.map(|it| (it.position(), it.count))) {
+            let file = Arc::new(File::open(&segment.path)?);
+            left.push(Written { file, stem: segment.stem.clone(), at, count, settled: 0 });
+        }
+    }
+    Ok(left)
+}
+
+impl Tail {
+    /// Reads a segment to its end. Up to the record `signed` nothing can be torn.
+    fn read(segment: &SegmentFile, signed: u64) -> io::Result<Self> {
+        let (mut reader, mut line) = (segment.open()?, Vec::new());
+        let mut tail = Self::default();
+        let first = read_line(&mut reader, &mut line)?;
+        let Line::Whole(length) = first else {
+            // Part of a header, or nothing: `good` says that there is nothing to keep.
+            let Line::Torn(length) = first else { return Ok(tail) };
+            // A header that was never signed; else the file was cut.
+            let good = if segment.first > signed { length } else { 0 };
+            return Ok(Self { length, good, broken: good == 0, ..tail });
+        };
+        tail.length = length;
+        let Ok((mut follower, _)) = Follower::begin(&line) else {
+            tail.hole = segment.first > signed && line.contains(&0);
+            tail.broken = !tail.hole;
+            return tail.rest(&mut reader, &mut line);
+        };
+        (tail.begun, tail.good) = (true, length);
+        loop {
+            (tail.at, tail.count) = (follower.at, follower.count);
+            match read_line(&mut reader, &mut line)? {
+                Line::End => return Ok(tail),
+                Line::Torn(length) => {
+                    tail.length += length;
+                    tail.broken = tail.at.seq < signed;
+                    return Ok(tail);
+                }
+                Line::Whole(length) => {
+                    tail.length += length;
+                    if follower.follow(&line).is_err() {
+                        // A hole that a loss of power has left: pages that never got to the disk.
+                        tail.hole = tail.at.seq >= signed && line.contains(&0);
+                        tail.broken = !tail.hole;
+                        return tail.rest(&mut reader, &mut line);
+                    }
+                    tail.good += length;
+                }
+            }
+        }
     }
 
-    let mut writer = Writer::begin(place).map_err(|error| unusable(&directory, error))?;
-    let mut spots: Vec<_> = scan.open.into_iter().map(|(id, spot)| (spot, id)).collect();
-    spots.sort_unstable();
-    for ((index, start, length), id) in spots {
-        let Some((path, _)) = segments.get(index) else { continue };
-        let line = read_at(path, start, length).map_err(|error| unusable(path, error))?;
-        close(&mut writer, &line, id).map_err(|error| unusable(&directory, error))?;
-        scan.found.closed = scan.found.closed.saturating_add(1);
+    /// What follows a line that is not what was written.
+    fn rest(mut self, reader: &mut impl io::BufRead, line: &mut Vec<u8>) -> io::Result<Self> {
+        loop {
+            if self.broken
+                && let Some(sealed) = Sealed::parse(line)
+                && let Some(seq) = sealed.seq()
+            {
+                // It goes on from what the last line says of itself.
+                self.at = Position { seq, head: sealed.chain };
+            }
+            match read_line(reader, line)? {
+                Line::End => return Ok(self),
+                Line::Torn(length) | Line::Whole(length) => self.length += length,
+            }
+        }
     }
-    writer.sync().map_err(|error| unusable(&directory, error))?;
-    Ok((writer, scan.found))
+}
+
+/// Cuts a torn tail off. More than part of a line is kept.
+fn cut(path: &Path, tail: &Tail) -> io::Result<()> {
+    if tail.hole {
+        let bytes = segments::read_part(path, tail.good, tail.length.saturating_sub(tail.good))?;
+        fs::write(path.with_extension("torn"), bytes)?;
+    }
+    let file = OpenOptions::new().write(true).open(path)?;
+    file.set_len(tail.good)?;
+    file.sync_data()
 }
 
 /// Writes the outcome that nobody wrote.
-fn close(writer: &mut Writer, intent: &[u8], id: Uuid) -> io::Result<()> {
-    let now = now();
-    // A record of another version still gets its outcome, if only with the id.
-    let intent = serde_json::from_slice(intent);
-    let intent = intent.unwrap_or_else(|_| Record::new(id, Phase::Intent, now));
-    spelled(&intent.closed_at_start(now), |line| Ok(writer.append(line).map(drop)?)).map_err(
-        |error| match error {
+fn close(writer: &mut Writer, intent: crate::record::Record) -> io::Result<()> {
+    spelled(&intent.closed_at_start(now()), |line| Ok(writer.append_anyway(line).map(drop)?))
+        .map_err(|error| match error {
             Unrecordable::Unwritable(error) => io::Error::new(error.kind(), error),
             other => io::Error::other(other),
-        },
-    )
-}
-
-impl Scan {
-    fn read(&mut self, index: usize, path: &Path) -> io::Result<()> {
-        let mut reader = BufReader::with_capacity(1 << 16, File::open(path)?);
-        let (mut text, mut start, mut number) = (Vec::new(), 0_u64, 0_u64);
-        loop {
-            let (length, ended) = read_line(&mut reader, &mut text)?;
-            if !ended {
-                return self.cut(path, start, length);
-            }
-            number = number.saturating_add(1);
-            if !self.keep(&text, (index, start, length)) {
-                self.found.damaged = self.found.damaged.saturating_add(1);
-                self.found.first_damage.get_or_insert_with(|| (path.to_owned(), number));
-            }
-            start = start.saturating_add(length);
-        }
-    }
-
-    /// Takes note of a line; `false` if it is no record.
-    fn keep(&mut self, line: &[u8], spot: Spot) -> bool {
-        let Ok(head) = serde_json::from_slice::<Head<'_>>(line) else { return false };
-        let Ok(id) = head.id.parse() else { return false };
-        match head.phase {
-            Phase::Intent if !self.early.remove(&id) => {
-                self.open.insert(id, spot);
-            }
-            Phase::Outcome if self.open.remove(&id).is_none() => {
-                self.early.insert(id);
-            }
-            // An intent that was written and could not be synced: the request was refused.
-            Phase::Denial => {
-                self.open.remove(&id);
-            }
-            Phase::Intent | Phase::Outcome => {}
-        }
-        self.found.records = self.found.records.saturating_add(1);
-        true
-    }
-
-    fn cut(&mut self, path: &Path, good: u64, bytes: u64) -> io::Result<()> {
-        if bytes == 0 {
-            return Ok(());
-        }
-        let file = OpenOptions::new().write(true).open(path)?;
-        file.set_len(good)?;
-        file.sync_data()?;
-        self.found.tears.push(Tear { segment: path.to_owned(), bytes });
-        Ok(())
-    }
-}
-
-/// Reads up to the end of a line. Says how long it is and whether it ends at all; of a line that is
-/// too long, `text` has the beginning.
-fn read_line(reader: &mut impl BufRead, text: &mut Vec<u8>) -> io::Result<(u64, bool)> {
-    text.clear();
-    let mut length = 0_u64;
-    loop {
-        let here = reader.fill_buf()?;
-        let end = memchr::memchr(b'\n', here);
-        let used = end.map_or(here.len(), |end| end.saturating_add(1));
-        let room = LONGEST.saturating_sub(text.len()).min(used);
-        text.extend(here.get(..room).unwrap_or_default());
-        reader.consume(used);
-        length = length.saturating_add(used as u64);
-        if end.is_some() || used == 0 {
-            return Ok((length, end.is_some()));
-        }
-    }
-}
-
-fn read_at(path: &Path, start: u64, length: u64) -> io::Result<Vec<u8>> {
-    let mut file = File::open(path)?;
-    file.seek(SeekFrom::Start(start))?;
-    let mut line = Vec::new();
-    file.take(length).read_to_end(&mut line)?;
-    Ok(line)
+        })
 }

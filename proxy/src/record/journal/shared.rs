@@ -1,11 +1,10 @@
-//! What requests and the journal's thread have in common.
+//! What requests and the journal's threads have in common.
 
 use std::cell::Cell;
 use std::fs::File;
+use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-use serde::Serialize;
 
 use super::strangers::Strangers;
 use super::writer::Writer;
@@ -20,16 +19,25 @@ pub(super) struct Shared {
     strangers: Mutex<Strangers>,
     failed: AtomicU64,
     summarized: AtomicU64,
+    /// How much is in the directory, by the writer's count.
+    bytes: Arc<AtomicU64>,
+    /// The number of the last record that is known to be on the disk.
+    synced: Arc<AtomicU64>,
+    syncs: AtomicU64,
 }
 
 impl Shared {
     pub(super) fn new(writer: Writer, durability: Durability, strangers: u32) -> Arc<Self> {
         Arc::new(Self {
             durability,
+            bytes: Arc::clone(writer.bytes()),
+            // The start has put everything on the disk.
+            synced: Arc::new(writer.at().seq.into()),
             writer: Mutex::new(writer),
             strangers: Mutex::new(Strangers::new(strangers)),
             failed: AtomicU64::new(0),
             summarized: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
         })
     }
 
@@ -46,18 +54,49 @@ impl Shared {
         }
     }
 
-    /// Writes a record and says to which file.
-    pub(super) fn append(&self, record: &impl Serialize) -> Result<Arc<File>, Unrecordable> {
+    /// The number of the last record that is known to be on the disk.
+    pub(super) fn synced(&self) -> &Arc<AtomicU64> {
+        &self.synced
+    }
+
+    /// How often files were put on the disk for those who wait, and for those who do not.
+    pub(super) fn syncs(&self) -> u64 {
+        self.syncs.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_sync(&self) {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How long all files of the journal are together.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Counts again what is there: files have come or gone.
+    pub(super) fn recount(&self) -> io::Result<()> {
+        self.writer().recount()
+    }
+
+    /// Writes a record and says to which file; nothing where nothing is promised: there it is
+    /// written with others.
+    pub(super) fn append(&self, record: &Record) -> Result<Option<Arc<File>>, Unrecordable> {
         self.write(record).inspect_err(|_| self.count_failure())
     }
 
-    fn write(&self, record: &impl Serialize) -> Result<Arc<File>, Unrecordable> {
-        spelled(record, |line| Ok(self.writer().append(line)?))
+    fn write(&self, record: &Record) -> Result<Option<Arc<File>>, Unrecordable> {
+        let phase = record.phase;
+        if self.durability == Durability::None {
+            return spelled(record, |line| Ok(self.writer().append_or_keep(line, phase)?))
+                .map(|()| None);
+        }
+        spelled(record, |line| Ok(self.writer().append(line, phase)?)).map(Some)
     }
 
     /// Takes an outcome, for the next write.
-    pub(super) fn append_outcome(&self, record: &impl Serialize) {
-        let kept = spelled(record, |line| Ok(self.writer().append_or_keep(line)?));
+    pub(super) fn append_outcome(&self, record: &Record) {
+        let phase = record.phase;
+        let kept = spelled(record, |line| Ok(self.writer().append_or_keep(line, phase)?));
         if let Err(error) = kept {
             self.count_failure();
             tracing::error!(error = &error as &dyn std::error::Error, "an outcome is lost");
@@ -100,9 +139,9 @@ impl Shared {
     }
 }
 
-/// Spells a record as a line in a buffer that this thread uses again and again.
+/// Spells a record as a line, without its seal, in a buffer that this thread uses again and again.
 pub(super) fn spelled<T>(
-    record: &impl Serialize,
+    record: &Record,
     write: impl FnOnce(&[u8]) -> Result<T, Unrecordable>,
 ) -> Result<T, Unrecordable> {
     thread_local! {
@@ -113,7 +152,6 @@ pub(super) fn spelled<T>(
     line.clear();
     serde_json::to_writer(&mut line, record)
         .map_err(|error| Unrecordable::Unspeakable(Arc::new(error)))?;
-    line.push(b'\n');
     let written = write(&line);
     let _ = LINE.try_with(|buffer| buffer.set(line));
     written

@@ -1,7 +1,8 @@
 //! The journal on a real directory.
 
 use std::fs;
-use std::path::Path;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -10,16 +11,14 @@ use uuid::Uuid;
 
 use super::*;
 use crate::record::entry::Phase;
+use crate::record::lines::Follower;
+use crate::record::segments;
 
 mod failing;
 mod starting;
 
 fn config(directory: &Path) -> JournalConfig {
-    JournalConfig {
-        directory: directory.to_owned(),
-        durability: Durability::Process,
-        anonymous_per_second: 1000,
-    }
+    JournalConfig::new(directory.to_owned())
 }
 
 fn open(directory: &Path) -> (Arc<Journal>, Recovered) {
@@ -37,22 +36,23 @@ fn record(phase: Phase, reason: &'static str) -> Record {
 }
 
 fn segments(directory: &Path) -> Vec<PathBuf> {
-    let mut found: Vec<_> = fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| segment::is_segment(path.file_name().unwrap().to_str().unwrap()))
-        .collect();
-    found.sort();
-    found
+    segments::list(directory).unwrap().into_iter().map(|segment| segment.path).collect()
 }
 
-/// All lines of all segments; panics at one that is not whole.
+/// All records of all segments; panics at a line that is not whole, or not sealed.
 fn lines(directory: &Path) -> Vec<Value> {
     let mut all = Vec::new();
-    for segment in segments(directory) {
-        let text = fs::read_to_string(segment).unwrap();
+    for segment in segments::list(directory).unwrap() {
+        let mut text = String::new();
+        segment.open().unwrap().read_to_string(&mut text).unwrap();
         assert!(text.is_empty() || text.ends_with('\n'), "a torn line");
-        all.extend(text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()));
+        let mut lines = text.lines();
+        let Some(header) = lines.next() else { continue };
+        let (mut follower, _) = Follower::begin(header.as_bytes()).unwrap();
+        for line in lines {
+            follower.follow(line.as_bytes()).unwrap();
+            all.push(serde_json::from_str(line).unwrap());
+        }
     }
     all
 }
@@ -77,10 +77,12 @@ fn a_record_is_there_when_append_returns() {
     let directory = place.path().join("var/audit");
     let (journal, recovered) = open(&directory);
     assert_eq!(recovered, Recovered::default());
+    let before = (journal.bytes(), fs::metadata(&segments(&directory)[0]).unwrap().len());
     journal.append(&record(Phase::Denial, "token_missing")).unwrap();
     assert_eq!(reasons(&directory), ["token_missing"]);
     assert_eq!(journal.counts(), Counts { written: 1, ..Counts::default() });
-    assert_eq!(journal.bytes(), fs::metadata(&segments(&directory)[0]).unwrap().len());
+    let after = fs::metadata(&segments(&directory)[0]).unwrap().len();
+    assert_eq!(journal.bytes() - before.0, after - before.1);
     journal.check().unwrap();
     assert_eq!(lines(&directory).len(), 1, "a check leaves no trace");
 }
@@ -137,7 +139,7 @@ fn one_sync_is_for_all_who_wait() {
     let journal = open_as(place.path(), Durability::Disk);
     let (mut requests, mut answers) = (Vec::new(), Vec::new());
     for _ in 0..50 {
-        let file = journal.shared.append(&record(Phase::Intent, "allowed")).unwrap();
+        let file = journal.shared.append(&record(Phase::Intent, "allowed")).unwrap().unwrap();
         let (done, answer) = oneshot::channel();
         requests.push(SyncRequest { file, done });
         answers.push(answer);
@@ -150,8 +152,11 @@ fn one_sync_is_for_all_who_wait() {
 #[test]
 fn a_commit_without_a_keeper_is_refused() {
     let place = TempDir::new().unwrap();
-    let shared = Arc::clone(&open_as(place.path(), Durability::Disk).shared);
-    let journal = Journal { shared, syncs: None, keeper: None };
+    let mut journal = Arc::into_inner(open_as(place.path(), Durability::Disk)).unwrap();
+    journal.syncs = None;
+    journal.threads.remove(0).join().unwrap();
+    journal.threads.insert(0, std::thread::spawn(|| ()));
+    eventually(|| journal.threads[0].is_finished());
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let committed = runtime.block_on(journal.commit(&record(Phase::Intent, "allowed")));
     assert!(matches!(committed, Err(Unrecordable::Abandoned)));

@@ -1,13 +1,19 @@
-//! The one writer of lines: finds the segment to write to, and keeps outcomes until they can be.
+//! The one writer of lines: seals them, finds the segment to write to, and keeps outcomes until
+//! they can be written.
 
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::place::Place;
 use super::segment::Segment;
+use crate::record::Phase;
+use crate::record::seal::{Position, Sealer};
+
+mod turn;
 
 /// How much room outcomes may take that cannot be written now. No intent is written either while
 /// they wait, so that there are no more of them than requests were on their way.
@@ -16,17 +22,50 @@ const KEPT: usize = 64 << 20;
 /// Outcomes wait for the next write up to this much: a system call costs more than what it writes.
 const GATHERED: usize = 64 * 1024;
 
+/// How large the journal and its parts may become.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    /// A segment that is larger is followed by another one.
+    pub(super) segment_bytes: u64,
+    /// And one that is older.
+    pub(super) segment_age: Duration,
+    /// No request is recorded when the directory has so many bytes.
+    pub(super) quota: Option<u64>,
+}
+
+/// A segment as far as it is written: what a checkpoint is about.
+#[derive(Debug, Clone)]
+pub(super) struct Written {
+    pub(super) file: Arc<File>,
+    pub(super) stem: String,
+    pub(super) at: Position,
+    pub(super) count: u64,
+    pub(super) settled: u64,
+}
+
 /// What is behind the journal's lock.
 #[derive(Debug)]
 pub(super) struct Writer {
     place: Place,
+    bounds: Bounds,
+    instance: Arc<str>,
+    sealer: Sealer,
     segment: Option<Segment>,
+    /// Segments that are left, of which nobody has said so yet.
+    left: Vec<Written>,
     waiting: VecDeque<(Instant, Box<[u8]>)>,
     waiting_bytes: usize,
     /// Lines that are written together; kept, so that it need not be made again.
     gathered: Vec<u8>,
     written: u64,
-    bytes: u64,
+    /// How much is in the directory.
+    bytes: Arc<AtomicU64>,
+    /// Intents without an outcome, as far as this process has written them.
+    open: u64,
+    /// Every intent up to this number has its outcome.
+    settled: u64,
+    /// Up to this number checkpoints were asked for.
+    vouched: u64,
     /// Something was written since the last sync.
     unsynced: bool,
     /// The last attempt to write failed.
@@ -34,16 +73,30 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    /// Begins a segment in a place.
-    pub(super) fn begin(place: Place) -> io::Result<Self> {
+    /// Goes on in `segment`, or begins one, at the sealer's place.
+    pub(super) fn begin(
+        place: Place,
+        bounds: Bounds,
+        instance: Arc<str>,
+        sealer: Sealer,
+        segment: Option<Segment>,
+    ) -> io::Result<Self> {
+        let bytes = place.bytes()?;
         let mut writer = Self {
             place,
-            segment: None,
+            bounds,
+            instance,
+            vouched: 0,
+            settled: 0,
+            sealer,
+            segment,
+            left: Vec::new(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             gathered: Vec::new(),
             written: 0,
-            bytes: 0,
+            bytes: Arc::new(AtomicU64::new(bytes)),
+            open: 0,
             unsynced: false,
             failing: false,
         };
@@ -51,22 +104,35 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Writes a line, after all that wait: with one write, as long as they are few.
-    pub(super) fn append(&mut self, line: &[u8]) -> io::Result<Arc<File>> {
-        let written = if self.waiting_bytes.saturating_add(line.len()) > GATHERED {
-            self.flush().and_then(|()| self.write(line, 1))
-        } else {
-            self.write_with_waiting(line)
-        };
+    /// Writes a record, after all that wait: with one write, as long as they are few.
+    pub(super) fn append(&mut self, line: &[u8], phase: Phase) -> io::Result<Arc<File>> {
+        let written = self.room().and_then(|()| self.append_here(line));
+        if written.is_ok() {
+            self.count_open(phase);
+        }
         self.noted(written)
     }
 
-    /// Keeps a line for the next write, which the next record or the journal's thread makes; where
-    /// many wait, writes them. Fails when there is no room.
-    pub(super) fn append_or_keep(&mut self, line: &[u8]) -> io::Result<()> {
+    /// Writes a record whatever the quota is: what has begun is written to its end.
+    pub(super) fn append_anyway(&mut self, line: &[u8]) -> io::Result<Arc<File>> {
+        let written = self.append_here(line);
+        self.noted(written)
+    }
+
+    fn append_here(&mut self, line: &[u8]) -> io::Result<Arc<File>> {
+        if self.waiting_bytes.saturating_add(line.len()) > GATHERED {
+            self.flush()?;
+        }
+        self.write(self.waiting.len(), Some(line))
+    }
+
+    /// Keeps a record for the next write, which the next record or the journal's thread makes;
+    /// where many wait, writes them. Fails when there is no room.
+    pub(super) fn append_or_keep(&mut self, line: &[u8], phase: Phase) -> io::Result<()> {
+        self.count_open(phase);
         let bytes = self.waiting_bytes.saturating_add(line.len());
         if bytes > GATHERED {
-            let Err(error) = self.append(line) else { return Ok(()) };
+            let Err(error) = self.append_anyway(line) else { return Ok(()) };
             if bytes > KEPT {
                 return Err(error);
             }
@@ -76,59 +142,51 @@ impl Writer {
         Ok(())
     }
 
-    fn write_with_waiting(&mut self, line: &[u8]) -> io::Result<Arc<File>> {
-        if self.waiting.is_empty() {
-            return self.write(line, 1);
+    fn count_open(&mut self, phase: Phase) {
+        match phase {
+            Phase::Intent => self.open = self.open.saturating_add(1),
+            Phase::Outcome => self.open = self.open.saturating_sub(1),
+            Phase::Denial => {}
         }
-        let mut gathered = std::mem::take(&mut self.gathered);
-        gathered.clear();
-        self.waiting.iter().for_each(|(_, waiting)| gathered.extend_from_slice(waiting));
-        gathered.extend_from_slice(line);
-        let lines = self.waiting.len() as u64 + 1;
-        let written = self.write(&gathered, lines);
-        self.gathered = gathered;
-        if written.is_ok() {
-            self.waiting.clear();
-            self.waiting_bytes = 0;
-        }
-        written
     }
 
     /// Writes what waits, oldest first.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         while !self.waiting.is_empty() {
-            let mut gathered = std::mem::take(&mut self.gathered);
-            gathered.clear();
-            let mut lines = 0;
-            for (_, waiting) in &self.waiting {
-                if lines > 0 && gathered.len() + waiting.len() > GATHERED {
-                    break;
-                }
-                gathered.extend_from_slice(waiting);
-                lines += 1;
-            }
-            let written = self.write(&gathered, lines as u64);
-            let bytes = gathered.len();
-            self.gathered = gathered;
-            written?;
-            self.waiting.drain(..lines);
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(bytes);
+            let mut bytes = 0;
+            let fits = self.waiting.iter().take_while(|(_, line)| {
+                bytes += line.len();
+                bytes <= GATHERED
+            });
+            let count = fits.count().max(1);
+            self.write(count, None)?;
         }
         Ok(())
     }
 
-    /// Whether a line could be written now.
+    /// Whether a record could be written now.
     pub(super) fn check(&mut self) -> io::Result<()> {
-        let flushed = self.flush();
-        let probed = flushed.and_then(|()| self.segment()?.probe());
+        let flushed = self.flush().and_then(|()| self.room());
+        let probed = flushed.and_then(|()| {
+            self.confirm_place();
+            self.segment()?.probe()
+        });
         self.noted(probed)
     }
 
-    /// Looks after what waits, and after the lock. Makes no directory: that is for a request to do,
-    /// so that an operator who moves one away and back finds the path free in between.
+    /// Looks after what waits, the place, and the age of the segment. Makes no directory: that is for
+    /// a request to do, so that an operator who moves one away and back finds the path free in
+    /// between.
     pub(super) fn tend(&mut self) {
-        if self.place.is_there() && self.place.confirm().is_err() {
-            self.give_up();
+        if self.place.is_there() {
+            self.confirm_place();
+            if self.place.confirm().is_err() {
+                self.give_up();
+            }
+            if self.due().is_some() {
+                let turned = self.turn();
+                let _ = self.noted(turned);
+            }
         }
         self.write_waiting();
     }
@@ -136,6 +194,7 @@ impl Writer {
     /// Writes what waits for company only: after a failure `tend` tries again, and less often.
     pub(super) fn write_gathered(&mut self) {
         if !self.failing {
+            self.confirm_place();
             self.write_waiting();
         }
     }
@@ -159,16 +218,57 @@ impl Writer {
         Ok(())
     }
 
-    /// The file to sync, if something was written since this was asked last.
-    pub(super) fn take_unsynced(&mut self) -> Option<Arc<File>> {
+    /// The file to sync, if something was written since this was asked last, and the number of its
+    /// last record.
+    pub(super) fn take_unsynced(&mut self) -> Option<(Arc<File>, u64)> {
         let file = self.segment.as_ref().map(|segment| Arc::clone(segment.file()));
-        std::mem::take(&mut self.unsynced).then_some(file).flatten()
+        let unsynced = std::mem::take(&mut self.unsynced);
+        // What was left before is synced by the notary, who comes first then.
+        file.filter(|_| unsynced && self.left.is_empty()).map(|file| (file, self.sealer.at.seq))
     }
 
     /// Gives up the segment of this file. After a sync that failed nobody knows which of its lines
     /// are on the disk, and asking again is answered with a lie.
     pub(super) fn distrust(&mut self, file: &Arc<File>) {
-        self.segment.take_if(|segment| Arc::ptr_eq(segment.file(), file));
+        if self.segment.as_ref().is_some_and(|segment| Arc::ptr_eq(segment.file(), file)) {
+            self.leave();
+        }
+    }
+
+    /// The segments that were left since this was asked last.
+    pub(super) fn take_left(&mut self) -> Vec<Written> {
+        std::mem::take(&mut self.left)
+    }
+
+    /// Takes segments back of which nothing could be said.
+    pub(super) fn give_back(&mut self, left: Vec<Written>) {
+        self.left.splice(0..0, left);
+    }
+
+    /// How far the journal is, if that is further than when this was asked last. A segment that
+    /// begins after the newest checkpoint has one, even while it has no record.
+    pub(super) fn take_unvouched(&mut self) -> Option<Written> {
+        if self.sealer.at.seq == self.vouched {
+            return None;
+        }
+        let written = self.so_far()?;
+        self.vouched = written.at.seq;
+        Some(written)
+    }
+
+    /// What was asked for could not be said: it is asked for again.
+    pub(super) fn unvouched(&mut self) {
+        self.vouched = u64::MAX;
+    }
+
+    /// Every intent up to here has its outcome.
+    pub(super) fn settle(&mut self) {
+        self.settled = self.sealer.at.seq;
+    }
+
+    /// Goes on with what is known to be settled.
+    pub(super) fn settled_before(&mut self, seq: u64) {
+        self.settled = seq;
     }
 
     /// How many lines were written.
@@ -176,9 +276,30 @@ impl Writer {
         self.written
     }
 
-    /// How long all segments are together.
-    pub(super) fn bytes(&self) -> u64 {
-        self.bytes
+    /// How far the journal is.
+    pub(super) fn at(&self) -> Position {
+        self.sealer.at
+    }
+
+    /// The segment that is being written.
+    pub(super) fn stem(&self) -> Option<&str> {
+        self.segment.as_ref().map(Segment::stem)
+    }
+
+    /// Whether a segment was left of which nobody has said so.
+    pub(super) fn has_left(&self) -> bool {
+        !self.left.is_empty()
+    }
+
+    /// Counts again how long all files are.
+    pub(super) fn recount(&mut self) -> io::Result<()> {
+        self.bytes.store(self.place.bytes()?, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// How long all files are together.
+    pub(super) fn bytes(&self) -> &Arc<AtomicU64> {
+        &self.bytes
     }
 
     /// For how long the oldest line has waited.
@@ -186,42 +307,47 @@ impl Writer {
         self.waiting.front().map_or(Duration::ZERO, |(since, _)| since.elapsed())
     }
 
-    /// Writes so many whole lines, or none of them.
-    fn write(&mut self, text: &[u8], lines: u64) -> io::Result<Arc<File>> {
-        let segment = self.segment()?;
-        segment.write(text)?;
+    /// Seals and writes the first `count` lines that wait, and one more: all of them, or none.
+    fn write(&mut self, count: usize, last: Option<&[u8]>) -> io::Result<Arc<File>> {
+        self.segment()?;
+        let Some(segment) = &mut self.segment else {
+            return Err(io::Error::other("there is no segment"));
+        };
+        let before = self.sealer.at;
+        self.gathered.clear();
+        for (_, line) in self.waiting.iter().take(count) {
+            self.sealer.seal(line, &mut self.gathered);
+        }
+        if let Some(line) = last {
+            self.sealer.seal(line, &mut self.gathered);
+        }
+        if let Err(error) = segment.write(&self.gathered) {
+            self.sealer.at = before;
+            return Err(error);
+        }
         let file = Arc::clone(segment.file());
-        self.unsynced = true;
+        let lines = self.sealer.at.seq.saturating_sub(before.seq);
+        segment.count = segment.count.saturating_add(lines);
         self.written = self.written.saturating_add(lines);
-        self.bytes = self.bytes.saturating_add(text.len() as u64);
+        self.bytes.fetch_add(self.gathered.len() as u64, Ordering::Relaxed);
+        self.unsynced = true;
+        let gone: usize = self.waiting.drain(..count).map(|(_, line)| line.len()).sum();
+        self.waiting_bytes = self.waiting_bytes.saturating_sub(gone);
+        if self.open == 0 && self.waiting.is_empty() && last.is_none() {
+            self.settle();
+        }
         Ok(file)
     }
 
-    /// The segment, made sure of; a new one when the old one is not where it was.
-    fn segment(&mut self) -> io::Result<&mut Segment> {
-        if let Some(segment) = &mut self.segment
-            && let Err(error) = segment.confirm()
-        {
-            tracing::error!(%error, "the audit segment is not what it was");
-            self.give_up();
-        }
-        match &mut self.segment {
-            Some(segment) => Ok(segment),
-            none => {
-                self.place.confirm()?;
-                let begun = self.place.begin()?;
-                self.bytes = self.place.segments()?.iter().map(|(_, size)| size).sum();
-                Ok(none.insert(begun))
-            }
-        }
-    }
-
-    /// Leaves the segment; what it has goes to the disk, wherever it is now.
-    fn give_up(&mut self) {
-        if let Err(error) = self.sync() {
-            tracing::error!(%error, "the audit segment that is left cannot be synced");
-        }
-        self.segment = None;
+    fn so_far(&self) -> Option<Written> {
+        let segment = self.segment.as_ref()?;
+        Some(Written {
+            file: Arc::clone(segment.file()),
+            stem: segment.stem().to_owned(),
+            at: self.sealer.at,
+            count: segment.count,
+            settled: self.settled,
+        })
     }
 
     /// Says when writing begins to fail, and when it works again.

@@ -11,9 +11,11 @@
     reason = "a bench that cannot run has nothing to measure, and prints what it measured"
 )]
 
+mod audit;
 mod bare;
 mod facts;
 mod load;
+mod outage;
 mod policies;
 mod upstream;
 
@@ -53,6 +55,7 @@ fn main() {
     match arguments.get(1).map(String::as_str) {
         Some("policies") => runtime.block_on(policies::measure()),
         Some("facts") => runtime.block_on(facts::measure()),
+        Some("audit") => runtime.block_on(audit::measure()),
         _ => runtime.block_on(measure()),
     }
 }

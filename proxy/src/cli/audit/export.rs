@@ -1,0 +1,165 @@
+//! `cedargate audit export`.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::super::{Done, Failure};
+use super::filter::Filter;
+use super::output::{cell, csv, row, standard_output, written};
+use super::source::{Found, Origin, Source, ended};
+
+/// The columns of CSV, in their order: the members of a record and its seal.
+const COLUMNS: [&str; 31] = [
+    "timestamp",
+    "id",
+    "phase",
+    "event_type",
+    "action",
+    "operation",
+    "user_id",
+    "organization_id",
+    "tenant_id",
+    "roles",
+    "resource_type",
+    "resource_id",
+    "method",
+    "endpoint",
+    "route",
+    "decision",
+    "reason",
+    "policies",
+    "policy_digest",
+    "facts_age_ms",
+    "break_glass",
+    "ip_address",
+    "user_agent",
+    "status",
+    "upstream_status",
+    "success",
+    "duration_ms",
+    "details",
+    "instance",
+    "seq",
+    "chain",
+];
+
+/// Write records out, the oldest first, as JSON Lines or CSV
+///
+/// `jsonl` is each record byte for byte as it is in the source, seal included.
+///
+/// `csv` (RFC 4180) has the columns `timestamp, id, phase, event_type, action, operation, user_id,
+/// organization_id, tenant_id, roles, resource_type, resource_id, method, endpoint, route, decision,
+/// reason, policies, policy_digest, facts_age_ms, break_glass, ip_address, user_agent, status,
+/// upstream_status, success, duration_ms, details, instance, seq, chain`.
+/// `details` is JSON. What is not known is empty, lists are
+/// joined by `;`, control characters are written as `\u{1b}`, and a cell that a spreadsheet would
+/// take for a formula begins with `'`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example: a year of one tenant, for a spreadsheet
+
+  cedargate audit export --format csv --tenant org-7 --since 2025-01-01 --until 2026-01-01 \\
+      --output org-7-2025.csv")]
+pub(super) struct Export {
+    #[command(flatten)]
+    filter: Filter,
+    #[command(flatten)]
+    origin: Origin,
+    /// How records are written
+    #[arg(long, value_enum)]
+    format: Written,
+    /// Write to this new file (mode 0600), and not to standard output
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+/// How records are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Written {
+    /// A record a line, as it is in the source
+    Jsonl,
+    /// A record a row
+    Csv,
+}
+
+impl Export {
+    pub(super) fn run(self) -> Result<Done, Failure> {
+        let source = self.origin.open()?;
+        let Some(path) = &self.output else {
+            let (_, strange) = self.write(&source, standard_output())?;
+            return ended(&source, strange);
+        };
+        let shown = path.display();
+        let file = create(path)
+            .map_err(|error| Failure::Usage(format!("`{shown}` cannot be made: {error}")))?;
+        let kept = self.write(&source, BufWriter::new(&file)).and_then(|done| {
+            let synced = file.sync_all();
+            synced.map_err(|error| Failure::NotFine(format!("`{shown}` is not kept: {error}")))?;
+            Ok(done)
+        });
+        let (records, strange) = kept.inspect_err(|_| {
+            // Half an answer looks like a whole one.
+            let _gone = fs::remove_file(path);
+        })?;
+        eprintln!("cedargate: {records} records are in `{shown}`");
+        ended(&source, strange)
+    }
+
+    /// Gives how many records were written, and how many lines of the source are none.
+    fn write(&self, source: &Source, out: impl Write) -> Result<(u64, u64), Failure> {
+        let mut out = match self.format {
+            Written::Jsonl => Out::Jsonl(out),
+            Written::Csv => Out::Csv(Box::new(csv(out))),
+        };
+        if written(out.begin())?.is_break() {
+            return Ok((0, 0));
+        }
+        let mut records = 0_u64;
+        let strange = source.each(&self.filter, |found| {
+            records = records.saturating_add(1);
+            written(out.put(&found))
+        })?;
+        let _closed = written(out.end())?;
+        Ok((records, strange))
+    }
+}
+
+enum Out<W: Write> {
+    Jsonl(W),
+    Csv(Box<csv::Writer<W>>),
+}
+
+impl<W: Write> Out<W> {
+    fn begin(&mut self) -> io::Result<()> {
+        match self {
+            Self::Jsonl(_) => Ok(()),
+            Self::Csv(out) => row(out, COLUMNS),
+        }
+    }
+
+    fn put(&mut self, found: &Found) -> io::Result<()> {
+        match self {
+            Self::Jsonl(out) => writeln!(out, "{}", found.line),
+            Self::Csv(out) => {
+                let value: Value = serde_json::from_str(&found.line)?;
+                let cells = COLUMNS.iter().map(|column| value.get(column).map(cell));
+                row(out, cells.map(Option::unwrap_or_default))
+            }
+        }
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        match self {
+            Self::Jsonl(out) => out.flush(),
+            Self::Csv(out) => out.flush(),
+        }
+    }
+}
+
+/// A file that was not there, for its owner alone: it tells of patients.
+fn create(path: &Path) -> io::Result<File> {
+    File::options().write(true).create_new(true).mode(0o600).open(path)
+}

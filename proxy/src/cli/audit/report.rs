@@ -1,0 +1,86 @@
+//! `cedargate audit report`.
+
+mod access;
+mod break_glass;
+mod columns;
+mod disclosures;
+mod told;
+
+use std::io::Write as _;
+
+use serde_json::Value;
+
+use super::super::{Done, Failure};
+use super::output::{cell, csv, row, standard_output, tame, written};
+use super::source::{Source, ended};
+use access::Access;
+use columns::Column;
+
+/// Account for accesses: who saw an object, and who broke the glass
+#[derive(Debug, clap::Args)]
+#[command(arg_required_else_help = true)]
+pub(super) struct Report {
+    #[command(subcommand)]
+    subject: Subject,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Subject {
+    Disclosures(disclosures::Disclosures),
+    BreakGlass(break_glass::BreakGlass),
+}
+
+/// How a report is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum ReportFormat {
+    /// For people, with summaries
+    Text,
+    /// For machines, with summaries
+    Json,
+    /// A row an access
+    Csv,
+}
+
+/// A report that is ready.
+struct Ready {
+    text: String,
+    json: Value,
+    accesses: Vec<Access>,
+    columns: Vec<Column>,
+    /// Lines of the source that are no records.
+    strange: u64,
+}
+
+impl Report {
+    pub(super) fn run(self) -> Result<Done, Failure> {
+        match self.subject {
+            Subject::Disclosures(disclosures) => disclosures.run(),
+            Subject::BreakGlass(break_glass) => break_glass.run(),
+        }
+    }
+}
+
+impl Ready {
+    fn print(&self, format: ReportFormat, source: &Source) -> Result<Done, Failure> {
+        let mut out = standard_output();
+        let done = match format {
+            ReportFormat::Text => out.write_all(self.text.as_bytes()),
+            ReportFormat::Json => {
+                let text = serde_json::to_string_pretty(&self.json).unwrap_or_default();
+                writeln!(out, "{}", tame(&text))
+            }
+            ReportFormat::Csv => self.csv(&mut out),
+        };
+        let _closed = written(done.and_then(|()| out.flush()))?;
+        ended(source, self.strange)
+    }
+
+    fn csv(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {
+        let mut rows = csv(out);
+        row(&mut rows, self.columns.iter().map(|(name, _)| *name))?;
+        for access in &self.accesses {
+            row(&mut rows, self.columns.iter().map(|(_, value)| cell(&value(access))))?;
+        }
+        rows.flush()
+    }
+}

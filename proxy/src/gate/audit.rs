@@ -1,0 +1,105 @@
+//! The journal of a gate, and what delivers its records.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use policy_store::sql::{AuditTable, PasswordFile};
+
+use super::StartError;
+use crate::config::{AuditDatabase, Config, DatabaseUrl};
+use crate::metrics::Metrics;
+use crate::record::delivery::{Courier, Errand, Sink};
+use crate::record::{Delivered, Journal, JournalConfig};
+
+/// A delivery to the database may take this long: nobody waits for it.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// At the end sinks have so long to take what is left; the rest is delivered after the next start.
+const FAREWELL: Duration = Duration::from_secs(5);
+/// Where standard output stands, in the journal's directory.
+const OUTPUT_CURSOR: &str = "stdout.cursor";
+
+/// The journal, and a courier for each sink.
+#[derive(Debug)]
+pub(super) struct Audit {
+    pub(super) journal: Arc<Journal>,
+    couriers: Vec<Courier>,
+}
+
+impl Audit {
+    /// Opens the journal as configured, with what an earlier gate left in it put in order.
+    pub(super) fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Self, StartError> {
+        let sinks = sinks(config)?;
+        let mut delivered = Delivered::default();
+        let places: Vec<_> = sinks.iter().map(|_| delivered.sink()).collect();
+        let (journal, recovered) = Journal::open(journal(config, delivered))?;
+        tracing::info!(instance = %journal.instance(), ?recovered, "audit journal opened");
+        metrics.audit.watch(&journal);
+        let mut couriers = Vec::new();
+        for (sink, delivered) in sinks.into_iter().zip(places) {
+            couriers.push(Courier::send(Errand {
+                directory: config.audit.directory.clone(),
+                instance: Arc::clone(journal.instance()),
+                sink,
+                synced: Arc::clone(journal.synced_to()),
+                delivered,
+                metrics: Arc::clone(metrics),
+            })?);
+        }
+        Ok(Self { journal, couriers })
+    }
+
+    /// Closes the journal, and gives sinks a moment for what they do not have yet.
+    pub(super) async fn close(self) {
+        if let Err(error) = self.journal.close() {
+            tracing::error!(%error, "the audit journal could not be closed");
+        }
+        let taken = async {
+            while !self.couriers.iter().all(Courier::is_done) {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        if tokio::time::timeout(FAREWELL, taken).await.is_err() {
+            tracing::warn!(
+                "sinks did not take all audit records: the rest follows after the next start"
+            );
+        }
+    }
+}
+
+fn sinks(config: &Config) -> Result<Vec<Sink>, StartError> {
+    let mut sinks = Vec::new();
+    match &config.audit.database {
+        AuditDatabase::Off => {}
+        AuditDatabase::Facts => {
+            let password = config.facts.password_file.as_ref().map(|file| PasswordFile::new(file));
+            sinks.push(database(&config.facts.database, password)?);
+        }
+        AuditDatabase::Own(url) => sinks.push(database(url, None)?),
+    }
+    if config.audit.stdout {
+        sinks.push(Sink::Output(config.audit.directory.join(OUTPUT_CURSOR)));
+    }
+    Ok(sinks)
+}
+
+fn database(url: &DatabaseUrl, password: Option<PasswordFile>) -> Result<Sink, StartError> {
+    Ok(Sink::Database(AuditTable::open(url.expose(), DELIVERY_TIMEOUT)?, password))
+}
+
+/// Where and how records are kept.
+fn journal(config: &Config, delivered: Delivered) -> JournalConfig {
+    let audit = &config.audit;
+    JournalConfig {
+        directory: audit.directory.clone(),
+        durability: audit.durability,
+        anonymous_per_second: audit.anonymous_per_second,
+        segment_size: audit.segment_size,
+        segment_age: audit.segment_age,
+        quota: audit.quota,
+        keep: audit.keep,
+        signing_keys: audit.signing_keys.clone(),
+        on_damage: audit.on_damage,
+        check_at_start: audit.check_at_start,
+        delivered,
+    }
+}

@@ -1,0 +1,160 @@
+//! The archivist: compresses segments that are closed, and takes away those that are not needed
+//! here any more.
+//!
+//! A file is replaced in steps that can be interrupted anywhere: the compressed one is written under
+//! another name, put on the disk, renamed, and then the plain one goes.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::notary::Notary;
+use super::now;
+use super::shared::Shared;
+use crate::record::checkpoint::{Checkpoint, SignedCheckpoint};
+use crate::record::segments::{self, SegmentFile};
+
+/// The directory is looked at so often.
+const EVERY: Duration = Duration::from_secs(2);
+/// Read between two pauses.
+const CHUNK: usize = 1 << 18;
+/// Of zstd: fast, and records become about a tenth.
+const LEVEL: i32 = 3;
+
+/// How far each sink has come: numbers of records.
+#[derive(Debug, Clone, Default)]
+pub struct Delivered(Vec<Arc<AtomicU64>>);
+
+impl Delivered {
+    /// One more sink; it says here which record it has taken last.
+    pub fn sink(&mut self) -> Arc<AtomicU64> {
+        let delivered = Arc::<AtomicU64>::default();
+        self.0.push(Arc::clone(&delivered));
+        delivered
+    }
+
+    /// What every sink has; `None` without any.
+    fn everywhere(&self) -> Option<u64> {
+        self.0.iter().map(|sink| sink.load(Ordering::Relaxed)).min()
+    }
+}
+
+/// Looks after what is not written any more.
+#[derive(Debug)]
+pub(super) struct Archivist {
+    pub(super) directory: PathBuf,
+    pub(super) notary: Arc<Notary>,
+    /// For how long a segment stays that every sink has; `None`: for ever.
+    pub(super) keep: Option<Duration>,
+    pub(super) delivered: Delivered,
+}
+
+impl Archivist {
+    /// Runs until nobody holds the other end of `stop`.
+    pub(super) fn keep(&self, shared: &Shared, stop: &Receiver<()>) {
+        let mut failing = false;
+        while stop.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+            let done = self.tidy(shared, stop);
+            if let Err(error) = &done
+                && !failing
+            {
+                tracing::warn!(%error, "the audit journal cannot be tidied up");
+            }
+            failing = done.is_err();
+        }
+    }
+
+    /// Looks at the directory once.
+    pub(super) fn tidy(&self, shared: &Shared, stop: &Receiver<()>) -> io::Result<()> {
+        if !self.directory.is_dir() {
+            return Ok(());
+        }
+        let current = shared.writer().stem().map(str::to_owned);
+        let found = segments::list(&self.directory)?;
+        for segment in &found {
+            if Some(&segment.stem) == current.as_ref() || segment.compressed {
+                continue;
+            }
+            if let Some(last) = closing(segment)? {
+                tracing::debug!(segment = %segment.stem, records = last.count, "compressed");
+                let checkpoints = segments::checkpoints(&self.directory, &segment.stem);
+                compress(&checkpoints, stop)?;
+                compress(&segment.path, stop)?;
+            }
+        }
+        self.prune(&found)?;
+        shared.recount()
+    }
+
+    /// Takes away what every sink has and is old enough.
+    fn prune(&self, found: &[SegmentFile]) -> io::Result<()> {
+        let (Some(keep), Some(delivered)) = (self.keep, self.delivered.everywhere()) else {
+            return Ok(());
+        };
+        for segment in found {
+            let Some(last) = closing(segment)? else { break };
+            if last.seq > delivered || now() - last.time < keep {
+                break;
+            }
+            self.notary.prune(&last)?;
+            let records = segments::records(&self.directory, &segment.stem);
+            let checkpoints = segments::checkpoints(&self.directory, &segment.stem);
+            for path in [records, checkpoints] {
+                remove(&segments::compressed(&path))?;
+                remove(&path)?;
+            }
+            tracing::info!(segment = %segment.stem, "every sink has this audit segment: taken away");
+        }
+        Ok(())
+    }
+}
+
+/// The last checkpoint of a segment that is closed.
+pub(super) fn closing(segment: &SegmentFile) -> io::Result<Option<Checkpoint>> {
+    let text = segment.checkpoints()?;
+    let last = text.split_inclusive(|byte| *byte == b'\n').next_back();
+    let last = last.and_then(SignedCheckpoint::parse).map(|signed| signed.checkpoint);
+    Ok(last.filter(|last| last.closed))
+}
+
+/// Puts the compressed file in the place of the plain one, with pauses as long as the work: others
+/// need the core more.
+fn compress(path: &Path, stop: &Receiver<()>) -> io::Result<()> {
+    let mut from = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        other => other?,
+    };
+    let (target, fresh) = (segments::compressed(path), path.with_extension("new"));
+    let mut options = OpenOptions::new();
+    let to = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    let mut encoder = zstd::Encoder::new(to, LEVEL)?;
+    encoder.include_checksum(true)?;
+    let mut chunk = vec![0; CHUNK];
+    loop {
+        let began = Instant::now();
+        let read = from.read(&mut chunk)?;
+        if read == 0 {
+            break;
+        }
+        io::Write::write_all(&mut encoder, chunk.get(..read).unwrap_or_default())?;
+        if stop.recv_timeout(began.elapsed()) == Err(RecvTimeoutError::Disconnected) {
+            return remove(&fresh);
+        }
+    }
+    encoder.finish()?.sync_all()?;
+    fs::rename(&fresh, &target)?;
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()?;
+    remove(path)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}

@@ -1,0 +1,185 @@
+//! The notary: once a second it signs how far the journal is.
+//!
+//! INVARIANT: what a checkpoint speaks of was on the disk before the checkpoint was. So a loss of
+//! power never makes a liar of it, whatever the durability. A segment's last checkpoint is written
+//! before the first one of the segment after it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::now;
+use super::shared::Shared;
+use super::writer::Written;
+use crate::record::checkpoint::Checkpoint;
+use crate::record::segments;
+use crate::record::signing::{PublicKey, Signer, SigningError};
+
+/// Checkpoints are so far apart.
+const EVERY: Duration = Duration::from_secs(1);
+
+/// What signs for a journal.
+#[derive(Debug)]
+pub(super) struct Notary {
+    directory: PathBuf,
+    instance: Arc<str>,
+    signer: Signer,
+    failing: AtomicBool,
+    /// One statement after the other.
+    turn: Mutex<()>,
+}
+
+impl Notary {
+    /// Signs with these keys, and puts their public halves beside the journal.
+    pub(super) fn new(
+        directory: PathBuf,
+        instance: Arc<str>,
+        signer: Signer,
+    ) -> Result<Self, SigningError> {
+        let notary =
+            Self { directory, instance, signer, failing: false.into(), turn: Mutex::default() };
+        notary.publish_keys()?;
+        Ok(notary)
+    }
+
+    /// Runs until nobody holds the other end of `stop`.
+    pub(super) fn keep(&self, shared: &Shared, stop: &Receiver<()>) {
+        while stop.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+            // Said in there, once; it is tried again in a second.
+            let _ = self.attest(shared);
+        }
+    }
+
+    /// Whether the last attempt to sign has failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
+    }
+
+    /// Signs what was written since this was done last: puts it on the disk, then says so.
+    pub(super) fn attest(&self, shared: &Shared) -> io::Result<()> {
+        let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let attested = self.close_left(shared).and_then(|()| self.attest_newest(shared));
+        let failed = attested.is_err();
+        if let Err(error) = &attested
+            && !self.failing.load(Ordering::Relaxed)
+        {
+            tracing::error!(%error, "the audit journal cannot be signed");
+        }
+        self.failing.store(failed, Ordering::Relaxed);
+        attested
+    }
+
+    fn close_left(&self, shared: &Shared) -> io::Result<()> {
+        let left = shared.writer().take_left();
+        for (index, written) in left.iter().enumerate() {
+            let stated = self.state(written, true);
+            shared
+                .synced()
+                .fetch_max(stated.as_ref().map_or(0, |()| written.at.seq), Ordering::Relaxed);
+            if let Err(error) = stated {
+                let rest = left.get(index..).unwrap_or_default().to_vec();
+                shared.writer().give_back(rest);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    fn attest_newest(&self, shared: &Shared) -> io::Result<()> {
+        let written = {
+            let mut writer = shared.writer();
+            // A segment that was left since then comes first.
+            if writer.has_left() { None } else { writer.take_unvouched() }
+        };
+        let Some(written) = written else { return Ok(()) };
+        self.state(&written, false).inspect_err(|_| shared.writer().unvouched())?;
+        shared.synced().fetch_max(written.at.seq, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn state(&self, written: &Written, closed: bool) -> io::Result<()> {
+        written.file.sync_data()?;
+        let line = self.checkpoint(written, closed).sign(&self.signer)?;
+        if !self.directory.join(segments::PUBLIC_KEYS).exists() {
+            self.publish_keys().map_err(io::Error::other)?;
+        }
+        append(&segments::checkpoints(&self.directory, &written.stem), &line)?;
+        replace(&self.directory.join(segments::HEAD), &line)
+    }
+
+    /// Signs that everything up to the end of a segment was taken away.
+    pub(super) fn prune(&self, last: &Checkpoint) -> io::Result<()> {
+        let pruned = Checkpoint { pruned: true, closed: false, time: now(), ..last.clone() };
+        let line = pruned.sign(&self.signer)?;
+        replace(&self.directory.join(segments::PRUNED), &line)
+    }
+
+    fn checkpoint(&self, written: &Written, closed: bool) -> Checkpoint {
+        Checkpoint {
+            instance: self.instance.to_string(),
+            segment: written.stem.clone(),
+            seq: written.at.seq,
+            head: written.at.head,
+            time: now(),
+            count: written.count,
+            settled: written.settled,
+            closed,
+            pruned: false,
+            keys: Vec::new(),
+        }
+    }
+
+    /// Adds the public keys to the file of all that were ever used.
+    fn publish_keys(&self) -> Result<(), SigningError> {
+        let file = self.directory.join(segments::PUBLIC_KEYS);
+        let mut keys = if file.exists() { PublicKey::read_all(&file)? } else { Vec::new() };
+        let new: Vec<_> = self.signer.keys().filter(|key| !keys.contains(key)).collect();
+        if new.is_empty() {
+            return Ok(());
+        }
+        keys.extend(new);
+        let pem: String = keys.iter().map(|key| key.to_pem()).collect();
+        replace(&file, pem.as_bytes()).map_err(|error| SigningError::File(file, error))
+    }
+}
+
+/// Adds whole lines to a file, on the disk. What an attempt that failed has left is cut off by the
+/// next one.
+fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
+    let mut file =
+        OpenOptions::new().append(true).read(true).create(true).mode(0o600).open(path)?;
+    let whole = whole(path)?;
+    if file.metadata()?.len() > whole {
+        file.set_len(whole)?;
+    }
+    file.write_all(lines)?;
+    file.sync_data()
+}
+
+/// How much of a file is whole lines.
+fn whole(path: &Path) -> io::Result<u64> {
+    /// No checkpoint is longer.
+    const REACH: u64 = 64 * 1024;
+    let length = fs::metadata(path)?.len();
+    let from = length.saturating_sub(REACH);
+    let tail = segments::read_part(path, from, REACH)?;
+    Ok(memchr::memrchr(b'\n', &tail).map_or(0, |end| from + end as u64 + 1))
+}
+
+/// Puts a file in the place of another: whoever reads it reads the one or the other.
+pub(in crate::record) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".new");
+    let fresh = PathBuf::from(name);
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+    file.write_all(text)?;
+    file.sync_data()?;
+    fs::rename(fresh, path)?;
+    File::open(path.parent().unwrap_or(Path::new("."))).and_then(|it| it.sync_all())
+}

@@ -1,0 +1,144 @@
+//! The start of a journal: keys, the look at what is there, the threads.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::JoinHandle;
+
+use uuid::Uuid;
+
+use super::archivist::Archivist;
+use super::notary::Notary;
+use super::place::Place;
+use super::recovery::{self, Found, Recovered};
+use super::shared::Shared;
+use super::writer::Bounds;
+use super::{Durability, Journal, JournalConfig, JournalError, OnDamage, keeper};
+use crate::record::seal::is_instance;
+use crate::record::segments::PUBLIC_KEYS;
+use crate::record::signing::{PublicKey, Signer, SigningError};
+use crate::record::verify::{Options, verify};
+
+/// The key that is made where none is configured, in the journal's directory.
+const OWN_KEY: &str = "signing.pem";
+
+impl Journal {
+    /// Opens the journal: takes the directory, looks whether it is what was written, cuts off what
+    /// was torn, closes the intents that nobody closed, and goes on.
+    ///
+    /// # Errors
+    ///
+    /// When the directory or a key cannot be used, another gate uses the directory, or it is not
+    /// what was written (unless that was configured to be gone on with).
+    pub fn open(config: JournalConfig) -> Result<(Arc<Self>, Recovered), JournalError> {
+        let directory = config.directory.clone();
+        let place = Place::take(directory.clone(), config.durability == Durability::Disk)?;
+        let signer = signer(&config)?;
+        let found = look(&config, &signer)?;
+        let unusable = |source| JournalError::Unusable { path: directory.clone(), source };
+        let instance: Arc<str> = match found.instance().map_err(unusable)? {
+            Some(known) if is_instance(&known) => known.into(),
+            _ => new_instance().into(),
+        };
+        let bounds = Bounds {
+            segment_bytes: config.segment_size,
+            segment_age: config.segment_age,
+            quota: config.quota,
+        };
+        let none = config.durability == Durability::None;
+        let (writer, recovered) = recovery::recover(place, found, bounds, (&instance, none))?;
+        let shared = Shared::new(writer, config.durability, config.anonymous_per_second);
+        let notary = Arc::new(Notary::new(directory.clone(), Arc::clone(&instance), signer)?);
+        // Signed before anything is recorded: a journal without any signature is none.
+        shared.writer().unvouched();
+        notary.attest(&shared).map_err(unusable)?;
+        let (syncs, work) = channel();
+        let mut journal = Self {
+            shared: Arc::clone(&shared),
+            notary: Arc::clone(&notary),
+            instance,
+            quota: config.quota,
+            syncs: Some(syncs),
+            stops: Vec::new(),
+            threads: Vec::new(),
+        };
+        let kept = Arc::clone(&shared);
+        journal.threads.push(thread("audit-keeper", move || keeper::keep(&kept, &work))?);
+        let archivist = Archivist {
+            directory,
+            notary: Arc::clone(&notary),
+            keep: config.keep,
+            delivered: config.delivered,
+        };
+        let kept = Arc::clone(&shared);
+        journal.look_after("audit-notary", move |stop| notary.keep(&kept, stop))?;
+        journal.look_after("audit-archivist", move |stop| archivist.keep(&shared, stop))?;
+        Ok((Arc::new(journal), recovered))
+    }
+
+    fn look_after(
+        &mut self,
+        name: &str,
+        work: impl FnOnce(&Receiver<()>) + Send + 'static,
+    ) -> Result<(), JournalError> {
+        let (stop, stopped) = channel();
+        self.threads.push(thread(name, move || work(&stopped))?);
+        self.stops.push(stop);
+        Ok(())
+    }
+}
+
+fn thread(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, JournalError> {
+    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(JournalError::Thread)
+}
+
+fn signer(config: &JournalConfig) -> Result<Signer, SigningError> {
+    if !config.signing_keys.is_empty() {
+        return Signer::read(&config.signing_keys);
+    }
+    let file = config.directory.join(OWN_KEY);
+    let (signer, made) = Signer::read_or_make(&file)?;
+    if made {
+        tracing::warn!(
+            key = %file.display(),
+            "a key was made to sign the audit journal with; keep one elsewhere (`audit.signing_keys`) if whoever may write there is to be held to it"
+        );
+    }
+    Ok(signer)
+}
+
+/// Looks at what is there, and whether it is what was written.
+fn look(config: &JournalConfig, signer: &Signer) -> Result<Found, JournalError> {
+    let unusable = |source| JournalError::Unusable { path: config.directory.clone(), source };
+    let trusted = trusted(&config.directory, signer)?;
+    let mut found = Found::look(&config.directory, &trusted).map_err(unusable)?;
+    let threads = std::thread::available_parallelism().map_or(1, Into::into);
+    let options = Options { trusted, threads, full: Some(config.check_at_start) };
+    let verified = verify(&config.directory, &options).map_err(unusable)?;
+    found.damaged_by(&verified.faults).map_err(unusable)?;
+    if !found.damage.is_empty() && config.on_damage == OnDamage::Refuse {
+        return Err(JournalError::Damaged { path: config.directory.clone(), faults: found.damage });
+    }
+    for fault in &found.damage {
+        tracing::error!(%fault, "the audit journal is not what was written; it is gone on with");
+    }
+    Ok(found)
+}
+
+/// The keys that the gate itself uses, and those it has used.
+fn trusted(directory: &Path, signer: &Signer) -> Result<Vec<PublicKey>, SigningError> {
+    let file = directory.join(PUBLIC_KEYS);
+    let mut keys: Vec<_> = signer.keys().collect();
+    if file.exists() {
+        keys.extend(PublicKey::read_all(&file)?);
+    }
+    Ok(keys)
+}
+
+/// An id that no other journal has: 64 bits, 16 hexadecimal digits.
+fn new_instance() -> String {
+    format!("{:016x}", Uuid::now_v7().as_u128() & u128::from(u64::MAX))
+}

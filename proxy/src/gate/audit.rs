@@ -9,6 +9,7 @@ use super::StartError;
 use crate::config::{AuditDatabase, Config, DatabaseUrl};
 use crate::metrics::Metrics;
 use crate::record::delivery::{Courier, Errand, Sink};
+use crate::record::journal::Tear;
 use crate::record::{Delivered, Journal, JournalConfig};
 
 /// A delivery to the database may take this long: nobody waits for it.
@@ -33,6 +34,15 @@ impl Audit {
         let places: Vec<_> = sinks.iter().map(|_| delivered.sink()).collect();
         let (journal, recovered) = Journal::open(journal(config, delivered))?;
         tracing::info!(instance = %journal.instance(), ?recovered, "audit journal opened");
+        if let Some(Tear { segment, bytes }) = &recovered.torn {
+            tracing::warn!(segment = %segment.display(), bytes, "a torn end of the audit journal was cut off");
+        }
+        if recovered.closed > 0 {
+            tracing::warn!(
+                intents = recovered.closed,
+                "the last gate died before it could record how these requests ended"
+            );
+        }
         metrics.audit.watch(&journal);
         let mut couriers = Vec::new();
         for (sink, delivered) in sinks.into_iter().zip(places) {

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use super::notary::Notary;
 use super::now;
 use super::shared::Shared;
-use crate::record::checkpoint::{Checkpoint, SignedCheckpoint};
+use crate::record::checkpoint::SignedCheckpoint;
 use crate::record::segments::{self, SegmentFile};
 
 /// The directory is looked at so often.
@@ -81,14 +81,15 @@ impl Archivist {
                 continue;
             }
             if let Some(last) = closing(segment)? {
-                tracing::debug!(segment = %segment.stem, records = last.count, "compressed");
+                let records = last.checkpoint.count;
+                tracing::debug!(segment = %segment.stem, records, "compressed");
                 let checkpoints = segments::checkpoints(&self.directory, &segment.stem);
                 compress(&checkpoints, stop)?;
                 compress(&segment.path, stop)?;
             }
         }
         self.prune(&found)?;
-        shared.recount()
+        shared.recount(&self.directory)
     }
 
     /// Takes away what every sink has and is old enough.
@@ -98,7 +99,8 @@ impl Archivist {
         };
         for segment in found {
             let Some(last) = closing(segment)? else { break };
-            if last.seq > delivered || now() - last.time < keep {
+            let (seq, time) = (last.checkpoint.seq, last.checkpoint.time);
+            if seq > delivered || now() - time < keep {
                 break;
             }
             self.notary.prune(&last)?;
@@ -114,12 +116,12 @@ impl Archivist {
     }
 }
 
-/// The last checkpoint of a segment that is closed.
-pub(super) fn closing(segment: &SegmentFile) -> io::Result<Option<Checkpoint>> {
+/// The last checkpoint of a segment that is closed. Whether it is truly signed is not looked at.
+pub(super) fn closing(segment: &SegmentFile) -> io::Result<Option<SignedCheckpoint>> {
     let text = segment.checkpoints()?;
     let last = text.split_inclusive(|byte| *byte == b'\n').next_back();
-    let last = last.and_then(SignedCheckpoint::parse).map(|signed| signed.checkpoint);
-    Ok(last.filter(|last| last.closed))
+    let last = last.and_then(SignedCheckpoint::parse);
+    Ok(last.filter(|last| last.checkpoint.closed))
 }
 
 /// Puts the compressed file in the place of the plain one, with pauses as long as the work: others

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::now;
 use super::shared::Shared;
 use super::writer::Written;
-use crate::record::checkpoint::Checkpoint;
+use crate::record::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::record::segments;
 use crate::record::signing::{PublicKey, Signer, SigningError};
 
@@ -29,6 +29,8 @@ pub(super) struct Notary {
     directory: PathBuf,
     instance: Arc<str>,
     signer: Signer,
+    /// The keys that were trusted at the start.
+    trusted: Vec<PublicKey>,
     failing: AtomicBool,
     /// One statement after the other.
     turn: Mutex<()>,
@@ -40,9 +42,10 @@ impl Notary {
         directory: PathBuf,
         instance: Arc<str>,
         signer: Signer,
+        trusted: Vec<PublicKey>,
     ) -> Result<Self, SigningError> {
-        let notary =
-            Self { directory, instance, signer, failing: false.into(), turn: Mutex::default() };
+        let (failing, turn) = Default::default();
+        let notary = Self { directory, instance, signer, trusted, failing, turn };
         notary.publish_keys()?;
         Ok(notary)
     }
@@ -112,9 +115,15 @@ impl Notary {
         replace(&self.directory.join(segments::HEAD), &line)
     }
 
-    /// Signs that everything up to the end of a segment was taken away.
-    pub(super) fn prune(&self, last: &Checkpoint) -> io::Result<()> {
-        let pruned = Checkpoint { pruned: true, closed: false, time: now(), ..last.clone() };
+    /// Signs that everything up to the end of a segment was taken away: what a checkpoint says that
+    /// is itself signed, so that nobody has other records taken away by changing it.
+    pub(super) fn prune(&self, last: &SignedCheckpoint) -> io::Result<()> {
+        if !last.verify(&mut self.trusted.clone()) {
+            let segment = &last.checkpoint.segment;
+            return Err(io::Error::other(format!("the last checkpoint of {segment} is not ours")));
+        }
+        let last = last.checkpoint.clone();
+        let pruned = Checkpoint { pruned: true, closed: false, time: now(), ..last };
         let line = pruned.sign(&self.signer)?;
         replace(&self.directory.join(segments::PRUNED), &line)
     }

@@ -34,7 +34,8 @@ impl Journal {
         let directory = config.directory.clone();
         let place = Place::take(directory.clone(), config.durability == Durability::Disk)?;
         let signer = signer(&config)?;
-        let found = look(&config, &signer)?;
+        let trusted = trusted(&directory, &signer)?;
+        let found = look(&config, &trusted)?;
         let unusable = |source| JournalError::Unusable { path: directory.clone(), source };
         let instance: Arc<str> = match found.instance().map_err(unusable)? {
             Some(known) if is_instance(&known) => known.into(),
@@ -48,7 +49,8 @@ impl Journal {
         let none = config.durability == Durability::None;
         let (writer, recovered) = recovery::recover(place, found, bounds, (&instance, none))?;
         let shared = Shared::new(writer, config.durability, config.anonymous_per_second);
-        let notary = Arc::new(Notary::new(directory.clone(), Arc::clone(&instance), signer)?);
+        let notary =
+            Arc::new(Notary::new(directory.clone(), Arc::clone(&instance), signer, trusted)?);
         // Signed before anything is recorded: a journal without any signature is none.
         shared.writer().unvouched();
         notary.attest(&shared).map_err(unusable)?;
@@ -111,12 +113,11 @@ fn signer(config: &JournalConfig) -> Result<Signer, SigningError> {
 }
 
 /// Looks at what is there, and whether it is what was written.
-fn look(config: &JournalConfig, signer: &Signer) -> Result<Found, JournalError> {
+fn look(config: &JournalConfig, trusted: &[PublicKey]) -> Result<Found, JournalError> {
     let unusable = |source| JournalError::Unusable { path: config.directory.clone(), source };
-    let trusted = trusted(&config.directory, signer)?;
-    let mut found = Found::look(&config.directory, &trusted).map_err(unusable)?;
+    let mut found = Found::look(&config.directory, trusted).map_err(unusable)?;
     let threads = std::thread::available_parallelism().map_or(1, Into::into);
-    let options = Options { trusted, threads, full: Some(config.check_at_start) };
+    let options = Options { trusted: trusted.to_vec(), threads, full: Some(config.check_at_start) };
     let verified = verify(&config.directory, &options).map_err(unusable)?;
     found.damaged_by(&verified.faults).map_err(unusable)?;
     if !found.damage.is_empty() && config.on_damage == OnDamage::Refuse {

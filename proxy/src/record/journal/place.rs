@@ -98,20 +98,6 @@ impl Place {
         }
         Ok(segment)
     }
-
-    /// How long the files of the journal are together.
-    pub(super) fn bytes(&self) -> io::Result<u64> {
-        let mut bytes = 0_u64;
-        for entry in fs::read_dir(&self.directory)? {
-            match entry?.metadata() {
-                Ok(found) if found.is_file() => bytes = bytes.saturating_add(found.len()),
-                // Somebody has just tidied up.
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-        }
-        Ok(bytes)
-    }
 }
 
 impl Lock {
@@ -134,6 +120,20 @@ impl Lock {
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file, id })
     }
+}
+
+/// How long the files in a directory are together.
+pub(super) fn bytes_in(directory: &Path) -> io::Result<u64> {
+    let mut bytes = 0_u64;
+    for entry in fs::read_dir(directory)? {
+        match entry?.metadata() {
+            Ok(found) if found.is_file() => bytes = bytes.saturating_add(found.len()),
+            // Somebody has just tidied up.
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(bytes)
 }
 
 /// Who has the lock, as far as the file tells.

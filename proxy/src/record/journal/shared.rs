@@ -3,9 +3,11 @@
 use std::cell::Cell;
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::place::bytes_in;
 use super::strangers::Strangers;
 use super::writer::Writer;
 use super::{Counts, Durability, Unrecordable};
@@ -73,9 +75,11 @@ impl Shared {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Counts again what is there: files have come or gone.
-    pub(super) fn recount(&self) -> io::Result<()> {
-        self.writer().recount()
+    /// Counts again what is in the directory: files have come or gone. Nobody waits meanwhile; what
+    /// is written at this moment may be left out until the next time.
+    pub(super) fn recount(&self, directory: &Path) -> io::Result<()> {
+        self.bytes.store(bytes_in(directory)?, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Writes a record and says to which file; nothing where nothing is promised: there it is

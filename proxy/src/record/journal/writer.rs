@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::place::Place;
+use super::place::{Place, bytes_in};
 use super::segment::Segment;
 use crate::record::Phase;
 use crate::record::seal::{Position, Sealer};
@@ -81,7 +81,7 @@ impl Writer {
         sealer: Sealer,
         segment: Option<Segment>,
     ) -> io::Result<Self> {
-        let bytes = place.bytes()?;
+        let bytes = bytes_in(place.directory())?;
         let mut writer = Self {
             place,
             bounds,
@@ -289,12 +289,6 @@ impl Writer {
     /// Whether a segment was left of which nobody has said so.
     pub(super) fn has_left(&self) -> bool {
         !self.left.is_empty()
-    }
-
-    /// Counts again how long all files are.
-    pub(super) fn recount(&mut self) -> io::Result<()> {
-        self.bytes.store(self.place.bytes()?, Ordering::Relaxed);
-        Ok(())
     }
 
     /// How long all files are together.

@@ -75,9 +75,7 @@ impl Writer {
             Ok(_) => self.unsynced = true,
             Err(_) => self.sealer.at = at,
         }
-        if let Ok(bytes) = self.place.bytes() {
-            self.bytes.store(bytes, Ordering::Relaxed);
-        }
+        self.bytes.fetch_add(line.len() as u64, Ordering::Relaxed);
         begun
     }
 

@@ -245,11 +245,13 @@ async fn keys_change_with_an_overlap() {
     }
     let good = (0, String::new());
     assert_eq!(verify(&ground, &["--key", &old]).await, good, "the old key vouches for the new");
-    assert_eq!(verify(&ground, &["--key", &old, "--key", &new]).await, good);
+    assert_eq!(verify(&ground, &["--key", &new]).await, good, "and the new for the old");
     assert_eq!(verify(&ground, &[]).await, good);
     let stranger = make_key(&folder, "stranger");
     assert_eq!(verify(&ground, &["--key", &stranger]).await.0, 1);
     assert!(!ground.journal.directory().join("signing.pem").exists(), "no key was made");
+    let ground = ground.with("audit.signing_keys", vec!["keys/stranger.pem"]);
+    refuses_to_start(&ground, "signed, but by nobody who is trusted").await;
 }
 
 #[tokio::test]

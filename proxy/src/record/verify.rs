@@ -43,7 +43,8 @@ const NEWEST: usize = 2;
 /// How a journal is verified.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Who may sign. Keys that these vouch for are trusted from there on.
+    /// Who may sign. Keys that these vouch for are trusted from there on, and keys that have signed
+    /// together with them, before.
     pub trusted: Vec<PublicKey>,
     /// How many segments are looked at at the same time; at least one.
     pub threads: usize,

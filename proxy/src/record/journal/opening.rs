@@ -1,6 +1,5 @@
 //! The start of a journal: keys, the look at what is there, the threads.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
@@ -15,7 +14,6 @@ use super::shared::Shared;
 use super::writer::Bounds;
 use super::{Durability, Journal, JournalConfig, JournalError, OnDamage, keeper};
 use crate::record::seal::is_instance;
-use crate::record::segments::PUBLIC_KEYS;
 use crate::record::signing::{PublicKey, Signer, SigningError};
 use crate::record::verify::{Options, verify};
 
@@ -34,7 +32,8 @@ impl Journal {
         let directory = config.directory.clone();
         let place = Place::take(directory.clone(), config.durability == Durability::Disk)?;
         let signer = signer(&config)?;
-        let trusted = trusted(&directory, &signer)?;
+        // Not those in a file beside the journal: whoever can change the one can change the other.
+        let trusted: Vec<_> = signer.keys().collect();
         let found = look(&config, &trusted)?;
         let unusable = |source| JournalError::Unusable { path: directory.clone(), source };
         let instance: Arc<str> = match found.instance().map_err(unusable)? {
@@ -127,16 +126,6 @@ fn look(config: &JournalConfig, trusted: &[PublicKey]) -> Result<Found, JournalE
         tracing::error!(%fault, "the audit journal is not what was written; it is gone on with");
     }
     Ok(found)
-}
-
-/// The keys that the gate itself uses, and those it has used.
-fn trusted(directory: &Path, signer: &Signer) -> Result<Vec<PublicKey>, SigningError> {
-    let file = directory.join(PUBLIC_KEYS);
-    let mut keys: Vec<_> = signer.keys().collect();
-    if file.exists() {
-        keys.extend(PublicKey::read_all(&file)?);
-    }
-    Ok(keys)
 }
 
 /// An id that no other journal has: 64 bits, 16 hexadecimal digits.

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::Verification;
 use super::checkpoints::{Heads, KeyRun};
 use super::fault::{Fault, FaultKind};
-use super::scan::{Looked, Scanned};
+use super::scan::{self, Looked, Scanned};
 use super::snapshot::Snapshot;
 use crate::record::checkpoint::Checkpoint;
 use crate::record::seal::{Head, Position};
@@ -53,7 +53,7 @@ pub(super) fn join(
         snapshot,
         out: Verification { instance: instance(snapshot, &scanned), ..Verification::default() },
         faults: Vec::new(),
-        trusted: trusted.to_vec(),
+        trusted: scan::with_forerunners(trusted, &scanned),
         used: Vec::new(),
         before: Before::Start,
         rewritten: false,

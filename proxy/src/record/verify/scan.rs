@@ -11,6 +11,7 @@ use super::walk::Walk;
 use crate::record::checkpoint::SignedCheckpoint;
 use crate::record::lines::{Header, Line, read_line};
 use crate::record::seal::{Head, Position, Sealed};
+use crate::record::signing::PublicKey;
 
 /// What one segment says.
 #[derive(Debug)]
@@ -198,4 +199,17 @@ impl Scanned {
     pub(super) fn promised(&self) -> Option<Position> {
         self.checkpoints.closed.or(self.checkpoints.last.map(|last| last.at))
     }
+}
+
+/// The keys that are trusted, and those that were in use before them: each has signed one checkpoint
+/// together with a trusted one.
+pub(super) fn with_forerunners(trusted: &[PublicKey], scanned: &[Scanned]) -> Vec<PublicKey> {
+    let mut all = trusted.to_vec();
+    for run in scanned.iter().rev().flat_map(|it| it.checkpoints.runs.iter().rev()) {
+        if run.signers.iter().any(|key| all.contains(key)) {
+            let new: Vec<_> = run.signers.iter().filter(|key| !all.contains(key)).collect();
+            all.extend(new);
+        }
+    }
+    all
 }

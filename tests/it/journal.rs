@@ -199,6 +199,17 @@ async fn a_missing_segment_or_a_wrong_signature_stops_the_start() {
 
     let gate = ground.serve().await;
     assert_eq!(ask(&gate).await.status, 200);
+    gate.kill().await;
+
+    // A file that is no file of zstd any more: gone on behind, where that is wanted.
+    let compressed = of(".jsonl.zst");
+    if let Some(first) = compressed.first() {
+        fs::write(first, "not zstd").unwrap();
+        refuses_to_start(&ground, "record 1").await;
+        let ground = ground.with("audit.on_damage", "start");
+        let gate = ground.serve().await;
+        assert_eq!(ask(&gate).await.status, 200);
+    }
 }
 
 async fn refuses_to_start(ground: &Ground, why: &str) {

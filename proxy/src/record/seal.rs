@@ -53,7 +53,7 @@ impl Head {
         hex
     }
 
-    /// Reads what [`Self::hex`] writes, and nothing else.
+    /// Reads 64 lower-case hexadecimal digits, and nothing else.
     #[must_use]
     pub fn from_hex(hex: &[u8]) -> Option<Self> {
         let value = |digit: u8| match digit {

@@ -76,6 +76,8 @@ pub struct Verification {
     pub signed: Option<OffsetDateTime>,
     /// How many records are behind the last checkpoint: nobody vouches for them yet.
     pub unvouched: u64,
+    /// Who was trusted in the end: those who were at the beginning, and whom they vouch for.
+    pub trusted: Vec<PublicKey>,
     /// What is worth knowing and no fault.
     pub notes: Vec<String>,
     /// What is wrong, the first record first.

@@ -33,8 +33,8 @@ impl Journal {
         let place = Place::take(directory.clone(), config.durability == Durability::Disk)?;
         let signer = signer(&config)?;
         // Not those in a file beside the journal: whoever can change the one can change the other.
-        let trusted: Vec<_> = signer.keys().collect();
-        let found = look(&config, &trusted)?;
+        let own: Vec<_> = signer.keys().collect();
+        let (found, trusted) = look(&config, &own)?;
         let unusable = |source| JournalError::Unusable { path: directory.clone(), source };
         let instance: Arc<str> = match found.instance().map_err(unusable)? {
             Some(known) if is_instance(&known) => known.into(),
@@ -111,13 +111,17 @@ fn signer(config: &JournalConfig) -> Result<Signer, SigningError> {
     Ok(signer)
 }
 
-/// Looks at what is there, and whether it is what was written.
-fn look(config: &JournalConfig, trusted: &[PublicKey]) -> Result<Found, JournalError> {
+/// Looks at what is there, and whether it is what was written. Gives the keys that are trusted, too:
+/// our own, and those that signed together with them.
+fn look(
+    config: &JournalConfig,
+    own: &[PublicKey],
+) -> Result<(Found, Vec<PublicKey>), JournalError> {
     let unusable = |source| JournalError::Unusable { path: config.directory.clone(), source };
-    let mut found = Found::look(&config.directory, trusted).map_err(unusable)?;
     let threads = std::thread::available_parallelism().map_or(1, Into::into);
-    let options = Options { trusted: trusted.to_vec(), threads, full: Some(config.check_at_start) };
+    let options = Options { trusted: own.to_vec(), threads, full: Some(config.check_at_start) };
     let verified = verify(&config.directory, &options).map_err(unusable)?;
+    let mut found = Found::look(&config.directory, &verified.trusted).map_err(unusable)?;
     found.damaged_by(&verified.faults).map_err(unusable)?;
     if !found.damage.is_empty() && config.on_damage == OnDamage::Refuse {
         return Err(JournalError::Damaged { path: config.directory.clone(), faults: found.damage });
@@ -125,7 +129,7 @@ fn look(config: &JournalConfig, trusted: &[PublicKey]) -> Result<Found, JournalE
     for fault in &found.damage {
         tracing::error!(%fault, "the audit journal is not what was written; it is gone on with");
     }
-    Ok(found)
+    Ok((found, verified.trusted))
 }
 
 /// An id that no other journal has: 64 bits, 16 hexadecimal digits.

@@ -24,6 +24,9 @@ use crate::record::verify::Fault;
 
 mod intents;
 
+/// So many faults are told.
+const TOLD: usize = 20;
+
 /// What was found at the start, and what was done about it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recovered {
@@ -86,6 +89,11 @@ impl Found {
         };
         let damage = faults.iter().filter(|fault| !of_the_hole(fault));
         self.damage = damage.map(ToString::to_string).collect();
+        let more = self.damage.len().saturating_sub(TOLD);
+        if more > 0 {
+            self.damage.truncate(TOLD);
+            self.damage.push(format!("and {more} more"));
+        }
         Ok(())
     }
 
@@ -93,7 +101,11 @@ impl Found {
     pub(super) fn instance(&self) -> io::Result<Option<String>> {
         for segment in self.segments.iter().rev() {
             let mut line = Vec::new();
-            read_line(&mut segment.open()?, &mut line)?;
+            let read = segment.open().and_then(|mut reader| read_line(&mut reader, &mut line));
+            if read.is_err() && !self.damage.is_empty() {
+                continue;
+            }
+            read?;
             if let Ok((_, header)) = Follower::begin(&line) {
                 return Ok(Some(header.instance));
             }
@@ -144,7 +156,8 @@ pub(super) fn recover(
     let settled = found.newest.as_ref().map_or(0, |it| it.checkpoint.settled);
     writer.settled_before(settled);
     writer.give_back(left);
-    let open = intents::open(&found.segments, settled, at.seq).map_err(unusable)?;
+    let damaged = !recovered.damage.is_empty();
+    let open = intents::open(&found.segments, settled, at.seq, damaged).map_err(unusable)?;
     for intent in open {
         close(&mut writer, intent).map_err(unusable)?;
         recovered.closed = recovered.closed.saturating_add(1);
@@ -162,8 +175,12 @@ fn resume(
 ) -> io::Result<(Position, Option<Segment>)> {
     let signed = found.signed();
     while let Some(last) = found.segments.last().cloned() {
-        let tail = Tail::read(&last, signed.seq)?;
-        if !tail.begun && (tail.hole || tail.length == tail.good) {
+        let tail = match Tail::read(&last, signed.seq) {
+            // It is gone on behind a journal that cannot be read to its end.
+            Err(_) if !found.damage.is_empty() => Tail { broken: true, ..Tail::default() },
+            read => read?,
+        };
+        if !tail.begun && !tail.broken && (tail.hole || tail.length == tail.good) {
             // Nothing of it was ever on the disk but part of its header.
             if tail.hole {
                 fs::rename(&last.path, last.path.with_extension("torn"))?;

@@ -76,6 +76,7 @@ pub(super) fn join(
     let unvouched = join.end.saturating_sub(join.vouched.min(join.end));
     join.faults.sort_by_key(|(order, _)| *order);
     join.out.unvouched = unvouched;
+    join.out.trusted = join.trusted;
     join.out.faults = join.faults.into_iter().map(|(_, fault)| fault).collect();
     join.out
 }

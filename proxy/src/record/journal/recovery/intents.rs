@@ -23,13 +23,24 @@ struct Start<'a> {
 }
 
 /// The intents with numbers over `settled` that have no outcome, in their order. `last` is the
-/// number of the last record.
-pub(super) fn open(segments: &[SegmentFile], settled: u64, last: u64) -> io::Result<Vec<Record>> {
+/// number of the last record. Of a journal that is `damaged`, what can be read.
+pub(super) fn open(
+    segments: &[SegmentFile],
+    settled: u64,
+    last: u64,
+    damaged: bool,
+) -> io::Result<Vec<Record>> {
     let mut open: HashMap<Uuid, (u64, Vec<u8>)> = HashMap::new();
     for (index, segment) in segments.iter().enumerate() {
         let end = segments.get(index + 1).map_or(last, |next| next.first.saturating_sub(1));
         if end > settled {
-            read(segment, settled, &mut open)?;
+            match read(segment, settled, &mut open) {
+                Err(error) if damaged => {
+                    let segment = &segment.stem;
+                    tracing::error!(%segment, %error, "open intents may be among what cannot be read");
+                }
+                read => read?,
+            }
         }
     }
     let mut intents: Vec<_> = open.into_iter().collect();

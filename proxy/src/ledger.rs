@@ -41,15 +41,18 @@ impl Ledger {
         &self,
         mut trail: Box<Trail>,
         permit: Permit,
-    ) -> Result<Recorded, (Refusal, Box<Trail>)> {
+    ) -> Result<Recorded, (Refusal, Option<Box<Trail>>)> {
         trail.intended();
-        if trail.recorded
-            && let Err(error) = self.journal.commit(&trail.record).await
-        {
-            return Err((Refusal::Unrecordable(chain(&error)), trail));
+        // Before it is written: should the client go away meanwhile, the intent is not left open.
+        let mut outcome = Outcome { ledger: self.clone(), trail: Some(trail) };
+        let written = match outcome.trail.as_deref().filter(|trail| trail.recorded) {
+            Some(trail) => self.journal.commit(&trail.record).await,
+            None => Ok(()),
+        };
+        match written {
+            Ok(()) => Ok(Recorded { permit, outcome }),
+            Err(error) => Err((Refusal::Unrecordable(chain(&error)), outcome.trail.take())),
         }
-        let outcome = Outcome { ledger: self.clone(), trail: Some(trail) };
-        Ok(Recorded { permit, outcome })
     }
 
     /// Records a refusal before it is answered.

@@ -93,6 +93,9 @@ impl Journal {
     ///
     /// When it cannot be made so, unless the durability is `none`.
     pub async fn commit(&self, record: &Record) -> Result<(), Unrecordable> {
+        if self.shared.durability() == Durability::Process {
+            return self.shared.append_with_others(record).await;
+        }
         match self.shared.append(record) {
             Ok(Some(file)) if self.shared.durability() == Durability::Disk => {
                 self.synced(file).await

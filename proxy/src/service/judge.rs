@@ -66,7 +66,7 @@ impl Service {
                 Ok(())
             }
             Err((refusal, trail)) => {
-                ctx.trail = Some(trail);
+                ctx.trail = trail;
                 Err(refusal)
             }
         }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::place::bytes_in;
 use super::strangers::Strangers;
-use super::writer::Writer;
+use super::writer::{Fate, Writer};
 use super::{Counts, Durability, Unrecordable};
 use crate::record::entry::Record;
 
@@ -95,6 +95,20 @@ impl Shared {
                 .map(|()| None);
         }
         spelled(record, |line| Ok(self.writer().append(line, phase)?)).map(Some)
+    }
+
+    /// Writes a record together with those of other requests that are ready.
+    pub(super) async fn append_with_others(&self, record: &Record) -> Result<(), Unrecordable> {
+        let phase = record.phase;
+        let written = async {
+            let fate: Fate = spelled(record, |line| Ok(self.writer().take(line, phase)?))?;
+            tokio::task::yield_now().await;
+            let settled = fate.get().cloned();
+            settled
+                .unwrap_or_else(|| self.writer().settle_fate(&fate))
+                .map_err(Unrecordable::Unwritable)
+        };
+        written.await.inspect_err(|_| self.count_failure())
     }
 
     /// Takes an outcome, for the next write.

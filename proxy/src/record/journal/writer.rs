@@ -13,7 +13,11 @@ use super::segment::Segment;
 use crate::record::Phase;
 use crate::record::seal::{Position, Sealer};
 
+mod group;
 mod turn;
+
+pub(super) use group::Fate;
+use group::Waiting;
 
 /// How much room outcomes may take that cannot be written now. No intent is written either while
 /// they wait, so that there are no more of them than requests were on their way.
@@ -53,7 +57,7 @@ pub(super) struct Writer {
     segment: Option<Segment>,
     /// Segments that are left, of which nobody has said so yet.
     left: Vec<Written>,
-    waiting: VecDeque<(Instant, Box<[u8]>)>,
+    waiting: VecDeque<Waiting>,
     waiting_bytes: usize,
     /// Lines that are written together; kept, so that it need not be made again.
     gathered: Vec<u8>,
@@ -137,9 +141,13 @@ impl Writer {
                 return Err(error);
             }
         }
-        self.waiting_bytes = bytes;
-        self.waiting.push_back((Instant::now(), line.into()));
+        self.keep(line, phase, None);
         Ok(())
+    }
+
+    fn keep(&mut self, line: &[u8], phase: Phase, fate: Option<Fate>) {
+        self.waiting_bytes = self.waiting_bytes.saturating_add(line.len());
+        self.waiting.push_back(Waiting { since: Instant::now(), line: line.into(), phase, fate });
     }
 
     fn count_open(&mut self, phase: Phase) {
@@ -154,8 +162,8 @@ impl Writer {
     pub(super) fn flush(&mut self) -> io::Result<()> {
         while !self.waiting.is_empty() {
             let mut bytes = 0;
-            let fits = self.waiting.iter().take_while(|(_, line)| {
-                bytes += line.len();
+            let fits = self.waiting.iter().take_while(|waiting| {
+                bytes += waiting.line.len();
                 bytes <= GATHERED
             });
             let count = fits.count().max(1);
@@ -298,7 +306,7 @@ impl Writer {
 
     /// For how long the oldest line has waited.
     pub(super) fn lag(&self) -> Duration {
-        self.waiting.front().map_or(Duration::ZERO, |(since, _)| since.elapsed())
+        self.waiting.front().map_or(Duration::ZERO, |waiting| waiting.since.elapsed())
     }
 
     /// Seals and writes the first `count` lines that wait, and one more: all of them, or none.
@@ -309,8 +317,8 @@ impl Writer {
         };
         let before = self.sealer.at;
         self.gathered.clear();
-        for (_, line) in self.waiting.iter().take(count) {
-            self.sealer.seal(line, &mut self.gathered);
+        for waiting in self.waiting.iter().take(count) {
+            self.sealer.seal(&waiting.line, &mut self.gathered);
         }
         if let Some(line) = last {
             self.sealer.seal(line, &mut self.gathered);
@@ -325,8 +333,10 @@ impl Writer {
         self.written = self.written.saturating_add(lines);
         self.bytes.fetch_add(self.gathered.len() as u64, Ordering::Relaxed);
         self.unsynced = true;
-        let gone: usize = self.waiting.drain(..count).map(|(_, line)| line.len()).sum();
-        self.waiting_bytes = self.waiting_bytes.saturating_sub(gone);
+        for gone in self.waiting.drain(..count) {
+            self.waiting_bytes = self.waiting_bytes.saturating_sub(gone.line.len());
+            gone.written();
+        }
         if self.open == 0 && self.waiting.is_empty() && last.is_none() {
             self.settle();
         }

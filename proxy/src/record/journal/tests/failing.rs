@@ -143,6 +143,51 @@ async fn a_journal_that_promises_nothing_refuses_nothing() {
     eventually(|| directory.is_dir() && reasons(&directory) == ["second", "third", "fourth"]);
 }
 
+#[tokio::test]
+async fn records_of_requests_that_are_ready_are_written_together_or_refused_together() {
+    let place = TempDir::new().unwrap();
+    let directory = place.path().join("audit");
+    let (journal, _) = open(&directory);
+    let commit = |reason| {
+        let (journal, record) = (Arc::clone(&journal), record(Phase::Intent, reason));
+        tokio::spawn(async move { journal.commit(&record).await })
+    };
+    let written: Vec<_> = (0..50).map(|_| commit("written")).collect();
+    for one in written {
+        one.await.unwrap().unwrap();
+    }
+    assert_eq!(reasons(&directory), ["written"; 50]);
+
+    remove(&directory);
+    fs::write(&directory, "in the way").unwrap();
+    eventually(|| journal.shared.writer().stem().is_none());
+    let refused: Vec<_> = (0..50).map(|_| commit("refused")).collect();
+    journal.append_outcome(&record(Phase::Outcome, "late"));
+    for one in refused {
+        assert!(one.await.unwrap().is_err());
+    }
+    assert_eq!(journal.counts(), Counts { written: 50, failed: 50, summarized: 0 });
+    fs::remove_file(&directory).unwrap();
+    commit("again").await.unwrap().unwrap();
+    assert_eq!(reasons(&directory), ["late", "again"]);
+    assert_eq!(lines(&directory)[1]["seq"], 52);
+}
+
+#[tokio::test]
+async fn a_request_that_is_given_up_takes_nobody_along() {
+    let place = TempDir::new().unwrap();
+    let (journal, _) = open(place.path());
+    let gone = record(Phase::Intent, "gone");
+    {
+        let mut commit = std::pin::pin!(journal.commit(&gone));
+        // Asked once, and then dropped while it makes way for others.
+        let polled = futures_util::poll!(commit.as_mut());
+        assert!(polled.is_pending());
+    }
+    journal.commit(&record(Phase::Intent, "stays")).await.unwrap();
+    assert_eq!(reasons(place.path()), ["gone", "stays"]);
+}
+
 /// A full disk, as a limit on the size of files in a process of its own: this test again.
 #[test]
 fn a_full_disk_refuses_until_there_is_room() {

@@ -86,13 +86,13 @@ begin
     end if;
     beginning := date_trunc('month', moment);
     partition := 'audit_logs_' || to_char(beginning, 'YYYY_MM');
-    for attempt in 1..2 loop
-        if exists (select from pg_inherits
-            where inhparent = to_regclass('audit_logs') and inhrelid = to_regclass(partition)) then
-            return false;
-        end if;
-        lock table audit_logs in share update exclusive mode;
-    end loop;
+    -- Before looking: who has made a partition is seen a moment before its server processes are told to
+    -- look for it, and holds the lock for that moment.
+    lock table audit_logs in share update exclusive mode;
+    if exists (select from pg_inherits
+        where inhparent = to_regclass('audit_logs') and inhrelid = to_regclass(partition)) then
+        return false;
+    end if;
     execute format('create table %I (like audit_logs including all)', partition);
     execute format('create trigger audit_logs_stay before update or delete or truncate on %I '
         'for each statement execute function cedargate_audit_refuse()', partition);

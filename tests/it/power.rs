@@ -87,8 +87,8 @@ impl Shadow {
         lock.lock().unwrap();
         let names = fs::read_to_string(self.at.path().join("names")).unwrap();
         for line in names.lines() {
-            let (inode, name) = line.split_once(' ').unwrap();
-            let bytes = fs::read(self.at.path().join("data").join(inode)).unwrap_or_default();
+            let (id, name) = line.split_once(' ').unwrap();
+            let bytes = fs::read(self.at.path().join("data").join(id)).unwrap_or_default();
             if name != "lock" {
                 fs::write(left.path().join(name), bytes).unwrap();
             }

@@ -56,12 +56,17 @@ pub enum DatabaseError {
 
 impl DatabaseError {
     /// Whether the database refuses what it was given, and would take something else: a data
-    /// exception or the violation of a constraint (SQLSTATE classes 22 and 23).
+    /// exception or the violation of a constraint (SQLSTATE classes 22 and 23). A partition that is
+    /// missing is reported as a violation, too, but of no constraint.
     pub fn is_about_the_data(&self) -> bool {
+        /// Of `check_violation`.
+        const CHECK: &str = "23514";
         let Self::Driver(sqlx::Error::Database(error)) = self else { return false };
-        let class = error.code().is_some_and(|code| {
-            code.len() == 5 && (code.starts_with("22") || code.starts_with("23"))
-        });
+        let code = error.code().unwrap_or_default();
+        if code == CHECK && error.constraint().is_none() {
+            return false;
+        }
+        let class = code.len() == 5 && (code.starts_with("22") || code.starts_with("23"));
         class || error.kind() != sqlx::error::ErrorKind::Other
     }
 }

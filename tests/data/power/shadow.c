@@ -2,8 +2,8 @@
  * leave of it. SHADOW_OF is the directory, SHADOW_AT where to keep it.
  *
  * After a successful fsync or fdatasync of a file in it, what the file had when the call began is
- * copied to `data/<inode>`; after one of the directory itself, `names` says which inode had which
- * name. The lock `lock` is held meanwhile, so that who takes it sees one moment. The copy is done
+ * copied to `data/<id>`; after one of the directory itself, `names` says which file had which
+ * name. An id is an inode and its birth: inodes are used again. The lock `lock` is held meanwhile, so that who takes it sees one moment. The copy is done
  * before the call returns: before anybody can be told that something is on the disk. */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -25,9 +25,20 @@ static int enter(const char *at) {
     return lock;
 }
 
+static void name_of(char *id, size_t room, int directory, const char *path) {
+    struct statx is;
+    if (statx(directory, path, AT_EMPTY_PATH, STATX_INO | STATX_BTIME, &is) != 0) {
+        snprintf(id, room, "gone");
+        return;
+    }
+    snprintf(id, room, "%llu-%lld.%u", (unsigned long long)is.stx_ino,
+             (long long)is.stx_btime.tv_sec, is.stx_btime.tv_nsec);
+}
+
 static void keep_file(const char *at, int from, const struct stat *was) {
-    char path[PATH_MAX], buffer[65536];
-    snprintf(path, sizeof path, "%s/data/%lu", at, (unsigned long)was->st_ino);
+    char path[PATH_MAX], buffer[65536], id[96];
+    name_of(id, sizeof id, from, "");
+    snprintf(path, sizeof path, "%s/data/%s", at, id);
     int to = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
     if (to < 0) abort();
     /* The descriptor that is synced may be open for writing alone. */
@@ -45,14 +56,16 @@ static void keep_file(const char *at, int from, const struct stat *was) {
 }
 
 static void keep_names(const char *at, const char *of) {
-    char path[PATH_MAX];
+    char path[PATH_MAX], id[96];
     snprintf(path, sizeof path, "%s/names", at);
     FILE *names = fopen(path, "w");
     DIR *directory = opendir(of);
     if (!names || !directory) abort();
     for (struct dirent *entry; (entry = readdir(directory));)
-        if (entry->d_type == DT_REG)
-            fprintf(names, "%lu %s\n", (unsigned long)entry->d_ino, entry->d_name);
+        if (entry->d_type == DT_REG) {
+            name_of(id, sizeof id, dirfd(directory), entry->d_name);
+            fprintf(names, "%s %s\n", id, entry->d_name);
+        }
     closedir(directory);
     fclose(names);
 }

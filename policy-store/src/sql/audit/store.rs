@@ -31,7 +31,7 @@ const POSTGRES: &str = concat!(
     ") select ",
     columns!(),
     " from jsonb_populate_recordset(null::audit_logs, $1::jsonb) order by id, phase, timestamp \
-     on conflict (id, phase, timestamp) do nothing"
+     on conflict do nothing"
 );
 const SQLITE: &str = concat!(
     "insert into audit_logs (",

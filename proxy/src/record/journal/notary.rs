@@ -80,6 +80,7 @@ impl Notary {
     fn close_left(&self, shared: &Shared) -> io::Result<()> {
         let left = shared.writer().take_left();
         for (index, written) in left.iter().enumerate() {
+            shared.count_sync();
             let stated = self.state(written, true);
             shared
                 .synced()
@@ -100,6 +101,7 @@ impl Notary {
             if writer.has_left() { None } else { writer.take_unvouched() }
         };
         let Some(written) = written else { return Ok(()) };
+        shared.count_sync();
         self.state(&written, false).inspect_err(|_| shared.writer().unvouched())?;
         shared.synced().fetch_max(written.at.seq, Ordering::Relaxed);
         Ok(())

@@ -97,6 +97,11 @@ async fn a_database_that_is_down_costs_requests_nothing_and_gets_everything_late
     // A restart meanwhile changes nothing of that.
     gate.kill().await;
     let gate = ground.serve().await;
+    eventually("the lag is seen after a restart, too", || async {
+        let metrics = Metrics::at(gate.admin()).await;
+        (metrics.sum("cedargate_audit_lag_seconds", &[]) > 0.0).then_some(())
+    })
+    .await;
     cluster.start_again().await;
     let expected = ground.journal.records().len() as u64;
     assert!(expected > 2 * REQUESTS as u64, "{expected}");

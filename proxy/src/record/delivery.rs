@@ -127,6 +127,12 @@ impl Progress {
         }
     }
 
+    /// Where nobody knows what waits, because the sink does not answer: from now on.
+    fn waits_at_least_since_now(&self) {
+        let now = i64::try_from(wall_clock().unix_timestamp_nanos() / 1_000).unwrap_or_default();
+        let _known = self.oldest.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     fn waits(&self, entry: Option<&Entry>) {
         #[derive(Deserialize)]
         struct Made {
@@ -168,6 +174,7 @@ impl Round {
             Ok(records) if records >= BEHIND => began.elapsed(),
             Ok(_) => Duration::ZERO,
             Err(error) => {
+                self.progress.waits_at_least_since_now();
                 if !said {
                     let sink = self.errand.sink.name();
                     tracing::warn!(sink, error = %chain(&error), "audit records wait for their sink");
@@ -225,4 +232,9 @@ async fn begin(errand: &Errand) -> Result<Tail, SinkError> {
     }
     errand.delivered.store(seq, Ordering::Relaxed);
     Ok(Tail::new(&errand.directory, seq))
+}
+
+#[expect(clippy::disallowed_methods, reason = "since when a sink fails is asked by no request")]
+fn wall_clock() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
 }

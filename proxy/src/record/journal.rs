@@ -15,6 +15,7 @@
 
 mod archivist;
 mod config;
+mod disk;
 mod error;
 mod keeper;
 mod notary;
@@ -26,7 +27,6 @@ mod shared;
 mod strangers;
 mod writer;
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -37,6 +37,7 @@ use std::time::Duration;
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
 
+use self::disk::DiskFile;
 use self::keeper::SyncRequest;
 use self::notary::Notary;
 use self::shared::Shared;
@@ -228,7 +229,7 @@ impl Journal {
     }
 
     /// Asks for a sync and waits for it, together with all who ask now.
-    async fn synced(&self, file: Arc<File>) -> Result<(), Unrecordable> {
+    async fn synced(&self, file: Arc<DiskFile>) -> Result<(), Unrecordable> {
         let (done, answer) = oneshot::channel();
         let request = SyncRequest { file, done };
         let asked = self.syncs.as_ref().is_some_and(|syncs| syncs.send(request).is_ok());

@@ -1,7 +1,6 @@
 //! The journal's thread: one sync for all who wait, and what has to happen though nobody asks.
 
 use std::error::Error;
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,6 +10,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 use super::Unrecordable;
+use super::disk::DiskFile;
 use super::shared::Shared;
 
 /// How often the thread looks after what waits.
@@ -21,7 +21,7 @@ const GATHER: Duration = Duration::from_millis(10);
 /// Somebody waits until what is in this file is on the disk.
 #[derive(Debug)]
 pub(super) struct SyncRequest {
-    pub(super) file: Arc<File>,
+    pub(super) file: Arc<DiskFile>,
     pub(super) done: oneshot::Sender<Result<(), Unrecordable>>,
 }
 
@@ -48,7 +48,7 @@ pub(super) fn keep(shared: &Shared, work: &Receiver<SyncRequest>) {
 impl Shared {
     /// Syncs each file once and answers everybody. Says how many syncs that took.
     pub(super) fn sync_for(&self, requests: Vec<SyncRequest>) -> usize {
-        let mut files: Vec<(Arc<File>, Result<(), Unrecordable>)> = Vec::with_capacity(1);
+        let mut files: Vec<(Arc<DiskFile>, Result<(), Unrecordable>)> = Vec::with_capacity(1);
         for request in requests {
             let known = files.iter().find(|(file, _)| Arc::ptr_eq(file, &request.file));
             let outcome = if let Some((_, outcome)) = known {
@@ -82,9 +82,9 @@ impl Shared {
         }
     }
 
-    fn sync(&self, file: &Arc<File>) -> io::Result<()> {
+    fn sync(&self, file: &Arc<DiskFile>) -> io::Result<()> {
         self.count_sync();
-        file.sync_data().inspect_err(|error| {
+        file.sync().inspect_err(|error| {
             tracing::error!(error = error as &dyn Error, "the audit journal cannot be synced");
             self.writer().distrust(file);
         })

@@ -1,7 +1,8 @@
 //! The notary: once a second it signs how far the journal is.
 //!
 //! INVARIANT: what a checkpoint speaks of was on the disk before the checkpoint was. So a loss of
-//! power never makes a liar of it, whatever the durability. A segment's last checkpoint is written
+//! power never makes a liar of it, whatever the durability; but of a segment that a disk has failed
+//! to take, which is said in the log, and left. A segment's last checkpoint is written
 //! before the first one of the segment after it.
 
 use std::fs::{self, File, OpenOptions};
@@ -102,13 +103,27 @@ impl Notary {
         };
         let Some(written) = written else { return Ok(()) };
         shared.count_sync();
-        self.state(&written, false).inspect_err(|_| shared.writer().unvouched())?;
+        self.state(&written, false).inspect_err(|_| {
+            let mut writer = shared.writer();
+            writer.unvouched();
+            if written.file.has_failed() {
+                writer.distrust(&written.file);
+            }
+        })?;
         shared.synced().fetch_max(written.at.seq, Ordering::Relaxed);
         Ok(())
     }
 
     fn state(&self, written: &Written, closed: bool) -> io::Result<()> {
-        written.file.sync_data()?;
+        let synced = written.file.sync();
+        // Of a segment that is left because it could not be put on the disk, what was written is said
+        // all the same: if that is lost, this is how it shows.
+        match synced {
+            Err(error) if closed => {
+                tracing::error!(segment = %written.stem, %error, "an audit segment may not be on the disk");
+            }
+            synced => synced?,
+        }
         let line = self.checkpoint(written, closed).sign(&self.signer)?;
         if !self.directory.join(segments::PUBLIC_KEYS).exists() {
             self.publish_keys().map_err(io::Error::other)?;

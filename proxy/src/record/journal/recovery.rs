@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::archivist::closing;
+use super::disk::DiskFile;
 use super::place::Place;
 use super::segment::Segment;
 use super::shared::spelled;
@@ -224,7 +225,7 @@ fn unsigned(found: &Found, resumed: Option<&str>) -> io::Result<Vec<Written>> {
         let signed = found.newest.as_ref().map(|it| &it.checkpoint);
         let signed = signed.filter(|it| it.segment == segment.stem);
         if let Some((at, count)) = whole.or(signed.map(|it| (it.position(), it.count))) {
-            let file = Arc::new(File::open(&segment.path)?);
+            let file = Arc::new(DiskFile::new(File::open(&segment.path)?));
             left.push(Written { file, stem: segment.stem.clone(), at, count, settled: 0 });
         }
     }

@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
 
+use super::disk::DiskFile;
 use crate::record::segments;
 
 /// What tells one file from another, whatever they are called.
@@ -27,7 +28,7 @@ const PROBE: [u8; 4096] = [b' '; 4096];
 pub(super) struct Segment {
     stem: String,
     path: PathBuf,
-    file: Arc<File>,
+    file: Arc<DiskFile>,
     id: FileId,
     /// Everything before this is whole lines.
     good: u64,
@@ -57,7 +58,16 @@ impl Segment {
     fn new(stem: String, path: PathBuf, file: File, count: u64) -> io::Result<Self> {
         let found = file.metadata()?;
         let (id, good, since) = (identity(&found), found.len(), Instant::now());
-        Ok(Self { stem, path, file: Arc::new(file), id, good, torn: false, since, count })
+        Ok(Self {
+            stem,
+            path,
+            file: Arc::new(DiskFile::new(file)),
+            id,
+            good,
+            torn: false,
+            since,
+            count,
+        })
     }
 
     /// The name without what follows the last point.
@@ -66,7 +76,7 @@ impl Segment {
     }
 
     /// The open file.
-    pub(super) fn file(&self) -> &Arc<File> {
+    pub(super) fn file(&self) -> &Arc<DiskFile> {
         &self.file
     }
 
@@ -110,7 +120,7 @@ impl Segment {
 
     /// Writes whole lines, or nothing.
     pub(super) fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        let written = (&*self.file).write_all(lines);
+        let written = (&self.file.file).write_all(lines);
         if let Err(error) = written {
             self.torn = true;
             // If this fails too, the next line tries it again before it is written.
@@ -124,7 +134,7 @@ impl Segment {
     /// Whether a line could be written: writes blanks and takes them back. Should the process die
     /// in between, they are a torn line.
     pub(super) fn probe(&mut self) -> io::Result<()> {
-        let written = (&*self.file).write_all(&PROBE);
+        let written = (&self.file.file).write_all(&PROBE);
         self.torn = true;
         self.cut()?;
         written
@@ -136,7 +146,7 @@ impl Segment {
     }
 
     fn cut(&mut self) -> io::Result<()> {
-        self.file.set_len(self.good)?;
+        self.file.file.set_len(self.good)?;
         self.torn = false;
         Ok(())
     }

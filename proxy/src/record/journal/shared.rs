@@ -1,12 +1,12 @@
 //! What requests and the journal's threads have in common.
 
 use std::cell::Cell;
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::disk::DiskFile;
 use super::place::bytes_in;
 use super::strangers::Strangers;
 use super::writer::{Fate, Writer};
@@ -84,11 +84,11 @@ impl Shared {
 
     /// Writes a record and says to which file; nothing where nothing is promised: there it is
     /// written with others.
-    pub(super) fn append(&self, record: &Record) -> Result<Option<Arc<File>>, Unrecordable> {
+    pub(super) fn append(&self, record: &Record) -> Result<Option<Arc<DiskFile>>, Unrecordable> {
         self.write(record).inspect_err(|_| self.count_failure())
     }
 
-    fn write(&self, record: &Record) -> Result<Option<Arc<File>>, Unrecordable> {
+    fn write(&self, record: &Record) -> Result<Option<Arc<DiskFile>>, Unrecordable> {
         let phase = record.phase;
         if self.durability == Durability::None {
             return spelled(record, |line| Ok(self.writer().append_or_keep(line, phase)?))

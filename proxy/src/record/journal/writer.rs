@@ -2,12 +2,12 @@
 //! they can be written.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::disk::DiskFile;
 use super::place::{Place, bytes_in};
 use super::segment::Segment;
 use crate::record::Phase;
@@ -40,7 +40,7 @@ pub(super) struct Bounds {
 /// A segment as far as it is written: what a checkpoint is about.
 #[derive(Debug, Clone)]
 pub(super) struct Written {
-    pub(super) file: Arc<File>,
+    pub(super) file: Arc<DiskFile>,
     pub(super) stem: String,
     pub(super) at: Position,
     pub(super) count: u64,
@@ -109,7 +109,7 @@ impl Writer {
     }
 
     /// Writes a record, after all that wait: with one write, as long as they are few.
-    pub(super) fn append(&mut self, line: &[u8], phase: Phase) -> io::Result<Arc<File>> {
+    pub(super) fn append(&mut self, line: &[u8], phase: Phase) -> io::Result<Arc<DiskFile>> {
         let written = self.room().and_then(|()| self.append_here(line));
         if written.is_ok() {
             self.count_open(phase);
@@ -118,12 +118,12 @@ impl Writer {
     }
 
     /// Writes a record whatever the quota is: what has begun is written to its end.
-    pub(super) fn append_anyway(&mut self, line: &[u8]) -> io::Result<Arc<File>> {
+    pub(super) fn append_anyway(&mut self, line: &[u8]) -> io::Result<Arc<DiskFile>> {
         let written = self.append_here(line);
         self.noted(written)
     }
 
-    fn append_here(&mut self, line: &[u8]) -> io::Result<Arc<File>> {
+    fn append_here(&mut self, line: &[u8]) -> io::Result<Arc<DiskFile>> {
         if self.waiting_bytes.saturating_add(line.len()) > GATHERED {
             self.flush()?;
         }
@@ -219,7 +219,7 @@ impl Writer {
     /// Puts everything on the disk.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         match &self.segment {
-            Some(segment) if self.unsynced => segment.file().sync_data()?,
+            Some(segment) if self.unsynced => segment.file().sync()?,
             _ => {}
         }
         self.unsynced = false;
@@ -228,7 +228,7 @@ impl Writer {
 
     /// The file to sync, if something was written since this was asked last, and the number of its
     /// last record.
-    pub(super) fn take_unsynced(&mut self) -> Option<(Arc<File>, u64)> {
+    pub(super) fn take_unsynced(&mut self) -> Option<(Arc<DiskFile>, u64)> {
         let file = self.segment.as_ref().map(|segment| Arc::clone(segment.file()));
         let unsynced = std::mem::take(&mut self.unsynced);
         // What was left before is synced by the notary, who comes first then.
@@ -237,7 +237,7 @@ impl Writer {
 
     /// Gives up the segment of this file. After a sync that failed nobody knows which of its lines
     /// are on the disk, and asking again is answered with a lie.
-    pub(super) fn distrust(&mut self, file: &Arc<File>) {
+    pub(super) fn distrust(&mut self, file: &Arc<DiskFile>) {
         if self.segment.as_ref().is_some_and(|segment| Arc::ptr_eq(segment.file(), file)) {
             self.leave();
         }
@@ -310,7 +310,7 @@ impl Writer {
     }
 
     /// Seals and writes the first `count` lines that wait, and one more: all of them, or none.
-    fn write(&mut self, count: usize, last: Option<&[u8]>) -> io::Result<Arc<File>> {
+    fn write(&mut self, count: usize, last: Option<&[u8]>) -> io::Result<Arc<DiskFile>> {
         self.segment()?;
         let Some(segment) = &mut self.segment else {
             return Err(io::Error::other("there is no segment"));

@@ -1,11 +1,11 @@
 //! From one segment to the next.
 
-use std::fs::File;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Writer;
+use crate::record::journal::disk::DiskFile;
 use crate::record::journal::now;
 use crate::record::journal::segment::Segment;
 use crate::record::lines::NewHeader;
@@ -24,7 +24,7 @@ impl Writer {
     }
 
     /// The segment's file, if it is large or old enough to be followed by another one.
-    pub(in crate::record::journal) fn due(&self) -> Option<Arc<File>> {
+    pub(in crate::record::journal) fn due(&self) -> Option<Arc<DiskFile>> {
         let segment = self.segment.as_ref().filter(|segment| segment.count > 0)?;
         let large = segment.bytes() >= self.bounds.segment_bytes;
         let due = large || segment.since.elapsed() >= self.bounds.segment_age;

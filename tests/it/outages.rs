@@ -11,6 +11,7 @@ use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
 use tests::{
     client::{Connection, Request},
+    metrics::Metrics,
     postgres::Cluster,
     stand::{Builder, Stand, prepare_database},
     tokens::token,
@@ -299,8 +300,14 @@ async fn an_outage_may_be_bridged_for_reads_and_the_record_says_so() {
     for user in ["kauvery-doctor", "kauvery-nurse", "alpha-doctor"] {
         until(&stand, user, "/api/patients", (200, "")).await;
     }
-    // What is known to have changed is not used, old or not.
+    // What is known to have changed is not used, old or not: the news of it has to be here before
+    // the state that it tells of is asked for, or it would drop that, too.
+    let dropped = async || {
+        Metrics::of(&stand).await.sum("cedargate_facts_invalidations_total", &[("kind", "user")])
+    };
+    let before = dropped().await;
     execute(&url, "update users set status = 'INACTIVE' where id = 'kauvery-nurse'").await;
+    eventually("the change is known", async || (dropped().await > before).then_some(())).await;
     until(&stand, "kauvery-nurse", "/api/patients", (401, "user_inactive")).await;
     let before = stand.get("kauvery-doctor", "/api/patients").await;
     let record = stand.ground.journal.decision(before.id()).await;

@@ -1,0 +1,205 @@
+//! A socket that gives out the bytes of one request at a time.
+
+use std::io;
+use std::os::fd::AsRawFd as _;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use async_trait::async_trait;
+use bytes::{Buf, Bytes, BytesMut};
+use pingora::protocols::raw_connect::ProxyDigest;
+use pingora::protocols::{
+    GetProxyDigest, GetSocketDigest, GetTimingDigest, SocketDigest, TimingDigest,
+};
+use pingora::protocols::{Peek, Shutdown, Ssl, UniqueID, UniqueIDType};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio_util::io::poll_read_buf;
+
+use super::outgoing::Outgoing;
+use super::{KEEP_ALIVE, Limits};
+use crate::framing::Framing;
+use crate::head::{self, Scan};
+
+/// Room for what is read at once: most heads, and most bodies that are judged, fit.
+const CHUNK: usize = 4 * 1024;
+
+/// A head as it came, or as much of it as the limits allow.
+pub(super) struct RawHead {
+    pub(super) bytes: Bytes,
+    pub(super) too_large: bool,
+}
+
+/// A socket that gives out the bytes of one request at a time.
+#[derive(Debug)]
+pub(crate) struct ClientStream {
+    incoming: OwnedReadHalf,
+    outgoing: Arc<Outgoing>,
+    /// What was read and not yet given out.
+    buffer: BytesMut,
+    /// What is left of the request that is being served.
+    framing: Framing,
+}
+
+impl ClientStream {
+    pub(super) fn new(socket: TcpStream) -> Self {
+        let (incoming, outgoing) = socket.into_split();
+        let outgoing = Arc::new(Outgoing::new(outgoing));
+        Self { incoming, outgoing, buffer: BytesMut::new(), framing: Framing::NONE }
+    }
+
+    /// The way to the client, which outlives the request that is being served.
+    pub(super) fn outgoing(&self) -> Arc<Outgoing> {
+        Arc::clone(&self.outgoing)
+    }
+
+    /// Whether nothing was read that is not given out.
+    pub(super) fn is_idle(&self) -> bool {
+        self.buffer.is_empty()
+    }
+
+    /// From now on, what is read is the body of a request.
+    pub(super) fn begin(&mut self, body: Framing) {
+        self.framing = body;
+    }
+
+    /// Whether all of the request was given out.
+    pub(super) fn is_done(&self) -> bool {
+        self.framing.is_done()
+    }
+
+    /// Reads the next head, its empty line included. `None`: the client has no more to say.
+    pub(super) async fn read_head(&mut self, limits: &Limits) -> io::Result<Option<RawHead>> {
+        if self.buffer.is_empty() {
+            let first = tokio::time::timeout(KEEP_ALIVE, self.fill()).await;
+            if first.map_err(|_| io::ErrorKind::TimedOut)?? == 0 {
+                return Ok(None);
+            }
+        }
+        let whole = tokio::time::timeout(limits.header_timeout, self.rest_of_head(limits)).await;
+        whole.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    }
+
+    async fn rest_of_head(&mut self, limits: &Limits) -> io::Result<Option<RawHead>> {
+        let mut seen = 0;
+        loop {
+            // RFC 9112, 2.2: an empty line before the request line is passed over.
+            while seen == 0 && self.buffer.starts_with(b"\r\n") {
+                self.buffer.advance(2);
+            }
+            if self.buffer.first().is_some_and(|byte| !head::is_token(*byte) && *byte != b'\r') {
+                return Ok(Some(RawHead { bytes: Bytes::new(), too_large: false }));
+            }
+            let end = match head::scan(&self.buffer, seen) {
+                Scan::Complete(end) if end <= limits.header_bytes => Some((end, false)),
+                Scan::BareLf(end) => Some((end, false)),
+                _ if self.buffer.len() > limits.header_bytes => Some((self.buffer.len(), true)),
+                _ => None,
+            };
+            if let Some((end, too_large)) = end {
+                let bytes = self.buffer.split_to(end).freeze();
+                return Ok(Some(RawHead { bytes, too_large }));
+            }
+            // The last three bytes may begin the end.
+            seen = self.buffer.len().saturating_sub(3);
+            if self.fill().await? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn fill(&mut self) -> io::Result<usize> {
+        self.buffer.reserve(CHUNK);
+        self.incoming.read_buf(&mut self.buffer).await
+    }
+
+    /// Reads more into the buffer; how much.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.buffer.reserve(CHUNK);
+        poll_read_buf(Pin::new(&mut self.incoming), cx, &mut self.buffer)
+    }
+}
+
+impl AsyncRead for ClientStream {
+    /// Gives out bytes of the request that is being served, and of no other. Once it is whole,
+    /// what comes is kept for the next one; only the end of the connection is told.
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        out: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if self.framing.is_done() {
+            if self.buffer.is_empty() && ready!(self.poll_fill(cx))? == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            return Poll::Pending;
+        }
+        if self.buffer.is_empty() && ready!(self.poll_fill(cx))? == 0 {
+            return Poll::Ready(Ok(()));
+        }
+        let this = &mut *self;
+        let most = this.buffer.len().min(out.remaining());
+        let bytes = this.buffer.get(..most).unwrap_or_default();
+        let taken = this
+            .framing
+            .take(bytes)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        out.put_slice(bytes.get(..taken).unwrap_or_default());
+        this.buffer.advance(taken);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for ClientStream {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.outgoing.poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.outgoing.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.outgoing.poll_shutdown(cx)
+    }
+}
+
+#[async_trait]
+impl Shutdown for ClientStream {
+    async fn shutdown(&mut self) {
+        let _gone = AsyncWriteExt::shutdown(self).await;
+    }
+}
+
+impl UniqueID for ClientStream {
+    fn id(&self) -> UniqueIDType {
+        self.incoming.as_ref().as_raw_fd()
+    }
+}
+
+impl Ssl for ClientStream {}
+impl Peek for ClientStream {}
+
+impl GetTimingDigest for ClientStream {
+    fn get_timing_digest(&self) -> Vec<Option<TimingDigest>> {
+        Vec::new()
+    }
+}
+
+impl GetProxyDigest for ClientStream {
+    fn get_proxy_digest(&self) -> Option<Arc<ProxyDigest>> {
+        None
+    }
+}
+
+impl GetSocketDigest for ClientStream {
+    fn get_socket_digest(&self) -> Option<Arc<SocketDigest>> {
+        None
+    }
+}

@@ -42,7 +42,7 @@ pub struct OrganizationFacts {
 }
 
 /// What is true about an object that a tenant owns.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OwnedFacts {
     /// The organisation that owns it; `None`: nobody does.
     pub owner: Option<Arc<str>>,

@@ -1,10 +1,12 @@
 //! A client's connection: heads are read here, strictly, and bodies are framed here; pingora's
 //! parser sees one request at a time, whose head we have written.
 
+mod idle;
 mod outgoing;
 mod stream;
 
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,18 +42,19 @@ pub(crate) async fn serve(
     peer: SocketAddr,
     proxy: Arc<HttpProxy<Service>>,
     limits: Arc<Limits>,
-    mut stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
     malformed: &(dyn Fn() + Send + Sync),
 ) {
     let _best_effort = socket.set_nodelay(true);
     let mut stream = Box::new(ClientStream::new(socket));
     let outgoing = stream.outgoing();
+    let mut stopped = pin!(stopped(stopping.clone()));
     loop {
         let read = tokio::select! {
             biased;
             read = stream.read_head(&limits) => read,
             // A request whose first byte is here is still served.
-            () = stopped(&mut stopping), if stream.is_idle() => return,
+            () = &mut stopped, if stream.is_idle() => return,
         };
         let accepted = match read {
             Ok(Some(raw)) => accept::accept(&raw.bytes, peer, raw.too_large, &limits.rules),
@@ -63,7 +66,7 @@ pub(crate) async fn serve(
             let _gone = AsyncWriteExt::shutdown(&mut stream).await;
             return;
         };
-        let closes = arrival.fault.is_some() || *stopping.borrow();
+        let closes = arrival.fault.is_some() || stopping.has_changed().unwrap_or(true);
         stream.begin(framing);
         let mut session = ServerSession::new_http1(stream);
         session.set_keepalive((!closes).then_some(KEEP_ALIVE.as_secs()));
@@ -81,7 +84,7 @@ pub(crate) async fn serve(
     }
 }
 
-async fn stopped(stopping: &mut watch::Receiver<bool>) {
+async fn stopped(mut stopping: watch::Receiver<bool>) {
     // A sender that is gone has stopped, too.
     let _gone = stopping.wait_for(|stopping| *stopping).await;
 }

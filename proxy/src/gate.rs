@@ -120,7 +120,7 @@ impl Gate {
         let state = parts::admin(&config, probes, &metrics);
         let upstream = parts::known_address(&config.upstream.address);
         let resolved = parts::keep_resolved(config.upstream.address.clone(), Arc::clone(&upstream));
-        let verifier = Verifier::new(keys, config.jwt.leeway, &metrics);
+        let verifier = Verifier::new(keys, config.jwt.leeway, config.fast_paths, &metrics);
         let pipeline = parts::pipeline(&config, &bundles, facts.store, verifier, &metrics);
         let ledger = Ledger { journal, metrics: Arc::clone(&metrics) };
         let service = parts::service(&config, pipeline, ledger, signer, upstream);

@@ -156,7 +156,8 @@ pub fn cookie_token<'a>(
 pub struct Verifier {
     keys: Arc<KeyStore>,
     leeway: f64,
-    known: Cache<[u8; 32], Known>,
+    /// `None`: none is.
+    known: Option<Cache<[u8; 32], Known, ahash::RandomState>>,
     metrics: Arc<Metrics>,
 }
 
@@ -175,15 +176,23 @@ impl std::fmt::Debug for Verifier {
 }
 
 impl Verifier {
-    /// A verifier by these keys; clocks may be `leeway` apart.
-    pub fn new(keys: Arc<KeyStore>, leeway: Duration, metrics: &Arc<Metrics>) -> Self {
+    /// A verifier by these keys; clocks may be `leeway` apart. Good tokens are remembered if it is
+    /// to `remember`.
+    pub fn new(
+        keys: Arc<KeyStore>,
+        leeway: Duration,
+        remember: bool,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         let weigh =
             |_: &[u8; 32], known: &Known| u32::try_from(known.length + 256).unwrap_or(u32::MAX);
-        let known = Cache::builder()
-            .max_capacity(REMEMBERED)
-            .weigher(weigh)
-            .time_to_live(Duration::from_hours(1))
-            .build();
+        let known = remember.then(|| {
+            Cache::builder()
+                .max_capacity(REMEMBERED)
+                .weigher(weigh)
+                .time_to_live(Duration::from_hours(1))
+                .build_with_hasher(ahash::RandomState::new())
+        });
         Self { keys, leeway: leeway.as_secs_f64(), known, metrics: Arc::clone(metrics) }
     }
 
@@ -206,20 +215,32 @@ impl Verifier {
         if token.len() > LONGEST {
             return Err(Unidentified::Malformed("longer than 16 KiB"));
         }
+        let verified = match &self.known {
+            None => Arc::new(self.verify_anew(token)?),
+            Some(known) => self.known_or_anew(known, token)?,
+        };
+        self.in_time(&verified, now)?;
+        Ok(verified)
+    }
+
+    fn known_or_anew(
+        &self,
+        known: &Cache<[u8; 32], Known, ahash::RandomState>,
+        token: &str,
+    ) -> Result<Arc<VerifiedToken>, Unidentified> {
+        // Before the keys are looked at: those that come meanwhile make it known no more.
         let generation = self.keys.generation();
         let hash = digest(&SHA256, token.as_bytes());
         let key: Option<[u8; 32]> = hash.as_ref().try_into().ok();
-        let known = key.and_then(|key| self.known.get(&key));
-        if let Some(known) = known.filter(|known| known.generation == generation) {
-            self.in_time(&known.token, now)?;
-            return Ok(known.token);
+        let found = key.and_then(|key| known.get(&key));
+        if let Some(found) = found.filter(|found| found.generation == generation) {
+            return Ok(found.token);
         }
         let verified = Arc::new(self.verify_anew(token)?);
         if let Some(key) = key {
             let token = Known { token: Arc::clone(&verified), generation, length: token.len() };
-            self.known.insert(key, token);
+            known.insert(key, token);
         }
-        self.in_time(&verified, now)?;
         Ok(verified)
     }
 

@@ -32,7 +32,7 @@ use crate::trail::Trail;
 use ask::{Rest, question};
 pub(crate) use caller::Caller;
 pub(crate) use memo::Memo;
-use memo::{EarlyKey, LateKey, remembered};
+use memo::{EarlyKey, LateKey};
 pub(crate) use witness::{Moment, Put, Witness};
 
 /// How often a request is judged anew because its facts have grown too old meanwhile.
@@ -127,6 +127,7 @@ impl Pipeline {
         // One snapshot for the whole request: a reload must not judge half of it by each version.
         let published = self.bundles.current();
         let bundle = &published.bundle;
+        self.memo.turn_to(published.generation);
         trail.bundle(bundle);
         if let Some(fault) = arrival.fault {
             return Err(fault.into());
@@ -141,10 +142,11 @@ impl Pipeline {
         let reads = matches!(&*arrival.method, "GET" | "HEAD");
         let mut terms = self.facts.terms(reads).within(trail.time_for_facts);
         let caller = self.caller(identify()?, now, &terms, trail).await?;
-        let key = early_key(&published, arrival, Some(&caller));
-        let early = remembered(&self.memo.early, key, || {
+        let view = &slice.early_view;
+        let key = || EarlyKey::new(&published, view, &access, arrival, Some(&caller));
+        let early = self.memo.early(key, || {
             let asked = question(bundle, &access, arrival, &caller, &Rest::default())?;
-            self.early(bundle, slice, &asked).map(Arc::new)
+            self.early(bundle, slice, &asked)
         })?;
         early.guards.clone()?;
         let justification = break_glass::justification(arrival.control.break_glass.as_deref())?;
@@ -278,16 +280,20 @@ impl Pipeline {
             body_roles: &body_roles,
             justification: justification.as_ref(),
         };
+        let slice = access.slice(bundle);
         let ask = || {
             let asked = question(bundle, access, arrival, caller, &rest)?;
-            self.late(bundle, access.slice(bundle), &asked).map(Arc::new)
+            self.late(bundle, slice, &asked)
         };
         let judged = if justification.is_some() {
-            ask()?
+            Arc::new(ask()?)
         } else {
-            let early = early_key(published, arrival, Some(caller));
-            let key = late_key(early, tenant, object, &body.fields, &body_roles);
-            remembered(&self.memo.late, key, ask)?
+            let view = &slice.late_view;
+            let key = || {
+                let early = EarlyKey::new(published, view, access, arrival, Some(caller));
+                LateKey::new(early, view, tenant, object, &body.fields, &body_roles)
+            };
+            self.memo.late(key, ask)?
         };
         judged.before(Layer::Escalation)?;
         roles_fault.map_or(Ok(()), Err)?;
@@ -305,16 +311,14 @@ impl Pipeline {
         let bundle = &published.bundle;
         let slice = access.slice(bundle);
         let asked = || ask::guest(bundle, access, arrival);
-        let key = early_key(published, arrival, None);
-        let early = remembered(&self.memo.early, key.clone(), || {
-            self.early(bundle, slice, &asked()?).map(Arc::new)
-        })?;
+        let key = |view| EarlyKey::new(published, view, access, arrival, None);
+        let early =
+            self.memo.early(|| key(&slice.early_view), || self.early(bundle, slice, &asked()?))?;
         early.guards.clone()?;
         let permitted = early.permits.clone()?;
-        let key = late_key(key, None, None, &[], &[]);
-        let late =
-            remembered(&self.memo.late, key, || self.late(bundle, slice, &asked()?).map(Arc::new))?;
-        late.all()?;
+        let view = &slice.late_view;
+        let key = || LateKey::new(key(view), view, None, None, &[], &[]);
+        self.memo.late(key, || self.late(bundle, slice, &asked()?))?.all()?;
         trail.permitted(&permitted);
         Ok(First::Guest(Permit {
             caller: None,
@@ -323,34 +327,5 @@ impl Pipeline {
             features: Vec::new(),
             _made_here: (),
         }))
-    }
-}
-
-/// What the policies up to `role` can see, as the key of what they say.
-fn early_key(published: &Published, arrival: &Arrival, caller: Option<&Caller>) -> EarlyKey {
-    let sight = published.bundle.sight();
-    EarlyKey {
-        generation: published.generation,
-        method: Arc::clone(&arrival.method),
-        path: Arc::clone(&arrival.path),
-        caller: caller.map(Caller::versions),
-        client: sight.client_address.then_some(arrival.client),
-        token_age: caller.and_then(|it| it.token_age).filter(|_| sight.token_age),
-    }
-}
-
-fn late_key(
-    early: EarlyKey,
-    tenant: Option<&Fact<OrganizationFacts>>,
-    object: Option<&ObjectFacts>,
-    body_fields: &[Arc<str>],
-    body_roles: &[Arc<str>],
-) -> LateKey {
-    LateKey {
-        early,
-        tenant: tenant.map(|it| it.version),
-        object: object.map(ObjectFacts::version),
-        body_fields: body_fields.to_vec(),
-        body_roles: body_roles.to_vec(),
     }
 }

@@ -123,7 +123,7 @@ impl Workbench {
         let metrics = Metrics::new("workbench", "").map_err(|error| parts(&error))?;
         // Nobody is called by a token here.
         let keys = KeyStore::start(&[]).map_err(|error| parts(&error))?;
-        let verifier = Verifier::new(keys, Duration::ZERO, &metrics);
+        let verifier = Verifier::new(keys, Duration::ZERO, false, &metrics);
         let settings = Settings::new(ttl, Duration::from_secs(10));
         let facts = FactStore::new(facts, settings, Box::new(|_| {}));
         let pipeline = Pipeline {
@@ -132,7 +132,7 @@ impl Workbench {
             verifier,
             tenancy,
             cookie: None,
-            memo: Memo::default(),
+            memo: Memo::new(true),
             witness,
             metrics,
         };
@@ -158,6 +158,13 @@ impl Workbench {
         ttl: Duration,
     ) -> Result<Self, WorkbenchError> {
         Self::over(bundles, facts, tenancy, None, ttl)
+    }
+
+    /// The same, and each request is put to the policies anew.
+    #[must_use]
+    pub fn forgetful(mut self) -> Self {
+        self.pipeline.memo = Memo::new(false);
+        self
     }
 
     /// Judges one request.

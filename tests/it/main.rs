@@ -22,6 +22,7 @@ mod demo;
 mod denials;
 mod expectations;
 mod explain;
+mod fast_paths;
 mod faults;
 mod findings;
 mod freshness;

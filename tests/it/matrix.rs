@@ -29,6 +29,11 @@ async fn every_decision_with_postgres() {
     check(Stand::postgres().await).await;
 }
 
+#[tokio::test]
+async fn every_decision_without_the_fast_paths() {
+    check(Stand::builder().set("fast_paths", false).start().await).await;
+}
+
 async fn check(stand: Stand) {
     let answers = ask_all(&stand).await;
     let records = settled_records(&stand, &answers).await;

@@ -2,7 +2,7 @@
 
 mod database;
 mod sockets;
-mod workbench;
+pub(crate) mod workbench;
 
 use tests::{
     model::{

@@ -10,7 +10,7 @@ const MAY_NAME: [(&str, &[&str]); 4] = [
     (
         "pingora::",
         &[
-            "proxy/src/connection.rs",
+            "proxy/src/connection",
             "proxy/src/forward.rs",
             "proxy/src/gate",
             "proxy/src/reply.rs",

@@ -17,12 +17,14 @@ mod policies;
 mod reach;
 mod read;
 mod room;
+mod shape;
 mod sight;
 mod slices;
 mod statement;
 mod syntax;
 mod tokens;
 mod validate;
+mod view;
 mod vocabulary;
 
 use std::collections::{BTreeMap, HashMap};
@@ -46,6 +48,7 @@ pub use room::{STACK, with_room};
 pub(crate) use room::{give_way, stand_firm};
 pub use sight::Sight;
 pub use slices::Slice;
+pub use view::{SeenPath, View};
 use vocabulary::Declared;
 pub use vocabulary::Vocabulary;
 

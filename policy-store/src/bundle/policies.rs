@@ -12,6 +12,7 @@ use super::read::File;
 use super::room::breathe;
 use super::statement::statements;
 use super::tokens::{Token, tokens};
+use super::view::Glance;
 use super::{NOT_FOUND, syntax};
 
 /// The layers of a decision, in their order (`domain.md`, "The layers, in order").
@@ -88,6 +89,8 @@ pub(super) struct Checked {
     pub(super) text: Arc<str>,
     /// The actions, groups included, that it names anywhere.
     pub(super) actions: Vec<EntityUid>,
+    /// What it looks at.
+    pub(super) glance: Glance,
     notes: Notes,
 }
 
@@ -185,6 +188,7 @@ fn check(place: &Place<'_>, text: &str) -> Result<Arc<Checked>, Vec<Finding>> {
     let mut actions = policy.entity_literals();
     actions.retain(|uid| uid.type_name().basename() == "Action");
     Ok(Arc::new(Checked {
+        glance: Glance::of(policy.to_json().ok().as_ref()),
         policy: policy.new_id(PolicyId::new(&notes.id)),
         text: Arc::from(text),
         actions,

@@ -13,6 +13,7 @@ use super::finding::{Finding, Findings};
 use super::policies::{Checked, Parsed};
 use super::room::breathe;
 use super::type_name;
+use super::view::View;
 use super::vocabulary::Declared;
 
 /// The policies that can have a say about one action.
@@ -30,6 +31,10 @@ pub struct Slice {
     pub late: PolicySet,
     /// The action and the groups it is in, for `action in …`.
     pub entities: Vec<Entity>,
+    /// What the policies up to the layer `role` see; no object is looked up for them.
+    pub early_view: View,
+    /// What those after it see, of an object that was looked up.
+    pub late_view: View,
 }
 
 /// Makes slices, and keeps those whose policies have not changed.
@@ -105,11 +110,16 @@ impl<'a> Maker<'a> {
             PolicySet::from_policies(policies).map_err(|error| error.to_string())
         };
         let forbids = |it: &Checked| it.policy.effect() == Effect::Forbid;
+        let is_late = |it: &Checked| forbids(it) && !it.layer().is_early();
+        let glances =
+            |late: bool| chosen.iter().filter(move |it| is_late(it) == late).map(|it| &it.glance);
         let slice = Slice {
+            early_view: View::of(glances(false), true),
+            late_view: View::of(glances(true), false),
             public: type_name("Guest").is_some_and(|guest| principals.contains(&guest)),
             permits: set(&|it| !forbids(it))?,
             early: set(&|it| forbids(it) && it.layer().is_early())?,
-            late: set(&|it| forbids(it) && !it.layer().is_early())?,
+            late: set(&is_late)?,
             entities: around
                 .iter()
                 .filter_map(|uid| self.declared.actions.get(uid))

@@ -87,6 +87,7 @@ fn defaults_are_values() {
     assert_eq!(config.audit.anonymous_per_second, 1000);
     assert_eq!(config.audit.durability, Durability::Process);
     assert_eq!(config.workers, None);
+    assert!(config.fast_paths);
     assert!(config.cors.is_none() && config.redirect.is_none());
 }
 
@@ -108,6 +109,7 @@ redirect: { unauthenticated: https://app.example/login?next=x }
 admin: { token_file: /run/secrets/admin }
 admin_hosts: [Gate.Internal]
 workers: 3
+fast_paths: false
 ",
     )
     .unwrap();
@@ -124,6 +126,7 @@ workers: 3
     assert_eq!(config.admin.token_file.unwrap(), Path::new("/run/secrets/admin"));
     assert_eq!(config.admin_hosts, ["gate.internal"]);
     assert_eq!(config.workers, Some(3));
+    assert!(!config.fast_paths);
 }
 
 #[test]

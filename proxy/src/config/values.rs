@@ -104,6 +104,11 @@ pub(super) fn entries<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> 
     count_within(d, 1..=10_000_000).and_then(|count| count.try_into().map_err(D::Error::custom))
 }
 
+/// What is on unless it is switched off.
+pub(super) fn yes() -> bool {
+    true
+}
+
 /// How many threads the runtime may have.
 pub(super) fn workers<'de, D: Deserializer<'de>>(d: D) -> Result<Option<usize>, D::Error> {
     optional(d, |value| count_within(value, 1..=1024))

@@ -18,6 +18,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio_util::io::poll_read_buf;
 
+use super::idle::Idle;
 use super::outgoing::Outgoing;
 use super::{KEEP_ALIVE, Limits};
 use crate::framing::Framing;
@@ -41,13 +42,15 @@ pub(crate) struct ClientStream {
     buffer: BytesMut,
     /// What is left of the request that is being served.
     framing: Framing,
+    idle: Idle,
 }
 
 impl ClientStream {
     pub(super) fn new(socket: TcpStream) -> Self {
         let (incoming, outgoing) = socket.into_split();
         let outgoing = Arc::new(Outgoing::new(outgoing));
-        Self { incoming, outgoing, buffer: BytesMut::new(), framing: Framing::NONE }
+        let (buffer, idle) = (BytesMut::new(), Idle::new(KEEP_ALIVE));
+        Self { incoming, outgoing, buffer, framing: Framing::NONE, idle }
     }
 
     /// The way to the client, which outlives the request that is being served.
@@ -73,41 +76,63 @@ impl ClientStream {
     /// Reads the next head, its empty line included. `None`: the client has no more to say.
     pub(super) async fn read_head(&mut self, limits: &Limits) -> io::Result<Option<RawHead>> {
         if self.buffer.is_empty() {
-            let first = tokio::time::timeout(KEEP_ALIVE, self.fill()).await;
-            if first.map_err(|_| io::ErrorKind::TimedOut)?? == 0 {
+            self.idle.begin();
+            if std::future::poll_fn(|cx| self.poll_first(cx)).await? == 0 {
                 return Ok(None);
             }
         }
-        let whole = tokio::time::timeout(limits.header_timeout, self.rest_of_head(limits)).await;
-        whole.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+        let mut seen = 0;
+        if let Some(head) = self.take_head(limits, &mut seen) {
+            return Ok(Some(head));
+        }
+        let whole = tokio::time::timeout(limits.header_timeout, self.rest_of_head(limits, seen));
+        whole.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
     }
 
-    async fn rest_of_head(&mut self, limits: &Limits) -> io::Result<Option<RawHead>> {
-        let mut seen = 0;
+    /// Waits for the next request as long as a connection may be idle.
+    fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if let Poll::Ready(read) = self.poll_fill(cx) {
+            return Poll::Ready(read);
+        }
+        self.idle.poll_over(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
+
+    async fn rest_of_head(
+        &mut self,
+        limits: &Limits,
+        mut seen: usize,
+    ) -> io::Result<Option<RawHead>> {
         loop {
-            // RFC 9112, 2.2: an empty line before the request line is passed over.
-            while seen == 0 && self.buffer.starts_with(b"\r\n") {
-                self.buffer.advance(2);
-            }
-            if self.buffer.first().is_some_and(|byte| !head::is_token(*byte) && *byte != b'\r') {
-                return Ok(Some(RawHead { bytes: Bytes::new(), too_large: false }));
-            }
-            let end = match head::scan(&self.buffer, seen) {
-                Scan::Complete(end) if end <= limits.header_bytes => Some((end, false)),
-                Scan::BareLf(end) => Some((end, false)),
-                _ if self.buffer.len() > limits.header_bytes => Some((self.buffer.len(), true)),
-                _ => None,
-            };
-            if let Some((end, too_large)) = end {
-                let bytes = self.buffer.split_to(end).freeze();
-                return Ok(Some(RawHead { bytes, too_large }));
-            }
-            // The last three bytes may begin the end.
-            seen = self.buffer.len().saturating_sub(3);
             if self.fill().await? == 0 {
                 return Ok(None);
             }
+            if let Some(head) = self.take_head(limits, &mut seen) {
+                return Ok(Some(head));
+            }
         }
+    }
+
+    /// Takes a head out of the buffer, if it is whole or goes beyond the limits. Its end is not among
+    /// the first `seen` bytes.
+    fn take_head(&mut self, limits: &Limits, seen: &mut usize) -> Option<RawHead> {
+        // RFC 9112, 2.2: an empty line before the request line is passed over.
+        while *seen == 0 && self.buffer.starts_with(b"\r\n") {
+            self.buffer.advance(2);
+        }
+        if self.buffer.first().is_some_and(|byte| !head::is_token(*byte) && *byte != b'\r') {
+            return Some(RawHead { bytes: Bytes::new(), too_large: false });
+        }
+        let (end, too_large) = match head::scan(&self.buffer, *seen) {
+            Scan::Complete(end) if end <= limits.header_bytes => (end, false),
+            Scan::BareLf(end) => (end, false),
+            _ if self.buffer.len() > limits.header_bytes => (self.buffer.len(), true),
+            _ => {
+                // The last three bytes may begin the end.
+                *seen = self.buffer.len().saturating_sub(3);
+                return None;
+            }
+        };
+        Some(RawHead { bytes: self.buffer.split_to(end).freeze(), too_large })
     }
 
     async fn fill(&mut self) -> io::Result<usize> {

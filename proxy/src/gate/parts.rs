@@ -90,7 +90,7 @@ pub(super) fn pipeline(
         verifier,
         tenancy: config.tenancy.clone(),
         cookie: config.jwt.cookie.clone().map(|name| CookieRules { name, origins }),
-        memo: Memo::default(),
+        memo: Memo::new(config.fast_paths),
         witness: None,
         metrics: Arc::clone(metrics),
     }

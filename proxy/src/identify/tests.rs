@@ -115,7 +115,7 @@ impl Stand {
         ])
         .unwrap();
         let metrics = Metrics::new("0", "0").unwrap();
-        let verifier = Verifier::new(keys, Duration::from_secs(30), &metrics);
+        let verifier = Verifier::new(keys, Duration::from_secs(30), true, &metrics);
         Self { ed, ec, rsa, verifier, _dir: dir }
     }
 

@@ -1,71 +1,234 @@
 //! Remembers decisions, exactly: a decision is a pure function of what is put to the policies, and
-//! the key holds all of it.
+//! the key holds all of it that they can see.
 //!
 //! Facts are in the key as their versions, the bundle as its generation; so an entry is never
-//! wrong, only no longer asked for. What is left out is what the policies cannot look at: the
-//! token's age and the client's address, where no policy mentions them.
+//! wrong, only no longer asked for. What is left out is what the policies cannot look at, as
+//! [`View`](policy_store::bundle::View) has it: the path but for the forms that they hold it
+//! against, the name of an object, the token's age, the client's address.
 
+use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use moka::sync::Cache;
+use policy_store::bundle::{SeenPath, View};
+use policy_store::facts::{Fact, ObjectFacts, OrganizationFacts, OwnedFacts};
+use policy_store::watch::Published;
 
+use super::Caller;
+use crate::accept::Arrival;
 use crate::decide::{Denied, Early, Judged};
+use crate::resolve::Access;
 
 /// Entries of each kind at the most.
-const ENTRIES: u64 = 50_000;
+const ENTRIES: u64 = 100_000;
 
 /// Everything that the policies can see of a request, up to the layer `role`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct EarlyKey {
-    /// The bundle: with method and path it says action, object, feature and workflow.
-    pub(super) generation: u64,
-    pub(super) method: Arc<str>,
-    pub(super) path: Arc<str>,
+    /// The bundle.
+    generation: u64,
+    target: Target,
     /// The user and its organisation; `None` for a guest.
-    pub(super) caller: Option<(u64, Option<u64>)>,
-    pub(super) client: Option<IpAddr>,
-    pub(super) token_age: Option<i64>,
+    caller: Option<(u64, Option<u64>)>,
+    client: Option<IpAddr>,
+    token_age: Option<i64>,
+}
+
+/// What is asked for. With the bundle a route says action, type and feature.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Target {
+    /// Where the bundle has the route; nothing else is there as long as the bundle is.
+    route: Option<usize>,
+    /// Of what fits no route: a route has one.
+    method: Option<Arc<str>>,
+    path: SeenPath,
+    id: Option<Arc<str>>,
+    workflow: Option<Arc<str>>,
 }
 
 /// Everything that they can see after it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct LateKey {
-    pub(super) early: EarlyKey,
-    pub(super) tenant: Option<u64>,
-    pub(super) object: Option<u64>,
-    pub(super) body_fields: Vec<Arc<str>>,
-    pub(super) body_roles: Vec<Arc<str>>,
+    early: EarlyKey,
+    tenant: Option<u64>,
+    object: Option<SeenObject>,
+    body_fields: Vec<Arc<str>>,
+    body_roles: Vec<Arc<str>>,
+}
+
+/// An object as policies see it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum SeenObject {
+    /// This one.
+    One(u64),
+    /// Any one that is like it.
+    Like(Content),
+}
+
+/// Compared by what was answered, not by when.
+#[derive(Debug, Clone)]
+struct Content(Arc<Fact<OwnedFacts>>);
+
+impl PartialEq for Content {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.value == other.0.value
+    }
+}
+
+impl Eq for Content {}
+
+impl Hash for Content {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.value.hash(state);
+    }
 }
 
 /// Everything about acting in a tenant: the bundle, the user, its organisation, the tenant.
 pub(super) type ActInKey = (u64, u64, Option<u64>, u64);
 
+impl EarlyKey {
+    /// The key of what `view` is the view of.
+    pub(super) fn new(
+        published: &Published,
+        view: &View,
+        access: &Access,
+        arrival: &Arrival,
+        caller: Option<&Caller>,
+    ) -> Self {
+        let (sight, route) = (published.bundle.sight(), access.route());
+        Self {
+            generation: published.generation,
+            target: Target {
+                route: route.map(|route| Arc::as_ptr(route).addr()),
+                method: route.is_none().then(|| Arc::clone(&arrival.method)),
+                path: view.path(&arrival.path),
+                id: access.object().filter(|_| view.names()).map(|(_, id)| Arc::clone(id)),
+                workflow: access.workflow().map(Arc::clone),
+            },
+            caller: caller.map(Caller::versions),
+            client: sight.client_address.then_some(arrival.client),
+            token_age: caller.and_then(|it| it.token_age).filter(|_| sight.token_age),
+        }
+    }
+}
+
+impl LateKey {
+    /// The key of what `view`, which made `early`, is the view of.
+    pub(super) fn new(
+        early: EarlyKey,
+        view: &View,
+        tenant: Option<&Fact<OrganizationFacts>>,
+        object: Option<&ObjectFacts>,
+        body_fields: &[Arc<str>],
+        body_roles: &[Arc<str>],
+    ) -> Self {
+        let object = object.map(|object| match object {
+            // Its type is that of no user and no organisation, of which more may be known.
+            ObjectFacts::Owned(fact) if !view.names() => {
+                SeenObject::Like(Content(Arc::clone(fact)))
+            }
+            other => SeenObject::One(other.version()),
+        });
+        Self {
+            early,
+            tenant: tenant.map(|it| it.version),
+            object,
+            body_fields: body_fields.to_vec(),
+            body_roles: body_roles.to_vec(),
+        }
+    }
+}
+
 /// The decisions that are remembered.
 #[derive(Debug)]
 pub(crate) struct Memo {
-    pub(super) early: Cache<EarlyKey, Arc<Early>>,
-    pub(super) late: Cache<LateKey, Arc<Judged>>,
-    pub(super) act_in: Cache<ActInKey, bool>,
+    /// `None`: nothing is.
+    kept: Option<Kept>,
 }
 
-impl Default for Memo {
-    fn default() -> Self {
-        Self { early: Cache::new(ENTRIES), late: Cache::new(ENTRIES), act_in: Cache::new(ENTRIES) }
+#[derive(Debug)]
+struct Kept {
+    /// The bundle that the newest decisions are by.
+    generation: AtomicU64,
+    early: Cache<EarlyKey, Arc<Early>, ahash::RandomState>,
+    late: Cache<LateKey, Arc<Judged>, ahash::RandomState>,
+    act_in: Cache<ActInKey, bool, ahash::RandomState>,
+}
+
+impl Memo {
+    /// Remembers, if it is to.
+    pub(crate) fn new(on: bool) -> Self {
+        Self { kept: on.then(Kept::new) }
     }
+
+    pub(super) fn early(
+        &self,
+        key: impl FnOnce() -> EarlyKey,
+        ask: impl FnOnce() -> Result<Early, Denied>,
+    ) -> Result<Arc<Early>, Denied> {
+        let ask = || ask().map(Arc::new);
+        remembered(self.kept.as_ref().map(|kept| &kept.early), key, ask)
+    }
+
+    pub(super) fn late(
+        &self,
+        key: impl FnOnce() -> LateKey,
+        ask: impl FnOnce() -> Result<Judged, Denied>,
+    ) -> Result<Arc<Judged>, Denied> {
+        let ask = || ask().map(Arc::new);
+        remembered(self.kept.as_ref().map(|kept| &kept.late), key, ask)
+    }
+
+    pub(super) fn act_in(
+        &self,
+        key: impl FnOnce() -> ActInKey,
+        ask: impl FnOnce() -> Result<bool, Denied>,
+    ) -> Result<bool, Denied> {
+        remembered(self.kept.as_ref().map(|kept| &kept.act_in), key, ask)
+    }
+
+    /// Forgets what other bundles said, once there is a newer one.
+    pub(super) fn turn_to(&self, generation: u64) {
+        let Some(kept) = &self.kept else { return };
+        if kept.generation.load(Ordering::Relaxed) < generation
+            && kept.generation.fetch_max(generation, Ordering::Relaxed) < generation
+        {
+            kept.early.invalidate_all();
+            kept.late.invalidate_all();
+            kept.act_in.invalidate_all();
+        }
+    }
+}
+
+impl Kept {
+    fn new() -> Self {
+        Self { generation: AtomicU64::new(0), early: cache(), late: cache(), act_in: cache() }
+    }
+}
+
+fn cache<K, V>() -> Cache<K, V, ahash::RandomState>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder().max_capacity(ENTRIES).build_with_hasher(ahash::RandomState::new())
 }
 
 /// The remembered answer, or a new one, which is remembered unless it is that the policies are
 /// broken or cannot be asked.
-pub(super) fn remembered<K, V>(
-    cache: &Cache<K, V>,
-    key: K,
+fn remembered<K, V>(
+    cache: Option<&Cache<K, V, ahash::RandomState>>,
+    key: impl FnOnce() -> K,
     ask: impl FnOnce() -> Result<V, Denied>,
 ) -> Result<V, Denied>
 where
-    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
+    let Some(cache) = cache else { return ask() };
+    let key = key();
     if let Some(known) = cache.get(&key) {
         return Ok(known);
     }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use policy_store::facts::{Fact, ObjectFacts, OrganizationFacts, OrganizationKey};
 
 use super::ask::caller_entities;
-use super::memo::remembered;
 use super::{Admitted, Pipeline};
 use crate::accept::Arrival;
 use crate::body;
@@ -59,8 +58,8 @@ impl Pipeline {
         let Admitted { published, caller, .. } = admitted;
         let bundle = &published.bundle;
         let (user, organization) = caller.versions();
-        let key = (published.generation, user, organization, tenant.version);
-        Ok(remembered(&self.memo.act_in, key, || {
+        let key = || (published.generation, user, organization, tenant.version);
+        Ok(self.memo.act_in(key, || {
             let entity = entities::organization(bundle, &tenant.value)?;
             let resource = entity.uid();
             let mut known = caller_entities(bundle, caller)?;

@@ -151,7 +151,7 @@ impl<'r> Bench<'r> {
     }
 }
 
-fn ask(request: &Request) -> Ask {
+pub(crate) fn ask(request: &Request) -> Ask {
     Ask {
         user: request.user.as_deref().map(Arc::from),
         method: request.method.clone(),
@@ -166,7 +166,7 @@ fn ask(request: &Request) -> Ask {
 }
 
 /// A world as the gate would read it from its database.
-fn facts(world: &World) -> FixedFacts {
+pub(crate) fn facts(world: &World) -> FixedFacts {
     let users = world.users.iter().map(user).map(|user| (Arc::clone(&user.id), user));
     let object = |object: &Object| ((object.kind.clone(), object.id.clone()), owned(object));
     FixedFacts {

@@ -24,7 +24,7 @@ fn refuses_env(name: &str, value: &str, expected: &str) {
 fn unknown_keys_are_refused() {
     refuses_more(
         "lissten: {}\n",
-        ":5:1: `lissten`: unknown key; expected one of `listen`, `upstream`, `jwt`, `facts`, `policies`, `audit`, `tenancy`, `limits`, `trusted_proxies`, `cors`, `redirect`, `admin`, `admin_hosts`, `shutdown`, `workers`",
+        ":5:1: `lissten`: unknown key; expected one of `listen`, `upstream`, `jwt`, `facts`, `policies`, `audit`, `tenancy`, `limits`, `trusted_proxies`, `cors`, `redirect`, `admin`, `admin_hosts`, `shutdown`, `workers`, `fast_paths`",
     );
     refuses_more(
         "listen:\n  proxxy: 127.0.0.1:1\n",

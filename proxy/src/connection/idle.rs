@@ -1,0 +1,58 @@
+//! How long a connection is idle, without a timer for each request.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, Sleep};
+
+/// Ends a time of idleness. Its one timer is set anew only when it goes off: then it looks how long
+/// nothing has happened, and goes on for the rest.
+#[derive(Debug)]
+pub(super) struct Idle {
+    limit: Duration,
+    since: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+impl Idle {
+    pub(super) fn new(limit: Duration) -> Self {
+        Self { limit, since: Instant::now(), timer: Box::pin(tokio::time::sleep(limit)) }
+    }
+
+    /// From now on nothing happens.
+    pub(super) fn begin(&mut self) {
+        self.since = Instant::now();
+    }
+
+    /// Waits until nothing has happened for the limit.
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            ready!(self.timer.as_mut().poll(cx));
+            let over = self.since + self.limit;
+            if Instant::now() >= over {
+                return Poll::Ready(());
+            }
+            self.timer.as_mut().reset(over);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn it_is_over_a_limit_after_the_last_beginning() {
+        let limit = Duration::from_millis(30);
+        let mut idle = Idle::new(limit);
+        // The timer of the first time goes off in the middle of the second.
+        tokio::time::sleep(limit / 2).await;
+        idle.begin();
+        let begun = Instant::now();
+        poll_fn(|cx| idle.poll_over(cx)).await;
+        assert!(begun.elapsed() >= limit);
+    }
+}

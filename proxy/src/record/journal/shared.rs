@@ -104,8 +104,7 @@ impl Shared {
         let written = async {
             let fate: Fate = spelled(record, |line| Ok(self.writer().take(line, phase)?))?;
             tokio::task::yield_now().await;
-            let settled = fate.get().cloned();
-            settled
+            fate.known()
                 .unwrap_or_else(|| self.writer().settle_fate(&fate))
                 .map_err(Unrecordable::Unwritable)
         };

@@ -18,6 +18,7 @@ pub mod lines;
 pub mod seal;
 pub mod segments;
 pub mod signing;
+mod spelling;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
 pub use entry::{Decision, Phase, Record, Word};

@@ -12,6 +12,7 @@ use super::strangers::Strangers;
 use super::writer::{Fate, Writer};
 use super::{Counts, Durability, Unrecordable};
 use crate::record::entry::Record;
+use crate::record::spelling::spell;
 
 /// The writer and the count of strangers, each behind its lock.
 #[derive(Debug)]
@@ -103,8 +104,7 @@ impl Shared {
         let written = async {
             let fate: Fate = spelled(record, |line| Ok(self.writer().take(line, phase)?))?;
             tokio::task::yield_now().await;
-            let settled = fate.get().cloned();
-            settled
+            fate.known()
                 .unwrap_or_else(|| self.writer().settle_fate(&fate))
                 .map_err(Unrecordable::Unwritable)
         };
@@ -168,8 +168,7 @@ pub(super) fn spelled<T>(
     // At the end of a thread the buffer may be gone while a guard still has an outcome to write.
     let mut line = LINE.try_with(Cell::take).unwrap_or_default();
     line.clear();
-    serde_json::to_writer(&mut line, record)
-        .map_err(|error| Unrecordable::Unspeakable(Arc::new(error)))?;
+    spell(record, &mut line).map_err(|error| Unrecordable::Unspeakable(Arc::new(error)))?;
     let written = write(&line);
     let _ = LINE.try_with(|buffer| buffer.set(line));
     written

@@ -1,11 +1,10 @@
 //! The one writer of lines: seals them, finds the segment to write to, and keeps outcomes until
 //! they can be written.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::disk::DiskFile;
 use super::place::{Place, bytes_in};
@@ -15,9 +14,11 @@ use crate::record::seal::{Position, Sealer};
 
 mod group;
 mod turn;
+mod waiting;
 
 pub(super) use group::Fate;
-use group::Waiting;
+use group::Group;
+use waiting::Waiting;
 
 /// How much room outcomes may take that cannot be written now. No intent is written either while
 /// they wait, so that there are no more of them than requests were on their way.
@@ -57,8 +58,9 @@ pub(super) struct Writer {
     segment: Option<Segment>,
     /// Segments that are left, of which nobody has said so yet.
     left: Vec<Written>,
-    waiting: VecDeque<Waiting>,
-    waiting_bytes: usize,
+    waiting: Waiting,
+    /// Those of them that requests wait for.
+    group: Group,
     /// Lines that are written together; kept, so that it need not be made again.
     gathered: Vec<u8>,
     written: u64,
@@ -95,8 +97,8 @@ impl Writer {
             sealer,
             segment,
             left: Vec::new(),
-            waiting: VecDeque::new(),
-            waiting_bytes: 0,
+            waiting: Waiting::default(),
+            group: Group::default(),
             gathered: Vec::new(),
             written: 0,
             bytes: Arc::new(AtomicU64::new(bytes)),
@@ -124,30 +126,25 @@ impl Writer {
     }
 
     fn append_here(&mut self, line: &[u8]) -> io::Result<Arc<DiskFile>> {
-        if self.waiting_bytes.saturating_add(line.len()) > GATHERED {
+        if self.waiting.bytes().saturating_add(line.len()) > GATHERED {
             self.flush()?;
         }
-        self.write(self.waiting.len(), Some(line))
+        self.write(self.waiting.count(), Some(line))
     }
 
     /// Keeps a record for the next write, which the next record or the journal's thread makes;
     /// where many wait, writes them. Fails when there is no room.
     pub(super) fn append_or_keep(&mut self, line: &[u8], phase: Phase) -> io::Result<()> {
         self.count_open(phase);
-        let bytes = self.waiting_bytes.saturating_add(line.len());
+        let bytes = self.waiting.bytes().saturating_add(line.len());
         if bytes > GATHERED {
             let Err(error) = self.append_anyway(line) else { return Ok(()) };
             if bytes > KEPT {
                 return Err(error);
             }
         }
-        self.keep(line, phase, None);
+        self.waiting.push(line, phase, false);
         Ok(())
-    }
-
-    fn keep(&mut self, line: &[u8], phase: Phase, fate: Option<Fate>) {
-        self.waiting_bytes = self.waiting_bytes.saturating_add(line.len());
-        self.waiting.push_back(Waiting { since: Instant::now(), line: line.into(), phase, fate });
     }
 
     fn count_open(&mut self, phase: Phase) {
@@ -161,13 +158,7 @@ impl Writer {
     /// Writes what waits, oldest first.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         while !self.waiting.is_empty() {
-            let mut bytes = 0;
-            let fits = self.waiting.iter().take_while(|waiting| {
-                bytes += waiting.line.len();
-                bytes <= GATHERED
-            });
-            let count = fits.count().max(1);
-            self.write(count, None)?;
+            self.write(self.waiting.fitting(GATHERED).max(1), None)?;
         }
         Ok(())
     }
@@ -306,19 +297,20 @@ impl Writer {
 
     /// For how long the oldest line has waited.
     pub(super) fn lag(&self) -> Duration {
-        self.waiting.front().map_or(Duration::ZERO, |waiting| waiting.since.elapsed())
+        self.waiting.since().map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Seals and writes the first `count` lines that wait, and one more: all of them, or none.
     fn write(&mut self, count: usize, last: Option<&[u8]>) -> io::Result<Arc<DiskFile>> {
+        self.waiting.tried();
         self.segment()?;
         let Some(segment) = &mut self.segment else {
             return Err(io::Error::other("there is no segment"));
         };
         let before = self.sealer.at;
         self.gathered.clear();
-        for waiting in self.waiting.iter().take(count) {
-            self.sealer.seal(&waiting.line, &mut self.gathered);
+        for waiting in self.waiting.first(count) {
+            self.sealer.seal(waiting, &mut self.gathered);
         }
         if let Some(line) = last {
             self.sealer.seal(line, &mut self.gathered);
@@ -333,10 +325,7 @@ impl Writer {
         self.written = self.written.saturating_add(lines);
         self.bytes.fetch_add(self.gathered.len() as u64, Ordering::Relaxed);
         self.unsynced = true;
-        for gone in self.waiting.drain(..count) {
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(gone.line.len());
-            gone.written();
-        }
+        self.group.written(self.waiting.remove_first(count));
         if self.open == 0 && self.waiting.is_empty() && last.is_none() {
             self.settle();
         }

@@ -1,6 +1,10 @@
 //! What happens when the disk does not do what it should, and when it does again.
 
+use std::collections::HashMap;
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::*;
 
@@ -186,6 +190,57 @@ async fn a_request_that_is_given_up_takes_nobody_along() {
     }
     journal.commit(&record(Phase::Intent, "stays")).await.unwrap();
     assert_eq!(reasons(place.path()), ["gone", "stays"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_is_told_that_it_is_written_has_it_written_and_nobody_else() {
+    let place = TempDir::new().unwrap();
+    let (directory, aside) = (place.path().join("audit"), place.path().join("aside"));
+    let (journal, _) = open(&directory);
+    fs::write(&aside, "in the way").unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let requests = (0..16).map(|_| {
+        let (journal, over) = (Arc::clone(&journal), Arc::clone(&over));
+        tokio::spawn(async move {
+            let mut told = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                let mut request = record(Phase::Intent, "allowed");
+                told.push((request.id, journal.commit(&request).await.is_ok()));
+                request.phase = Phase::Outcome;
+                journal.append_outcome(&request);
+            }
+            told
+        })
+    });
+    let requests: Vec<_> = requests.collect();
+    let gate = Arc::clone(&journal);
+    let place_of = directory.clone();
+    let outages = move || {
+        let swap = || renameat_with(CWD, &place_of, CWD, &aside, RenameFlags::EXCHANGE).unwrap();
+        for _ in 0..5 {
+            let before = gate.counts();
+            eventually(|| gate.counts().written > before.written + 100);
+            swap();
+            eventually(|| gate.counts().failed > before.failed + 100);
+            swap();
+        }
+        over.store(true, Ordering::Relaxed);
+    };
+    tokio::task::spawn_blocking(outages).await.unwrap();
+    let mut told = Vec::new();
+    for request in requests {
+        told.extend(request.await.unwrap());
+    }
+    journal.close().unwrap();
+    let mut there = HashMap::<_, Vec<_>>::new();
+    for line in lines(&directory) {
+        let id: Uuid = line["id"].as_str().unwrap().parse().unwrap();
+        there.entry(id).or_default().push(line["phase"].as_str().unwrap().to_owned());
+    }
+    for (id, written) in told {
+        let expected = if written { &["intent", "outcome"][..] } else { &["outcome"] };
+        assert_eq!(there[&id], expected);
+    }
 }
 
 /// A full disk, as a limit on the size of files in a process of its own: this test again.

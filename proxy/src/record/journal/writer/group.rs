@@ -4,29 +4,66 @@
 //! that are ready at this moment, and whoever is first to come back writes for all.
 
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use super::Writer;
 use crate::record::Phase;
 
-/// What became of a record that somebody waits for; nothing yet, as long as it is not set.
-pub(in crate::record::journal) type Fate = Arc<OnceLock<Result<(), Arc<io::Error>>>>;
-
-/// A record that waits for the next write.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) since: Instant,
-    pub(super) line: Box<[u8]>,
-    pub(super) phase: Phase,
-    /// Of one that a request waits for.
-    pub(super) fate: Option<Fate>,
+/// Records that requests wait for, one after the other. It ends when some are refused: all those
+/// of it that are not written at that moment.
+#[derive(Debug, Default)]
+struct Run {
+    /// So many of it are in the file.
+    written: AtomicU64,
+    refused: OnceLock<Arc<io::Error>>,
 }
 
-impl Waiting {
-    /// It is in the file.
-    pub(super) fn written(&self) {
-        self.fate.as_ref().map(|fate| fate.set(Ok(())));
+/// The run that goes on, to which all records belong that wait and are waited for.
+#[derive(Debug, Default)]
+pub(super) struct Group {
+    run: Arc<Run>,
+    taken: u64,
+}
+
+/// What becomes of a record that somebody waits for.
+#[derive(Debug)]
+pub(in crate::record::journal) struct Fate {
+    run: Arc<Run>,
+    /// It is the so-many-th of the run.
+    number: u64,
+}
+
+impl Fate {
+    /// What became of it; nothing yet, as long as it is neither written nor refused.
+    pub(in crate::record::journal) fn known(&self) -> Option<Result<(), Arc<io::Error>>> {
+        // INVARIANT: nothing of a run is written after it was refused. So who sees that it was sees
+        // all that was written of it, in this order and no other.
+        let refused = self.run.refused.get();
+        if self.run.written.load(Ordering::Acquire) >= self.number {
+            return Some(Ok(()));
+        }
+        refused.map(|error| Err(Arc::clone(error)))
+    }
+}
+
+impl Group {
+    fn take(&mut self) -> Fate {
+        self.taken = self.taken.saturating_add(1);
+        Fate { run: Arc::clone(&self.run), number: self.taken }
+    }
+
+    /// So many more of those that were taken are in the file, the oldest.
+    pub(super) fn written(&self, count: u64) {
+        if count > 0 {
+            self.run.written.fetch_add(count, Ordering::Release);
+        }
+    }
+
+    /// The others never will be.
+    fn refuse(&mut self, error: Arc<io::Error>) {
+        let _ = self.run.refused.set(error);
+        *self = Self::default();
     }
 }
 
@@ -39,9 +76,8 @@ impl Writer {
     ) -> io::Result<Fate> {
         self.room().or_else(|full| self.noted(Err(full)))?;
         self.count_open(phase);
-        let fate = Fate::default();
-        self.keep(line, phase, Some(Arc::clone(&fate)));
-        Ok(fate)
+        self.waiting.push(line, phase, true);
+        Ok(self.group.take())
     }
 
     /// Writes what waits, if this record is among it.
@@ -49,29 +85,43 @@ impl Writer {
         &mut self,
         fate: &Fate,
     ) -> Result<(), Arc<io::Error>> {
-        if fate.get().is_none() {
+        if fate.known().is_none() {
             let flushed = self.flush();
             if let Err(error) = self.noted(flushed) {
-                self.refuse(&Arc::new(error));
+                self.refuse(Arc::new(error));
             }
         }
         let lost = || Err(Arc::new(io::Error::other("nobody knows whether it was written")));
-        fate.get().cloned().unwrap_or_else(lost)
+        fate.known().unwrap_or_else(lost)
     }
 
     /// Gives up the records that somebody waits for: their requests are refused. Outcomes go on
     /// waiting, for what they tell of has happened.
-    fn refuse(&mut self, error: &Arc<io::Error>) {
-        for waiting in std::mem::take(&mut self.waiting) {
-            let Some(fate) = &waiting.fate else {
-                self.waiting.push_back(waiting);
-                continue;
-            };
-            let _ = fate.set(Err(Arc::clone(error)));
-            self.waiting_bytes = self.waiting_bytes.saturating_sub(waiting.line.len());
-            if waiting.phase == Phase::Intent {
-                self.count_open(Phase::Outcome);
-            }
-        }
+    fn refuse(&mut self, error: Arc<io::Error>) {
+        self.open = self.open.saturating_sub(self.waiting.remove_awaited());
+        self.group.refuse(error);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_before_a_refusal_stays_written() {
+        let mut group = Group::default();
+        let fates = [group.take(), group.take(), group.take()];
+        assert!(fates.iter().all(|fate| fate.known().is_none()));
+        group.written(1);
+        assert!(fates[0].known().unwrap().is_ok());
+        assert!(fates[1..].iter().all(|fate| fate.known().is_none()));
+        group.refuse(Arc::new(io::Error::other("full")));
+        assert!(fates[0].known().unwrap().is_ok());
+        assert!(fates[1..].iter().all(|fate| fate.known().unwrap().is_err()));
+        let next = group.take();
+        assert!(next.known().is_none());
+        group.written(1);
+        assert!(next.known().unwrap().is_ok());
+        assert!(fates[1..].iter().all(|fate| fate.known().unwrap().is_err()));
     }
 }

@@ -14,7 +14,7 @@ use pingora::upstreams::peer::HttpPeer;
 use tokio::net::TcpListener;
 
 use super::subject::{Judges, Peer, Setting, Subject};
-use super::{listening, on_first_core};
+use super::{listening, on_first_core, program};
 
 struct Bare(SocketAddr);
 
@@ -59,7 +59,7 @@ pub(crate) const NAME: &str = "pingora";
 pub(crate) fn peer() -> Peer {
     let label = "pingora, bare: the same version, one worker";
     let start = move |setting: &Setting| {
-        let own = std::env::current_exe().unwrap();
+        let own = program("bench");
         let mut command = on_first_core(&own);
         command.arg("bare").arg(setting.upstream.to_string()).stderr(Stdio::null());
         let (child, addresses) = listening(&mut command)?;

@@ -120,6 +120,8 @@ pub(crate) fn start(setting: &Setting, settings: &Settings) -> Result<Subject, S
     let log = folder.join("stderr.log");
     let mut serve = on_first_core(&program);
     serve.arg("serve").arg("--config").arg(&config).stderr(fs::File::create(&log).unwrap());
+    // The gate refuses variables that it does not know, and ours may be among them.
+    serve.env_remove("CEDARGATE_SEED");
     let (child, addresses) = listening(&mut serve)
         .map_err(|error| format!("{error}\n{}", fs::read_to_string(&log).unwrap_or_default()))?;
     Ok(Subject {
@@ -187,6 +189,11 @@ const PERMIT_ALL: &str = r#"@id("all")
 permit (principal is User, action in Action::"request", resource);
 "#;
 
+fn is_empty_group(line: &str) -> bool {
+    let name = line.strip_prefix("action ").and_then(|rest| rest.split([' ', ';']).next());
+    name.is_some_and(|name| !["public", "request", "act_in", "unmapped"].contains(&name))
+}
+
 /// Makes every action a guest's, and every route public without a record.
 fn open(bundle: &Path) {
     let schema = fs::read_to_string(bundle.join("schema.cedarschema")).unwrap();
@@ -197,7 +204,8 @@ fn open(bundle: &Path) {
             Some(action) => format!(
                 "action \"{action}\" in [public]\n  appliesTo {{ principal: [Guest], resource: [Endpoint], context: RequestContext }};\n"
             ),
-            None if line.starts_with("  appliesTo") => String::new(),
+            // Groups of actions that no action is in any more.
+            None if line.starts_with("  appliesTo") || is_empty_group(line) => String::new(),
             None => format!("{line}\n"),
         };
     }

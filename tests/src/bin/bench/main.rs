@@ -39,6 +39,10 @@ use clap::Parser as _;
 
 use arguments::{Arguments, Mode};
 
+/// The gate's own: bare pingora gets it, too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CONNECTIONS: usize = 32;
 
 fn main() {
@@ -106,10 +110,15 @@ fn said(program: &Path, arguments: &[&str]) -> String {
         .map_or_else(|_| String::new(), |it| String::from_utf8_lossy(&it.stdout).trim().to_owned())
 }
 
-/// The gate: the one that was built with this program, or another one to be measured.
+/// A program of ours: built with this one, or of another build that is to be measured.
+fn program(name: &str) -> PathBuf {
+    let folder = std::env::var_os("BENCH_PROGRAMS").map(PathBuf::from);
+    folder.map_or_else(|| std::env::current_exe().unwrap().with_file_name(name), |it| it.join(name))
+}
+
+/// The gate.
 fn gate_program() -> PathBuf {
-    let told = std::env::var_os("CEDARGATE_BENCH_GATE").map(PathBuf::from);
-    told.unwrap_or_else(|| std::env::current_exe().unwrap().with_file_name("cedargate"))
+    program("cedargate")
 }
 
 /// A command on the first core, when there is a way to say so; the load is on the second.

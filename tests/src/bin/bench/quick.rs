@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use super::{
-    CONNECTIONS, Measured, gate_program, high, load, low, median, on_first_core, upstream,
+    CONNECTIONS, Measured, gate_program, high, load, low, median, on_first_core, program, upstream,
 };
 
 /// Users whose tokens are sent, each with paths that it may ask for.
@@ -28,7 +28,7 @@ const ROUND: Duration = Duration::from_secs(3);
 
 /// Prints it.
 pub(crate) async fn measure() {
-    let own = std::env::current_exe().unwrap();
+    let own = program("bench");
     let gate = gate_program();
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("demo");

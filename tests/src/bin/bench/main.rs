@@ -16,7 +16,9 @@ mod bare;
 mod facts;
 mod load;
 mod outage;
+mod peers;
 mod policies;
+mod subject;
 mod upstream;
 
 use std::io::{BufRead, BufReader};
@@ -49,6 +51,10 @@ fn main() {
         && mode == "bare"
     {
         bare::run(upstream.parse().unwrap());
+        return;
+    }
+    if arguments.get(1).is_some_and(|mode| mode == "peers-check") {
+        peers::check(&arguments[2..]);
         return;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,6 +1,5 @@
 //! What `tests/bench` can be told.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -13,7 +12,7 @@ pub(crate) struct Arguments {
     #[arg(value_enum, default_value = "compare")]
     pub(crate) mode: Mode,
     #[arg(hide = true)]
-    pub(crate) upstream: Option<SocketAddr>,
+    pub(crate) rest: Vec<String>,
     /// Only these subjects, and bare pingora, which ratios are to.
     #[arg(long, value_delimiter = ',')]
     pub(crate) only: Vec<String>,
@@ -50,4 +49,6 @@ pub(crate) enum Mode {
     Audit,
     #[value(hide = true)]
     Bare,
+    #[value(hide = true)]
+    PeersCheck,
 }

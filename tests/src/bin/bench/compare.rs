@@ -9,7 +9,7 @@ use super::drive::{Asked, Taken, Until, closed};
 use super::subject::{Judges, Peer, Setting, Subject};
 use super::usage::{memory, spent};
 use super::world::{Planned, Sample, World};
-use super::{bare, gates, report};
+use super::{bare, gates, peers, report};
 use std::time::Duration;
 
 /// Before each measurement, unmeasured.
@@ -104,6 +104,7 @@ fn direct() -> Peer {
 fn all(world: &World) -> Vec<Peer> {
     let mut all = vec![direct(), bare::peer()];
     all.extend(gates::all(world));
+    all.extend(peers::all());
     all
 }
 

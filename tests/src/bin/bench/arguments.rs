@@ -39,6 +39,8 @@ impl Arguments {
 pub(crate) enum Mode {
     /// All subjects in interleaved rounds, on the load of a thousand people.
     Compare,
+    /// Nothing: what was measured last is written into `BENCHMARKS.md` and `docs/bench`.
+    Write,
     /// The gate and bare pingora, in a minute, on a few requests of the demo.
     Quick,
     /// 10 to 10,000 policies, and an edit of one.

@@ -15,6 +15,7 @@
 mod arguments;
 mod audit;
 mod bare;
+mod chart;
 mod compare;
 mod drive;
 mod facts;
@@ -30,6 +31,7 @@ mod table;
 mod upstream;
 mod usage;
 mod world;
+mod write;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -60,6 +62,7 @@ fn main() {
     match arguments.mode {
         Mode::Bare | Mode::PeersCheck => {}
         Mode::Compare => runtime.block_on(compare::measure(&arguments)),
+        Mode::Write => write::write(),
         Mode::Quick => runtime.block_on(quick::measure()),
         Mode::Policies => runtime.block_on(policies::measure()),
         Mode::Facts => runtime.block_on(facts::measure()),

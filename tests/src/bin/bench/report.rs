@@ -6,32 +6,62 @@ use std::path::{Path, PathBuf};
 use serde_json::json;
 
 use super::arguments::Arguments;
+use super::chart::{self, Bar};
 use super::compare::{Contender, Reading};
 use super::table::Table;
 use super::world::World;
 use super::{bare, high, low, median, said};
 
-/// Prints the table, and writes it with all numbers into `target/bench`.
-pub(crate) fn comparison(arguments: &Arguments, world: &World, contenders: &[Contender]) {
-    let table = table(contenders);
-    println!("\n{table}\n{}", legend(contenders));
+/// Prints the table, and writes it with a picture and all numbers into `target/bench`.
+pub(crate) fn comparison(
+    arguments: &Arguments,
+    world: &World,
+    contenders: &[Contender],
+    left_out: &[String],
+) {
+    let (table, legend) = (table(contenders), legend(contenders, left_out));
+    println!("\n{table}\n{legend}");
     let readings = contenders.iter().map(|it| {
         json!({"name": it.subject.name, "label": it.subject.label, "version": it.subject.version,
             "readings": it.readings})
     });
+    let (seconds, rounds) = (arguments.time().as_secs(), arguments.rounds);
+    let connections = arguments.connections;
     let results = json!({
-        "machine": machine(), "commit": commit(), "seed": world.seed, "rounds": arguments.rounds,
-        "seconds": arguments.time().as_secs(), "connections": arguments.connections,
+        "machine": machine(), "commit": commit(), "seed": world.seed, "rounds": rounds,
+        "seconds": seconds, "connections": connections, "left_out": left_out,
         "subjects": readings.collect::<Vec<_>>(),
     });
     write("results.json", &format!("{results:#}\n"));
-    let origin = origin(&format!(
-        "tests/bench compare --rounds {} --seconds {} --connections {}",
-        arguments.rounds,
-        arguments.time().as_secs(),
-        arguments.connections
-    ));
-    write("compare.md", &format!("{table}\n{}\n{origin}\n", legend(contenders)));
+    let command = format!(
+        "tests/bench compare --rounds {rounds} --seconds {seconds} --connections {connections}"
+    );
+    let origin = origin(&command);
+    write("compare.md", &format!("{table}\n{legend}\n{origin}\n"));
+    let title = "Requests a second, as a ratio to bare pingora in the same round";
+    write("compare-rate.svg", &chart::bars(title, &origin, &bars(contenders, |it| it.rate)));
+    let title = "Processor time for each request, as a ratio to bare pingora in the same round";
+    let proxies = bars(contenders, |it| it.cost);
+    let proxies: Vec<Bar> = proxies.into_iter().filter(|bar| bar.label != "direct").collect();
+    write("compare-cost.svg", &chart::bars(title, &origin, &proxies));
+}
+
+fn bars(contenders: &[Contender], value: fn(&Reading) -> f64) -> Vec<Bar> {
+    let base = contenders.iter().find(|it| it.subject.name == bare::NAME).unwrap();
+    let bar = |it: &Contender| {
+        let mut ratios = ratios(it, base, value);
+        let middle = median(&mut ratios);
+        let label = it.subject.name.to_owned();
+        let own = label.starts_with("cedargate");
+        Bar { label, values: [middle, low(&ratios), high(&ratios)], own }
+    };
+    contenders.iter().map(bar).collect()
+}
+
+/// To those of bare pingora in the same rounds.
+fn ratios(own: &Contender, base: &Contender, value: fn(&Reading) -> f64) -> Vec<f64> {
+    let pairs = own.readings.iter().zip(&base.readings);
+    pairs.map(|(own, base)| value(own) / value(base)).collect()
 }
 
 fn table(contenders: &[Contender]) -> Table {
@@ -51,21 +81,14 @@ fn table(contenders: &[Contender]) -> Table {
     let base = contenders.iter().find(|it| it.subject.name == bare::NAME).unwrap();
     for it in contenders {
         let own = |value: fn(&Reading) -> f64| it.readings.iter().map(value).collect::<Vec<f64>>();
-        let to_base = |value: fn(&Reading) -> f64| {
-            it.readings
-                .iter()
-                .zip(&base.readings)
-                .map(|(own, base)| value(own) / value(base))
-                .collect()
-        };
         let is_proxy = !it.subject.processes.is_empty();
         let if_proxy = |text: String| if is_proxy { text } else { "–".to_owned() };
         table.row(vec![
             format!("`{}`", it.subject.name),
             middle(own(|it| it.rate), 0),
-            spread(to_base(|it| it.rate)),
+            spread(ratios(it, base, |it| it.rate)),
             if_proxy(middle(own(|it| it.cost), 1)),
-            if_proxy(spread(to_base(|it| it.cost))),
+            if_proxy(spread(ratios(it, base, |it| it.cost))),
             middle(own(|it| it.p50), 2),
             middle(own(|it| it.p99), 2),
             middle(own(|it| it.p999), 2),
@@ -77,13 +100,14 @@ fn table(contenders: &[Contender]) -> Table {
 }
 
 /// What the names stand for.
-fn legend(contenders: &[Contender]) -> String {
+fn legend(contenders: &[Contender], left_out: &[String]) -> String {
     let line = |it: &Contender| {
         let version = &it.subject.version;
         let version = if version.is_empty() { String::new() } else { format!(" ({version})") };
         format!("- `{}`: {}{version}\n", it.subject.name, it.subject.label)
     };
-    contenders.iter().map(line).collect()
+    let absent = left_out.iter().map(|it| format!("- left out: {it}\n"));
+    contenders.iter().map(line).chain(absent).collect()
 }
 
 pub(crate) fn middle(mut values: Vec<f64>, places: usize) -> String {

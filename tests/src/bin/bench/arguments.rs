@@ -39,6 +39,10 @@ impl Arguments {
 pub(crate) enum Mode {
     /// All subjects in interleaved rounds, on the load of a thousand people.
     Compare,
+    /// How cost grows with workers, policies, users, connections, refusals and bodies.
+    Scale,
+    /// Latency at a fixed rate while policies, keys, journal, cache and database have their moments.
+    Trace,
     /// Nothing: what was measured last is written into `BENCHMARKS.md` and `docs/bench`.
     Write,
     /// The gate and bare pingora, in a minute, on a few requests of the demo.

@@ -8,7 +8,7 @@ use tests::stand::copy_tree;
 
 use super::subject::{Judges, Peer, Setting, Subject};
 use super::world::World;
-use super::{gate_program, listening, on_first_core, said};
+use super::{gate_program, listening, on_cores, said};
 
 /// A way to run the gate.
 #[derive(Debug, Clone)]
@@ -37,6 +37,8 @@ pub(crate) struct Settings {
     pub(crate) name: &'static str,
     pub(crate) database: String,
     pub(crate) policies: PathBuf,
+    /// The cores that it may use.
+    pub(crate) cores: &'static str,
     /// More of the configuration, at paths such as `/facts/ttl`.
     pub(crate) values: Vec<(&'static str, Value)>,
 }
@@ -100,7 +102,8 @@ pub(crate) fn all(world: &World) -> Vec<Peer> {
                     ("/facts/ttl", json!(variant.ttl)),
                     ("/audit/durability", json!(variant.durability)),
                 ];
-                let settings = Settings { name, database: database.clone(), policies, values };
+                let (database, cores) = (database.clone(), "0");
+                let settings = Settings { name, database, policies, cores, values };
                 let mut subject = start(setting, &settings)?;
                 (subject.label, subject.judges) = (label, variant.judges);
                 Ok(subject)
@@ -110,7 +113,7 @@ pub(crate) fn all(world: &World) -> Vec<Peer> {
         .collect()
 }
 
-/// Starts a gate on the first core, with one worker.
+/// Starts a gate, with one worker where nothing else is said.
 pub(crate) fn start(setting: &Setting, settings: &Settings) -> Result<Subject, String> {
     let folder = setting.folder.join(settings.name);
     fs::create_dir_all(&folder).unwrap();
@@ -118,7 +121,7 @@ pub(crate) fn start(setting: &Setting, settings: &Settings) -> Result<Subject, S
     fs::write(&config, format!("{:#}", configuration(setting, settings, &folder))).unwrap();
     let program = gate_program();
     let log = folder.join("stderr.log");
-    let mut serve = on_first_core(&program);
+    let mut serve = on_cores(settings.cores, &program);
     serve.arg("serve").arg("--config").arg(&config).stderr(fs::File::create(&log).unwrap());
     // The gate refuses variables that it does not know, and ours may be among them.
     serve.env_remove("CEDARGATE_SEED");

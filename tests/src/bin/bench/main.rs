@@ -21,13 +21,16 @@ mod drive;
 mod facts;
 mod gates;
 mod load;
+mod measure;
 mod outage;
 mod peers;
 mod policies;
 mod quick;
 mod report;
+mod scale;
 mod subject;
 mod table;
+mod trace;
 mod upstream;
 mod usage;
 mod world;
@@ -62,6 +65,8 @@ fn main() {
     match arguments.mode {
         Mode::Bare | Mode::PeersCheck => {}
         Mode::Compare => runtime.block_on(compare::measure(&arguments)),
+        Mode::Scale => runtime.block_on(scale::measure(&arguments)),
+        Mode::Trace => runtime.block_on(trace::measure(&arguments)),
         Mode::Write => write::write(),
         Mode::Quick => runtime.block_on(quick::measure()),
         Mode::Policies => runtime.block_on(policies::measure()),
@@ -129,11 +134,16 @@ fn gate_program() -> PathBuf {
     program("cedargate")
 }
 
-/// A command on the first core, when there is a way to say so; the load is on the second.
+/// A command on the first core; the load is on the second.
 fn on_first_core(program: &Path) -> Command {
+    on_cores("0", program)
+}
+
+/// A command on these cores, when there is a way to say so.
+fn on_cores(cores: &str, program: &Path) -> Command {
     if Command::new("taskset").arg("--version").stdout(Stdio::null()).status().is_ok() {
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(program);
+        command.args(["-c", cores]).arg(program);
         return command;
     }
     Command::new(program)

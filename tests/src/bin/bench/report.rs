@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::arguments::Arguments;
 use super::chart::{self, Bar};
-use super::compare::{Contender, Reading};
+use super::compare::Contender;
+use super::measure::Reading;
 use super::table::Table;
 use super::world::World;
 use super::{bare, high, low, median, said};
@@ -74,15 +75,15 @@ fn table(contenders: &[Contender]) -> Table {
         "p50 ms",
         "p99 ms",
         "p99.9 ms",
-        "MiB",
+        "MiB at most",
         "others' CPU",
     ];
     let mut table = Table::new(&head);
     let base = contenders.iter().find(|it| it.subject.name == bare::NAME).unwrap();
     for it in contenders {
         let own = |value: fn(&Reading) -> f64| it.readings.iter().map(value).collect::<Vec<f64>>();
-        let is_proxy = !it.subject.processes.is_empty();
-        let if_proxy = |text: String| if is_proxy { text } else { "–".to_owned() };
+        let absent = it.subject.processes.is_empty();
+        let if_proxy = |text: String| if absent { "–".to_owned() } else { text };
         table.row(vec![
             format!("`{}`", it.subject.name),
             middle(own(|it| it.rate), 0),

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fs;
 use std::ops::Sub;
+use std::process::Command;
 
 use super::subject::Subject;
 
@@ -43,14 +44,28 @@ const KERNEL: u32 = 2;
 /// Reads all counters.
 pub(crate) fn spent(subject: Option<&Subject>) -> Spent {
     let table = Table::read();
-    let own = table.of_tree(&[std::process::id(), KERNEL], |process| process.seconds);
-    let subject = subject.map_or(0.0, |it| table.of_tree(&ids(it), |process| process.seconds));
+    let own = table.seconds(&[std::process::id(), KERNEL]);
+    let subject = subject.map_or(0.0, |it| table.seconds(&ids(it)));
     Spent { subject, own, all: machine() }
 }
 
-/// Resident memory of a subject in MiB.
-pub(crate) fn memory(subject: &Subject) -> f64 {
-    Table::read().of_tree(&ids(subject), |process| process.mebibytes)
+/// The most memory that was resident since it was forgotten, in MiB, all processes of a subject together.
+pub(crate) fn peak(subject: &Subject) -> f64 {
+    let table = Table::read();
+    let peaks = table.tree(&ids(subject)).into_iter().filter_map(|(id, _)| {
+        let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+        line.trim().trim_end_matches(" kB").parse::<f64>().ok()
+    });
+    peaks.sum::<f64>() / 1024.0
+}
+
+/// Has [`peak`] begin anew.
+pub(crate) fn forget_peak(subject: &Subject) {
+    for (id, _) in Table::read().tree(&ids(subject)) {
+        // Where that is not allowed, the peak is that of the process's life.
+        let _not_ours = fs::write(format!("/proc/{id}/clear_refs"), "5");
+    }
 }
 
 fn ids(subject: &Subject) -> Vec<u32> {
@@ -59,8 +74,8 @@ fn ids(subject: &Subject) -> Vec<u32> {
 
 struct Process {
     parent: u32,
+    name: String,
     seconds: f64,
-    mebibytes: f64,
 }
 
 struct Table(HashMap<u32, Process>);
@@ -72,34 +87,41 @@ impl Table {
         Self(ids.filter_map(|id| Some((id, process(id)?))).collect())
     }
 
-    /// The sum over these processes and all that descend from them.
-    fn of_tree(&self, roots: &[u32], value: impl Fn(&Process) -> f64) -> f64 {
-        let mut sum = 0.0;
-        for (id, process) in &self.0 {
-            let mut at = Some(*id);
-            while let Some(here) = at
-                && !roots.contains(&here)
-            {
-                at = self.0.get(&here).map(|it| it.parent);
-            }
-            if at.is_some() {
-                sum += value(process);
-            }
-        }
-        sum
+    /// Processor time of these processes and of all that descend from them.
+    fn seconds(&self, roots: &[u32]) -> f64 {
+        self.tree(roots).into_iter().map(|(_, process)| process.seconds).sum()
     }
+
+    /// These processes, and all that descend from them.
+    fn tree(&self, roots: &[u32]) -> Vec<(u32, &Process)> {
+        let descends = |id: &u32| {
+            let parent = |here: &u32| self.0.get(here).map(|it| it.parent);
+            std::iter::successors(Some(*id), parent).any(|here| roots.contains(&here))
+        };
+        let all = self.0.iter().map(|(id, process)| (*id, process));
+        all.filter(|(id, _)| descends(id)).collect()
+    }
+}
+
+/// Has all processes of that name that this one has started stop, or go on: they are sent a signal.
+pub(crate) fn signal(name: &str, signal: &str) {
+    let table = Table::read();
+    let ours = table.tree(&[std::process::id()]).into_iter();
+    let ids = ours.filter(|(_, process)| process.name == name).map(|(id, _)| id.to_string());
+    let sent = Command::new("kill").args(["-s", signal]).args(ids).status().unwrap();
+    assert!(sent.success(), "no {name} to be sent {signal}");
 }
 
 fn process(id: u32) -> Option<Process> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // Behind the name, which may hold anything: times in hundredths of a second, its own and those of children
-    // that have ended, and memory in pages of 4 KiB.
-    let fields: Vec<&str> = stat.rsplit(')').next()?.split_whitespace().collect();
+    let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+    // Times in hundredths of a second, its own and those of children that have ended.
+    let fields: Vec<&str> = rest.split_whitespace().collect();
     let number = |place: usize| fields.get(place)?.parse::<f64>().ok();
     Some(Process {
         parent: fields.get(1)?.parse().ok()?,
+        name: name.to_owned(),
         seconds: (number(11)? + number(12)? + number(13)? + number(14)?) / 100.0,
-        mebibytes: number(21)? / 256.0,
     })
 }
 

@@ -1,8 +1,9 @@
 //! Whom the benchmark serves: a thousand people of eight organisations, what belongs to these, and what they
 //! ask for. Everything is generated: no name is anybody's.
 
+mod crowd;
 mod people;
-mod requests;
+pub(crate) mod requests;
 mod seed;
 
 use std::fs;

@@ -8,7 +8,7 @@ use super::ORGANIZATIONS;
 
 const PEOPLE: usize = 1_000;
 /// Tokens are good for longer than any run.
-const LIFETIME: u64 = 24 * 3600;
+pub(super) const LIFETIME: u64 = 24 * 3600;
 /// So many of a hundred have a second role.
 const TWO_ROLES: usize = 15;
 /// Who works in a clinic, of a hundred.

@@ -146,7 +146,7 @@ fn grid(svg: &mut String, axes: &Axes) {
 }
 
 fn number(value: f64) -> String {
-    let places = if value.fract().abs() < 1e-9 || value >= 100.0 { 0 } else { 1 };
+    let places = usize::from(value.fract().abs() >= 1e-9 && value < 100.0);
     format!("{value:.places$}")
 }
 

@@ -1,5 +1,6 @@
 //! The gate as a subject: as it is meant to run, and with less switched on, one stage after the other.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -203,14 +204,11 @@ fn open(bundle: &Path) {
     let mut fresh = String::new();
     for line in schema.lines() {
         let action = line.strip_prefix("action \"").and_then(|rest| rest.split('"').next());
-        fresh += &match action {
-            Some(action) => format!(
-                "action \"{action}\" in [public]\n  appliesTo {{ principal: [Guest], resource: [Endpoint], context: RequestContext }};\n"
-            ),
-            // Groups of actions that no action is in any more.
-            None if line.starts_with("  appliesTo") || is_empty_group(line) => String::new(),
-            None => format!("{line}\n"),
-        };
+        if let Some(action) = action {
+            writeln!(fresh, "action \"{action}\" in [public] {GUESTS};").unwrap();
+        } else if !line.starts_with("  appliesTo") && !is_empty_group(line) {
+            writeln!(fresh, "{line}").unwrap();
+        }
     }
     fs::write(bundle.join("schema.cedarschema"), fresh).unwrap();
     let routes = fs::read_to_string(bundle.join("routes.yaml")).unwrap();
@@ -219,11 +217,15 @@ fn open(bundle: &Path) {
     for line in routes.lines() {
         let field = line.trim_start_matches([' ', '-']);
         if line.starts_with("  ") && told.iter().any(|name| field.starts_with(name)) {
-            fresh += &format!("{line}\n");
-            if field.starts_with("action:") {
-                fresh += "    resource: Endpoint\n    operation: view\n    body: opaque\n    audit: none\n";
-            }
+            writeln!(fresh, "{line}").unwrap();
+        }
+        if field.starts_with("action:") {
+            fresh +=
+                "    resource: Endpoint\n    operation: view\n    body: opaque\n    audit: none\n";
         }
     }
     fs::write(bundle.join("routes.yaml"), fresh).unwrap();
 }
+
+const GUESTS: &str =
+    "appliesTo { principal: [Guest], resource: [Endpoint], context: RequestContext }";

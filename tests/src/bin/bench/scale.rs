@@ -2,6 +2,7 @@
 
 mod axes;
 
+use std::fmt::Write as _;
 use std::fs;
 
 use tests::big::enlarge;
@@ -51,11 +52,19 @@ pub(crate) async fn measure(arguments: &Arguments) {
         let rows = walk(&axis, arguments);
         let table = table(&axis, &rows);
         println!("\n{table}");
-        page += &format!(
-            "### {}\n\n{table}\n![{}](docs/bench/scale-{name}.svg)\n\n",
-            axis.title, axis.title
-        );
-        picture(name, &axis, &rows);
+        let title = &axis.title;
+        let picture = format!("![{title}](docs/bench/scale-{name}.svg)");
+        write!(
+            page,
+            "### {title}
+
+{table}
+{picture}
+
+"
+        )
+        .unwrap();
+        draw(name, &axis, &rows);
     }
     let command = format!(
         "tests/bench scale --rounds {} --seconds {}",
@@ -125,7 +134,7 @@ fn table(axis: &Axis, rows: &[Row]) -> Table {
 }
 
 /// Everything as a multiple of the first row.
-fn picture(name: &str, axis: &Axis, rows: &[Row]) {
+fn draw(name: &str, axis: &Axis, rows: &[Row]) {
     let line = |label: &str, value: fn(&Reading) -> f64| {
         let of = |row: &Row| median(&mut row.readings.iter().map(value).collect::<Vec<f64>>());
         let first = of(&rows[0]);

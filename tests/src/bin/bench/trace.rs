@@ -5,8 +5,10 @@ mod events;
 use std::time::Duration;
 
 use serde_json::json;
+use tests::metrics::Metrics;
 use tests::seed::seed;
 use tests::stand::copy_tree;
+use tests::wait::eventually;
 
 use super::arguments::Arguments;
 use super::chart::{self, Line, Mark};
@@ -17,7 +19,7 @@ use super::report::{origin, write};
 use super::subject::{Judges, Subject};
 use super::table::Table;
 use super::world::World;
-use events::Happening;
+use events::Watched;
 
 const LENGTH: Duration = Duration::from_secs(56);
 const WINDOW: Duration = Duration::from_millis(250);
@@ -39,7 +41,7 @@ pub(crate) async fn measure(_: &Arguments) {
         samples: &world.samples,
         expected: &expected,
     };
-    let gate = start(&world, "trace-capacity", "4GiB");
+    let gate = start(&world, "trace-capacity", "4GiB").await;
     let warm = closed(asked(&gate), CONNECTIONS, Until::Once);
     assert!(warm.wrong == 0, "{}", warm.described.join("; "));
     let bears = closed(asked(&gate), CONNECTIONS, Until::Passed(Duration::from_secs(4))).rate();
@@ -49,25 +51,30 @@ pub(crate) async fn measure(_: &Arguments) {
     let share =
         rate * SEGMENT_ENDS / (f64::from(u32::try_from(warm.answers).unwrap()) + 4.0 * bears);
     drop(gate);
-    let gate = start(&world, "trace-base", "4GiB");
-    closed(asked(&gate), CONNECTIONS, Until::Once);
-    let (_, base) = paced(asked(&gate), CONNECTIONS, rate, LENGTH, WINDOW);
-    drop(gate);
-    let gate = start(&world, "trace-events", &format!("{:.0}", written * share));
-    closed(asked(&gate), CONNECTIONS, Until::Once);
-    let happenings = std::thread::scope(|scope| {
-        let events = scope.spawn(|| events::happen(&world, "trace-events", LENGTH));
-        let (taken, moments) = paced(asked(&gate), CONNECTIONS, rate, LENGTH, WINDOW);
-        for wrong in taken.described {
-            println!("{wrong}");
-        }
-        (moments, events.join().unwrap())
-    });
-    let (moments, happenings) = happenings;
-    report(rate, &base, &moments, &happenings);
+    let run = async |name, segment: &str, eventful| {
+        let gate = start(&world, name, segment).await;
+        closed(asked(&gate), CONNECTIONS, Until::Once);
+        std::thread::scope(|scope| {
+            let watched = scope.spawn(|| events::watch(&world, name, LENGTH, eventful));
+            let (taken, moments) = paced(asked(&gate), CONNECTIONS, rate, LENGTH, WINDOW);
+            for wrong in taken.described {
+                println!("{wrong}");
+            }
+            Run { moments, watched: watched.join().unwrap() }
+        })
+    };
+    let base = run("trace-base", "4GiB", false).await;
+    let eventful = run("trace-events", &format!("{:.0}", written * share), true).await;
+    report(rate, &base, &eventful);
 }
 
-fn start(world: &World, name: &'static str, segment: &str) -> Subject {
+/// What became of the requests, and what happened meanwhile.
+struct Run {
+    moments: Vec<Moment>,
+    watched: Watched,
+}
+
+async fn start(world: &World, name: &'static str, segment: &str) -> Subject {
     let folder = world.setting.folder.join(name);
     copy_tree(&world.policies, &folder.join("policies"));
     let jwks = folder.join("jwks.json");
@@ -79,7 +86,13 @@ fn start(world: &World, name: &'static str, segment: &str) -> Subject {
         cores: "0",
         values: vec![("/audit/segment_size", json!(segment)), ("/jwt/issuers/0/jwks", json!(jwks))],
     };
-    gates::start(&world.setting, &settings).unwrap()
+    let gate = gates::start(&world.setting, &settings).unwrap();
+    eventually("the gate listens to changes", || async {
+        let metrics = Metrics::at(gate.admin.unwrap()).await;
+        (metrics.sum("cedargate_facts_push_up", &[]) > 0.0).then_some(())
+    })
+    .await;
+    gate
 }
 
 #[expect(clippy::cast_precision_loss, reason = "microseconds")]
@@ -103,22 +116,25 @@ fn middle(moments: &[&Moment]) -> String {
     format!("{:.2}", median(&mut moments.iter().map(|it| p99(it)).collect::<Vec<f64>>()))
 }
 
-fn row(label: String, moments: &[Moment], at: f64, seen: f64) -> Vec<String> {
+fn row(label: String, run: &Run, at: f64, seen: f64) -> Vec<String> {
+    let moments = &run.moments;
     let during = between(moments, at - 0.25, at + seen);
     let worst = during.iter().map(|it| p99(it)).fold(0.0, f64::max);
     let longest = during.iter().map(|it| millis(it.latency.max())).fold(0.0, f64::max);
+    let after = between(moments, at + seen, at + seen + 3.0);
     vec![
         label,
         format!("{at:.1}"),
         middle(&between(moments, at - 3.0, at - 0.25)),
         format!("{worst:.2}"),
-        middle(&between(moments, at + seen, at + seen + 3.0)),
+        if after.is_empty() { "–".to_owned() } else { middle(&after) },
         format!("{longest:.1}"),
         during.iter().map(|it| it.wrong).sum::<u64>().to_string(),
+        format!("{:.0} %", run.watched.others(at, at + seen) * 100.0),
     ]
 }
 
-fn report(rate: f64, base: &[Moment], moments: &[Moment], happenings: &[Happening]) {
+fn report(rate: f64, base: &Run, eventful: &Run) {
     let head = [
         "event",
         "at s",
@@ -126,13 +142,14 @@ fn report(rate: f64, base: &[Moment], moments: &[Moment], happenings: &[Happenin
         "highest p99 meanwhile",
         "p99 after",
         "longest, ms",
-        "refused",
+        "503 instead",
+        "others' CPU",
     ];
     let mut table = Table::new(&head);
     let length = LENGTH.as_secs_f64();
     table.row(row("nothing, for the whole time".into(), base, 3.0, length));
-    for happening in happenings {
-        table.row(row(happening.told.clone(), moments, happening.at, SEEN));
+    for happening in &eventful.watched.happenings {
+        table.row(row(happening.told.clone(), eventful, happening.at, SEEN));
     }
     println!("\n{table}");
     let line = |label: &str, moments: &[Moment]| {
@@ -141,7 +158,8 @@ fn report(rate: f64, base: &[Moment], moments: &[Moment], happenings: &[Happenin
             places.map(|(it, place)| (f64::from(place) * WINDOW.as_secs_f64(), p99(it))).collect();
         Line { label: label.to_owned(), points }
     };
-    let lines = [line("without events", base), line("with events", moments)];
+    let lines = [line("without events", &base.moments), line("with events", &eventful.moments)];
+    let happenings = &eventful.watched.happenings;
     let marks: Vec<Mark> =
         happenings.iter().map(|it| Mark { at: it.at, label: it.mark.to_owned() }).collect();
     let origin = origin("tests/bench trace");

@@ -66,11 +66,11 @@ pub(crate) struct World {
     pub(crate) policies: std::path::PathBuf,
     /// The database with the facts.
     pub(crate) database: String,
-    pub(crate) cluster: Cluster,
     pub(crate) people: Vec<Person>,
     pub(crate) samples: Vec<Sample>,
     pub(crate) seed: u64,
     routes: Vec<Arc<Route>>,
+    _cluster: Cluster,
     _folder: TempDir,
 }
 
@@ -105,11 +105,11 @@ impl World {
             setting,
             policies,
             database,
-            cluster,
             people,
             samples,
             seed,
             routes,
+            _cluster: cluster,
             _folder: folder,
         };
         world.samples = world.draw(REAL);

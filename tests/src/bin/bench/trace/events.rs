@@ -10,12 +10,15 @@ use serde_json::Value;
 use tests::postgres::execute;
 use tests::tokens::{FOREIGN, TRUSTED};
 
-use crate::usage::signal;
+use crate::usage::{signal, spent};
 use crate::world::World;
 
 const PAUSE: Duration = Duration::from_millis(400);
 /// How often one looks whether the journal has a new segment.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How long a time it is of which one asks what others used.
+const SPELL: Duration = Duration::from_millis(500);
 
 /// Something that happened.
 #[derive(Debug, Clone)]
@@ -42,28 +45,51 @@ const EVENTS: [Event; 4] = [
     (46.0, "the database is stopped for 400 ms", "database", pause),
 ];
 
-/// Lets everything happen at its time, and keeps an eye on the journal of the gate in that folder.
-pub(super) fn happen(world: &World, gate: &str, length: Duration) -> Vec<Happening> {
+/// What was seen beside the load.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Watched {
+    pub(super) happenings: Vec<Happening>,
+    /// How much of a core others used, up to these seconds after the beginning.
+    others: Vec<(f64, f64)>,
+}
+
+impl Watched {
+    /// The most that others used of a core in this time.
+    pub(super) fn others(&self, from: f64, to: f64) -> f64 {
+        let within = self.others.iter().filter(|(at, _)| (from..to).contains(at));
+        within.map(|(_, used)| *used).fold(0.0, f64::max)
+    }
+}
+
+/// Keeps an eye on the journal of the gate in that folder and on others; lets everything happen at its time, if anything is to.
+pub(super) fn watch(world: &World, gate: &str, length: Duration, eventful: bool) -> Watched {
     let began = Instant::now();
     let folder = world.setting.folder.join(gate);
     let mut segments = journal(world, gate).segments;
-    let mut happenings = Vec::new();
-    let mut events = EVENTS.iter().peekable();
+    let mut watched = Watched::default();
+    let mut events = EVENTS.iter().filter(|_| eventful).peekable();
+    let (mut before, mut since) = (spent(None), began);
     while began.elapsed() < length {
         let at = began.elapsed().as_secs_f64();
         if let Some((_, told, mark, happen)) = events.next_if(|it| it.0 <= at) {
             happen(world, &folder);
-            happenings.push(Happening { at, told: (*told).to_owned(), mark });
+            watched.happenings.push(Happening { at, told: (*told).to_owned(), mark });
         }
         let now = journal(world, gate).segments;
         if now.last() > segments.last() {
-            let told = "a segment of the journal ends: the next is begun, it is synced, signed and compressed";
-            happenings.push(Happening { at, told: told.to_owned(), mark: "segment" });
+            let told = "a segment of the journal ends, is synced, signed and compressed";
+            watched.happenings.push(Happening { at, told: told.to_owned(), mark: "segment" });
             segments = now;
+        }
+        if since.elapsed() > SPELL {
+            let now = spent(None);
+            let used = (now - before).by_others(since.elapsed().as_secs_f64());
+            watched.others.push((began.elapsed().as_secs_f64(), used));
+            (before, since) = (now, Instant::now());
         }
         thread::sleep(LOOK);
     }
-    happenings
+    watched
 }
 
 /// What is in a gate's journal.

@@ -2,6 +2,7 @@
 //! people work.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use policy_store::routes::{Body, Event, Route};
@@ -149,11 +150,12 @@ pub(crate) fn spell(
         "{method} {path} HTTP/1.1\r\nHost: api.example\r\nUser-Agent: bench\r\nAccept: application/json\r\n"
     );
     if let Some(token) = token {
-        text += &format!("Authorization: Bearer {token}\r\n");
+        write!(text, "Authorization: Bearer {token}\r\n").unwrap();
     }
     let body = body.map(Value::to_string).unwrap_or_default();
     if !body.is_empty() {
-        text += &format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len());
+        let length = body.len();
+        write!(text, "Content-Type: application/json\r\nContent-Length: {length}\r\n").unwrap();
     }
     format!("{text}\r\n{body}").into_bytes()
 }

@@ -1,4 +1,4 @@
-//! HAProxy, bare and with tokens and roles.
+//! `HAProxy`, bare and with tokens and roles.
 
 use super::super::subject::{Judges, RouteRule, Subject};
 use super::program::HAPROXY;

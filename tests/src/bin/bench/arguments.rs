@@ -1,0 +1,56 @@
+//! What `tests/bench` can be told.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+/// Measures the gate against the same pingora without it, and against other proxies.
+#[derive(Debug, Parser)]
+#[command(name = "tests/bench")]
+pub(crate) struct Arguments {
+    /// What is measured.
+    #[arg(value_enum, default_value = "compare")]
+    pub(crate) mode: Mode,
+    #[arg(hide = true)]
+    pub(crate) upstream: Option<SocketAddr>,
+    /// Only these subjects, and bare pingora, which ratios are to.
+    #[arg(long, value_delimiter = ',')]
+    pub(crate) only: Vec<String>,
+    /// Each subject is measured once in each round.
+    #[arg(long, default_value_t = 5)]
+    pub(crate) rounds: usize,
+    /// How long a subject is measured in a round.
+    #[arg(long, default_value_t = 5)]
+    seconds: u64,
+    /// Each has one request on its way all the time.
+    #[arg(long, default_value_t = super::CONNECTIONS)]
+    pub(crate) connections: usize,
+}
+
+impl Arguments {
+    /// How long a subject is measured.
+    pub(crate) fn time(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// All subjects in interleaved rounds, on the load of a thousand people.
+    Compare,
+    /// The gate and bare pingora, in a minute, on a few requests of the demo.
+    Quick,
+    /// 10 to 10,000 policies, and an edit of one.
+    Policies,
+    /// How soon a change of facts holds, and how often the database is asked.
+    Facts,
+    /// What the audit costs.
+    Audit,
+    /// Whether the peers allow and refuse what they have to.
+    #[value(hide = true)]
+    PeersCheck,
+    #[value(hide = true)]
+    Bare,
+}

@@ -1,6 +1,5 @@
 //! What `tests/bench` can be told.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
@@ -13,7 +12,7 @@ pub(crate) struct Arguments {
     #[arg(value_enum, default_value = "compare")]
     pub(crate) mode: Mode,
     #[arg(hide = true)]
-    pub(crate) upstream: Option<SocketAddr>,
+    pub(crate) rest: Vec<String>,
     /// Only these subjects, and bare pingora, which ratios are to.
     #[arg(long, value_delimiter = ',')]
     pub(crate) only: Vec<String>,
@@ -48,9 +47,8 @@ pub(crate) enum Mode {
     Facts,
     /// What the audit costs.
     Audit,
-    /// Whether the peers allow and refuse what they have to.
-    #[value(hide = true)]
-    PeersCheck,
     #[value(hide = true)]
     Bare,
+    #[value(hide = true)]
+    PeersCheck,
 }

@@ -49,13 +49,16 @@ const CONNECTIONS: usize = 32;
 fn main() {
     let arguments = Arguments::parse();
     if arguments.mode == Mode::Bare {
-        bare::run(arguments.upstream.unwrap());
+        bare::run(arguments.rest[0].parse().unwrap());
+        return;
+    }
+    if arguments.mode == Mode::PeersCheck {
+        peers::check(&arguments.rest);
         return;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     match arguments.mode {
-        Mode::Bare => {}
-        Mode::PeersCheck => peers::check(&arguments.only),
+        Mode::Bare | Mode::PeersCheck => {}
         Mode::Compare => runtime.block_on(compare::measure(&arguments)),
         Mode::Quick => runtime.block_on(quick::measure()),
         Mode::Policies => runtime.block_on(policies::measure()),

@@ -1,4 +1,4 @@
-//! `bench peers-check [--only NAME,…]`: whether each peer allows and refuses what it has to. Every route is
+//! `bench peers-check [NAME…]`: whether each peer allows and refuses what it has to. Every route is
 //! asked for with every role, with none, and with tokens of every bad kind.
 
 mod cases;

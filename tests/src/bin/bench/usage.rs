@@ -11,7 +11,8 @@ use super::subject::Subject;
 pub(crate) struct Spent {
     /// Of the subject, its children included.
     pub(crate) subject: f64,
-    /// Of everything that belongs to the benchmark: subjects, load, upstream, database.
+    /// Of everything that belongs to the benchmark: subjects, load, upstream, database, and the kernel's own
+    /// threads, which write to the disk and deliver packets.
     own: f64,
     /// Of everything on this machine.
     all: f64,
@@ -36,10 +37,13 @@ impl Spent {
     }
 }
 
+/// The ancestor of the kernel's threads.
+const KERNEL: u32 = 2;
+
 /// Reads all counters.
 pub(crate) fn spent(subject: Option<&Subject>) -> Spent {
     let table = Table::read();
-    let own = table.of_tree(&[std::process::id()], |process| process.seconds);
+    let own = table.of_tree(&[std::process::id(), KERNEL], |process| process.seconds);
     let subject = subject.map_or(0.0, |it| table.of_tree(&ids(it), |process| process.seconds));
     Spent { subject, own, all: machine() }
 }

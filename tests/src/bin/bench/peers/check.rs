@@ -46,7 +46,7 @@ fn judge(subject: &Subject, cases: &[Case]) -> Result<(), String> {
     let mut wrong = Vec::new();
     for case in cases {
         let answer = client.ask(&case.bytes)?;
-        let expected = expected(case.planned, subject.judges);
+        let expected = expected(case.planned, subject);
         let whole = answer.status != 200 || answer.body.len() == 1024;
         if !expected.contains(&answer.status) || !whole {
             let (status, length) = (answer.status, answer.body.len());
@@ -58,10 +58,11 @@ fn judge(subject: &Subject, cases: &[Case]) -> Result<(), String> {
         return Err(format!("at {}\n  {}", subject.version, wrong.join("\n  ")));
     }
     println!(
-        "ok    {:<20} {:?}, {}; processes {}, connections {}",
+        "ok    {}: {} ({}), judges {:?}; processes {}, connections {}",
         subject.name,
-        subject.judges,
+        subject.label,
         subject.version,
+        subject.judges,
         subject.processes.len(),
         client.connections
     );
@@ -69,11 +70,12 @@ fn judge(subject: &Subject, cases: &[Case]) -> Result<(), String> {
 }
 
 /// The statuses that will do.
-fn expected(planned: Planned, judges: Judges) -> &'static [u16] {
-    match (planned, judges) {
+fn expected(planned: Planned, subject: &Subject) -> &'static [u16] {
+    match (planned, subject.judges) {
         (Planned::Allowed, _) | (_, Judges::Nothing) | (Planned::WrongRole, Judges::Tokens) => {
             &[200]
         }
+        _ if !subject.exact => &[401, 403],
         (Planned::WrongRole, Judges::TokensAndRoles) => &[403],
         (Planned::BadToken, _) => &[401],
         // Envoy calls that forbidden.

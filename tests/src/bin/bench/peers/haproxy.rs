@@ -1,4 +1,4 @@
-//! HAProxy, bare and with tokens and roles.
+//! `HAProxy`, bare and with tokens and roles.
 
 use super::super::subject::{Judges, RouteRule, Subject};
 use super::program::HAPROXY;
@@ -15,8 +15,10 @@ pub(super) fn bare(site: &Site<'_>, subject: &mut Subject) -> Result<(), String>
 pub(super) fn jwt(site: &Site<'_>, subject: &mut Subject) -> Result<(), String> {
     subject.judges = Judges::TokensAndRoles;
     let (public, closed) = by_openness(&site.setting.routes);
-    let (literals, templates): (Vec<_>, Vec<_>) =
+    let (literals, mut templates): (Vec<_>, Vec<_>) =
         closed.into_iter().partition(|route| is_literal(route));
+    // They are tried one after the other: what is asked for most, reading, comes first.
+    templates.sort_by_key(|route| route.method != "GET");
     let (open, open_templates): (Vec<_>, Vec<_>) =
         public.into_iter().partition(|route| is_literal(route));
     site.write(

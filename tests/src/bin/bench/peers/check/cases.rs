@@ -1,10 +1,7 @@
 //! What peers are asked in their check, and what has to come of it.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::mpsc;
-use std::thread;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -52,26 +49,13 @@ pub(super) fn setting(folder: &Path) -> Setting {
     };
     Setting {
         folder: folder.to_owned(),
-        upstream: upstream(),
+        upstream: upstream::start(),
         issuer: ISSUER.to_owned(),
         audience: AUDIENCE.to_owned(),
         jwks,
         public_key,
         routes: ROUTES.iter().map(rule).collect(),
     }
-}
-
-/// An upstream in a thread of its own, for as long as this process lives.
-fn upstream() -> SocketAddr {
-    let (tell, told) = mpsc::channel();
-    thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(async {
-            tell.send(upstream::start()).unwrap();
-            std::future::pending::<()>().await;
-        });
-    });
-    told.recv().unwrap()
 }
 
 /// All requests. Good ones come again at the end: tokens are remembered by then.

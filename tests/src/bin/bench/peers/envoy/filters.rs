@@ -53,20 +53,24 @@ fn of(route: &RouteRule) -> Value {
     json!({"safe_regex": {"regex": expression(route)}, "headers": [method]})
 }
 
-/// One policy for each route: its method and path, and any of its roles among the verified ones.
+/// One policy for each route: its method and path, and any of its roles among the verified ones. They
+/// are tried by name until one allows: what is asked for most, reading, comes first.
 pub(super) fn rbac(routes: &[RouteRule]) -> Value {
+    let mut routes: Vec<&RouteRule> = routes.iter().collect();
+    routes.sort_by_key(|route| route.method != "GET");
     let policies: serde_json::Map<String, Value> = routes
-        .iter()
-        .map(|route| {
+        .into_iter()
+        .enumerate()
+        .map(|(place, route)| {
             let policy =
                 json!({"permissions": [permission(route)], "principals": [principal(route)]});
-            (route.action.clone(), policy)
+            (format!("{place:03} {}", route.action), policy)
         })
         .collect();
     filter("rbac", "RBAC", json!({"rules": {"action": "ALLOW", "policies": policies}}))
 }
 
-/// Policies are tried one after the other, so that what is cheap to rule out comes first.
+/// What rules a route out most cheaply comes first.
 fn permission(route: &RouteRule) -> Value {
     let method = json!({"header": {"name": ":method", "string_match": {"exact": route.method}}});
     let path = |path: Value| json!({"url_path": {"path": path}});

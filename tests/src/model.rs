@@ -9,7 +9,7 @@
 mod body;
 mod canonical;
 mod demo;
-mod dice;
+pub mod dice;
 pub mod draw;
 mod request;
 mod routes;

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::LazyLock, time::SystemTime};
 
 use aws_lc_rs::{
-    encoding::AsDer as _,
+    encoding::{AsDer as _, PublicKeyX509Der},
     hmac,
     rand::SystemRandom,
     rsa,
@@ -143,6 +143,13 @@ impl Keys {
     #[must_use]
     pub fn curve_der(&self) -> Vec<u8> {
         self.curve.public_key().as_der().unwrap().as_ref().to_vec()
+    }
+
+    /// The public half of the RSA key as DER (`SubjectPublicKeyInfo`).
+    #[must_use]
+    pub fn rsa_der(&self) -> Vec<u8> {
+        let public: PublicKeyX509Der<'_> = self.rsa.public_key().as_der().unwrap();
+        public.as_ref().to_vec()
     }
 }
 

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use tests::metrics::Metrics;
 
 use super::load::{self, Taken};
-use super::{CONNECTIONS, Measured, high, low, median, on_first_core, outage, requests, upstream};
+use super::quick::requests;
+use super::{CONNECTIONS, Measured, high, low, median, on_first_core, outage, upstream};
 
 /// What a record survives, as configured; the first one is what the others are compared with.
 const DURABILITIES: [&str; 3] = ["none", "process", "disk"];
@@ -27,13 +28,13 @@ struct Subject {
 
 /// Prints all of it.
 pub(crate) async fn measure() {
-    let program = std::env::current_exe().unwrap().with_file_name("cedargate");
+    let program = super::gate_program();
     let folder = tempfile::tempdir().unwrap();
     let dir = folder.path().join("demo");
     let prepared = Command::new(&program).args(["demo", "--prepare", "--dir"]).arg(&dir).output();
     assert!(prepared.unwrap().status.success());
     let requests = requests(&program, &dir);
-    let upstream = upstream::start().await.to_string();
+    let upstream = upstream::start().to_string();
     let mut subjects = Vec::new();
     for durability in DURABILITIES {
         let directory = folder.path().join(durability);

@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::process::Stdio;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,6 +12,9 @@ use pingora::proxy::{ProxyHttp, Session, http_proxy};
 use pingora::server::configuration::ServerConf;
 use pingora::upstreams::peer::HttpPeer;
 use tokio::net::TcpListener;
+
+use super::subject::{Judges, Peer, Setting, Subject};
+use super::{listening, on_first_core, program};
 
 struct Bare(SocketAddr);
 
@@ -46,4 +50,35 @@ async fn serve(upstream: SocketAddr) {
             async move { proxy.process_new(Box::new(Stream::from(socket)), &stopping).await },
         );
     }
+}
+
+/// What `--only` calls it.
+pub(crate) const NAME: &str = "pingora";
+
+/// Bare pingora as a subject: what ratios are to.
+pub(crate) fn peer() -> Peer {
+    let label = "pingora, bare: the same version, one worker";
+    let start = move |setting: &Setting| {
+        let own = program("bench");
+        let mut command = on_first_core(&own);
+        command.arg("bare").arg(setting.upstream.to_string()).stderr(Stdio::null());
+        let (child, addresses) = listening(&mut command)?;
+        Ok(Subject {
+            name: NAME,
+            label,
+            version: version(),
+            judges: Judges::Nothing,
+            exact: true,
+            address: addresses[0],
+            admin: None,
+            processes: vec![child],
+        })
+    };
+    Peer { name: NAME, label, start: Box::new(start) }
+}
+
+fn version() -> String {
+    let lock = include_str!("../../../../Cargo.lock");
+    let package = lock.split("[[package]]").find(|it| it.contains("name = \"pingora\"\n"));
+    package.unwrap().split("version = \"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }

@@ -40,7 +40,7 @@ async fn ground(url: &str, ttl: &str, push: bool) -> Ground {
 }
 
 fn serve(ground: &Ground) -> Measured {
-    let gate = std::env::current_exe().unwrap().with_file_name("cedargate");
+    let gate = super::gate_program();
     let mut serve = on_first_core(&gate);
     serve.arg("serve").arg("--config").arg(ground.config());
     Measured::start("gate", &mut serve)

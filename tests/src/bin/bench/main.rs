@@ -1,62 +1,76 @@
-//! A first measure: the gate's throughput and p99 over those of the same pingora without a gate,
-//! from one interleaved run. `tests/bench` builds and runs it.
+//! What the gate costs, measured against the same pingora without a gate and against other proxies, all
+//! in one interleaved run. `tests/bench` builds and runs it.
 //!
-//! Both proxies are processes of their own with one worker, before the same upstream, which lives
-//! here together with the load. Ratios are of one run: machines are noisy, and these are shared.
+//! Proxies are processes of their own with one worker on the first core, before the same upstream, which
+//! lives here together with the load, on the second. Ratios are of one run: machines are noisy, and
+//! these are shared.
 
 #![expect(
     clippy::unwrap_used,
-    clippy::panic,
     clippy::indexing_slicing,
     reason = "a bench that cannot run has nothing to measure, and prints what it measured"
 )]
 
+mod arguments;
 mod audit;
 mod bare;
+mod chart;
+mod compare;
+mod drive;
 mod facts;
+mod gates;
 mod load;
+mod measure;
 mod outage;
+mod peers;
 mod policies;
+mod quick;
+mod report;
+mod scale;
+mod subject;
+mod table;
+mod trace;
 mod upstream;
+mod usage;
+mod world;
+mod write;
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
-/// Users whose tokens are sent, each with paths that it may ask for.
-const REQUESTS: [(&str, &str); 10] = [
-    ("kauvery-doctor", "/api/patients"),
-    ("kauvery-doctor", "/api/patients/patient-kauvery-1"),
-    ("kauvery-nurse", "/api/visits/visit-kauvery-1"),
-    ("kauvery-coder", "/api/codes/icd10/search?q=fever"),
-    ("kauvery-admin", "/api/admin/users"),
-    ("alpha-doctor", "/api/workflows/prior_auth/patients"),
-    ("alpha-coder", "/api/codes/favorites"),
-    ("beta-nurse", "/api/patients/patient-beta-1"),
-    ("omni-doctor", "/api/sessions/session-omni-1"),
-    ("omni-billing", "/api/authorizations"),
-];
+use clap::Parser as _;
 
-const ROUNDS: usize = 5;
-const ROUND: Duration = Duration::from_secs(3);
+use arguments::{Arguments, Mode};
+
+/// The gate's own: bare pingora gets it, too.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CONNECTIONS: usize = 32;
 
 fn main() {
-    let arguments: Vec<String> = std::env::args().collect();
-    if let [_, mode, upstream] = arguments.as_slice()
-        && mode == "bare"
-    {
-        bare::run(upstream.parse().unwrap());
+    let arguments = Arguments::parse();
+    if arguments.mode == Mode::Bare {
+        bare::run(arguments.rest[0].parse().unwrap());
+        return;
+    }
+    if arguments.mode == Mode::PeersCheck {
+        peers::check(&arguments.rest);
         return;
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    match arguments.get(1).map(String::as_str) {
-        Some("policies") => runtime.block_on(policies::measure()),
-        Some("facts") => runtime.block_on(facts::measure()),
-        Some("audit") => runtime.block_on(audit::measure()),
-        _ => runtime.block_on(measure()),
+    match arguments.mode {
+        Mode::Bare | Mode::PeersCheck => {}
+        Mode::Compare => runtime.block_on(compare::measure(&arguments)),
+        Mode::Scale => runtime.block_on(scale::measure(&arguments)),
+        Mode::Trace => runtime.block_on(trace::measure(&arguments)),
+        Mode::Write => write::write(),
+        Mode::Quick => runtime.block_on(quick::measure()),
+        Mode::Policies => runtime.block_on(policies::measure()),
+        Mode::Facts => runtime.block_on(facts::measure()),
+        Mode::Audit => runtime.block_on(audit::measure()),
     }
 }
 
@@ -79,106 +93,59 @@ impl Drop for Measured {
 impl Measured {
     /// Starts a proxy, which says its address on its first line.
     fn start(name: &'static str, command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let mut said = line
-            .split("http://")
-            .skip(1)
-            .map(|start| start.split([',', '\n']).next().unwrap().trim().parse().unwrap());
-        let address = said.next().unwrap_or_else(|| panic!("{name} said `{line}`"));
-        Self { name, address, admin: said.next(), child }
+        let (child, addresses) = listening(command.stderr(Stdio::null())).unwrap();
+        Self { name, address: addresses[0], admin: addresses.get(1).copied(), child }
     }
 }
 
-/// A command on the first core, when there is a way to say so; the load is on the second.
+/// Starts a program that says on its first line where it listens.
+fn listening(command: &mut Command) -> Result<(Child, Vec<SocketAddr>), String> {
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| error.to_string())?;
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let starts = line.split("http://").skip(1);
+    let addresses: Vec<SocketAddr> = starts
+        .map(|start| start.split([',', '\n']).next().unwrap().trim().parse().unwrap())
+        .collect();
+    if addresses.is_empty() {
+        let _gone = child.kill();
+        let _gone = child.wait();
+        return Err(format!("it said `{}`", line.trim()));
+    }
+    Ok((child, addresses))
+}
+
+/// What a program prints, such as its version.
+fn said(program: &Path, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output();
+    output
+        .map_or_else(|_| String::new(), |it| String::from_utf8_lossy(&it.stdout).trim().to_owned())
+}
+
+/// A program of ours: built with this one, or of another build that is to be measured.
+fn program(name: &str) -> PathBuf {
+    let folder = std::env::var_os("BENCH_PROGRAMS").map(PathBuf::from);
+    folder.map_or_else(|| std::env::current_exe().unwrap().with_file_name(name), |it| it.join(name))
+}
+
+/// The gate.
+fn gate_program() -> PathBuf {
+    program("cedargate")
+}
+
+/// A command on the first core; the load is on the second.
 fn on_first_core(program: &Path) -> Command {
+    on_cores("0", program)
+}
+
+/// A command on these cores, when there is a way to say so.
+fn on_cores(cores: &str, program: &Path) -> Command {
     if Command::new("taskset").arg("--version").stdout(Stdio::null()).status().is_ok() {
         let mut command = Command::new("taskset");
-        command.args(["-c", "0"]).arg(program);
+        command.args(["-c", cores]).arg(program);
         return command;
     }
     Command::new(program)
-}
-
-async fn measure() {
-    let own = std::env::current_exe().unwrap();
-    let gate: PathBuf = own.with_file_name("cedargate");
-    let folder = tempfile::tempdir().unwrap();
-    let dir = folder.path().join("demo");
-    let prepared =
-        Command::new(&gate).args(["demo", "--prepare", "--dir"]).arg(&dir).output().unwrap();
-    assert!(prepared.status.success(), "{}", String::from_utf8_lossy(&prepared.stderr));
-    let requests = requests(&gate, &dir);
-    let upstream = upstream::start().await;
-    let bare = Measured::start("bare", on_first_core(&own).arg("bare").arg(upstream.to_string()));
-    let mut serve = on_first_core(&gate);
-    serve.arg("serve").arg("--config").arg(dir.join("cedargate.yaml"));
-    serve
-        .env("CEDARGATE_LISTEN__PROXY", "127.0.0.1:0")
-        .env("CEDARGATE_LISTEN__ADMIN", "127.0.0.1:0");
-    serve.env("CEDARGATE_UPSTREAM__ADDRESS", upstream.to_string()).env("CEDARGATE_WORKERS", "1");
-    // Delivery to the database is work of its own, which a gate need not have.
-    serve.env("CEDARGATE_AUDIT__DATABASE", "false");
-    let gate = Measured::start("gate", &mut serve);
-    for proxy in [&bare, &gate] {
-        load::check(proxy.address, &requests).await;
-        load::run(proxy.address, &requests, CONNECTIONS, Duration::from_secs(1)).await;
-    }
-    println!("{CONNECTIONS} connections, {ROUNDS} rounds of {ROUND:?}, one worker each");
-    println!(
-        "round  {:>12} {:>12} {:>7}  {:>10} {:>10} {:>7}",
-        "bare req/s", "gate req/s", "ratio", "bare p99", "gate p99", "ratio"
-    );
-    let (mut throughput, mut tail) = (Vec::new(), Vec::new());
-    for round in 1..=ROUNDS {
-        // The order alternates, so that a slow moment does not always fall on the same one.
-        let mut order = [&bare, &gate];
-        if round % 2 == 0 {
-            order.reverse();
-        }
-        let (mut bare, mut gate) = (load::Taken::default(), load::Taken::default());
-        for proxy in order {
-            let taken = load::run(proxy.address, &requests, CONNECTIONS, ROUND).await;
-            if proxy.name == "bare" { bare = taken } else { gate = taken }
-        }
-        let (rate, p99) = (gate.rate / bare.rate, gate.p99 / bare.p99);
-        println!(
-            "{round:>5}  {:>12.0} {:>12.0} {rate:>7.2}  {:>7.2} ms {:>7.2} ms {p99:>7.2}",
-            bare.rate, gate.rate, bare.p99, gate.p99
-        );
-        throughput.push(rate);
-        tail.push(p99);
-    }
-    println!(
-        "gate / bare: throughput {:.2} ({:.2} to {:.2}), p99 {:.2} ({:.2} to {:.2})",
-        median(&mut throughput),
-        low(&throughput),
-        high(&throughput),
-        median(&mut tail),
-        low(&tail),
-        high(&tail)
-    );
-}
-
-/// The requests, spelled out: each with a token of its user.
-fn requests(gate: &Path, dir: &Path) -> Vec<Vec<u8>> {
-    REQUESTS.into_iter().map(|(user, path)| spelled(gate, dir, user, path)).collect()
-}
-
-/// A GET by somebody, with a token of the demo in `dir`.
-fn spelled(gate: &Path, dir: &Path, user: &str, path: &str) -> Vec<u8> {
-    let made = Command::new(gate)
-        .args(["token", "--sub", user, "--key"])
-        .arg(dir.join("keys/issuer.pem"))
-        .output()
-        .unwrap();
-    let token = String::from_utf8(made.stdout).unwrap();
-    format!(
-        "GET {path} HTTP/1.1\r\nHost: api.example\r\nUser-Agent: bench\r\nAccept: application/json\r\nAuthorization: Bearer {}\r\n\r\n",
-        token.trim()
-    )
-    .into_bytes()
 }
 
 fn median(values: &mut [f64]) -> f64 {

@@ -12,7 +12,8 @@ use tests::big::{PER_ACTION, bulk, enlarge};
 use tokio::net::TcpStream;
 
 use super::load::{self, ask};
-use super::{CONNECTIONS, Measured, high, low, median, on_first_core, requests, spelled, upstream};
+use super::quick::{requests, spelled};
+use super::{CONNECTIONS, Measured, high, low, median, on_first_core, upstream};
 
 /// Policies that are added to the default bundle.
 const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
@@ -25,9 +26,9 @@ const PAUSES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(12)];
 
 /// Prints all of it.
 pub(crate) async fn measure() {
-    let gate = std::env::current_exe().unwrap().with_file_name("cedargate");
+    let gate = super::gate_program();
     let folder = tempfile::tempdir().unwrap();
-    let upstream = upstream::start().await;
+    let upstream = upstream::start();
     let dirs = SIZES.map(|size| folder.path().join(size.to_string()));
     for (dir, size) in dirs.iter().zip(SIZES) {
         let prepared = Command::new(&gate).args(["demo", "--prepare", "--dir"]).arg(dir).output();

@@ -84,7 +84,7 @@ from_npm() {
     local package=$1 version=$2 program=$3 found
     have npm || (install_packages npm) || return 1
     npm install --prefix "$peers/npm" --loglevel error --no-audit --no-fund --ignore-scripts \
-        "$package@$version" || return 1
+        --no-update-notifier "$package@$version" > /dev/null || return 1
     found=$(find "$peers/npm/node_modules/@$package" -type f -perm -u+x -size +1M | head -n 1)
     [[ -n $found ]] || return 1
     ln -sf "$found" "$bin/$program"

@@ -70,7 +70,7 @@ fn quiet() {
     for _ in 0..PATIENCE {
         let before = spent(None);
         thread::sleep(GLANCE);
-        if (spent(None) - before).by_others(GLANCE.as_secs_f64()) <= DISTURBED {
+        if (spent(None) - before).by_others() <= DISTURBED {
             return;
         }
     }
@@ -85,7 +85,7 @@ fn once(subject: &Subject, asked: Asked<'_>, connections: usize, time: Duration)
     for wrong in &taken.described {
         println!("  {}: {wrong}", subject.name);
     }
-    reading(&taken, spent.subject, spent.by_others(taken.seconds), peak(subject))
+    reading(&taken, spent.subject, spent.by_others(), peak(subject))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a count that is divided by")]

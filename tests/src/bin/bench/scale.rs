@@ -89,10 +89,11 @@ fn walk(axis: &Axis, arguments: &Arguments) -> Vec<Row> {
                 Asked { address: subject.address, samples: &case.samples, expected: &expected };
             // Everything is known by then that can be, and every answer was looked at.
             let once = closed(asked, case.connections, Until::Once);
-            assert!(once.wrong == 0, "{}: {}", case.label, once.described.join("; "));
-            println!("  {}", case.label);
+            println!("  {}: {} of {} answers wrong", case.label, once.wrong, once.answers);
+            for wrong in &once.described {
+                println!("  {wrong}");
+            }
             let reading = calm(subject, asked, case.connections, arguments.time());
-            assert!(reading.wrong == 0, "{}: wrong answers", case.label);
             rows[which].readings.push(reading);
         }
     }
@@ -108,6 +109,7 @@ fn table(axis: &Axis, rows: &[Row]) -> Table {
         "of the first",
         "p99 ms",
         "MiB at most",
+        "503 instead",
         "others' CPU",
     ];
     let mut table = Table::new(&head);
@@ -127,6 +129,7 @@ fn table(axis: &Axis, rows: &[Row]) -> Table {
             ratio(|it| it.cost),
             middle(own(|it| it.p99), 2),
             middle(own(|it| it.memory), 0),
+            row.readings.iter().map(|it| it.wrong).sum::<u64>().to_string(),
             format!("{:.0} %", own(|it| it.others).into_iter().fold(0.0, f64::max) * 100.0),
         ]);
     }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fs;
 use std::ops::Sub;
 use std::process::Command;
+use std::sync::LazyLock;
+use std::time::Instant;
 
 use super::subject::Subject;
 
@@ -17,6 +19,8 @@ pub(crate) struct Spent {
     own: f64,
     /// Of everything on this machine.
     all: f64,
+    /// On the wall.
+    passed: f64,
 }
 
 impl Sub for Spent {
@@ -27,16 +31,19 @@ impl Sub for Spent {
             subject: self.subject - before.subject,
             own: self.own - before.own,
             all: self.all - before.all,
+            passed: self.passed - before.passed,
         }
     }
 }
 
 impl Spent {
-    /// How much of one core others used in so many seconds.
-    pub(crate) fn by_others(self, seconds: f64) -> f64 {
-        ((self.all - self.own) / seconds).max(0.0)
+    /// How much of one core others used.
+    pub(crate) fn by_others(self) -> f64 {
+        ((self.all - self.own) / self.passed).max(0.0)
     }
 }
+
+static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// The ancestor of the kernel's threads.
 const KERNEL: u32 = 2;
@@ -46,7 +53,7 @@ pub(crate) fn spent(subject: Option<&Subject>) -> Spent {
     let table = Table::read();
     let own = table.seconds(&[std::process::id(), KERNEL]);
     let subject = subject.map_or(0.0, |it| table.seconds(&ids(it)));
-    Spent { subject, own, all: machine() }
+    Spent { subject, own, all: machine(), passed: BEGAN.elapsed().as_secs_f64() }
 }
 
 /// The most memory that was resident since it was forgotten, in MiB, all processes of a subject together.

@@ -83,7 +83,7 @@ pub(super) fn watch(world: &World, gate: &str, length: Duration, eventful: bool)
         }
         if since.elapsed() > SPELL {
             let now = spent(None);
-            let used = (now - before).by_others(since.elapsed().as_secs_f64());
+            let used = (now - before).by_others();
             watched.others.push((began.elapsed().as_secs_f64(), used));
             (before, since) = (now, Instant::now());
         }

@@ -18,12 +18,14 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::accept::{self, Accepted, Rules};
-use crate::service::Service;
+use crate::service::{Front, Service};
 
 use stream::ClientStream;
 
 /// How long a connection may be idle between two requests.
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
+/// The end of a head.
+const EMPTY_LINE: &[u8] = b"\r\n";
 /// What is answered to something that is no HTTP.
 const NOT_HTTP: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -40,7 +42,7 @@ pub(crate) struct Limits {
 pub(crate) async fn serve(
     socket: TcpStream,
     peer: SocketAddr,
-    proxy: Arc<HttpProxy<Service>>,
+    (service, proxy): (Arc<Service>, Arc<HttpProxy<Front>>),
     limits: Arc<Limits>,
     stopping: watch::Receiver<bool>,
     malformed: &(dyn Fn() + Send + Sync),
@@ -60,7 +62,7 @@ pub(crate) async fn serve(
             Ok(Some(raw)) => accept::accept(&raw.bytes, peer, raw.too_large, &limits.rules),
             Ok(None) | Err(_) => return,
         };
-        let Some(Accepted { arrival, head, framing }) = accepted else {
+        let Some(Accepted { arrival, mut head, framing }) = accepted else {
             malformed();
             let _gone = stream.write_all(NOT_HTTP).await;
             let _gone = AsyncWriteExt::shutdown(&mut stream).await;
@@ -68,11 +70,15 @@ pub(crate) async fn serve(
         };
         let closes = arrival.fault.is_some() || stopping.has_changed().unwrap_or(true);
         stream.begin(framing);
+        // The empty line comes behind what is added.
+        head.truncate(head.len().saturating_sub(EMPTY_LINE.len()));
+        let begun = Box::new(service.begin(arrival, &mut head).await);
+        head.extend_from_slice(EMPTY_LINE);
         let mut session = ServerSession::new_http1(stream);
         session.set_keepalive((!closes).then_some(KEEP_ALIVE.as_secs()));
         session.set_abort_on_close(false);
         session.set_pipelined_prefix(head);
-        session.set_connection_user_context(Some(Box::new(arrival)));
+        session.set_connection_user_context(Some(begun));
         let served = outgoing.attend(proxy.process_new_http(session, &stopping)).await;
         let Some(reused) = served else { return };
         let (next, _settings) = reused.consume();

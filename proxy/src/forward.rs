@@ -7,7 +7,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use bytes::BytesMut;
 use pingora::http::RequestHeader;
+use uuid::Uuid;
 
 use crate::accept::Arrival;
 use crate::assertion::{AssertionClaims, AssertionSigner};
@@ -22,7 +24,8 @@ pub(crate) struct Forwarding {
 }
 
 impl Forwarding {
-    /// Completes the outgoing head.
+    /// Completes the outgoing head; the identity is `already_said` in one that was judged before it
+    /// was written.
     ///
     /// # Errors
     ///
@@ -33,6 +36,7 @@ impl Forwarding {
         arrival: &Arrival,
         recorded: &Recorded,
         body_was_read: bool,
+        already_said: bool,
     ) -> Result<(), Refusal> {
         let fault = |error: pingora::BError| Refusal::Internal(error.to_string());
         if let Some(query) = &arrival.query {
@@ -47,50 +51,83 @@ impl Forwarding {
         if body_was_read {
             head.remove_header("Expect");
         }
-        for (name, value) in self.identity(recorded)? {
-            head.insert_header(name, value).map_err(fault)?;
+        if already_said {
+            return Ok(());
         }
-        Ok(())
+        self.identity(recorded, |name, value| head.insert_header(name, value).map_err(fault))
+    }
+
+    /// Writes the identity headers to the end of a head; whether it has done so. What a parser could
+    /// read as anything else is left to [`Self::complete`].
+    pub(crate) fn write_identity(&self, recorded: &Recorded, out: &mut BytesMut) -> bool {
+        let start = out.len();
+        let plain = |value: &str| {
+            let bytes = value.as_bytes();
+            bytes.iter().all(|byte| (b' '..=b'~').contains(byte)) && bytes.trim_ascii() == bytes
+        };
+        let written = self.identity(recorded, |name, value| {
+            if !plain(value) {
+                return Err(Refusal::Internal(format!("`{name}` has a value that is not plain")));
+            }
+            for part in [name, ": ", value, "\r\n"] {
+                out.extend_from_slice(part.as_bytes());
+            }
+            Ok(())
+        });
+        if written.is_err() {
+            out.truncate(start);
+        }
+        written.is_ok()
     }
 
     /// The identity headers; what is empty is not sent (`gate.md`, "Identity to the upstream").
-    fn identity(&self, recorded: &Recorded) -> Result<Vec<(&'static str, String)>, Refusal> {
+    fn identity(
+        &self,
+        recorded: &Recorded,
+        mut say: impl FnMut(&'static str, &str) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         let record = recorded.record();
-        let request_id = record.map(|record| record.id.to_string()).unwrap_or_default();
+        let mut id = Uuid::encode_buffer();
+        let request_id = record.map_or("", |record| record.id.hyphenated().encode_lower(&mut id));
+        let mut say = |name, value: &str| if value.is_empty() { Ok(()) } else { say(name, value) };
+        say("X-Request-Id", request_id)?;
         let permit = &recorded.permit;
-        let mut headers = vec![("X-Request-Id", request_id.clone())];
-        let Some(caller) = &permit.caller else { return Ok(headers) };
+        let Some(caller) = &permit.caller else { return Ok(()) };
         let user = &caller.user.value;
         let tenant = permit.tenant.as_ref().map(|tenant| &tenant.value);
-        let glass = permit.broke_glass.as_deref().map(percent_encoded);
-        headers.extend([
-            ("X-Auth-User-Id", user.id.to_string()),
-            ("X-Auth-Org-Id", user.organization.as_deref().unwrap_or_default().to_owned()),
-            ("X-Auth-Tenant-Id", tenant.map_or_else(String::new, |it| it.id.to_string())),
-            ("X-Auth-Tenant-Slug", tenant.map_or_else(String::new, |it| it.slug.to_string())),
-            ("X-Auth-Roles", user.roles.join(",")),
-            ("X-Auth-Features", permit.features.join(",")),
-            ("X-Auth-Token-Id", caller.token_id.as_deref().unwrap_or_default().to_owned()),
-            ("X-Auth-Break-Glass", glass.unwrap_or_default()),
-        ]);
-        if let Some(signer) = &self.signer {
-            let action = record.and_then(|record| record.action.as_deref());
-            let claims = AssertionClaims {
-                subject: &user.id,
-                organization: user.organization.as_deref(),
-                tenant: tenant.map(|it| &*it.id),
-                roles: &user.roles,
-                features: &permit.features,
-                action: action.unwrap_or_default(),
-                request_id: &request_id,
-                issued_at: record.map_or(0, |record| record.timestamp.unix_timestamp()),
-            };
-            let assertion =
-                signer.sign(&claims).map_err(|error| Refusal::Internal(error.to_string()))?;
-            headers.push(("X-Auth-Assertion", assertion));
+        say("X-Auth-User-Id", &user.id)?;
+        say("X-Auth-Org-Id", user.organization.as_deref().unwrap_or_default())?;
+        say("X-Auth-Tenant-Id", tenant.map_or("", |it| &it.id))?;
+        say("X-Auth-Tenant-Slug", tenant.map_or("", |it| &it.slug))?;
+        listed(&user.roles, |roles| say("X-Auth-Roles", roles))?;
+        listed(&permit.features, |features| say("X-Auth-Features", features))?;
+        say("X-Auth-Token-Id", caller.token_id.as_deref().unwrap_or_default())?;
+        if let Some(glass) = permit.broke_glass.as_deref() {
+            say("X-Auth-Break-Glass", &percent_encoded(glass))?;
         }
-        headers.retain(|(_, value)| !value.is_empty());
-        Ok(headers)
+        let Some(signer) = &self.signer else { return Ok(()) };
+        let action = record.and_then(|record| record.action.as_deref());
+        let claims = AssertionClaims {
+            subject: &user.id,
+            organization: user.organization.as_deref(),
+            tenant: tenant.map(|it| &*it.id),
+            roles: &user.roles,
+            features: &permit.features,
+            action: action.unwrap_or_default(),
+            request_id,
+            issued_at: record.map_or(0, |record| record.timestamp.unix_timestamp()),
+        };
+        let assertion =
+            signer.sign(&claims).map_err(|error| Refusal::Internal(error.to_string()))?;
+        say("X-Auth-Assertion", &assertion)
+    }
+}
+
+/// Names with commas between them; one name as it is.
+fn listed<T>(names: &[Arc<str>], say: impl FnOnce(&str) -> T) -> T {
+    match names {
+        [only] => say(only),
+        several => say(&several.join(",")),
     }
 }
 

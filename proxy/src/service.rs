@@ -47,10 +47,27 @@ pub(crate) struct Upstream {
     pub(crate) read_timeout: Duration,
 }
 
+/// What pingora calls, shared with the connections, which have requests judged before pingora sees
+/// them.
+#[derive(Debug, Clone)]
+pub(crate) struct Front(pub(crate) Arc<Service>);
+
+impl std::ops::Deref for Front {
+    type Target = Service;
+
+    fn deref(&self) -> &Service {
+        &self.0
+    }
+}
+
 /// What is kept of a request between pingora's phases.
 #[derive(Debug, Default)]
 pub(crate) struct Ctx {
     arrival: Option<Box<Arrival>>,
+    /// What was decided, if it was before pingora saw the request.
+    judged: Option<Result<(), Refusal>>,
+    /// Whether the head that pingora parses has the identity in it.
+    identity_said: bool,
     trail: Option<Box<Trail>>,
     id: Uuid,
     recorded: Option<Recorded>,
@@ -63,21 +80,23 @@ pub(crate) struct Ctx {
 }
 
 #[async_trait]
-impl ProxyHttp for Service {
+impl ProxyHttp for Front {
     type CTX = Ctx;
 
     fn new_ctx(&self) -> Ctx {
         Ctx::default()
     }
 
-    /// Takes over the head that was read before pingora's parser.
+    /// Takes over what was begun before pingora's parser.
     fn on_connection_reuse(
         &self,
         _session: &mut Session,
         ctx: &mut Ctx,
-        head: Box<dyn Any + Send + Sync>,
+        begun: Box<dyn Any + Send + Sync>,
     ) {
-        ctx.arrival = head.downcast().ok();
+        if let Ok(begun) = begun.downcast() {
+            *ctx = *begun;
+        }
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> pingora::Result<bool> {
@@ -119,7 +138,8 @@ impl ProxyHttp for Service {
         else {
             return Err(Error::explain(ErrorType::InternalError, "no recorded permit"));
         };
-        let completed = self.forwarding.complete(head, arrival, recorded, ctx.body_was_read);
+        let (read, said) = (ctx.body_was_read, ctx.identity_said);
+        let completed = self.forwarding.complete(head, arrival, recorded, read, said);
         completed.map_err(|refusal| {
             let error = Error::explain(ErrorType::InternalError, refusal.to_string());
             ctx.failure = Some(refusal);

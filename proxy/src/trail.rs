@@ -1,6 +1,7 @@
 //! What is known of a request on its way, for the record. Stages hand values over and know nothing
 //! of the audit.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -50,8 +51,10 @@ impl Trail {
         record.method = Some(method(&arrival.method));
         record.endpoint = Some(Arc::clone(&arrival.path));
         record.ip_address = Some(arrival.client);
-        let agent = arrival.user_agent.as_deref();
-        record.user_agent = agent.map(|agent| Arc::from(printable(agent, 256).as_ref()));
+        record.user_agent = arrival.user_agent.as_ref().map(|agent| match printable(agent, 256) {
+            Cow::Borrowed(_) => Arc::clone(agent),
+            Cow::Owned(safe) => Arc::from(safe),
+        });
         if let Some(id) = &arrival.control.request_id {
             record.details.insert("client_request_id".to_owned(), Value::from(&**id));
         }
@@ -67,6 +70,11 @@ impl Trail {
             recorded: true,
             justification: sent_justification(&arrival.control),
         }
+    }
+
+    /// When the request came, by the wall and by the steady clock.
+    pub(crate) fn begun(&self) -> (OffsetDateTime, Instant) {
+        (self.at, self.started)
     }
 
     /// Whether nobody is known to have asked.

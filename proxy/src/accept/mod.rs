@@ -182,7 +182,7 @@ fn escaped(target: &[u8]) -> String {
 }
 
 fn lossy(bytes: &[u8]) -> Arc<str> {
-    Arc::from(String::from_utf8_lossy(bytes).into_owned())
+    Arc::from(String::from_utf8_lossy(bytes))
 }
 
 /// At most `most` bytes of `text`, whole characters.

@@ -1,5 +1,6 @@
 //! The way that a request came: who sent it, by whose word, and what the upstream is told of it.
 
+use std::fmt::{Arguments, Write as _};
 use std::net::{IpAddr, SocketAddr};
 
 use bytes::{BufMut, BytesMut};
@@ -54,34 +55,54 @@ pub(super) fn write(
     let host = arrival.host.as_ref();
     let raw_host = host.map_or("", |host| host.raw.as_str());
     let port = host.and_then(|host| host.port).unwrap_or(80);
-    let node = if direct.is_ipv6() { format!("\"[{direct}]\"") } else { direct.to_string() };
-    let forwarded = format!("for={node};host=\"{raw_host}\";proto=http");
-    list(out, "X-Forwarded-For", said("x-forwarded-for"), &direct.to_string());
-    list(out, "Forwarded", said("forwarded"), &forwarded);
-    once(out, "X-Forwarded-Proto", said("x-forwarded-proto").next(), "http");
-    once(out, "X-Forwarded-Host", said("x-forwarded-host").next(), raw_host);
-    once(out, "X-Forwarded-Port", said("x-forwarded-port").next(), &port.to_string());
-    once(out, "X-Real-IP", None, &arrival.client.to_string());
+    let host = format_args!("host=\"{raw_host}\";proto=http");
+    list(out, "X-Forwarded-For", said("x-forwarded-for"), format_args!("{direct}"));
+    if direct.is_ipv6() {
+        list(out, "Forwarded", said("forwarded"), format_args!("for=\"[{direct}]\";{host}"));
+    } else {
+        list(out, "Forwarded", said("forwarded"), format_args!("for={direct};{host}"));
+    }
+    once(out, "X-Forwarded-Proto", said("x-forwarded-proto").next(), format_args!("http"));
+    let said_host = said("x-forwarded-host").next();
+    if said_host.is_some() || !raw_host.is_empty() {
+        once(out, "X-Forwarded-Host", said_host, format_args!("{raw_host}"));
+    }
+    once(out, "X-Forwarded-Port", said("x-forwarded-port").next(), format_args!("{port}"));
+    once(out, "X-Real-IP", None, format_args!("{}", arrival.client));
 }
 
-fn list<'a>(out: &mut BytesMut, name: &str, said: impl Iterator<Item = &'a [u8]>, last: &str) {
-    out.put_slice(name.as_bytes());
-    out.put_slice(b": ");
+fn list<'a>(
+    out: &mut BytesMut,
+    name: &str,
+    said: impl Iterator<Item = &'a [u8]>,
+    last: Arguments<'_>,
+) {
+    begin(out, name);
     for value in said {
         out.put_slice(value);
         out.put_slice(b", ");
     }
-    out.put_slice(last.as_bytes());
-    out.put_slice(b"\r\n");
+    end(out, last);
 }
 
-fn once(out: &mut BytesMut, name: &str, said: Option<&[u8]>, own: &str) {
-    let value = said.unwrap_or(own.as_bytes());
-    if value.is_empty() {
-        return;
+fn once(out: &mut BytesMut, name: &str, said: Option<&[u8]>, own: Arguments<'_>) {
+    begin(out, name);
+    match said {
+        Some(value) => {
+            out.put_slice(value);
+            out.put_slice(b"\r\n");
+        }
+        None => end(out, own),
     }
+}
+
+fn begin(out: &mut BytesMut, name: &str) {
     out.put_slice(name.as_bytes());
     out.put_slice(b": ");
-    out.put_slice(value);
+}
+
+fn end(out: &mut BytesMut, value: Arguments<'_>) {
+    // The buffer grows: writing to it cannot fail.
+    let _ok = out.write_fmt(value);
     out.put_slice(b"\r\n");
 }

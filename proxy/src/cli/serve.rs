@@ -20,8 +20,26 @@ impl Serve {
     pub(super) fn run(self) -> Result<Done, Failure> {
         let config = self.config.load()?;
         log();
-        runtime(config.workers)?.block_on(serve(config))
+        match config.workers {
+            Some(1) => alone(serve(config)),
+            workers => runtime(workers)?.block_on(serve(config)),
+        }
     }
+}
+
+/// Runs a gate on a single thread: one worker shares its work with nobody, and need not be ready to.
+fn alone<T: Send>(work: impl Future<Output = Result<T, Failure>> + Send) -> Result<T, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::NotFine(format!("no runtime: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| failed(&error))?;
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("worker".to_owned())
+            .stack_size(policy_store::bundle::STACK)
+            .spawn_scoped(scope, || runtime.block_on(work))
+            .map_err(|error| failed(&error))?;
+        thread.join().map_err(|_| failed(&"its thread panicked"))?
+    })
 }
 
 async fn serve(config: Config) -> Result<Done, Failure> {

@@ -12,11 +12,12 @@ use tokio::sync::watch;
 use super::StartError;
 use crate::connection::{self, Limits};
 use crate::metrics::Metrics;
-use crate::service::Service;
+use crate::service::{Front, Service};
 
 /// The way in.
 pub(super) struct Door {
-    pub(super) proxy: Arc<HttpProxy<Service>>,
+    pub(super) service: Arc<Service>,
+    pub(super) proxy: Arc<HttpProxy<Front>>,
     pub(super) limits: Arc<Limits>,
     pub(super) connections: Arc<AtomicUsize>,
     pub(super) metrics: Arc<Metrics>,
@@ -50,12 +51,13 @@ impl Door {
             };
             self.connections.fetch_add(1, Ordering::Acquire);
             let counted = Counted(Arc::clone(&self.connections));
-            let (proxy, limits) = (Arc::clone(&self.proxy), Arc::clone(&self.limits));
+            let judges = (Arc::clone(&self.service), Arc::clone(&self.proxy));
+            let limits = Arc::clone(&self.limits);
             let (metrics, stopping) = (Arc::clone(&self.metrics), stopping.clone());
             tokio::spawn(async move {
                 let _counted = counted;
                 let malformed = move || metrics.traffic.malformed_request();
-                connection::serve(socket, peer, proxy, limits, stopping, &malformed).await;
+                connection::serve(socket, peer, judges, limits, stopping, &malformed).await;
             });
         }
     }

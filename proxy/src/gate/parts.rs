@@ -31,7 +31,7 @@ use crate::metrics::Metrics;
 use crate::pipeline::{Memo, Pipeline};
 use crate::probe::Probes;
 use crate::reply::Redirects;
-use crate::service::{Service, Upstream};
+use crate::service::{Front, Service, Upstream};
 
 /// The upstream's name is looked up again this often.
 const RESOLVE_EVERY: Duration = Duration::from_secs(10);
@@ -132,8 +132,11 @@ pub(super) fn door(
     connections: &Arc<AtomicUsize>,
     metrics: Arc<Metrics>,
 ) -> Door {
+    let service = Arc::new(service);
+    let front = Front(Arc::clone(&service));
     Door {
-        proxy: Arc::new(http_proxy(&Arc::new(ServerConf::default()), service)),
+        service,
+        proxy: Arc::new(http_proxy(&Arc::new(ServerConf::default()), front)),
         limits: Arc::new(limits(config)),
         connections: Arc::clone(connections),
         metrics,

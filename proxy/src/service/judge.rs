@@ -26,7 +26,12 @@ const DRAINED: Duration = Duration::from_secs(2);
 
 impl Service {
     /// Judges a request and makes its intent durable.
-    async fn judge(&self, session: &mut Session, ctx: &mut Ctx, now: f64) -> Result<(), Refusal> {
+    async fn judge(
+        &self,
+        mut session: Option<&mut Session>,
+        ctx: &mut Ctx,
+        now: f64,
+    ) -> Result<(), Refusal> {
         let (Some(arrival), Some(trail)) = (ctx.arrival.as_deref(), ctx.trail.as_deref_mut())
         else {
             return Err(Refusal::Internal("a request without a head".to_owned()));
@@ -41,7 +46,7 @@ impl Service {
                 First::Caller(admitted) => {
                     let just_read = admitted.reads_body() && body.is_none();
                     if just_read {
-                        body = Some(self.read_body(session, arrival).await?);
+                        body = Some(self.read_body(session.as_deref_mut(), arrival).await?);
                         ctx.body_was_read = arrival.has_body;
                     }
                     let bytes = body.clone().unwrap_or_default();
@@ -73,10 +78,17 @@ impl Service {
     }
 
     /// Reads the body whole. Pingora keeps a copy, and sends that on byte for byte.
-    async fn read_body(&self, session: &mut Session, arrival: &Arrival) -> Result<Bytes, Refusal> {
+    async fn read_body(
+        &self,
+        session: Option<&mut Session>,
+        arrival: &Arrival,
+    ) -> Result<Bytes, Refusal> {
         if !arrival.has_body {
             return Ok(Bytes::new());
         }
+        let Some(session) = session else {
+            return Err(Refusal::Internal("a body that cannot be read yet".to_owned()));
+        };
         let header = session.req_header().headers.get("content-length");
         let length = header.and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
         if length.is_some_and(|length| length > self.json_body) {
@@ -150,20 +162,30 @@ impl Service {
         reply::write(session, status, &headers, body, arrival.head_only).await
     }
 
-    /// Everything before forwarding. A panic in it is a refusal like any other.
-    pub(super) async fn gate(&self, session: &mut Session, ctx: &mut Ctx) -> pingora::Result<bool> {
+    /// Begins a request. One without a body is judged at once, and its identity written to the end
+    /// of `head`, which lacks its empty line: so pingora parses what goes out, and nothing is put
+    /// into it afterwards.
+    pub(crate) async fn begin(&self, arrival: Arrival, head: &mut BytesMut) -> Ctx {
+        let mut ctx = Ctx { id: Uuid::now_v7(), ..Ctx::default() };
         let (at, started) = (now(), Instant::now());
-        let Some(arrival) = ctx.arrival.as_deref() else {
-            return Err(Error::explain(ErrorType::InternalError, "a request without a head"));
-        };
-        ctx.id = Uuid::now_v7();
-        ctx.trail = Some(Box::new(Trail::begin(arrival, ctx.id, at, started)));
-        if arrival.fault.is_none() && self.cors.is_preflight(arrival) {
-            let mut headers = self.cors.headers(arrival, true);
-            headers.push(("X-Request-Id", ctx.id.to_string()));
-            reply::write(session, 204, &headers, None, false).await?;
-            return Ok(true);
+        let later = arrival.has_body || arrival.fault.is_some() || self.cors.is_preflight(&arrival);
+        ctx.trail = Some(Box::new(Trail::begin(&arrival, ctx.id, at, started)));
+        ctx.arrival = Some(Box::new(arrival));
+        if later {
+            return ctx;
         }
+        ctx.judged = Some(self.judged(None, &mut ctx).await);
+        if let Some(recorded) = &ctx.recorded {
+            ctx.identity_said = self.forwarding.write_identity(recorded, head);
+        }
+        ctx
+    }
+
+    /// Judges a request. A panic in it is a refusal like any other.
+    async fn judged(&self, session: Option<&mut Session>, ctx: &mut Ctx) -> Result<(), Refusal> {
+        let Some((at, started)) = ctx.trail.as_deref().map(Trail::begun) else {
+            return Err(Refusal::Internal("a request without a trail".to_owned()));
+        };
         #[expect(
             clippy::cast_precision_loss,
             reason = "microseconds since the epoch stay below 2^53"
@@ -171,7 +193,7 @@ impl Service {
         let seconds = (at.unix_timestamp_nanos() / 1_000) as f64 / 1e6;
         let judged = AssertUnwindSafe(self.judge(session, ctx, seconds)).catch_unwind().await;
         let refusal = match judged {
-            Ok(Ok(())) => return Ok(false),
+            Ok(Ok(())) => return Ok(()),
             Ok(Err(refusal)) => refusal,
             Err(panic) => Refusal::Internal(panic_text(&*panic)),
         };
@@ -179,6 +201,25 @@ impl Service {
         if let (None, Some(arrival)) = (&ctx.trail, ctx.arrival.as_deref()) {
             ctx.trail = Some(Box::new(Trail::begin(arrival, ctx.id, at, started)));
         }
+        Err(refusal)
+    }
+
+    /// Everything before forwarding.
+    pub(super) async fn gate(&self, session: &mut Session, ctx: &mut Ctx) -> pingora::Result<bool> {
+        let Some(arrival) = ctx.arrival.as_deref() else {
+            return Err(Error::explain(ErrorType::InternalError, "a request without a head"));
+        };
+        if arrival.fault.is_none() && self.cors.is_preflight(arrival) {
+            let mut headers = self.cors.headers(arrival, true);
+            headers.push(("X-Request-Id", ctx.id.to_string()));
+            reply::write(session, 204, &headers, None, false).await?;
+            return Ok(true);
+        }
+        let judged = match ctx.judged.take() {
+            Some(judged) => judged,
+            None => self.judged(Some(session), ctx).await,
+        };
+        let Err(refusal) = judged else { return Ok(false) };
         self.refuse(session, ctx, &refusal).await?;
         Ok(true)
     }

@@ -30,20 +30,15 @@ use crate::workbench::{self, Ask, Workbench, WorkbenchError};
 pub struct Line(Workbench);
 
 impl Line {
-    /// The line of a workbench, with tokens by these issuers, which are remembered if it is to
-    /// `remember`. Has to be made in a runtime.
+    /// The line of a workbench, with tokens by these issuers, which are remembered. Has to be made in
+    /// a runtime.
     ///
     /// # Errors
     ///
     /// When the keys are not good.
-    pub fn new(
-        mut workbench: Workbench,
-        issuers: &[Issuer],
-        remember: bool,
-    ) -> Result<Self, KeysError> {
+    pub fn new(mut workbench: Workbench, issuers: &[Issuer]) -> Result<Self, KeysError> {
         let (keys, metrics) = (KeyStore::start(issuers)?, &workbench.pipeline.metrics);
-        let verifier = Verifier::new(keys, Duration::from_secs(30), remember, metrics);
-        workbench.pipeline.verifier = verifier;
+        workbench.pipeline.verifier = Verifier::new(keys, Duration::from_secs(30), true, metrics);
         Ok(Self(workbench))
     }
 

@@ -6,6 +6,10 @@ use std::time::Duration;
 use criterion::Criterion;
 use tests::steps::Steps;
 
+/// As in the binary.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A journal is written as long as it is measured: a few hundred megabytes in this time.
 const WRITING: Duration = Duration::from_millis(500);
 

@@ -125,14 +125,14 @@ impl Ground {
         }
     }
 
-    /// A line over the shipped bundle; what can be remembered is, or is not.
+    /// A line over the shipped bundle; decisions are remembered, or are not.
     fn line(&self, remember: bool) -> Line {
         let (bundles, facts) = (Arc::clone(&self.bundles), Arc::clone(&self.facts));
-        // Whatever is not the decision's is remembered: facts live for longer than this runs.
+        // Tokens and facts are remembered in any case: they live for longer than this runs.
         let ttl = Duration::from_hours(24);
         let bench = Workbench::unwitnessed(bundles, facts, Tenancy::default(), ttl).unwrap();
         let bench = if remember { bench } else { bench.forgetful() };
-        Line::new(bench, &self.issuers, remember).unwrap()
+        Line::new(bench, &self.issuers).unwrap()
     }
 
     fn reading(&self) -> Vec<Step> {

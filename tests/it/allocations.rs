@@ -20,17 +20,19 @@ use tokio::runtime::{Builder, Runtime};
 
 /// A whole request through a running gate: sockets, pingora, judging, records (`process`), metrics.
 const WHOLE: f64 = 169.0;
+/// What may come on top of it from elsewhere: threads beside the requests, tables that grow, timers.
+const WHOLE_MARGIN: f64 = 2.0;
 /// Judging alone: what becomes of an accepted head, up to the intent that is to be written.
 const JUDGING: f64 = 11.0;
-/// What is not the request's: threads beside it, tables that grow now and then. An optimised build may
-/// also leave out an allocation that a debug build makes, never the other way round.
-const MARGIN: f64 = 2.0;
+/// Only tables that grow; nothing else is there.
+const JUDGING_MARGIN: f64 = 0.5;
 
-/// Requests before it counts, then in each round; the round with the fewest allocations counts, for
-/// whatever happens beside the requests adds some.
+/// Requests before it counts, then in each round. The round with the fewest allocations counts: whatever
+/// happens beside the requests adds some, and so does waiting, for pingora makes a timer only when it has to
+/// wait, and a node for its tree every 10 ms. The more is waited, the busier the machine.
 const WARM_UP: usize = 300;
-const ROUND: u32 = 300;
-const ROUNDS: usize = 5;
+const ROUND: u32 = 100;
+const ROUNDS: usize = 16;
 
 #[global_allocator]
 static ALLOCATOR: Allocator<System> = Allocator::system();
@@ -83,17 +85,21 @@ fn a_remembered_request_allocates_no_more_than_is_written_here() {
     gate.print("the same through the gate");
     let (more, bytes) = (gate.allocations - bare.allocations, gate.bytes - bare.bytes);
     Count { allocations: more, bytes }.print("what the gate adds");
-    for (what, count, most) in
-        [("judging alone", judging, JUDGING), ("a whole request", gate, WHOLE)]
-    {
-        let count = count.allocations;
-        assert!(
-            count <= most + MARGIN,
-            "{what} allocates {count:.1} times; {most} is written in tests/it/allocations.rs"
-        );
-        if count < most - MARGIN {
-            println!("{what} allocates {count:.1} times: {most} in this file can be lowered");
-        }
+    hold("judging alone", judging, JUDGING, JUDGING_MARGIN);
+    hold("a whole request", gate, WHOLE, WHOLE_MARGIN);
+}
+
+/// Fails when it is more than is written. An optimised build may leave out an allocation that a debug build
+/// makes, never the other way round: less is only said.
+#[track_caller]
+fn hold(what: &str, count: Count, most: f64, margin: f64) {
+    let count = count.allocations;
+    assert!(
+        count <= most + margin,
+        "{what} allocates {count:.1} times; {most} is written in tests/it/allocations.rs"
+    );
+    if count < most - margin {
+        println!("{what} allocates {count:.1} times: {most} in this file can be lowered");
     }
 }
 

@@ -15,6 +15,8 @@
 pub mod accept;
 pub mod admin;
 pub mod assertion;
+#[doc(hidden)]
+pub mod benchmarks;
 mod body;
 mod break_glass;
 pub mod canonical;

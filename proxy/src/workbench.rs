@@ -101,8 +101,8 @@ pub enum WorkbenchError {
 /// Judges requests as the gate would.
 #[derive(Debug)]
 pub struct Workbench {
-    pipeline: Pipeline,
-    rules: Rules,
+    pub(crate) pipeline: Pipeline,
+    pub(crate) rules: Rules,
 }
 
 impl Workbench {

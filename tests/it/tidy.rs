@@ -15,7 +15,7 @@ const MAY_NAME: [(&str, &[&str]); 4] = [
             "proxy/src/gate",
             "proxy/src/reply.rs",
             "proxy/src/service",
-            "tests/src/bin/bench/",
+            "tests/src/bare.rs",
         ],
     ),
     (

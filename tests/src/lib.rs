@@ -13,6 +13,7 @@
 
 pub mod audit;
 pub mod bad_tokens;
+pub mod bare;
 pub mod big;
 pub mod binary;
 pub mod client;
@@ -27,6 +28,7 @@ pub mod people;
 pub mod postgres;
 pub mod seed;
 pub mod stand;
+pub mod steps;
 pub mod tokens;
 pub mod upstream;
 pub mod wait;

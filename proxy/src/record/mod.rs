@@ -27,3 +27,4 @@ pub use journal::{
 };
 pub use seal::{Head, Position};
 pub use signing::{PublicKey, Signer, SigningError};
+pub(crate) use spelling::spell;

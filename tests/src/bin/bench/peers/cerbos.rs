@@ -1,4 +1,4 @@
-//! Cerbos as a decision point over HTTP, and how Envoy asks it.
+//! Cerbos as a decision point over gRPC, and how Envoy asks it.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -16,12 +16,12 @@ const FILTER: &str = include_str!("../../../../data/peers/cerbos.lua");
 /// Starts it with a policy of all routes, at this address.
 pub(super) fn start(site: &Site<'_>, subject: &mut Subject) -> Result<SocketAddr, String> {
     subject.version = format!("{}, {}", subject.version, CERBOS.version()?);
-    let (address, grpc) = (free_address(), free_address());
+    let (address, http) = (free_address(), free_address());
     fs::create_dir_all(site.folder.join("policies")).unwrap();
     site.write("policies/api.json", &policy(&site.setting.routes).to_string(), &[]);
     let values = [
-        ("listen", quoted(&address.to_string())),
-        ("grpc", quoted(&grpc.to_string())),
+        ("grpc", quoted(&address.to_string())),
+        ("http", quoted(&http.to_string())),
         ("policies", quoted(&site.folder.join("policies").display().to_string())),
     ];
     let values = values.each_ref().map(|(name, value)| (*name, value.as_str()));

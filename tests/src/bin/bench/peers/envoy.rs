@@ -48,7 +48,7 @@ pub(super) fn cerbos(site: &Site<'_>, subject: &mut Subject) -> Result<(), Strin
     let decisions = Some(cerbos::start(site, subject)?);
     let asks = filters::lua(&cerbos::filter(&site.setting.routes));
     let filters = vec![filters::jwt_authn(site.setting), asks];
-    start(site, subject, &Chain { filters, decisions, ..Chain::default() })
+    start(site, subject, &Chain { filters, decisions, grpc: true, ..Chain::default() })
 }
 
 /// What makes one of these differ from another.
@@ -58,6 +58,8 @@ struct Chain {
     filters: Vec<Value>,
     log: Vec<Value>,
     decisions: Option<SocketAddr>,
+    /// Whether the decision point is asked with gRPC, which takes HTTP/2.
+    grpc: bool,
 }
 
 fn start(site: &Site<'_>, subject: &mut Subject, chain: &Chain) -> Result<(), String> {
@@ -68,6 +70,7 @@ fn start(site: &Site<'_>, subject: &mut Subject, chain: &Chain) -> Result<(), St
         ("upstream", socket(site.setting.upstream)),
         // Nobody is asked there unless a filter says so.
         ("decisions", socket(chain.decisions.unwrap_or_else(free_address))),
+        ("decisions_protocol", filters::protocol(chain.grpc).to_string()),
         ("access_log", Value::Array(chain.log.clone()).to_string()),
         ("filters", Value::Array(filters).to_string()),
     ];

@@ -110,6 +110,17 @@ pub(super) fn ext_authz() -> Value {
     filter("ext_authz", "ExtAuthz", json!({"transport_api_version": "V3", "http_service": service}))
 }
 
+/// How a cluster is spoken to: HTTP/1.1 unless gRPC is.
+pub(super) fn protocol(grpc: bool) -> Value {
+    if !grpc {
+        return json!({});
+    }
+    json!({"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": {
+        "@type": format!("{EXTENSIONS}.upstreams.http.v3.HttpProtocolOptions"),
+        "explicit_http_config": {"http2_protocol_options": {}},
+    }})
+}
+
 /// Runs a script.
 pub(super) fn lua(script: &str) -> Value {
     filter("lua", "Lua", json!({"default_source_code": {"inline_string": script}}))

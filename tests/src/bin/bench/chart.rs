@@ -66,11 +66,42 @@ pub(crate) fn bars(title: &str, note: &str, bars: &[Bar]) -> String {
     page(title, note, top + 12.0, &svg)
 }
 
+/// An axis, which may be logarithmic.
+struct Axis {
+    first: f64,
+    last: f64,
+    log: bool,
+}
+
+impl Axis {
+    /// How far along it a value lies, from 0 to 1.
+    fn part(&self, value: f64) -> f64 {
+        let place = |value: f64| if self.log { value.max(self.first).ln() } else { value };
+        let (first, last) = (place(self.first), place(self.last));
+        (place(value) - first) / (last - first).max(1e-9)
+    }
+
+    /// Round values along it.
+    fn steps(&self) -> Vec<f64> {
+        if self.log {
+            let powers = (-3..9).map(|power| 10_f64.powi(power));
+            return powers.filter(|it| *it >= self.first && *it <= self.last).collect();
+        }
+        let rough = (self.last - self.first) / 6.0;
+        let power = 10_f64.powf(rough.log10().floor());
+        let step = [1.0, 2.0, 5.0, 10.0].map(|it| it * power).into_iter().find(|it| *it >= rough);
+        let step = step.unwrap_or(power);
+        let steps = (0..40).map(|it| f64::from(it) * step);
+        steps.filter(|it| *it >= self.first && *it <= self.last).collect()
+    }
+}
+
+type Coordinate = fn(&(f64, f64)) -> f64;
+
 /// Where values lie on the picture.
 struct Axes {
-    x: (f64, f64),
-    top: f64,
-    log: bool,
+    x: Axis,
+    y: Axis,
 }
 
 const LEFT: f64 = 70.0;
@@ -79,24 +110,39 @@ const UPPER: f64 = 96.0;
 const LOWER: f64 = 380.0;
 
 impl Axes {
+    fn of(lines: &[Line], log: Log) -> Self {
+        let values = |of: Coordinate| lines.iter().flat_map(|it| &it.points).map(of);
+        let least = |of| values(of).fold(f64::INFINITY, f64::min);
+        let most = |of| values(of).fold(f64::NEG_INFINITY, f64::max);
+        let x: Coordinate = |it| it.0;
+        let y: Coordinate = |it| it.1;
+        let lowest = if log == Log::Y { least(y).max(0.01) } else { 0.0 };
+        Self {
+            x: Axis { first: least(x), last: most(x), log: log == Log::X },
+            y: Axis { first: lowest, last: most(y) * 1.05, log: log == Log::Y },
+        }
+    }
+
     fn x(&self, value: f64) -> f64 {
-        let place = |value: f64| if self.log { value.max(1e-9).ln() } else { value };
-        let (first, last) = (place(self.x.0), place(self.x.1));
-        LEFT + (place(value) - first) / (last - first).max(1e-9) * (RIGHT - LEFT)
+        LEFT + self.x.part(value) * (RIGHT - LEFT)
     }
 
     fn y(&self, value: f64) -> f64 {
-        LOWER - value / self.top * (LOWER - UPPER)
+        LOWER - self.y.part(value) * (LOWER - UPPER)
     }
 }
 
-/// Lines over a common axis, which is logarithmic if that is said, with what happened meanwhile.
-pub(crate) fn lines(title: &str, note: &str, log: bool, lines: &[Line], marks: &[Mark]) -> String {
-    let points = || lines.iter().flat_map(|line| &line.points);
-    let first = points().map(|point| point.0).fold(f64::INFINITY, f64::min);
-    let last = points().map(|point| point.0).fold(f64::NEG_INFINITY, f64::max);
-    let top = points().map(|point| point.1).fold(0.0, f64::max).max(1e-9) * 1.05;
-    let axes = Axes { x: (first, last), top, log };
+/// Which axis is logarithmic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Log {
+    Neither,
+    X,
+    Y,
+}
+
+/// Lines over common axes, with what happened meanwhile.
+pub(crate) fn lines(title: &str, note: &str, log: Log, lines: &[Line], marks: &[Mark]) -> String {
+    let axes = Axes::of(lines, log);
     let mut svg = String::new();
     grid(&mut svg, &axes);
     for (number, mark) in marks.iter().enumerate() {
@@ -128,26 +174,20 @@ pub(crate) fn lines(title: &str, note: &str, log: bool, lines: &[Line], marks: &
 }
 
 fn grid(svg: &mut String, axes: &Axes) {
-    for part in 0..=4 {
-        let value = axes.top * f64::from(part) / 4.0;
+    for value in axes.y.steps() {
         let y = axes.y(value);
         line(svg, (LEFT, y), (RIGHT, y), PALE);
         text(svg, LEFT - 8.0, y + 4.0, "end", &number(value));
     }
-    let (first, last) = axes.x;
-    let steps: Vec<f64> = if axes.log {
-        (-1..9).map(|power| 10_f64.powi(power)).filter(|it| *it >= first && *it <= last).collect()
-    } else {
-        (0..=6).map(|part| first + (last - first) * f64::from(part) / 6.0).collect()
-    };
-    for value in steps {
+    for value in axes.x.steps() {
         text(svg, axes.x(value), LOWER + 18.0, "middle", &number(value));
     }
+    line(svg, (LEFT, LOWER), (RIGHT, LOWER), INK);
 }
 
+/// Without zeros at its end.
 fn number(value: f64) -> String {
-    let places = usize::from(value.fract().abs() >= 1e-9 && value < 100.0);
-    format!("{value:.places$}")
+    format!("{}", (value * 1000.0).round() / 1000.0)
 }
 
 fn line(svg: &mut String, from: (f64, f64), to: (f64, f64), colour: &str) {

@@ -37,7 +37,9 @@ pub(crate) fn comparison(
     let command = format!(
         "tests/bench compare --rounds {rounds} --seconds {seconds} --connections {connections}"
     );
-    let origin = origin(&command);
+    let only = &arguments.only;
+    let only = if only.is_empty() { String::new() } else { format!(" --only {}", only.join(",")) };
+    let origin = origin(&(command + &only));
     write("compare.md", &format!("{table}\n{legend}\n{origin}\n"));
     let title = "Requests a second, as a ratio to bare pingora in the same round";
     write("compare-rate.svg", &chart::bars(title, &origin, &bars(contenders, |it| it.rate)));

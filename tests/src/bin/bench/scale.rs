@@ -10,7 +10,7 @@ use tests::seed::seed;
 use tests::stand::copy_tree;
 
 use super::arguments::Arguments;
-use super::chart::{self, Line};
+use super::chart::{self, Line, Log};
 use super::drive::{Asked, Until, closed};
 use super::measure::{Reading, calm};
 use super::report::{middle, origin, write};
@@ -29,12 +29,16 @@ pub(crate) struct Case {
     gate: usize,
     samples: Vec<Sample>,
     connections: usize,
+    /// What its subject judges.
+    judges: Judges,
 }
 
 /// What was measured of a case.
 struct Row {
     value: f64,
     label: String,
+    /// Whether it is the gate's.
+    own: bool,
     readings: Vec<Reading>,
 }
 
@@ -76,15 +80,19 @@ pub(crate) async fn measure(arguments: &Arguments) {
 
 /// Each case once in each round, in turn.
 fn walk(axis: &Axis, arguments: &Arguments) -> Vec<Row> {
-    let row =
-        |case: &Case| Row { value: case.value, label: case.label.clone(), readings: Vec::new() };
+    let row = |case: &Case| Row {
+        value: case.value,
+        label: case.label.clone(),
+        own: case.judges != Judges::Nothing,
+        readings: Vec::new(),
+    };
     let mut rows: Vec<Row> = axis.cases.iter().map(row).collect();
     for round in 0..arguments.rounds {
         for turn in 0..rows.len() {
             let which = (round + turn) % rows.len();
             let case = &axis.cases[which];
             let subject = &axis.gates[case.gate];
-            let expected = expected(&case.samples, Judges::TokensAndRoles, true);
+            let expected = expected(&case.samples, case.judges, true);
             let asked =
                 Asked { address: subject.address, samples: &case.samples, expected: &expected };
             // Everything is known by then that can be, and every answer was looked at.
@@ -141,7 +149,8 @@ fn draw(name: &str, axis: &Axis, rows: &[Row]) {
     let line = |label: &str, value: fn(&Reading) -> f64| {
         let of = |row: &Row| median(&mut row.readings.iter().map(value).collect::<Vec<f64>>());
         let first = of(&rows[0]);
-        let points = rows.iter().map(|row| (row.value, of(row) / first)).collect();
+        let shown = rows.iter().filter(|row| row.own);
+        let points = shown.map(|row| (row.value, of(row) / first)).collect();
         Line { label: label.to_owned(), points }
     };
     let lines = [
@@ -149,8 +158,9 @@ fn draw(name: &str, axis: &Axis, rows: &[Row]) {
         line("CPU for each request", |it| it.cost),
         line("memory at most", |it| it.memory),
     ];
+    let log = if axis.log { Log::X } else { Log::Neither };
     let note = format!("multiples of the first row, by {}", axis.unit);
-    write(&format!("scale-{name}.svg"), &chart::lines(&axis.title, &note, axis.log, &lines, &[]));
+    write(&format!("scale-{name}.svg"), &chart::lines(&axis.title, &note, log, &lines, &[]));
 }
 
 /// A gate as it ships, with what is said otherwise.

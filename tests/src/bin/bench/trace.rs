@@ -11,7 +11,7 @@ use tests::stand::copy_tree;
 use tests::wait::eventually;
 
 use super::arguments::Arguments;
-use super::chart::{self, Line, Mark};
+use super::chart::{self, Line, Log, Mark};
 use super::drive::{Asked, Moment, Until, closed, paced};
 use super::gates::{self, Settings};
 use super::median;
@@ -42,9 +42,9 @@ pub(crate) async fn measure(_: &Arguments) {
         expected: &expected,
     };
     let gate = start(&world, "trace-capacity", "4GiB").await;
-    let warm = closed(asked(&gate), CONNECTIONS, Until::Once);
-    assert!(warm.wrong == 0, "{}", warm.described.join("; "));
-    let bears = closed(asked(&gate), CONNECTIONS, Until::Passed(Duration::from_secs(4))).rate();
+    let warm = closed(asked(&gate), super::CONNECTIONS, Until::Once);
+    let bears =
+        closed(asked(&gate), super::CONNECTIONS, Until::Passed(Duration::from_secs(4))).rate();
     let written = events::journal(&world, "trace-capacity").bytes;
     let rate = bears * SHARE;
     println!("it bears {bears:.0} requests a second; {rate:.0} are sent");
@@ -53,7 +53,7 @@ pub(crate) async fn measure(_: &Arguments) {
     drop(gate);
     let run = async |name, segment: &str, eventful| {
         let gate = start(&world, name, segment).await;
-        closed(asked(&gate), CONNECTIONS, Until::Once);
+        closed(asked(&gate), super::CONNECTIONS, Until::Once);
         std::thread::scope(|scope| {
             let watched = scope.spawn(|| events::watch(&world, name, LENGTH, eventful));
             let (taken, moments) = paced(asked(&gate), CONNECTIONS, rate, LENGTH, WINDOW);
@@ -164,7 +164,7 @@ fn report(rate: f64, base: &Run, eventful: &Run) {
         happenings.iter().map(|it| Mark { at: it.at, label: it.mark.to_owned() }).collect();
     let origin = origin("tests/bench trace");
     let title = "p99 of each 250 ms, in milliseconds, over time in seconds";
-    write("trace.svg", &chart::lines(title, &origin, false, &lines, &marks));
+    write("trace.svg", &chart::lines(title, &origin, Log::Y, &lines, &marks));
     let told =
         format!("At {rate:.0} requests a second, {:.0} % of what the gate bears.", SHARE * 100.0);
     write("trace.md", &format!("{told}\n\n{table}\n{origin}\n"));

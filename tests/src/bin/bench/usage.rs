@@ -132,7 +132,8 @@ fn process(id: u32) -> Option<Process> {
     })
 }
 
-/// What the machine's processes used; interrupts, which the load causes too, are left out.
+/// What the machine's processes used, and what other machines on the same hardware took away; interrupts, which the
+/// load causes too, are left out.
 fn machine() -> f64 {
     let stat = fs::read_to_string("/proc/stat").unwrap();
     let fields: Vec<f64> = stat
@@ -143,5 +144,5 @@ fn machine() -> f64 {
         .skip(1)
         .map(|it| it.parse().unwrap())
         .collect();
-    (fields[0] + fields[1] + fields[2]) / 100.0
+    (fields[0] + fields[1] + fields[2] + fields[7]) / 100.0
 }

@@ -7,7 +7,8 @@ use tests::tokens::TRUSTED;
 
 use super::{Case, enlarged, gate};
 use crate::CONNECTIONS;
-use crate::subject::Subject;
+use crate::bare;
+use crate::subject::{Judges, Subject};
 use crate::world::requests::spell;
 use crate::world::{Mix, Planned, REAL, Sample, World};
 
@@ -43,7 +44,14 @@ fn float(value: usize) -> f64 {
 }
 
 fn case(value: usize, gate: usize, samples: Vec<Sample>) -> Case {
-    Case { value: float(value), label: value.to_string(), gate, samples, connections: CONNECTIONS }
+    Case {
+        value: float(value),
+        label: value.to_string(),
+        gate,
+        samples,
+        connections: CONNECTIONS,
+        judges: Judges::TokensAndRoles,
+    }
 }
 
 fn workers(world: &World) -> Axis {
@@ -95,21 +103,22 @@ async fn users(world: &World) -> Axis {
     Axis { title, unit: "users", log: true, gates, cases }
 }
 
+/// Bare pingora beside the gate: connections cost it, too.
 fn connections(world: &World) -> Axis {
-    let cases = [1, 8, 32, 128, 512, 2_000]
-        .map(|connections| Case { connections, ..case(connections, 0, world.samples.clone()) });
-    let gates = vec![gate(world, "connections", |it| {
+    let of = |connections| Case { connections, ..case(connections, 0, world.samples.clone()) };
+    let mut cases = [1, 8, 32, 128, 512, 2_000].map(of).into_iter().collect::<Vec<Case>>();
+    cases.extend([1, 8, 32, 128, 512, 2_000].map(|connections| {
+        let label = format!("{connections}, bare pingora");
+        Case { label, gate: 1, judges: Judges::Nothing, ..of(connections) }
+    }));
+    let own = gate(world, "connections", |it| {
         // Two thousand at once for facts that are too old would measure the database, which has to
         // share its core with the load here.
         it.values = vec![("/facts/ttl", json!("60s")), ("/facts/timeout", json!("5s"))];
-    })];
-    Axis {
-        title: "Connections (facts 60 s old at most)".into(),
-        unit: "connections",
-        log: true,
-        gates,
-        cases: cases.into(),
-    }
+    });
+    let gates = vec![own, (bare::peer().start)(&world.setting).unwrap()];
+    let title = "Connections (facts 60 s old at most)".into();
+    Axis { title, unit: "connections", log: true, gates, cases }
 }
 
 fn denied(world: &World) -> Axis {

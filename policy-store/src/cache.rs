@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 
 use crate::facts::{Fact, ObjectFacts, OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
 use crate::source::{FactSource, FactsError};
@@ -161,7 +161,7 @@ impl FactStore {
             users: Shelf::new("user", Keeps::Absent, &common),
             organizations: Shelf::new("organization", Keeps::Present, &common),
             by_slug: Shelf::new("organization", Keeps::Nothing, &common),
-            slugs: Cache::new(settings.entries),
+            slugs: Cache::new(usize::try_from(settings.entries).unwrap_or(usize::MAX)),
             objects: Shelf::new("object", Keeps::Present, &common),
             common,
         }
@@ -226,7 +226,7 @@ impl FactStore {
             if let Some(found) = found.filter(|it| it.value.slug == *slug) {
                 return Ok(Some(found));
             }
-            self.slugs.invalidate(slug);
+            self.slugs.remove(slug);
         }
         let load = || {
             let (source, wanted) = (Arc::clone(&self.source), key.clone());

@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jsonwebtoken::crypto;
-use moka::sync::Cache;
+use quick_cache::Weighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use crate::config::Algorithm;
 use crate::keys::{IssuerKeys, KeyStore};
@@ -24,6 +25,8 @@ use token::Parts;
 const LONGEST: usize = 16 * 1024;
 /// Known tokens are remembered up to so many bytes, together.
 const REMEMBERED: u64 = 64 << 20;
+/// So many there are room for at first.
+const USUAL: usize = 16 * 1024;
 
 /// What a token that was verified says.
 #[derive(Debug)]
@@ -157,7 +160,7 @@ pub struct Verifier {
     keys: Arc<KeyStore>,
     leeway: f64,
     /// `None`: none is.
-    known: Option<Cache<[u8; 32], Known, ahash::RandomState>>,
+    known: Option<KnownTokens>,
     metrics: Arc<Metrics>,
 }
 
@@ -167,6 +170,19 @@ struct Known {
     token: Arc<VerifiedToken>,
     generation: u64,
     length: usize,
+}
+
+/// Good tokens by their hash.
+type KnownTokens = Cache<[u8; 32], Known, ByLength, ahash::RandomState>;
+
+/// A token that is remembered takes as much room as it is long, and some.
+#[derive(Clone)]
+struct ByLength;
+
+impl Weighter<[u8; 32], Known> for ByLength {
+    fn weight(&self, _: &[u8; 32], known: &Known) -> u64 {
+        known.length as u64 + 256
+    }
 }
 
 impl std::fmt::Debug for Verifier {
@@ -184,14 +200,9 @@ impl Verifier {
         remember: bool,
         metrics: &Arc<Metrics>,
     ) -> Self {
-        let weigh =
-            |_: &[u8; 32], known: &Known| u32::try_from(known.length + 256).unwrap_or(u32::MAX);
         let known = remember.then(|| {
-            Cache::builder()
-                .max_capacity(REMEMBERED)
-                .weigher(weigh)
-                .time_to_live(Duration::from_hours(1))
-                .build_with_hasher(ahash::RandomState::new())
+            let hasher = ahash::RandomState::new();
+            Cache::with(USUAL, REMEMBERED, ByLength, hasher, DefaultLifecycle::default())
         });
         Self { keys, leeway: leeway.as_secs_f64(), known, metrics: Arc::clone(metrics) }
     }
@@ -225,7 +236,7 @@ impl Verifier {
 
     fn known_or_anew(
         &self,
-        known: &Cache<[u8; 32], Known, ahash::RandomState>,
+        known: &KnownTokens,
         token: &str,
     ) -> Result<Arc<VerifiedToken>, Unidentified> {
         // Before the keys are looked at: those that come meanwhile make it known no more.

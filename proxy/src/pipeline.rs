@@ -127,7 +127,6 @@ impl Pipeline {
         // One snapshot for the whole request: a reload must not judge half of it by each version.
         let published = self.bundles.current();
         let bundle = &published.bundle;
-        self.memo.turn_to(published.generation);
         trail.bundle(bundle);
         if let Some(fault) = arrival.fault {
             return Err(fault.into());
@@ -143,7 +142,7 @@ impl Pipeline {
         let mut terms = self.facts.terms(reads).within(trail.time_for_facts);
         let caller = self.caller(identify()?, now, &terms, trail).await?;
         let view = &slice.early_view;
-        let key = || EarlyKey::new(&published, view, &access, arrival, Some(&caller));
+        let key = || EarlyKey::new(&published, slice, view, &access, arrival, Some(&caller));
         let early = self.memo.early(key, || {
             let asked = question(bundle, &access, arrival, &caller, &Rest::default())?;
             self.early(bundle, slice, &asked)
@@ -290,7 +289,7 @@ impl Pipeline {
         } else {
             let view = &slice.late_view;
             let key = || {
-                let early = EarlyKey::new(published, view, access, arrival, Some(caller));
+                let early = EarlyKey::new(published, slice, view, access, arrival, Some(caller));
                 LateKey::new(early, view, tenant, object, &body.fields, &body_roles)
             };
             self.memo.late(key, ask)?
@@ -311,7 +310,7 @@ impl Pipeline {
         let bundle = &published.bundle;
         let slice = access.slice(bundle);
         let asked = || ask::guest(bundle, access, arrival);
-        let key = |view| EarlyKey::new(published, view, access, arrival, None);
+        let key = |view| EarlyKey::new(published, slice, view, access, arrival, None);
         let early =
             self.memo.early(|| key(&slice.early_view), || self.early(bundle, slice, &asked()?))?;
         early.guards.clone()?;

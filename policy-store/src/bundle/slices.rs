@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cedar_policy::{
     ActionConstraint, Effect, Entity, EntityTypeName, EntityUid, Policy, PolicySet,
@@ -19,6 +20,9 @@ use super::vocabulary::Declared;
 /// The policies that can have a say about one action.
 #[derive(Debug)]
 pub struct Slice {
+    /// No other slice of this process has it: what was concluded from one holds as long as it is the same,
+    /// whatever else of the bundle is edited.
+    pub number: u64,
     /// The action.
     pub action: EntityUid,
     /// Whether nobody has to be signed in for it.
@@ -36,6 +40,9 @@ pub struct Slice {
     /// What those after it see, of an object that was looked up.
     pub late_view: View,
 }
+
+/// How many slices were made.
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// Makes slices, and keeps those whose policies have not changed.
 #[derive(Debug)]
@@ -114,6 +121,7 @@ impl<'a> Maker<'a> {
         let glances =
             |late: bool| chosen.iter().filter(move |it| is_late(it) == late).map(|it| &it.glance);
         let slice = Slice {
+            number: MADE.fetch_add(1, Ordering::Relaxed),
             early_view: View::of(glances(false), true),
             late_view: View::of(glances(true), false),
             public: type_name("Guest").is_some_and(|guest| principals.contains(&guest)),

@@ -74,7 +74,7 @@ where
         let epoch = epoch.load(Ordering::Acquire);
         let Some(value) = found else {
             if current {
-                kept.invalidate(&self.key);
+                kept.remove(&self.key);
             }
             if current && *keeps == Keeps::Absent && !common.settings.ttl.is_zero() {
                 let until = self.asked_at + shortened(common.settings.ttl, self.ticket);

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use moka::sync::Cache;
+use quick_cache::sync::Cache;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout_at;
 
@@ -20,13 +20,10 @@ use super::{Event, Lookup, Observer, Outcome, Settings, Terms};
 use crate::facts::Fact;
 use crate::source::FactsError;
 
-/// Facts are kept for longer than they count, by so much: one that comes back unchanged keeps its
-/// version, and with it all that was concluded from it.
-const RECOGNIZED: Duration = Duration::from_mins(1);
 /// How many loads are under way at a time: as many as there are connections.
 pub(super) const LOADS: usize = 8;
 /// How many absent rows are remembered.
-const ABSENT: u64 = 10_000;
+const ABSENT: usize = 10_000;
 
 /// What all shelves share.
 pub(super) struct Common {
@@ -104,6 +101,8 @@ pub(super) struct Shelf<K, T> {
     kind: &'static str,
     pub(super) keeps: Keeps,
     pub(super) common: Arc<Common>,
+    /// For longer than they count, until there is no more room: one that comes back unchanged keeps its
+    /// version, and with it all that was concluded from it.
     pub(super) kept: Cache<K, Kept<T>>,
     pub(super) nobody: Cache<K, Nobody>,
     loading: Mutex<HashMap<K, Load<T>>>,
@@ -120,16 +119,13 @@ where
     T: PartialEq + Send + Sync + 'static,
 {
     pub(super) fn new(kind: &'static str, keeps: Keeps, common: &Arc<Common>) -> Arc<Self> {
-        let Settings { ttl, stale_for, entries, .. } = common.settings;
+        let entries = usize::try_from(common.settings.entries).unwrap_or(usize::MAX);
         Arc::new(Self {
             kind,
             keeps,
             common: Arc::clone(common),
-            kept: Cache::builder()
-                .max_capacity(entries)
-                .time_to_live(ttl + stale_for + RECOGNIZED)
-                .build(),
-            nobody: Cache::builder().max_capacity(ABSENT.min(entries)).time_to_live(ttl).build(),
+            kept: Cache::new(entries),
+            nobody: Cache::new(ABSENT.min(entries)),
             loading: Mutex::default(),
             tickets: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
@@ -287,9 +283,8 @@ where
 
     /// How many absent rows are remembered.
     #[cfg(test)]
-    pub(super) fn remembered(&self) -> u64 {
-        self.nobody.run_pending_tasks();
-        self.nobody.entry_count()
+    pub(super) fn remembered(&self) -> usize {
+        self.nobody.len()
     }
 
     /// Drops what is known of `key`: it has changed.
@@ -297,8 +292,8 @@ where
         let mut loading = self.loading();
         // Those who wait for it asked before the change was known; nobody else joins them.
         loading.remove(key);
-        self.kept.invalidate(key);
-        self.nobody.invalidate(key);
+        self.kept.remove(key);
+        self.nobody.remove(key);
     }
 
     /// Drops everything: it may all have changed.
@@ -307,8 +302,8 @@ where
         loading.clear();
         let epoch = self.epoch.fetch_add(1, Ordering::AcqRel) + 1;
         self.condemned.store(epoch, Ordering::Release);
-        self.kept.invalidate_all();
-        self.nobody.invalidate_all();
+        self.kept.clear();
+        self.nobody.clear();
     }
 
     /// Nothing that is kept counts any more; but nobody has said that it is wrong.

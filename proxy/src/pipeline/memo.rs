@@ -1,20 +1,22 @@
 //! Remembers decisions, exactly: a decision is a pure function of what is put to the policies, and
 //! the key holds all of it that they can see.
 //!
-//! Facts are in the key as their versions, the bundle as its generation; so an entry is never
-//! wrong, only no longer asked for. What is left out is what the policies cannot look at, as
+//! Facts are in the key as their versions, the bundle as the number of the slice of policies that is
+//! asked; so an entry is never wrong, only no longer asked for, and an edit of one policy makes nothing
+//! else forgotten. What is left out is what the policies cannot look at, as
 //! [`View`](policy_store::bundle::View) has it: the path but for the forms that they hold it
 //! against, the name of an object, the token's age, the client's address.
 
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use moka::sync::Cache;
-use policy_store::bundle::{SeenPath, View};
+use policy_store::bundle::{SeenPath, Slice, View};
 use policy_store::facts::{Fact, ObjectFacts, OrganizationFacts, OwnedFacts};
+use policy_store::routes::Route;
 use policy_store::watch::Published;
+use quick_cache::UnitWeighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use super::Caller;
 use crate::accept::Arrival;
@@ -22,13 +24,13 @@ use crate::decide::{Denied, Early, Judged};
 use crate::resolve::Access;
 
 /// Entries of each kind at the most.
-const ENTRIES: u64 = 100_000;
+const ENTRIES: usize = 100_000;
 
 /// Everything that the policies can see of a request, up to the layer `role`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct EarlyKey {
-    /// The bundle.
-    generation: u64,
+    /// The policies: with them goes the schema.
+    slice: u64,
     target: Target,
     /// The user and its organisation; `None` for a guest.
     caller: Option<(u64, Option<u64>)>,
@@ -36,16 +38,33 @@ pub(super) struct EarlyKey {
     token_age: Option<i64>,
 }
 
-/// What is asked for. With the bundle a route says action, type and feature.
+/// What is asked for. A route says action, type and feature.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Target {
-    /// Where the bundle has the route; nothing else is there as long as the bundle is.
-    route: Option<usize>,
+    route: Option<This>,
     /// Of what fits no route: a route has one.
     method: Option<Arc<str>>,
     path: SeenPath,
     id: Option<Arc<str>>,
     workflow: Option<Arc<str>>,
+}
+
+/// This route and no other, for as long as it is held.
+#[derive(Debug, Clone)]
+struct This(Arc<Route>);
+
+impl PartialEq for This {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for This {}
+
+impl Hash for This {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).hash(state);
+    }
 }
 
 /// Everything that they can see after it.
@@ -85,13 +104,14 @@ impl Hash for Content {
     }
 }
 
-/// Everything about acting in a tenant: the bundle, the user, its organisation, the tenant.
+/// Everything about acting in a tenant: the policies, the user, its organisation, the tenant.
 pub(super) type ActInKey = (u64, u64, Option<u64>, u64);
 
 impl EarlyKey {
     /// The key of what `view` is the view of.
     pub(super) fn new(
         published: &Published,
+        slice: &Slice,
         view: &View,
         access: &Access,
         arrival: &Arrival,
@@ -99,9 +119,9 @@ impl EarlyKey {
     ) -> Self {
         let (sight, route) = (published.bundle.sight(), access.route());
         Self {
-            generation: published.generation,
+            slice: slice.number,
             target: Target {
-                route: route.map(|route| Arc::as_ptr(route).addr()),
+                route: route.map(|route| This(Arc::clone(route))),
                 method: route.is_none().then(|| Arc::clone(&arrival.method)),
                 path: view.path(&arrival.path),
                 id: access.object().filter(|_| view.names()).map(|(_, id)| Arc::clone(id)),
@@ -150,12 +170,14 @@ pub(crate) struct Memo {
 
 #[derive(Debug)]
 struct Kept {
-    /// The bundle that the newest decisions are by.
-    generation: AtomicU64,
-    early: Cache<EarlyKey, Arc<Early>, ahash::RandomState>,
-    late: Cache<LateKey, Arc<Judged>, ahash::RandomState>,
-    act_in: Cache<ActInKey, bool, ahash::RandomState>,
+    early: Answers<EarlyKey, Arc<Early>>,
+    late: Answers<LateKey, Arc<Judged>>,
+    act_in: Answers<ActInKey, bool>,
 }
+
+/// A look into it writes nothing but that there was one: what is asked for often is shared by all
+/// workers, and a list in the order of use would be written by each of them at each request.
+type Answers<K, V> = Cache<K, V, UnitWeighter, ahash::RandomState>;
 
 impl Memo {
     /// Remembers, if it is to.
@@ -188,44 +210,33 @@ impl Memo {
     ) -> Result<bool, Denied> {
         remembered(self.kept.as_ref().map(|kept| &kept.act_in), key, ask)
     }
-
-    /// Forgets what other bundles said, once there is a newer one.
-    pub(super) fn turn_to(&self, generation: u64) {
-        let Some(kept) = &self.kept else { return };
-        if kept.generation.load(Ordering::Relaxed) < generation
-            && kept.generation.fetch_max(generation, Ordering::Relaxed) < generation
-        {
-            kept.early.invalidate_all();
-            kept.late.invalidate_all();
-            kept.act_in.invalidate_all();
-        }
-    }
 }
 
 impl Kept {
     fn new() -> Self {
-        Self { generation: AtomicU64::new(0), early: cache(), late: cache(), act_in: cache() }
+        Self { early: cache(), late: cache(), act_in: cache() }
     }
 }
 
-fn cache<K, V>() -> Cache<K, V, ahash::RandomState>
+fn cache<K, V>() -> Answers<K, V>
 where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Hash + Eq,
+    V: Clone,
 {
-    Cache::builder().max_capacity(ENTRIES).build_with_hasher(ahash::RandomState::new())
+    let hasher = ahash::RandomState::new();
+    Cache::with(ENTRIES, ENTRIES as u64, UnitWeighter, hasher, DefaultLifecycle::default())
 }
 
 /// The remembered answer, or a new one, which is remembered unless it is that the policies are
 /// broken or cannot be asked.
 fn remembered<K, V>(
-    cache: Option<&Cache<K, V, ahash::RandomState>>,
+    cache: Option<&Answers<K, V>>,
     key: impl FnOnce() -> K,
     ask: impl FnOnce() -> Result<V, Denied>,
 ) -> Result<V, Denied>
 where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
+    K: Hash + Eq,
+    V: Clone,
 {
     let Some(cache) = cache else { return ask() };
     let key = key();

@@ -58,7 +58,7 @@ impl Pipeline {
         let Admitted { published, caller, .. } = admitted;
         let bundle = &published.bundle;
         let (user, organization) = caller.versions();
-        let key = || (published.generation, user, organization, tenant.version);
+        let key = || (bundle.act_in().number, user, organization, tenant.version);
         Ok(self.memo.act_in(key, || {
             let entity = entities::organization(bundle, &tenant.value)?;
             let resource = entity.uid();

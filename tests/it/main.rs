@@ -42,6 +42,7 @@ mod power;
 mod properties;
 mod records;
 mod security_team;
+mod streams;
 mod support;
 mod swaps;
 mod tampering;

@@ -290,7 +290,9 @@ impl Pipeline {
             let view = &slice.late_view;
             let key = || {
                 let early = EarlyKey::new(published, slice, view, access, arrival, Some(caller));
-                LateKey::new(early, view, tenant, object, &body.fields, &body_roles)
+                let kind = access.object().map(|(kind, _)| kind);
+                let named = kind.is_some_and(|kind| bundle.types().are_named_by_others(kind));
+                LateKey::new(early, (view, named), tenant, object, &body.fields, &body_roles)
             };
             self.memo.late(key, ask)?
         };
@@ -316,7 +318,7 @@ impl Pipeline {
         early.guards.clone()?;
         let permitted = early.permits.clone()?;
         let view = &slice.late_view;
-        let key = || LateKey::new(key(view), view, None, None, &[], &[]);
+        let key = || LateKey::new(key(view), (view, false), None, None, &[], &[]);
         self.memo.late(key, || self.late(bundle, slice, &asked()?))?.all()?;
         trail.permitted(&permitted);
         Ok(First::Guest(Permit {

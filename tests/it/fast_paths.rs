@@ -28,7 +28,7 @@ const WHO: [&str; 3] = ["kauvery-admin", "kauvery-doctor", "alpha-doctor"];
 const TTL: Duration = Duration::from_hours(1);
 
 /// What a policy of a made-up bundle may ask.
-const ATOMS: [&str; 20] = [
+const ATOMS: [&str; 21] = [
     r#"context.path like "/api/patients*""#,
     r#"context.path like "*/visits/*""#,
     r#"context.path like "*-1""#,
@@ -38,6 +38,7 @@ const ATOMS: [&str; 20] = [
     r#"(resource is Patient && resource == Patient::"patient-kauvery-1")"#,
     r#"(resource is Patient && [resource].contains(Patient::"patient-beta-1"))"#,
     r#"(resource is Visit && resource in [Visit::"visit-kauvery-1"])"#,
+    r#"Patient::"patient-kauvery-1" has owner"#,
     r"(resource is User && principal == resource)",
     r"(resource is User && resource has organization && principal has organization && resource.organization == principal.organization)",
     r"(resource is Patient && resource has owner && principal has organization && resource.owner == principal.organization)",
@@ -150,6 +151,22 @@ async fn any_bundle_says_the_same() {
         random += compare(bundle, &world, &requests, seed).await;
     }
     assert!(random > BUNDLES * 10, "only {random} requests met a policy that was made up");
+}
+
+/// A policy may ask about an object without a word about the one that is asked for: what is known
+/// of it depends on whether that is the same.
+#[tokio::test]
+async fn an_object_that_a_policy_names_outright_is_told_apart() {
+    let (mut sources, mut world) = (shipped(), World::demo());
+    let twins: Vec<Object> = world.objects.iter().map(twin).collect();
+    world.objects.extend(twins);
+    let text = r#"@id("random-0") @layer("tenant") @reason("random_0") @message("By chance")
+forbid (principal is User, action in Action::"request", resource)
+when { Patient::"patient-kauvery-1" has owner };"#;
+    sources.tests.clear();
+    sources.policies.push(File { name: "random.cedar".to_owned(), text: Arc::from(text) });
+    let bundle = Loader::default().load(sources).unwrap();
+    assert!(compare(bundle, &world, &everything(&world, "kauvery-doctor"), 0).await > 0);
 }
 
 /// An object like this one in all but its name.

@@ -183,6 +183,13 @@ impl Types {
         self.resources.get(name)
     }
 
+    /// Whether other entities than the object of a request name ones of this type: what is known of such
+    /// an object can be asked through them, too.
+    pub fn are_named_by_others(&self, kind: &str) -> bool {
+        let named = [&self.user, &self.organization, &self.group, &self.role, &self.feature];
+        self.resource(kind).is_none_or(|kind| named.contains(&kind))
+    }
+
     fn of(routes: &RouteTable) -> Option<Self> {
         let named = routes.routes().iter().map(|route| &route.resource);
         let resources = named.map(|name| Some((Arc::clone(name), type_name(name)?)));

@@ -119,12 +119,27 @@ impl Glance {
             self.resource = self.resource.max(Use::Attributes);
             return true;
         }
+        // What is known of an object that is named outright depends on whether it is the one asked for.
+        if inner.get("left").is_some_and(names_an_entity) {
+            self.resource = Use::Name;
+        }
         false
     }
 }
 
 fn is(value: Option<&Value>, variable: &str) -> bool {
     value.and_then(|value| value.get("Var")).is_some_and(|name| name == variable)
+}
+
+/// Whether an entity is written out anywhere in it.
+fn names_an_entity(value: &Value) -> bool {
+    match value {
+        Value::Array(parts) => parts.iter().any(names_an_entity),
+        Value::Object(members) => {
+            members.contains_key("__entity") || members.values().any(names_an_entity)
+        }
+        _ => false,
+    }
 }
 
 fn is_path(value: &Value) -> bool {
@@ -255,6 +270,8 @@ mod tests {
             "{Var: resource} has Var",
             "(if true then resource else principal).owner == 1",
             "resource.hasTag(\"a\")",
+            r#"T::"a" has owner"#,
+            r#"(if principal.x then T::"a" else T::"b").owner == 1"#,
         ] {
             assert_eq!(seen(condition), (false, true, true), "{condition}");
         }

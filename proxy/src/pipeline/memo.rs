@@ -135,20 +135,19 @@ impl EarlyKey {
 }
 
 impl LateKey {
-    /// The key of what `view`, which made `early`, is the view of.
+    /// The key of what `view`, which made `early`, is the view of; and whether others name objects of
+    /// this type.
     pub(super) fn new(
         early: EarlyKey,
-        view: &View,
+        (view, named_by_others): (&View, bool),
         tenant: Option<&Fact<OrganizationFacts>>,
         object: Option<&ObjectFacts>,
         body_fields: &[Arc<str>],
         body_roles: &[Arc<str>],
     ) -> Self {
+        let unnamed = !view.names() && !named_by_others;
         let object = object.map(|object| match object {
-            // Its type is that of no user and no organisation, of which more may be known.
-            ObjectFacts::Owned(fact) if !view.names() => {
-                SeenObject::Like(Content(Arc::clone(fact)))
-            }
+            ObjectFacts::Owned(fact) if unnamed => SeenObject::Like(Content(Arc::clone(fact))),
             other => SeenObject::One(other.version()),
         });
         Self {

@@ -7,7 +7,10 @@ use tests::{
     stand::Stand,
     tokens::{token, token_id},
     upstream::Seen,
+    wait::eventually,
 };
+
+use crate::immediacy::execute;
 
 const USER: &str = "kauvery-doctor";
 
@@ -192,4 +195,22 @@ async fn what_the_upstream_says_for_the_record_stays_in_the_record() {
         (&outcome["user_id"], &outcome["event_type"]),
         (&"kauvery-nurse".into(), &"login".into())
     );
+}
+
+/// A value that two parsers could read in two ways is not written into a head that is parsed again.
+#[tokio::test]
+async fn an_identity_that_is_not_plain_arrives_whole() {
+    let stand = Stand::postgres().await;
+    let renamed = "update organizations set slug = 'kauvery é' where id = 'org-kauvery'";
+    execute(&stand.ground.database, renamed).await;
+    eventually("the new slug arrives", async || {
+        let answer = stand.get("kauvery-doctor", "/api/patients").await;
+        assert_eq!(answer.status, 200, "{}", answer.reason());
+        let seen = stand.ground.upstream.take();
+        let renamed = |(name, value): &(String, String)| {
+            name == "x-auth-tenant-slug" && value.starts_with("kauvery ")
+        };
+        seen.iter().any(|seen| seen.identity().iter().any(renamed)).then_some(())
+    })
+    .await;
 }

@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod alone;
 mod audit_database;
 mod auditor;
 mod bodies;

@@ -45,7 +45,7 @@ impl Line {
     /// Accepts a head. `None`: it is no HTTP.
     pub fn accept(&self, head: &Bytes) -> Option<Arrival> {
         let peer = ([127, 0, 0, 1], 1).into();
-        accept::accept(head, peer, false, &self.0.rules).map(|accepted| accepted.arrival)
+        accept::accept(head, peer, (false, 0), &self.0.rules).map(|accepted| accepted.arrival)
     }
 
     /// Judges a request without a body at `now` (seconds since the epoch). Gives its intent.

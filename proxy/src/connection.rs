@@ -1,7 +1,6 @@
 //! A client's connection: heads are read here, strictly, and bodies are framed here; pingora's
 //! parser sees one request at a time, whose head we have written.
 
-mod idle;
 mod outgoing;
 mod stream;
 
@@ -18,14 +17,12 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::accept::{self, Accepted, Rules};
-use crate::service::{Front, Service};
+use crate::service::{Ctx, Front, Service, Whole};
 
-use stream::ClientStream;
+pub(crate) use stream::ClientStream;
 
 /// How long a connection may be idle between two requests.
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
-/// The end of a head.
-const EMPTY_LINE: &[u8] = b"\r\n";
 /// What is answered to something that is no HTTP.
 const NOT_HTTP: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -59,26 +56,32 @@ pub(crate) async fn serve(
             () = &mut stopped, if stream.is_idle() => return,
         };
         let accepted = match read {
-            Ok(Some(raw)) => accept::accept(&raw.bytes, peer, raw.too_large, &limits.rules),
+            Ok(Some(raw)) => {
+                accept::accept(&raw.bytes, peer, (raw.too_large, stream.here()), &limits.rules)
+            }
             Ok(None) | Err(_) => return,
         };
-        let Some(Accepted { arrival, mut head, framing }) = accepted else {
+        let Some(Accepted { arrival, head, framing, relayed, closes }) = accepted else {
             malformed();
             let _gone = stream.write_all(NOT_HTTP).await;
             let _gone = AsyncWriteExt::shutdown(&mut stream).await;
             return;
         };
-        let closes = arrival.fault.is_some() || stopping.has_changed().unwrap_or(true);
+        let closes = closes || stopping.has_changed().unwrap_or(true);
+        if relayed {
+            let body = stream.take(framing);
+            if !service.serve(Whole { arrival, head, body, closes }, &mut stream).await {
+                let _gone = AsyncWriteExt::shutdown(&mut stream).await;
+                return;
+            }
+            continue;
+        }
         stream.begin(framing);
-        // The empty line comes behind what is added.
-        head.truncate(head.len().saturating_sub(EMPTY_LINE.len()));
-        let begun = Box::new(service.begin(arrival, &mut head).await);
-        head.extend_from_slice(EMPTY_LINE);
         let mut session = ServerSession::new_http1(stream);
         session.set_keepalive((!closes).then_some(KEEP_ALIVE.as_secs()));
         session.set_abort_on_close(false);
         session.set_pipelined_prefix(head);
-        session.set_connection_user_context(Some(begun));
+        session.set_connection_user_context(Some(Box::new(Ctx::begin(arrival))));
         let served = outgoing.attend(proxy.process_new_http(session, &stopping)).await;
         let Some(reused) = served else { return };
         let (next, _settings) = reused.consume();

@@ -24,8 +24,7 @@ pub(crate) struct Forwarding {
 }
 
 impl Forwarding {
-    /// Completes the outgoing head; the identity is `already_said` in one that was judged before it
-    /// was written.
+    /// Completes the head that pingora sends.
     ///
     /// # Errors
     ///
@@ -36,7 +35,6 @@ impl Forwarding {
         arrival: &Arrival,
         recorded: &Recorded,
         body_was_read: bool,
-        already_said: bool,
     ) -> Result<(), Refusal> {
         let fault = |error: pingora::BError| Refusal::Internal(error.to_string());
         if let Some(query) = &arrival.query {
@@ -51,33 +49,31 @@ impl Forwarding {
         if body_was_read {
             head.remove_header("Expect");
         }
-        if already_said {
-            return Ok(());
-        }
         self.identity(recorded, |name, value| head.insert_header(name, value).map_err(fault))
     }
 
-    /// Writes the identity headers to the end of a head; whether it has done so. What a parser could
-    /// read as anything else is left to [`Self::complete`].
-    pub(crate) fn write_identity(&self, recorded: &Recorded, out: &mut BytesMut) -> bool {
-        let start = out.len();
-        let plain = |value: &str| {
+    /// Writes the identity headers to the end of a head that is sent as it is.
+    ///
+    /// # Errors
+    ///
+    /// When a value could be read as anything else than what it is: then nothing is sent.
+    pub(crate) fn write_identity(
+        &self,
+        recorded: &Recorded,
+        out: &mut BytesMut,
+    ) -> Result<(), Refusal> {
+        self.identity(recorded, |name, value| {
             let bytes = value.as_bytes();
-            bytes.iter().all(|byte| (b' '..=b'~').contains(byte)) && bytes.trim_ascii() == bytes
-        };
-        let written = self.identity(recorded, |name, value| {
-            if !plain(value) {
-                return Err(Refusal::Internal(format!("`{name}` has a value that is not plain")));
+            // RFC 9110, 5.5: readers take white space at either end for none of the value.
+            let visible = |byte: &u8| *byte >= b' ' && *byte != 0x7F;
+            if !bytes.iter().all(visible) || bytes.trim_ascii() != bytes {
+                return Err(Refusal::Internal(format!("`{name}` has a value that cannot be sent")));
             }
             for part in [name, ": ", value, "\r\n"] {
                 out.extend_from_slice(part.as_bytes());
             }
             Ok(())
-        });
-        if written.is_err() {
-            out.truncate(start);
-        }
-        written.is_ok()
+        })
     }
 
     /// The identity headers; what is empty is not sent (`gate.md`, "Identity to the upstream").

@@ -56,19 +56,34 @@ impl Framing {
 
     /// How many of `bytes` belong to the message; moves on by so many.
     pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<usize, Misframed> {
+        self.take_without_trailers(bytes).map(|(taken, _)| taken)
+    }
+
+    /// The same, and how many of them come before the trailers and the empty line that ends them.
+    pub(crate) fn take_without_trailers(
+        &mut self,
+        bytes: &[u8],
+    ) -> Result<(usize, usize), Misframed> {
         match self {
             Self::Length(left) => {
                 let taken = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 *left = left.saturating_sub(taken as u64);
-                Ok(taken)
+                Ok((taken, taken))
             }
             Self::Chunked(chunk) => take_chunks(chunk, bytes),
         }
     }
 }
 
-fn take_chunks(chunk: &mut Chunk, bytes: &[u8]) -> Result<usize, Misframed> {
+impl Chunk {
+    fn is_behind_the_data(self) -> bool {
+        matches!(self, Self::Trailer { .. } | Self::TrailerLf { .. } | Self::End)
+    }
+}
+
+fn take_chunks(chunk: &mut Chunk, bytes: &[u8]) -> Result<(usize, usize), Misframed> {
     let mut taken = 0;
+    let mut before_trailers = chunk.is_behind_the_data().then_some(0);
     while let Some(&byte) = bytes.get(taken) {
         if let Chunk::Data { left } = chunk {
             let rest = bytes.len() - taken;
@@ -85,8 +100,11 @@ fn take_chunks(chunk: &mut Chunk, bytes: &[u8]) -> Result<usize, Misframed> {
         }
         *chunk = step(*chunk, byte)?;
         taken += 1;
+        if before_trailers.is_none() && chunk.is_behind_the_data() {
+            before_trailers = Some(taken);
+        }
     }
-    Ok(taken)
+    Ok((taken, before_trailers.unwrap_or(taken)))
 }
 
 fn step(chunk: Chunk, byte: u8) -> Result<Chunk, Misframed> {
@@ -157,5 +175,19 @@ mod tests {
         check(b"\r\nabc", None);
         check(b"fffffffffffffffff\r\n", None);
         check(b"0\r\n\n", None);
+    }
+
+    #[test]
+    fn trailers_are_told_from_the_rest() {
+        let body = b"3\r\nabc\r\n0\r\nX-Audit: y\r\n\r\nHTTP/1.1";
+        for step in 1..=body.len() {
+            let (mut framing, mut kept) = (Framing::CHUNKED, Vec::new());
+            for part in body.chunks(step) {
+                let (_taken, passed) = framing.take_without_trailers(part).unwrap();
+                kept.extend_from_slice(&part[..passed]);
+            }
+            assert!(framing.is_done());
+            assert_eq!(kept, b"3\r\nabc\r\n0\r\n", "{step}");
+        }
     }
 }

@@ -26,6 +26,7 @@ use crate::keys::{KeyStore, KeysError};
 use crate::ledger::Ledger;
 use crate::probe::Probes;
 use crate::record::JournalError;
+use crate::relay::Pool;
 
 use audit::Audit;
 use door::listen;
@@ -123,7 +124,9 @@ impl Gate {
         let verifier = Verifier::new(keys, config.jwt.leeway, config.fast_paths, &metrics);
         let pipeline = parts::pipeline(&config, &bundles, facts.store, verifier, &metrics);
         let ledger = Ledger { journal, metrics: Arc::clone(&metrics) };
-        let service = parts::service(&config, pipeline, ledger, signer, upstream);
+        let idle = Arc::<Pool>::default();
+        let ends = (upstream, Arc::clone(&idle));
+        let service = parts::service(&config, pipeline, ledger, signer, ends);
         let connections = Arc::new(AtomicUsize::new(0));
         let door = parts::door(&config, service, &connections, metrics);
         let proxy = listen("listen.proxy", config.listen.proxy).await?;
@@ -132,6 +135,7 @@ impl Gate {
         let (stop, stop_admin) = (watch::Sender::new(false), watch::Sender::new(false));
         let mut tasks = vec![
             tokio::spawn(resolved),
+            tokio::spawn(async move { idle.keep_tidy().await }),
             tokio::spawn(door.open(proxy, stop.subscribe())),
             tokio::spawn(serve_admin(admin, state, stop_admin.subscribe())),
         ];

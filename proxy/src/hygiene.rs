@@ -79,13 +79,18 @@ pub(crate) fn fate(name: &[u8]) -> Fate {
         let plain = WAY.iter().any(|known| name.eq_ignore_ascii_case(known));
         return if plain { Fate::Way } else { Fate::Drop };
     }
-    if HOP_BY_HOP.iter().any(|known| name.eq_ignore_ascii_case(known)) {
+    if is_hop_by_hop(name) {
         return Fate::Drop;
     }
     if name.eq_ignore_ascii_case(b"authorization") {
         return Fate::Credential;
     }
     Fate::Pass
+}
+
+/// Whether a field is for one hop alone.
+pub(crate) fn is_hop_by_hop(name: &[u8]) -> bool {
+    HOP_BY_HOP.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Whether `Connection` may name this field away.

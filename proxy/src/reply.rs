@@ -1,6 +1,8 @@
 //! What the gate answers by itself: problem details (RFC 9457), redirects, preflights.
 
-use bytes::Bytes;
+use std::fmt::Write as _;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use serde_json::json;
@@ -39,65 +41,103 @@ impl Redirects {
     }
 }
 
-/// Writes a response of the gate's own.
-pub(crate) async fn write(
-    session: &mut Session,
-    status: u16,
-    headers: &[(&'static str, String)],
-    body: Option<String>,
-    head_only: bool,
-) -> pingora::Result<()> {
-    let mut response = ResponseHeader::build(status, Some(headers.len() + 4))?;
-    for (name, value) in headers {
-        response.append_header(*name, value)?;
-    }
-    let length = body.as_ref().map_or(0, String::len);
-    if status != 204 {
-        response.insert_header("Content-Length", length)?;
-    }
-    let ends = head_only || length == 0;
-    session.write_response_header(Box::new(response), ends).await?;
-    if let Some(body) = body.filter(|_| !ends) {
-        session.write_response_body(Some(Bytes::from(body)), true).await?;
-    }
-    Ok(())
+/// An answer of the gate's own.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Option<String>,
 }
 
-/// The headers of a redirect.
-pub(crate) fn redirect(place: &str, id: Uuid) -> Vec<(&'static str, String)> {
-    vec![
-        ("Location", place.to_owned()),
-        ("Cache-Control", "no-store".to_owned()),
-        ("X-Request-Id", id.to_string()),
-    ]
-}
+impl Reply {
+    /// The answer to a preflight (204), with these headers.
+    pub(crate) fn preflight(headers: Vec<(&'static str, String)>, id: Uuid) -> Self {
+        let mut reply = Self { status: 204, headers, body: None };
+        reply.headers.push(("X-Request-Id", id.to_string()));
+        reply
+    }
 
-/// The headers and the body of a denial.
-pub(crate) fn problem(answer: &Answer, id: Uuid) -> (Vec<(&'static str, String)>, String) {
-    let mut headers = vec![
-        ("Content-Type", "application/problem+json".to_owned()),
-        ("Cache-Control", "no-store".to_owned()),
-        ("X-Request-Id", id.to_string()),
-    ];
-    match answer.status {
-        401 => {
-            // RFC 6750, 3.1: where no token was sent, nothing is said of one.
-            let sent = &*answer.reason != "token_missing";
-            let error = if sent { ", error=\"invalid_token\"" } else { "" };
-            headers.push(("WWW-Authenticate", format!("Bearer realm=\"cedargate\"{error}")));
+    /// A redirect.
+    pub(crate) fn redirect(place: &str, id: Uuid) -> Self {
+        let headers = vec![
+            ("Location", place.to_owned()),
+            ("Cache-Control", "no-store".to_owned()),
+            ("X-Request-Id", id.to_string()),
+        ];
+        Self { status: 302, headers, body: None }
+    }
+
+    /// A denial, as problem details.
+    pub(crate) fn problem(answer: &Answer, id: Uuid) -> Self {
+        let mut headers = vec![
+            ("Content-Type", "application/problem+json".to_owned()),
+            ("Cache-Control", "no-store".to_owned()),
+            ("X-Request-Id", id.to_string()),
+        ];
+        match answer.status {
+            401 => {
+                // RFC 6750, 3.1: where no token was sent, nothing is said of one.
+                let sent = &*answer.reason != "token_missing";
+                let error = if sent { ", error=\"invalid_token\"" } else { "" };
+                headers.push(("WWW-Authenticate", format!("Bearer realm=\"cedargate\"{error}")));
+            }
+            405 => headers.push(("Allow", ALLOW.to_owned())),
+            429 | 503 => headers.push(("Retry-After", "1".to_owned())),
+            _ => {}
         }
-        405 => headers.push(("Allow", ALLOW.to_owned())),
-        429 | 503 => headers.push(("Retry-After", "1".to_owned())),
-        _ => {}
+        let body = json!({
+            "type": "about:blank",
+            "title": title(answer.status).unwrap_or("Error"),
+            "status": answer.status,
+            "detail": &*answer.detail,
+            "reason": &*answer.reason,
+            "request_id": id.to_string(),
+        });
+        Self { status: answer.status, headers, body: Some(body.to_string()) }
     }
-    let title = http::StatusCode::from_u16(answer.status).ok().and_then(|it| it.canonical_reason());
-    let body = json!({
-        "type": "about:blank",
-        "title": title.unwrap_or("Error"),
-        "status": answer.status,
-        "detail": &*answer.detail,
-        "reason": &*answer.reason,
-        "request_id": id.to_string(),
-    });
-    (headers, body.to_string())
+
+    fn length(&self) -> usize {
+        self.body.as_ref().map_or(0, String::len)
+    }
+
+    /// Writes it through pingora.
+    pub(crate) async fn send(&self, session: &mut Session, head_only: bool) -> pingora::Result<()> {
+        let mut response = ResponseHeader::build(self.status, Some(self.headers.len() + 4))?;
+        for (name, value) in &self.headers {
+            response.append_header(*name, value)?;
+        }
+        if self.status != 204 {
+            response.insert_header("Content-Length", self.length())?;
+        }
+        let ends = head_only || self.length() == 0;
+        session.write_response_header(Box::new(response), ends).await?;
+        if let Some(body) = self.body.as_ref().filter(|_| !ends) {
+            let body = Bytes::copy_from_slice(body.as_bytes());
+            session.write_response_body(Some(body), true).await?;
+        }
+        Ok(())
+    }
+
+    /// Spells it as HTTP/1.1; whether the connection `closes` is said.
+    pub(crate) fn spell(&self, head_only: bool, closes: bool) -> BytesMut {
+        let mut out = BytesMut::with_capacity(512 + self.length());
+        let title = title(self.status).unwrap_or_default();
+        // The buffer grows: writing to it cannot fail.
+        let _ok = write!(out, "HTTP/1.1 {} {title}\r\n", self.status);
+        for (name, value) in &self.headers {
+            let _ok = write!(out, "{name}: {value}\r\n");
+        }
+        if self.status != 204 {
+            let _ok = write!(out, "Content-Length: {}\r\n", self.length());
+        }
+        out.put_slice(if closes { b"Connection: close\r\n\r\n" } else { b"\r\n" });
+        if let Some(body) = self.body.as_ref().filter(|_| !head_only) {
+            out.put_slice(body.as_bytes());
+        }
+        out
+    }
+}
+
+fn title(status: u16) -> Option<&'static str> {
+    http::StatusCode::from_u16(status).ok()?.canonical_reason()
 }

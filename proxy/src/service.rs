@@ -1,12 +1,12 @@
 //! The one `ProxyHttp`: each of pingora's phases is one call into a stage. Reads the clock.
 
 mod judge;
+mod whole;
 
 use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::proxy::{FailToProxy, ProxyHttp, Session};
@@ -20,9 +20,12 @@ use crate::forward::Forwarding;
 use crate::ledger::{Ledger, Recorded};
 use crate::limit::RateLimit;
 use crate::pipeline::Pipeline;
-use crate::refusal::{Blanks, Refusal};
-use crate::reply::{self, Redirects};
+use crate::refusal::{Answer, Blanks, Refusal};
+use crate::relay::Upstream;
+use crate::reply::{Redirects, Reply};
 use crate::trail::Trail;
+
+pub(crate) use whole::Whole;
 
 /// The gate as pingora sees it.
 #[derive(Debug)]
@@ -38,17 +41,7 @@ pub(crate) struct Service {
     pub(crate) body_timeout: Duration,
 }
 
-/// The application behind the gate.
-#[derive(Debug)]
-pub(crate) struct Upstream {
-    /// Its address, as last resolved.
-    pub(crate) address: Arc<ArcSwapOption<std::net::SocketAddr>>,
-    pub(crate) connect_timeout: Duration,
-    pub(crate) read_timeout: Duration,
-}
-
-/// What pingora calls, shared with the connections, which have requests judged before pingora sees
-/// them.
+/// What pingora calls, shared with the connections.
 #[derive(Debug, Clone)]
 pub(crate) struct Front(pub(crate) Arc<Service>);
 
@@ -64,10 +57,6 @@ impl std::ops::Deref for Front {
 #[derive(Debug, Default)]
 pub(crate) struct Ctx {
     arrival: Option<Box<Arrival>>,
-    /// What was decided, if it was before pingora saw the request.
-    judged: Option<Result<(), Refusal>>,
-    /// Whether the head that pingora parses has the identity in it.
-    identity_said: bool,
     trail: Option<Box<Trail>>,
     id: Uuid,
     recorded: Option<Recorded>,
@@ -77,6 +66,35 @@ pub(crate) struct Ctx {
     failure: Option<Refusal>,
     /// What the upstream tells the record.
     audit: Vec<(String, String)>,
+}
+
+impl Ctx {
+    /// Records how a request that was forwarded has ended: the status that the client was sent, and what went
+    /// wrong besides.
+    fn close(&mut self, status: Option<u16>, error: Option<&str>) {
+        let Some(recorded) = self.recorded.take() else { return };
+        let success = error.is_none() && status.is_some_and(|status| status < 400);
+        let (told, failure) = (std::mem::take(&mut self.audit), self.failure.take());
+        recorded.close(status, self.upstream_status, success, |trail| {
+            trail.told_by_upstream(told);
+            if let Some(failure) = failure {
+                trail.failed(&failure);
+            } else if let Some(error) = error {
+                trail.record.details.insert("error".to_owned(), error.into());
+            }
+        });
+    }
+}
+
+impl Service {
+    /// The answer where the upstream has failed.
+    fn failed(&self, ctx: &Ctx, answer: &Answer) -> Reply {
+        let mut reply = Reply::problem(answer, ctx.id);
+        if let Some(arrival) = &ctx.arrival {
+            reply.headers.extend(self.cors.headers(arrival, false));
+        }
+        reply
+    }
 }
 
 #[async_trait]
@@ -138,8 +156,7 @@ impl ProxyHttp for Front {
         else {
             return Err(Error::explain(ErrorType::InternalError, "no recorded permit"));
         };
-        let (read, said) = (ctx.body_was_read, ctx.identity_said);
-        let completed = self.forwarding.complete(head, arrival, recorded, read, said);
+        let completed = self.forwarding.complete(head, arrival, recorded, ctx.body_was_read);
         completed.map_err(|refusal| {
             let error = Error::explain(ErrorType::InternalError, refusal.to_string());
             ctx.failure = Some(refusal);
@@ -240,30 +257,16 @@ impl ProxyHttp for Front {
         let answer = refusal.answer(Blanks::default());
         let code = if dead || session.response_written().is_some() { 0 } else { answer.status };
         if code > 0 {
-            let (mut headers, body) = reply::problem(&answer, ctx.id);
             let head_only = ctx.arrival.as_ref().is_some_and(|arrival| arrival.head_only);
-            if let Some(arrival) = &ctx.arrival {
-                headers.extend(self.cors.headers(arrival, false));
-            }
-            let _gone = reply::write(session, code, &headers, Some(body), head_only).await;
+            let _gone = self.failed(ctx, &answer).send(session, head_only).await;
         }
         ctx.failure = Some(refusal);
         FailToProxy { error_code: code, can_reuse_downstream: false }
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
-        let Some(recorded) = ctx.recorded.take() else { return };
         let status = session.response_written().map(|head| head.status.as_u16());
-        let success = error.is_none() && status.is_some_and(|status| status < 400);
-        let (audit, failure) = (std::mem::take(&mut ctx.audit), ctx.failure.take());
-        recorded.close(status, ctx.upstream_status, success, |trail| {
-            trail.told_by_upstream(audit);
-            if let Some(failure) = failure {
-                trail.failed(&failure);
-            } else if let Some(error) = error {
-                trail.record.details.insert("error".to_owned(), error.etype().as_str().into());
-            }
-        });
+        ctx.close(status, error.map(|error| error.etype().as_str()));
     }
 
     fn suppress_error_log(&self, _session: &Session, _ctx: &Ctx, _error: &Error) -> bool {

@@ -142,6 +142,7 @@ impl Workbench {
             trusted: Vec::new(),
             forward_authorization: false,
             cookie: None,
+            relay: false,
         };
         Ok(Self { pipeline, rules })
     }
@@ -221,7 +222,7 @@ impl Workbench {
     fn arrival(&self, ask: &Ask) -> Result<Arrival, WorkbenchError> {
         let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         let head = Bytes::from(ask.head()?);
-        let accepted = accept::accept(&head, peer, false, &self.rules);
+        let accepted = accept::accept(&head, peer, (false, 0), &self.rules);
         let Accepted { arrival, .. } =
             accepted.ok_or(WorkbenchError::Unsendable("its method or target is none"))?;
         Ok(arrival)

@@ -9,6 +9,7 @@
 
 mod admin;
 mod alone;
+mod answers;
 mod audit_database;
 mod auditor;
 mod bodies;

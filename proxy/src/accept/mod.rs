@@ -33,6 +33,8 @@ pub(crate) struct Rules {
     pub(crate) forward_authorization: bool,
     /// The cookie that carries a token, if any.
     pub(crate) cookie: Option<String>,
+    /// Whether requests that are whole are forwarded without pingora.
+    pub(crate) relay: bool,
 }
 
 /// Why a request is refused before anybody asks who sent it.
@@ -119,17 +121,22 @@ pub struct Control {
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) arrival: Arrival,
-    /// The head for pingora's parser: canonical, hygiene done, without its query.
+    /// The head that goes on, hygiene done.
     pub(crate) head: BytesMut,
     /// Where the body ends.
     pub(crate) framing: Framing,
+    /// Whether it is answered without pingora: the head is then what the upstream gets, but for the identity
+    /// and the empty line. Else it is for pingora's parser, without its query.
+    pub(crate) relayed: bool,
+    /// Whether the connection ends with it.
+    pub(crate) closes: bool,
 }
 
-/// Reads `raw`, a head with its empty line. `None`: this is no HTTP.
+/// Reads `raw`, a head with its empty line, of whose body `here` bytes have come. `None`: this is no HTTP.
 pub(crate) fn accept(
     raw: &Bytes,
     peer: SocketAddr,
-    too_large: bool,
+    (too_large, here): (bool, usize),
     rules: &Rules,
 ) -> Option<Accepted> {
     let head = Head::parse(raw, rules.header_count)?;
@@ -143,13 +150,17 @@ pub(crate) fn accept(
         Ok(framing) => {
             read_control(raw, &head, &mut arrival);
             arrival.has_body = !framing.is_done();
-            let head = rewrite::head(&head, &arrival, peer, rules, framing);
-            Some(Accepted { arrival, head, framing })
+            let whole = matches!(framing, Framing::Length(length) if length <= here as u64);
+            let relayed = rules.relay && whole && head.http_11 && !arrival.control.expects_continue;
+            let closes = relayed && rewrite::says(&head, b"close");
+            let head = rewrite::head(&head, &arrival, peer, rules, (framing, relayed));
+            Some(Accepted { arrival, head, framing, relayed, closes })
         }
         Err(fault) => {
             arrival.fault = Some(fault);
             let head = rewrite::stand_in(arrival.head_only);
-            Some(Accepted { arrival, head, framing: Framing::NONE })
+            let (framing, relayed) = (Framing::NONE, rules.relay);
+            Some(Accepted { arrival, head, framing, relayed, closes: true })
         }
     }
 }

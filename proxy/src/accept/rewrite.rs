@@ -1,4 +1,4 @@
-//! Writes the head that pingora's parser gets: only what was judged, in one spelling.
+//! Writes the head that goes on: only what was judged, in one spelling.
 
 use std::net::SocketAddr;
 
@@ -8,19 +8,30 @@ use super::{Arrival, Rules, nominated, passes, way};
 use crate::framing::Framing;
 use crate::head::Head;
 
-/// The head of an accepted request: the canonical path without the query (it is put back, byte for
-/// byte, on the way out), the fields that pass, and the way it came.
+/// Room for what is said of the way and of the caller, and for a body that is small.
+const ROOM: usize = 1024;
+
+/// The head of an accepted request: the canonical path, the fields that pass, and the way it came. What
+/// is `relayed` has its query, and lacks the empty line. For pingora's parser it is without the query (it is
+/// put back, byte for byte, on the way out) and says whether the connection goes on.
 pub(super) fn head(
     head: &Head<'_>,
     arrival: &Arrival,
     peer: SocketAddr,
     rules: &Rules,
-    framing: Framing,
+    (framing, relayed): (Framing, bool),
 ) -> BytesMut {
-    let mut out = BytesMut::with_capacity(512 + arrival.path.len() + head.fields.len() * 48);
+    let query = arrival.query.as_deref().filter(|_| relayed);
+    let mut out = BytesMut::with_capacity(
+        ROOM + arrival.path.len() + query.map_or(0, <[u8]>::len) + head.fields.len() * 48,
+    );
     out.put_slice(head.method.as_bytes());
     out.put_slice(b" ");
     out.put_slice(arrival.path.as_bytes());
+    if let Some(query) = query {
+        out.put_slice(b"?");
+        out.put_slice(query);
+    }
     out.put_slice(if head.http_11 { b" HTTP/1.1\r\n" } else { b" HTTP/1.0\r\n" });
     let dropped = nominated(head);
     for field in head.fields.iter().filter(|field| passes(field.name, &dropped, rules)) {
@@ -41,9 +52,11 @@ pub(super) fn head(
         }
         Framing::Length(_) => {}
     }
-    persistence(head, &mut out);
     way::write(head, arrival, peer, rules, &mut out);
-    out.put_slice(b"\r\n");
+    if !relayed {
+        persistence(head, &mut out);
+        out.put_slice(b"\r\n");
+    }
     out
 }
 
@@ -58,15 +71,17 @@ pub(super) fn stand_in(head_only: bool) -> BytesMut {
 
 /// Whether the client means to go on with the connection.
 fn persistence(head: &Head<'_>, out: &mut BytesMut) {
-    let says = |word: &[u8]| {
-        let mut tokens = head.all("connection").flat_map(|value| value.split(|byte| *byte == b','));
-        tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(word))
-    };
-    if says(b"close") {
+    if says(head, b"close") {
         line(out, b"Connection", b"close");
-    } else if says(b"keep-alive") {
+    } else if says(head, b"keep-alive") {
         line(out, b"Connection", b"keep-alive");
     }
+}
+
+/// Whether `Connection` has this word.
+pub(super) fn says(head: &Head<'_>, word: &[u8]) -> bool {
+    let mut tokens = head.all("connection").flat_map(|value| value.split(|byte| *byte == b','));
+    tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(word))
 }
 
 /// The cookies but for the one that carries the token.

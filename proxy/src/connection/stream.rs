@@ -18,11 +18,11 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio_util::io::poll_read_buf;
 
-use super::idle::Idle;
 use super::outgoing::Outgoing;
 use super::{KEEP_ALIVE, Limits};
 use crate::framing::Framing;
 use crate::head::{self, Scan};
+use crate::idle::Idle;
 
 /// Room for what is read at once: most heads, and most bodies that are judged, fit.
 const CHUNK: usize = 4 * 1024;
@@ -63,6 +63,20 @@ impl ClientStream {
         self.buffer.is_empty()
     }
 
+    /// How much was read that is not given out.
+    pub(super) fn here(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Takes a body that is here whole.
+    pub(super) fn take(&mut self, body: Framing) -> Bytes {
+        let length = match body {
+            Framing::Length(length) => usize::try_from(length).unwrap_or(usize::MAX),
+            Framing::Chunked(_) => 0,
+        };
+        self.buffer.split_to(length.min(self.buffer.len())).freeze()
+    }
+
     /// From now on, what is read is the body of a request.
     pub(super) fn begin(&mut self, body: Framing) {
         self.framing = body;
@@ -87,6 +101,38 @@ impl ClientStream {
         }
         let whole = tokio::time::timeout(limits.header_timeout, self.rest_of_head(limits, seen));
         whole.await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))?
+    }
+
+    /// Sends `bytes`, or holds them until [`Self::send_held`]. A client that takes nothing for as long as a
+    /// connection may be idle is given up.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let mut sent = 0;
+        self.idle.begin();
+        std::future::poll_fn(|cx| {
+            while let Some(rest) = bytes.get(sent..).filter(|rest| !rest.is_empty()) {
+                let Poll::Ready(more) = self.outgoing.poll_write(cx, rest) else {
+                    return self.poll_stuck(cx);
+                };
+                sent += more?;
+                self.idle.begin();
+            }
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
+    /// Sends what is held.
+    pub(crate) async fn send_held(&mut self) -> io::Result<()> {
+        self.idle.begin();
+        std::future::poll_fn(|cx| match self.outgoing.poll_flush(cx) {
+            Poll::Pending => self.poll_stuck(cx),
+            sent @ Poll::Ready(_) => sent,
+        })
+        .await
+    }
+
+    fn poll_stuck(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.idle.poll_over(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
     /// Waits for the next request as long as a connection may be idle.

@@ -30,8 +30,9 @@ use crate::limit::RateLimit;
 use crate::metrics::Metrics;
 use crate::pipeline::{Memo, Pipeline};
 use crate::probe::Probes;
+use crate::relay::{Pool, Upstream};
 use crate::reply::Redirects;
-use crate::service::{Front, Service, Upstream};
+use crate::service::{Front, Service};
 
 /// The upstream's name is looked up again this often.
 const RESOLVE_EVERY: Duration = Duration::from_secs(10);
@@ -102,7 +103,7 @@ pub(super) fn service(
     pipeline: Pipeline,
     ledger: Ledger,
     signer: Option<Arc<AssertionSigner>>,
-    address: Arc<ArcSwapOption<SocketAddr>>,
+    (address, idle): (Arc<ArcSwapOption<SocketAddr>>, Arc<Pool>),
 ) -> Service {
     let redirect = config.redirect.clone();
     Service {
@@ -119,6 +120,7 @@ pub(super) fn service(
             address,
             connect_timeout: config.upstream.connect_timeout,
             read_timeout: config.upstream.read_timeout,
+            idle,
         },
         json_body: config.limits.json_body,
         body_timeout: config.upstream.read_timeout,
@@ -152,6 +154,7 @@ fn limits(config: &Config) -> Limits {
             trusted: config.trusted_proxies.clone(),
             forward_authorization: config.upstream.forward_authorization,
             cookie: config.jwt.cookie.clone(),
+            relay: config.fast_paths,
         },
         header_bytes: config.limits.header_bytes,
         header_timeout: config.limits.header_timeout,

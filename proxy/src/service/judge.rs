@@ -17,21 +17,24 @@ use crate::accept::{Arrival, Malformed};
 use crate::body::{self, BodyFault};
 use crate::pipeline::{First, Permit, Sent, TRIES};
 use crate::refusal::Refusal;
-use crate::reply;
+use crate::reply::Reply;
 use crate::trail::Trail;
 
 /// A body that is refused unread is still taken off the wire up to this length, so that the
 /// client, which may be sending it, gets the answer.
 const DRAINED: Duration = Duration::from_secs(2);
 
+/// The body of a request that may have to be judged by it.
+pub(super) enum Body<'a> {
+    /// It came with the head.
+    Here(&'a Bytes),
+    /// Pingora has to read it.
+    Coming(&'a mut Session),
+}
+
 impl Service {
     /// Judges a request and makes its intent durable.
-    async fn judge(
-        &self,
-        mut session: Option<&mut Session>,
-        ctx: &mut Ctx,
-        now: f64,
-    ) -> Result<(), Refusal> {
+    async fn judge(&self, mut sent: Body<'_>, ctx: &mut Ctx, now: f64) -> Result<(), Refusal> {
         let (Some(arrival), Some(trail)) = (ctx.arrival.as_deref(), ctx.trail.as_deref_mut())
         else {
             return Err(Refusal::Internal("a request without a head".to_owned()));
@@ -45,12 +48,18 @@ impl Service {
                 First::Guest(permit) => Some(permit),
                 First::Caller(admitted) => {
                     let just_read = admitted.reads_body() && body.is_none();
+                    let mut waited = false;
                     if just_read {
-                        body = Some(self.read_body(session.as_deref_mut(), arrival).await?);
+                        (body, waited) = match &mut sent {
+                            Body::Here(bytes) => (Some(self.judged_body(bytes, arrival)?), false),
+                            Body::Coming(session) => {
+                                (Some(self.read_body(session, arrival).await?), true)
+                            }
+                        };
                         ctx.body_was_read = arrival.has_body;
                     }
                     let bytes = body.clone().unwrap_or_default();
-                    let sent = Sent { bytes: &bytes, just_read };
+                    let sent = Sent { bytes: &bytes, just_read: waited };
                     self.pipeline.conclude(arrival, *admitted, sent, trail).await?
                 }
             };
@@ -77,18 +86,22 @@ impl Service {
         }
     }
 
+    /// A body that came with its head, if it may be judged.
+    fn judged_body(&self, body: &Bytes, arrival: &Arrival) -> Result<Bytes, Refusal> {
+        if body.len() > self.json_body {
+            return Err(BodyFault::TooLarge.into());
+        }
+        if arrival.has_body {
+            body::supported(&arrival.control)?;
+        }
+        Ok(body.clone())
+    }
+
     /// Reads the body whole. Pingora keeps a copy, and sends that on byte for byte.
-    async fn read_body(
-        &self,
-        session: Option<&mut Session>,
-        arrival: &Arrival,
-    ) -> Result<Bytes, Refusal> {
+    async fn read_body(&self, session: &mut Session, arrival: &Arrival) -> Result<Bytes, Refusal> {
         if !arrival.has_body {
             return Ok(Bytes::new());
         }
-        let Some(session) = session else {
-            return Err(Refusal::Internal("a body that cannot be read yet".to_owned()));
-        };
         let header = session.req_header().headers.get("content-length");
         let length = header.and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
         if length.is_some_and(|length| length > self.json_body) {
@@ -119,16 +132,11 @@ impl Service {
         Ok(body.freeze())
     }
 
-    /// Records a refusal, and then answers it.
-    async fn refuse(
-        &self,
-        session: &mut Session,
-        ctx: &mut Ctx,
-        refusal: &Refusal,
-    ) -> pingora::Result<()> {
+    /// Records a refusal; gives its answer.
+    async fn refuse(&self, ctx: &mut Ctx, refusal: &Refusal) -> Reply {
         let (Some(arrival), Some(trail)) = (ctx.arrival.as_deref(), ctx.trail.as_deref_mut())
         else {
-            return reply::write(session, 500, &[], None, false).await;
+            return Reply { status: 500, headers: Vec::new(), body: None };
         };
         let mut answer = trail.refused(refusal);
         let mut place = self.redirects.place(arrival, &answer);
@@ -142,47 +150,16 @@ impl Service {
             place = None;
         }
         self.ledger.count(trail);
-        let (mut headers, body) = if let Some(place) = place {
-            (reply::redirect(place, ctx.id), None)
-        } else {
-            let (headers, body) = reply::problem(&answer, ctx.id);
-            (headers, Some(body))
+        let mut reply = match place {
+            Some(place) => Reply::redirect(place, ctx.id),
+            None => Reply::problem(&answer, ctx.id),
         };
-        headers.extend(self.cors.headers(arrival, false));
-        let status = if place.is_some() { 302 } else { answer.status };
-        // A client that waits for `100 Continue` may or may not send the body now: what comes next
-        // could be that, or another request.
-        let waits = arrival.control.expects_continue && arrival.has_body && !ctx.body_was_read;
-        let keep = arrival.fault.is_none() && !waits;
-        let downstream = session.as_downstream_mut();
-        if keep {
-            downstream.set_close_on_response_before_downstream_finish(false);
-            downstream.set_total_drain_timeout(Some(DRAINED));
-        }
-        reply::write(session, status, &headers, body, arrival.head_only).await
-    }
-
-    /// Begins a request. One without a body is judged at once, and its identity written to the end
-    /// of `head`, which lacks its empty line: so pingora parses what goes out, and nothing is put
-    /// into it afterwards.
-    pub(crate) async fn begin(&self, arrival: Arrival, head: &mut BytesMut) -> Ctx {
-        let mut ctx = Ctx { id: Uuid::now_v7(), ..Ctx::default() };
-        let (at, started) = (now(), Instant::now());
-        let later = arrival.has_body || arrival.fault.is_some() || self.cors.is_preflight(&arrival);
-        ctx.trail = Some(Box::new(Trail::begin(&arrival, ctx.id, at, started)));
-        ctx.arrival = Some(Box::new(arrival));
-        if later {
-            return ctx;
-        }
-        ctx.judged = Some(self.judged(None, &mut ctx).await);
-        if let Some(recorded) = &ctx.recorded {
-            ctx.identity_said = self.forwarding.write_identity(recorded, head);
-        }
-        ctx
+        reply.headers.extend(self.cors.headers(arrival, false));
+        reply
     }
 
     /// Judges a request. A panic in it is a refusal like any other.
-    async fn judged(&self, session: Option<&mut Session>, ctx: &mut Ctx) -> Result<(), Refusal> {
+    async fn judged(&self, sent: Body<'_>, ctx: &mut Ctx) -> Result<(), Refusal> {
         let Some((at, started)) = ctx.trail.as_deref().map(Trail::begun) else {
             return Err(Refusal::Internal("a request without a trail".to_owned()));
         };
@@ -191,7 +168,7 @@ impl Service {
             reason = "microseconds since the epoch stay below 2^53"
         )]
         let seconds = (at.unix_timestamp_nanos() / 1_000) as f64 / 1e6;
-        let judged = AssertUnwindSafe(self.judge(session, ctx, seconds)).catch_unwind().await;
+        let judged = AssertUnwindSafe(self.judge(sent, ctx, seconds)).catch_unwind().await;
         let refusal = match judged {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(refusal)) => refusal,
@@ -204,24 +181,44 @@ impl Service {
         Err(refusal)
     }
 
-    /// Everything before forwarding.
-    pub(super) async fn gate(&self, session: &mut Session, ctx: &mut Ctx) -> pingora::Result<bool> {
-        let Some(arrival) = ctx.arrival.as_deref() else {
-            return Err(Error::explain(ErrorType::InternalError, "a request without a head"));
-        };
-        if arrival.fault.is_none() && self.cors.is_preflight(arrival) {
-            let mut headers = self.cors.headers(arrival, true);
-            headers.push(("X-Request-Id", ctx.id.to_string()));
-            reply::write(session, 204, &headers, None, false).await?;
-            return Ok(true);
+    /// Everything before forwarding. What the gate answers itself, unless the request is to be forwarded.
+    pub(super) async fn answered(&self, sent: Body<'_>, ctx: &mut Ctx) -> Option<Reply> {
+        let preflight =
+            |arrival: &Arrival| arrival.fault.is_none() && self.cors.is_preflight(arrival);
+        if let Some(arrival) = ctx.arrival.as_deref().filter(|arrival| preflight(arrival)) {
+            return Some(Reply::preflight(self.cors.headers(arrival, true), ctx.id));
         }
-        let judged = match ctx.judged.take() {
-            Some(judged) => judged,
-            None => self.judged(Some(session), ctx).await,
-        };
-        let Err(refusal) = judged else { return Ok(false) };
-        self.refuse(session, ctx, &refusal).await?;
+        let refusal = self.judged(sent, ctx).await.err()?;
+        Some(self.refuse(ctx, &refusal).await)
+    }
+
+    /// Everything before forwarding, of a request that pingora has.
+    pub(super) async fn gate(&self, session: &mut Session, ctx: &mut Ctx) -> pingora::Result<bool> {
+        if ctx.arrival.is_none() {
+            return Err(Error::explain(ErrorType::InternalError, "a request without a head"));
+        }
+        let Some(reply) = self.answered(Body::Coming(session), ctx).await else { return Ok(false) };
+        let Some(arrival) = ctx.arrival.as_deref() else { return Ok(false) };
+        // A client that waits for `100 Continue` may or may not send the body now: what comes next
+        // could be that, or another request.
+        let waits = arrival.control.expects_continue && arrival.has_body && !ctx.body_was_read;
+        if arrival.fault.is_none() && !waits {
+            let downstream = session.as_downstream_mut();
+            downstream.set_close_on_response_before_downstream_finish(false);
+            downstream.set_total_drain_timeout(Some(DRAINED));
+        }
+        reply.send(session, arrival.head_only).await?;
         Ok(true)
+    }
+}
+
+impl Ctx {
+    /// Begins a request.
+    pub(crate) fn begin(arrival: Arrival) -> Self {
+        let id = Uuid::now_v7();
+        let trail = Trail::begin(&arrival, id, now(), Instant::now());
+        let (arrival, trail) = (Some(Box::new(arrival)), Some(Box::new(trail)));
+        Self { arrival, trail, id, ..Self::default() }
     }
 }
 

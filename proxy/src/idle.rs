@@ -1,4 +1,4 @@
-//! How long a connection is idle, without a timer for each request.
+//! How long nothing happens on a connection, without a timer for each request.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -9,24 +9,24 @@ use tokio::time::{Instant, Sleep};
 /// Ends a time of idleness. Its one timer is set anew only when it goes off: then it looks how long
 /// nothing has happened, and goes on for the rest.
 #[derive(Debug)]
-pub(super) struct Idle {
+pub(crate) struct Idle {
     limit: Duration,
     since: Instant,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Idle {
-    pub(super) fn new(limit: Duration) -> Self {
+    pub(crate) fn new(limit: Duration) -> Self {
         Self { limit, since: Instant::now(), timer: Box::pin(tokio::time::sleep(limit)) }
     }
 
     /// From now on nothing happens.
-    pub(super) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self) {
         self.since = Instant::now();
     }
 
     /// Waits until nothing has happened for the limit.
-    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             ready!(self.timer.as_mut().poll(cx));
             let over = self.since + self.limit;

@@ -1,0 +1,84 @@
+//! Connections to the upstream that nobody uses at the moment.
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
+
+use super::{Answer, Link};
+
+/// Shelves of connections: a thread keeps to its own, so that workers do not wait for each other.
+const SHELVES: usize = 16;
+/// Connections on a shelf at the most.
+const MOST: usize = 128;
+/// So long nobody may have used a connection.
+const IDLE: Duration = Duration::from_mins(1);
+/// Connections that are dead or too old are looked for this often.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+
+/// Connections to the upstream that nobody uses at the moment. The last one that was used is the first to be
+/// taken: the others may grow too old.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    shelves: [Mutex<Vec<Link>>; SHELVES],
+}
+
+impl Pool {
+    /// A connection to `address` that seems to be alive.
+    pub(super) fn take(&self, address: SocketAddr) -> Option<Link> {
+        let own = own_shelf();
+        let others = (1..SHELVES).filter_map(|step| {
+            match self.shelves.get((own + step) % SHELVES)?.try_lock() {
+                Ok(free) => Some(free),
+                Err(TryLockError::Poisoned(free)) => Some(free.into_inner()),
+                Err(TryLockError::WouldBlock) => None,
+            }
+        });
+        let first = self.shelf(own).into_iter();
+        first.chain(others).find_map(|mut shelf| {
+            std::iter::from_fn(|| shelf.pop()).find(|link| usable(link, address))
+        })
+    }
+
+    /// Keeps a connection whose last answer was read whole, if the upstream goes on with it.
+    pub(crate) fn put(&self, mut link: Link, last: &Answer) {
+        if !last.goes_on() || !link.is_quiet() {
+            return;
+        }
+        link.park();
+        if let Some(mut shelf) = self.shelf(own_shelf())
+            && shelf.len() < MOST
+        {
+            shelf.push(link);
+        }
+    }
+
+    fn shelf(&self, place: usize) -> Option<MutexGuard<'_, Vec<Link>>> {
+        Some(self.shelves.get(place)?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Closes connections that are dead or too old, until it is dropped.
+    pub(crate) async fn keep_tidy(&self) {
+        loop {
+            tokio::time::sleep(TIDY_EVERY).await;
+            for place in 0..SHELVES {
+                if let Some(mut shelf) = self.shelf(place) {
+                    shelf.retain(|link| usable(link, link.address));
+                }
+            }
+        }
+    }
+}
+
+fn usable(link: &Link, address: SocketAddr) -> bool {
+    link.address == address && link.parked.elapsed() < IDLE && link.is_quiet()
+}
+
+/// The shelf of this thread.
+fn own_shelf() -> usize {
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
+    thread_local! {
+        static OWN: usize = NEXT.fetch_add(1, Ordering::Relaxed) % SHELVES;
+    }
+    OWN.with(|own| *own)
+}

@@ -7,6 +7,7 @@
 
 mod change;
 mod errand;
+mod likeness;
 mod shelf;
 
 use std::sync::Arc;
@@ -15,7 +16,9 @@ use std::time::{Duration, Instant};
 
 use quick_cache::sync::Cache;
 
-use crate::facts::{Fact, ObjectFacts, OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
+use crate::facts::{
+    Fact, ObjectFacts, OrganizationFacts, OrganizationKey, OwnedFacts, Standing, UserFacts,
+};
 use crate::source::{FactSource, FactsError};
 
 pub use change::Change;
@@ -156,13 +159,15 @@ impl FactStore {
     /// A store before `source`.
     pub fn new(source: Arc<dyn FactSource>, settings: Settings, observer: Box<Observer>) -> Self {
         let common = Arc::new(Common::new(settings, observer));
+        let users = likeness::by(&common, Standing::of);
+        let objects = likeness::by(&common, OwnedFacts::clone);
         Self {
             source,
-            users: Shelf::new("user", Keeps::Absent, &common),
-            organizations: Shelf::new("organization", Keeps::Present, &common),
-            by_slug: Shelf::new("organization", Keeps::Nothing, &common),
+            users: Shelf::new("user", Keeps::Absent, users, &common),
+            organizations: Shelf::new("organization", Keeps::Present, likeness::none(), &common),
+            by_slug: Shelf::new("organization", Keeps::Nothing, likeness::none(), &common),
             slugs: Cache::new(usize::try_from(settings.entries).unwrap_or(usize::MAX)),
-            objects: Shelf::new("object", Keeps::Present, &common),
+            objects: Shelf::new("object", Keeps::Present, objects, &common),
             common,
         }
     }

@@ -22,6 +22,37 @@ pub struct UserFacts {
     pub revoked_tokens: Vec<Arc<str>>,
 }
 
+/// What a user is, whoever it is: all that policies are told of one but its name, and nothing else.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Standing {
+    organization: Option<Arc<str>>,
+    roles: Vec<Arc<str>>,
+    features: Vec<Arc<str>>,
+    status: Arc<str>,
+}
+
+impl Standing {
+    /// What this user is. Each field is named, so that a new one cannot be forgotten.
+    pub(crate) fn of(user: &UserFacts) -> Self {
+        let UserFacts {
+            id: _,
+            organization,
+            roles,
+            features,
+            status,
+            // Which tokens were taken back is not for policies to judge.
+            tokens_valid_after: _,
+            revoked_tokens: _,
+        } = user;
+        Self {
+            organization: organization.clone(),
+            roles: roles.clone(),
+            features: features.clone(),
+            status: Arc::clone(status),
+        }
+    }
+}
+
 /// What is true about an organisation: a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationFacts {
@@ -61,6 +92,9 @@ pub struct Fact<T> {
     pub asked_at: Instant,
     /// Grows with each load in this process: two facts of one version are the same fact.
     pub version: u64,
+    /// Which other facts say the same to policies but for whom they are about: those of the same number.
+    /// It is no other fact's version; one that is like no other has its own.
+    pub likeness: u64,
 }
 
 /// An object named by a request, as far as it is known.

@@ -2,6 +2,10 @@
 //!
 //! Built without a schema: the bundle was validated against it when it was loaded, and what is
 //! built here has the shape that it demands. A name outside the vocabulary is not built at all.
+//!
+//! INVARIANT: no attribute and no circumstance holds a user. Decisions are shared by callers who are
+//! alike (`pipeline/memo.rs`), which is right as long as a question holds no user but the caller and
+//! the object.
 
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
@@ -26,6 +30,9 @@ pub(crate) fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
 }
 
 /// The user, as principal and as object alike.
+///
+/// Two whose likeness is the same differ in nothing here but their names: what is added here
+/// has to be part of that, too.
 pub(crate) fn user(bundle: &Bundle, facts: &UserFacts) -> Result<Entity, Denied> {
     let types = bundle.types();
     let mut attributes = HashMap::with_capacity(6);
@@ -160,3 +167,6 @@ impl Circumstances<'_> {
         self.client.filter(|_| asked).map(|address| Expression::new_ip(address.to_string()))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout_at;
 
 use super::errand::Errand;
+use super::likeness::Likeness;
 use super::{Event, Lookup, Observer, Outcome, Settings, Terms};
 use crate::facts::Fact;
 use crate::source::FactsError;
@@ -29,14 +30,19 @@ const ABSENT: usize = 10_000;
 pub(super) struct Common {
     pub(super) settings: Settings,
     pub(super) observer: Box<Observer>,
-    pub(super) versions: AtomicU64,
+    numbers: AtomicU64,
     pub(super) loads: Semaphore,
 }
 
 impl Common {
     pub(super) fn new(settings: Settings, observer: Box<Observer>) -> Self {
         let loads = Semaphore::new(LOADS);
-        Self { settings, observer, versions: AtomicU64::new(0), loads }
+        Self { settings, observer, numbers: AtomicU64::new(0), loads }
+    }
+
+    /// One that nobody else has: versions and likenesses are never taken for each other.
+    pub(super) fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 }
 
@@ -100,6 +106,7 @@ enum Known<T> {
 pub(super) struct Shelf<K, T> {
     kind: &'static str,
     pub(super) keeps: Keeps,
+    pub(super) likeness: Likeness<T>,
     pub(super) common: Arc<Common>,
     /// For longer than they count, until there is no more room: one that comes back unchanged keeps its
     /// version, and with it all that was concluded from it.
@@ -118,11 +125,17 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     T: PartialEq + Send + Sync + 'static,
 {
-    pub(super) fn new(kind: &'static str, keeps: Keeps, common: &Arc<Common>) -> Arc<Self> {
+    pub(super) fn new(
+        kind: &'static str,
+        keeps: Keeps,
+        likeness: Likeness<T>,
+        common: &Arc<Common>,
+    ) -> Arc<Self> {
         let entries = usize::try_from(common.settings.entries).unwrap_or(usize::MAX);
         Arc::new(Self {
             kind,
             keeps,
+            likeness,
             common: Arc::clone(common),
             kept: Cache::new(entries),
             nobody: Cache::new(ABSENT.min(entries)),

@@ -1,4 +1,5 @@
 mod changes;
+mod likeness;
 
 use std::sync::Arc;
 use std::sync::Mutex;

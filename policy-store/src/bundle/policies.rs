@@ -188,7 +188,7 @@ fn check(place: &Place<'_>, text: &str) -> Result<Arc<Checked>, Vec<Finding>> {
     let mut actions = policy.entity_literals();
     actions.retain(|uid| uid.type_name().basename() == "Action");
     Ok(Arc::new(Checked {
-        glance: Glance::of(policy.to_json().ok().as_ref()),
+        glance: Glance::of(policy),
         policy: policy.new_id(PolicyId::new(&notes.id)),
         text: Arc::from(text),
         actions,

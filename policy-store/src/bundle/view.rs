@@ -1,12 +1,18 @@
-//! What the policies about an action can see of a path and of an object's name.
+//! What the policies about an action can see of a path and of the names of those involved.
 //!
 //! Two requests that differ only in what no policy can see are one question, and have one answer.
 //! A policy is looked at in Cedar's own JSON form. What is understood here is little: `context.path`
 //! held against a literal, and `resource` before an attribute, `has` or `is`. Everything else in
 //! which the two stand shows all of them.
+//!
+//! Of users less has to be understood. Cedar looks into no name, it only compares entities: whatever
+//! is asked, the answer is the same if everybody changes their names, as long as the policies write
+//! out none of them. What a user is, the asker says, and whether the object is the caller itself; no
+//! fact and no circumstance holds another user.
 
 use std::sync::Arc;
 
+use cedar_policy::Policy;
 use serde_json::Value;
 
 use super::shape::Shape;
@@ -32,12 +38,22 @@ pub(super) struct Glance {
     shapes: Vec<Shape>,
     whole_path: bool,
     resource: Use,
+    /// Whether it writes out a user.
+    users: bool,
 }
 
 impl Glance {
+    pub(super) fn of(policy: &Policy) -> Self {
+        let mut glance = Self::of_json(policy.to_json().ok().as_ref());
+        // Scope and conditions, in the form in which they are evaluated.
+        let named = policy.entity_literals();
+        glance.users |= named.iter().any(|uid| uid.type_name().basename() == "User");
+        glance
+    }
+
     /// A policy in Cedar's JSON form; `None`: it has none, and is taken to look at everything.
-    pub(super) fn of(policy: Option<&Value>) -> Self {
-        let all = Self { shapes: Vec::new(), whole_path: true, resource: Use::Name };
+    fn of_json(policy: Option<&Value>) -> Self {
+        let all = Self { shapes: Vec::new(), whole_path: true, resource: Use::Name, users: true };
         let (Some(scope), Some(conditions)) = (
             policy.and_then(|policy| policy.get("resource")),
             policy.and_then(|policy| policy.get("conditions")),
@@ -154,6 +170,7 @@ pub struct View {
     /// `None`: each path is its own.
     shapes: Option<Vec<Shape>>,
     names: bool,
+    users: bool,
 }
 
 /// A path as policies see it.
@@ -169,9 +186,11 @@ impl View {
     /// What these policies see of objects whose attributes are known to whoever asks, or, if
     /// `unknown`, are not: then what is said of an attribute may depend on the name.
     pub(super) fn of<'a>(policies: impl Iterator<Item = &'a Glance>, unknown: bool) -> Self {
-        let (mut shapes, mut whole, mut most) = (Vec::<Shape>::new(), false, Use::Type);
+        let (mut shapes, mut most) = (Vec::<Shape>::new(), Use::Type);
+        let (mut whole, mut users) = (false, false);
         for glance in policies {
             whole |= glance.whole_path;
+            users |= glance.users;
             most = most.max(glance.resource);
             for shape in &glance.shapes {
                 if !shapes.contains(shape) {
@@ -181,7 +200,7 @@ impl View {
         }
         let few = !whole && shapes.len() <= SHAPES;
         let least = if unknown { Use::Attributes } else { Use::Name };
-        Self { shapes: few.then_some(shapes), names: most >= least }
+        Self { shapes: few.then_some(shapes), names: most >= least, users }
     }
 
     /// What they see of a path.
@@ -196,104 +215,13 @@ impl View {
     pub fn names(&self) -> bool {
         self.names
     }
+
+    /// Whether they can tell two users apart that are alike but for their names, where it is known
+    /// which of the two the object is, if any.
+    pub fn names_users(&self) -> bool {
+        self.users
+    }
 }
 
 #[cfg(test)]
-mod tests {
-    use cedar_policy::Policy;
-
-    use super::*;
-
-    fn view(policies: &[&str], unknown: bool) -> View {
-        let glances: Vec<Glance> = policies
-            .iter()
-            .map(|text| {
-                let policy: Policy = text.parse().unwrap();
-                Glance::of(policy.to_json().ok().as_ref())
-            })
-            .collect();
-        View::of(glances.iter(), unknown)
-    }
-
-    fn when(condition: &str) -> String {
-        format!("permit (principal, action, resource) when {{ {condition} }};")
-    }
-
-    fn seen(condition: &str) -> (bool, bool, bool) {
-        let policy = when(condition);
-        let (known, unknown) = (view(&[&policy], false), view(&[&policy], true));
-        assert_eq!(known.shapes, unknown.shapes);
-        (known.shapes.is_none(), known.names, unknown.names)
-    }
-
-    #[test]
-    fn paths_are_told_apart_by_what_they_are_held_against() {
-        let condition = r#"context.path like "/a/*" || "/b" == context.path"#;
-        let view = view(&[&when(condition), &when(r#"context.path like "/a/*""#)], false);
-        let path = |path: &str| view.path(&Arc::from(path));
-        assert_eq!(path("/a/1"), path("/a/2/3"));
-        assert_eq!(path("/b"), SeenPath::Shapes(2));
-        assert_eq!(path("/b/"), path("/c"));
-        assert_ne!(path("/a/"), path("/c"));
-    }
-
-    #[test]
-    fn a_path_that_is_taken_as_a_value_is_seen_whole() {
-        for condition in [
-            r#"["/a", "/b"].contains(context.path)"#,
-            "context.path == context.method",
-            r"context.path == resource.path",
-            r#"if context.path like "/a" then context == {a: 1} else false"#,
-            r#"{path: context.path} == {path: "/a"}"#,
-            "[context].isEmpty()",
-            r#"context.path == (if true then "/a" else "/b")"#,
-        ] {
-            assert!(seen(condition).0, "{condition}");
-        }
-        assert!(!seen(r#"context.method like "G*" && context has path"#).0);
-        assert!(!seen(r#"{Var: 1, "like": 2} == {Var: 1}"#).0);
-    }
-
-    #[test]
-    fn objects_are_told_apart_where_their_names_can_be_seen() {
-        for condition in ["resource is T", "true", r#"principal.name == "resource""#] {
-            assert_eq!(seen(condition), (false, false, false), "{condition}");
-        }
-        let attribute = "resource has owner && resource.owner == principal.org";
-        assert_eq!(seen(attribute), (false, false, true));
-        for condition in [
-            r#"resource == T::"a""#,
-            "principal == resource",
-            "resource in principal.group",
-            "resource is T in principal.group",
-            "[resource].contains(principal)",
-            "{Var: resource} has Var",
-            "(if true then resource else principal).owner == 1",
-            "resource.hasTag(\"a\")",
-            r#"T::"a" has owner"#,
-            r#"(if principal.x then T::"a" else T::"b").owner == 1"#,
-        ] {
-            assert_eq!(seen(condition), (false, true, true), "{condition}");
-        }
-    }
-
-    #[test]
-    fn a_scope_shows_names_unless_it_is_of_a_type() {
-        let of =
-            |scope: &str| view(&[&format!("permit (principal, action, {scope});")], false).names;
-        assert!(!of("resource") && !of("resource is T"));
-        assert!(of("resource == T::\"a\"") && of("resource in T::\"a\""));
-        assert!(of("resource is T in T::\"a\""));
-    }
-
-    #[test]
-    fn with_too_many_forms_each_path_is_its_own() {
-        let many = |count: usize| {
-            let like = |number| format!(r#"context.path like "/{number}/*""#);
-            when(&(0..count).map(like).collect::<Vec<_>>().join(" || "))
-        };
-        assert!(view(&[&many(SHAPES)], false).shapes.is_some());
-        assert!(view(&[&many(SHAPES + 1)], false).shapes.is_none());
-        assert!(View::of([Glance::of(None)].iter(), false).names);
-    }
-}
+mod tests;

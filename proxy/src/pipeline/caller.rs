@@ -21,9 +21,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// The versions of the facts that say what it may.
-    pub(super) fn versions(&self) -> (u64, Option<u64>) {
-        (self.user.version, self.organization.as_ref().map(|it| it.version))
+    /// The caller as policies see it: itself, if they are `named`, or anybody who is like it; and its
+    /// organisation. Numbers of the one kind are none of the other.
+    pub(super) fn seen(&self, named: bool) -> (u64, Option<u64>) {
+        let user = if named { self.user.version } else { self.user.likeness };
+        (user, self.organization.as_ref().map(|it| it.version))
     }
 }
 

@@ -5,14 +5,16 @@
 //! asked; so an entry is never wrong, only no longer asked for, and an edit of one policy makes nothing
 //! else forgotten. What is left out is what the policies cannot look at, as
 //! [`View`](policy_store::bundle::View) has it: the path but for the forms that they hold it
-//! against, the name of an object, the token's age, the client's address.
+//! against, the names of a caller and of an object, the token's age, the client's address. Where a name
+//! is not seen, what is said of its bearer is in the key as the likeness of the fact: a thousand nurses
+//! of one hospital have one entry.
 
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use policy_store::bundle::{SeenPath, Slice, View};
-use policy_store::facts::{Fact, ObjectFacts, OrganizationFacts, OwnedFacts};
+use policy_store::facts::{Fact, ObjectFacts, OrganizationFacts};
 use policy_store::routes::Route;
 use policy_store::watch::Published;
 use quick_cache::UnitWeighter;
@@ -32,8 +34,11 @@ pub(super) struct EarlyKey {
     /// The policies: with them goes the schema.
     slice: u64,
     target: Target,
-    /// The user and its organisation; `None` for a guest.
+    /// The user, as far as it is seen, and its organisation; `None` for a guest.
     caller: Option<(u64, Option<u64>)>,
+    /// Whether the object has the caller's name: a user is then the caller itself. Policies can ask for
+    /// that without any name, and what is known of the object is then what is known of the caller.
+    itself: bool,
     client: Option<IpAddr>,
     token_age: Option<i64>,
 }
@@ -72,36 +77,10 @@ impl Hash for This {
 pub(super) struct LateKey {
     early: EarlyKey,
     tenant: Option<u64>,
-    object: Option<SeenObject>,
+    /// The object, as far as it is seen.
+    object: Option<u64>,
     body_fields: Vec<Arc<str>>,
     body_roles: Vec<Arc<str>>,
-}
-
-/// An object as policies see it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum SeenObject {
-    /// This one.
-    One(u64),
-    /// Any one that is like it.
-    Like(Content),
-}
-
-/// Compared by what was answered, not by when.
-#[derive(Debug, Clone)]
-struct Content(Arc<Fact<OwnedFacts>>);
-
-impl PartialEq for Content {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.value == other.0.value
-    }
-}
-
-impl Eq for Content {}
-
-impl Hash for Content {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.value.hash(state);
-    }
 }
 
 /// Everything about acting in a tenant: the policies, the user, its organisation, the tenant.
@@ -118,16 +97,18 @@ impl EarlyKey {
         caller: Option<&Caller>,
     ) -> Self {
         let (sight, route) = (published.bundle.sight(), access.route());
+        let named = access.object().map(|(_, id)| id);
         Self {
             slice: slice.number,
             target: Target {
                 route: route.map(|route| This(Arc::clone(route))),
                 method: route.is_none().then(|| Arc::clone(&arrival.method)),
                 path: view.path(&arrival.path),
-                id: access.object().filter(|_| view.names()).map(|(_, id)| Arc::clone(id)),
+                id: named.filter(|_| view.names()).map(Arc::clone),
                 workflow: access.workflow().map(Arc::clone),
             },
-            caller: caller.map(Caller::versions),
+            caller: caller.map(|it| it.seen(view.names_users())),
+            itself: caller.is_some_and(|it| named == Some(&it.user.value.id)),
             client: sight.client_address.then_some(arrival.client),
             token_age: caller.and_then(|it| it.token_age).filter(|_| sight.token_age),
         }
@@ -147,8 +128,8 @@ impl LateKey {
     ) -> Self {
         let unnamed = !view.names() && !named_by_others;
         let object = object.map(|object| match object {
-            ObjectFacts::Owned(fact) if unnamed => SeenObject::Like(Content(Arc::clone(fact))),
-            other => SeenObject::One(other.version()),
+            ObjectFacts::Owned(fact) if unnamed => fact.likeness,
+            other => other.version(),
         });
         Self {
             early,
@@ -246,3 +227,6 @@ where
     cache.insert(key, answer.clone());
     Ok(answer)
 }
+
+#[cfg(test)]
+mod tests;

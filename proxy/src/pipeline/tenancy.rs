@@ -57,8 +57,12 @@ impl Pipeline {
     ) -> Result<bool, Refusal> {
         let Admitted { published, caller, .. } = admitted;
         let bundle = &published.bundle;
-        let (user, organization) = caller.versions();
-        let key = || (bundle.act_in().number, user, organization, tenant.version);
+        let slice = bundle.act_in();
+        let key = || {
+            let named = slice.early_view.names_users() || slice.late_view.names_users();
+            let (user, organization) = caller.seen(named);
+            (slice.number, user, organization, tenant.version)
+        };
         Ok(self.memo.act_in(key, || {
             let entity = entities::organization(bundle, &tenant.value)?;
             let resource = entity.uid();
@@ -68,7 +72,7 @@ impl Pipeline {
             }
             let principal = uid(&bundle.types().user, &caller.user.value.id);
             let context = cedar_policy::Context::empty();
-            let question = Question::new(bundle.act_in(), principal, resource, context, known)?;
+            let question = Question::new(slice, principal, resource, context, known)?;
             self.act_in(bundle, &question)
         })?)
     }

@@ -13,7 +13,7 @@ use proxy::{
     workbench::{Verdict, Workbench},
 };
 use tests::{
-    model::{Dice, Object, Request, World, draw},
+    model::{Dice, Names, Object, Request, User, World, draw},
     people::ROUTES,
     seed::seed,
 };
@@ -28,7 +28,7 @@ const WHO: [&str; 3] = ["kauvery-admin", "kauvery-doctor", "alpha-doctor"];
 const TTL: Duration = Duration::from_hours(1);
 
 /// What a policy of a made-up bundle may ask.
-const ATOMS: [&str; 21] = [
+const ATOMS: [&str; 22] = [
     r#"context.path like "/api/patients*""#,
     r#"context.path like "*/visits/*""#,
     r#"context.path like "*-1""#,
@@ -40,6 +40,8 @@ const ATOMS: [&str; 21] = [
     r#"(resource is Visit && resource in [Visit::"visit-kauvery-1"])"#,
     r#"Patient::"patient-kauvery-1" has owner"#,
     r"(resource is User && principal == resource)",
+    r"(resource is User && [resource].contains(principal))",
+    r"(resource is User && resource has owner)",
     r"(resource is User && resource has organization && principal has organization && resource.organization == principal.organization)",
     r"(resource is Patient && resource has owner && principal has organization && resource.owner == principal.organization)",
     r#"(resource is Patient && resource has workflow && resource.workflow == "prior_auth")"#,
@@ -47,37 +49,79 @@ const ATOMS: [&str; 21] = [
     r#"(context has workflow && context.workflow == "prior_auth")"#,
     r#"context.body_fields.contains("name")"#,
     r#"context.method == "GET""#,
-    r#"principal == User::"kauvery-doctor""#,
     r#"principal.roles.contains(Role::"NURSE")"#,
     r#"(context has tenant && context.tenant.slug like "k*")"#,
 ];
 
-fn expression(dice: &mut Dice, depth: usize) -> String {
-    let part = |dice: &mut Dice| expression(dice, depth.saturating_sub(1));
+/// How it may ask for a user by name.
+const NAMING: [&str; 13] = [
+    r#"principal == User::"kauvery-doctor""#,
+    r#"User::"kauvery-admin" == principal"#,
+    r#"principal in [User::"kauvery-admin", User::"kauvery-doctor-twin"]"#,
+    r#"principal in User::"kauvery-doctor""#,
+    r#"principal is User in User::"kauvery-admin-twin""#,
+    r#"[User::"kauvery-doctor"].contains(principal)"#,
+    r#"{who: [principal]} == {who: [User::"kauvery-admin"]}"#,
+    r#"(if context.method == "GET" then principal else User::"alpha-doctor") == User::"kauvery-doctor""#,
+    r#"User::"kauvery-admin" has organization"#,
+    r#"(User::"kauvery-doctor" has organization && User::"kauvery-doctor".roles.contains(Role::"DOCTOR"))"#,
+    r#"((if context.method == "GET" then User::"kauvery-doctor" else User::"kauvery-admin") has organization)"#,
+    r#"(principal has organization && !(principal in [User::"kauvery-admin"]))"#,
+    r#"(resource is User && resource == User::"kauvery-admin" && resource == principal)"#,
+];
+
+/// And how in its scope.
+const SCOPES: [&str; 3] = [
+    r#"principal == User::"kauvery-admin""#,
+    r#"principal in User::"kauvery-doctor""#,
+    r#"principal is User in User::"kauvery-doctor-twin""#,
+];
+
+/// Asks by a name only in the one way that it is given: in another it might be seen for the wrong reason.
+fn expression(dice: &mut Dice, depth: usize, naming: Option<&str>) -> String {
+    let part = |dice: &mut Dice| expression(dice, depth.saturating_sub(1), naming);
     match dice.below(if depth == 0 { 1 } else { 6 }) {
         1 => format!("({} && {})", part(dice), part(dice)),
         2 => format!("({} || {})", part(dice), part(dice)),
         3 => format!("!{}", part(dice)),
         4 => format!("(if {} then {} else {})", part(dice), part(dice), part(dice)),
-        _ => ATOMS[dice.below(ATOMS.len())].to_owned(),
+        _ => match naming.filter(|_| dice.below(2) == 0) {
+            Some(naming) => naming.to_owned(),
+            None => ATOMS[dice.below(ATOMS.len())].to_owned(),
+        },
     }
 }
 
+fn forbid(number: usize, layer: &str, principal: &str, condition: &str) -> String {
+    format!(
+        "@id(\"random-{number}\")\n@layer(\"{layer}\")\n@reason(\"random_{number}\")\n@message(\"By chance\")\nforbid ({principal}, action in Action::\"request\", resource)\nwhen {{ {condition} }};\n"
+    )
+}
+
+/// The bundle that ships, and this.
+fn with(shipped: &Sources, text: &str) -> Sources {
+    let mut sources = shipped.clone();
+    sources.tests.clear();
+    sources.policies.push(File { name: "random.cedar".to_owned(), text: Arc::from(text) });
+    sources
+}
+
 /// The bundle that ships with some `forbid`s more; those that the gate would not accept are not made.
+/// Half of them name no user.
 fn made_up(dice: &mut Dice, loader: &mut Loader, shipped: &Sources) -> Bundle {
     const LAYERS: [&str; 5] = ["authentication", "boundary", "tenant", "workflow", "escalation"];
     loop {
+        let (naming, scope) = match dice.below(8) {
+            0..4 => (None, "principal is User"),
+            4 => (None, SCOPES[dice.below(SCOPES.len())]),
+            _ => (Some(NAMING[dice.below(NAMING.len())]), "principal is User"),
+        };
         let policy = |number: usize, dice: &mut Dice| {
-            let (layer, when) = (LAYERS[dice.below(LAYERS.len())], expression(dice, 2));
-            format!(
-                "@id(\"random-{number}\")\n@layer(\"{layer}\")\n@reason(\"random_{number}\")\n@message(\"By chance\")\nforbid (principal is User, action in Action::\"request\", resource)\nwhen {{ {when} }};\n"
-            )
+            let scope = if number == 0 { scope } else { "principal is User" };
+            forbid(number, LAYERS[dice.below(LAYERS.len())], scope, &expression(dice, 2, naming))
         };
         let text: String = (0..2).map(|number| policy(number, dice)).collect();
-        let mut sources = shipped.clone();
-        sources.tests.clear();
-        sources.policies.push(File { name: "random.cedar".to_owned(), text: Arc::from(text) });
-        if let Ok(bundle) = loader.load(sources) {
+        if let Ok(bundle) = loader.load(with(shipped, &text)) {
             return bundle;
         }
     }
@@ -98,25 +142,27 @@ fn said(verdict: &Verdict) -> String {
     )
 }
 
-/// Asks everything with and without memory, the former twice. How much was refused by a random policy.
-async fn compare(bundle: Bundle, world: &World, requests: &[Request], seed: u64) -> usize {
+/// Asks everything without memory, and twice with it. The words of the answers.
+async fn compare(bundle: Bundle, world: &World, requests: &[Request], seed: u64) -> Vec<String> {
     let bundles = BundleStore::fixed(bundle);
     let (fast, slow) = (workbench(&bundles, world), workbench(&bundles, world).forgetful());
-    let mut random = 0;
+    let (mut expected, mut words) = (Vec::new(), Vec::new());
+    for request in requests {
+        let verdict = slow.judge(&ask(request)).await.unwrap();
+        expected.push(said(&verdict));
+        words.push(verdict.reason().to_owned());
+    }
     for time in ["first", "second"] {
-        for request in requests {
-            let ask = ask(request);
-            let (fast, slow) = (fast.judge(&ask).await.unwrap(), slow.judge(&ask).await.unwrap());
+        for (request, expected) in requests.iter().zip(&expected) {
             assert_eq!(
-                said(&fast),
-                said(&slow),
+                &said(&fast.judge(&ask(request)).await.unwrap()),
+                expected,
                 "CEDARGATE_SEED={seed}: asked for the {time} time: {request}\n{}",
                 bundles.current().bundle.sources().policies.last().unwrap().text
             );
-            random += usize::from(slow.reason().starts_with("random_"));
         }
     }
-    random
+    words
 }
 
 fn shipped() -> Sources {
@@ -130,10 +176,10 @@ async fn the_bundle_that_ships_says_the_same_in_any_world() {
     eprintln!("CEDARGATE_SEED={seed}");
     let mut dice = Dice::new(seed);
     for _ in 0..8 {
-        let world = draw::world(&mut dice);
+        let world = doubled(draw::world(&mut dice));
         let requests: Vec<Request> = (0..300).map(|_| draw::request(&mut dice, &world)).collect();
         let bundle = Loader::default().load(shipped()).unwrap();
-        compare(bundle, &world, &requests, seed).await;
+        compare(bundle, &world, &by_twins_too(requests), seed).await;
     }
 }
 
@@ -141,14 +187,14 @@ async fn the_bundle_that_ships_says_the_same_in_any_world() {
 async fn any_bundle_says_the_same() {
     let seed = seed();
     eprintln!("CEDARGATE_SEED={seed}");
-    let (mut dice, shipped, mut world) = (Dice::new(seed), shipped(), World::demo());
-    let twins: Vec<Object> = world.objects.iter().map(twin).collect();
-    world.objects.extend(twins);
-    let requests: Vec<Request> = WHO.iter().flat_map(|user| everything(&world, user)).collect();
+    let (mut dice, shipped, world) = (Dice::new(seed), shipped(), doubled(World::demo()));
+    let requests =
+        WHO.iter().flat_map(|user| by_twins_too(everything(&world, user))).collect::<Vec<_>>();
     let (mut loader, mut random) = (Loader::default(), 0);
     for _ in 0..BUNDLES {
         let bundle = made_up(&mut dice, &mut loader, &shipped);
-        random += compare(bundle, &world, &requests, seed).await;
+        let words = compare(bundle, &world, &requests, seed).await;
+        random += words.iter().filter(|reason| reason.starts_with("random_")).count();
     }
     assert!(random > BUNDLES * 10, "only {random} requests met a policy that was made up");
 }
@@ -157,30 +203,122 @@ async fn any_bundle_says_the_same() {
 /// of it depends on whether that is the same.
 #[tokio::test]
 async fn an_object_that_a_policy_names_outright_is_told_apart() {
-    let (mut sources, mut world) = (shipped(), World::demo());
-    let twins: Vec<Object> = world.objects.iter().map(twin).collect();
-    world.objects.extend(twins);
-    let text = r#"@id("random-0") @layer("tenant") @reason("random_0") @message("By chance")
-forbid (principal is User, action in Action::"request", resource)
-when { Patient::"patient-kauvery-1" has owner };"#;
-    sources.tests.clear();
-    sources.policies.push(File { name: "random.cedar".to_owned(), text: Arc::from(text) });
-    let bundle = Loader::default().load(sources).unwrap();
-    assert!(compare(bundle, &world, &everything(&world, "kauvery-doctor"), 0).await > 0);
+    let condition = r#"Patient::"patient-kauvery-1" has owner"#;
+    let text = forbid(0, "tenant", "principal is User", condition);
+    let bundle = Loader::default().load(with(&shipped(), &text)).unwrap();
+    let world = doubled(World::demo());
+    let words = compare(bundle, &world, &everything(&world, "kauvery-doctor"), 0).await;
+    assert!(words.iter().any(|reason| reason == "random_0"));
 }
 
-/// An object like this one in all but its name.
-fn twin(object: &Object) -> Object {
-    Object { id: format!("{}-twin", object.id), ..object.clone() }
+/// Who is alike but for one thing is no twin.
+#[tokio::test]
+async fn callers_are_told_apart_by_each_thing_that_they_are() {
+    let mut world = World::demo();
+    let asked = everything(&world, "kauvery-doctor");
+    let like = world.user("kauvery-doctor").unwrap().clone();
+    let elsewhere = world.user("alpha-doctor").unwrap().organization.clone();
+    let others = [
+        User { id: "no-features".to_owned(), features: Names::new(), ..like.clone() },
+        User { id: "no-roles".to_owned(), roles: Names::new(), ..like.clone() },
+        User { id: "inactive".to_owned(), active: false, ..like.clone() },
+        User { id: "elsewhere".to_owned(), organization: elsewhere, ..like },
+    ];
+    let by = |id: &str, it: &Request| Request { user: Some(id.to_owned()), ..it.clone() };
+    let theirs = others.iter().flat_map(|other| asked.iter().map(|it| by(&other.id, it)));
+    let requests: Vec<Request> = asked.iter().cloned().chain(theirs).collect();
+    world.users.extend(others.clone());
+    let bundle = Loader::default().load(shipped()).unwrap();
+    let words = compare(bundle, &world, &requests, 0).await;
+    let (own, theirs) = words.split_at(asked.len());
+    for (words, other) in theirs.chunks(asked.len()).zip(&others) {
+        assert_ne!(words, own, "{}", other.id);
+    }
+}
+
+/// Each way of looking at a caller by itself: two who are alike ask for the same, one after the other, and
+/// the policy says yes to one of them and no to the other.
+#[tokio::test]
+async fn a_caller_who_is_looked_at_is_told_apart_from_its_twin() {
+    let any = |condition| ("principal is User", condition);
+    let named = NAMING.map(any).into_iter().chain(SCOPES.map(|scope| (scope, "true")));
+    // A bundle in which nobody may touch a user at all would not be accepted.
+    let user =
+        |it| format!("resource is User && principal.roles.contains(Role::\"ORG_ADMIN\") && {it}");
+    let itself = ["principal == resource", "[resource].contains(principal)"].map(user);
+    let both = named.chain(itself.iter().map(|it| any(it)));
+    let both = both.flat_map(|it| [("authentication", it), ("tenant", it)]);
+    // What is known of an object before it is looked up: nothing, unless it is the caller.
+    let known = user("resource has owner");
+    let texts = both.chain([("authentication", any(&known))]);
+    let texts = texts.map(|(layer, (principal, when))| forbid(0, layer, principal, when));
+    assert_tells_twins_apart(texts.collect(), None).await;
+}
+
+/// The same for whether they may act in a tenant.
+#[tokio::test]
+async fn who_may_act_in_a_tenant_is_told_apart_from_its_twin() {
+    let texts = ["authentication", "tenant"].into_iter().flat_map(|layer| {
+        let scopes = SCOPES.map(|scope| (scope, "true"));
+        let when = ("principal is User", r#"User::"kauvery-admin" has organization"#);
+        scopes.into_iter().chain([when]).map(move |(principal, when)| {
+            let text = forbid(0, layer, principal, when);
+            text.replace(r#"in Action::"request""#, r#"== Action::"act_in""#)
+        })
+    });
+    assert_tells_twins_apart(texts.collect(), Some("kauvery")).await;
+}
+
+/// Asks for people and patients of a tenant, if it is to be named, by bundles with each of these policies.
+async fn assert_tells_twins_apart(texts: Vec<String>, tenant: Option<&str>) {
+    let (mut loader, shipped, world) = (Loader::default(), shipped(), doubled(World::demo()));
+    let asked = ["kauvery-admin", "kauvery-doctor"].map(|user| everything(&world, user));
+    let mut asked: Vec<Request> = asked.into_iter().flatten().collect();
+    let wanted = ["/api/admin/users/", "/api/patients/"];
+    asked.retain(|it| wanted.iter().any(|start| it.path.starts_with(start)));
+    for request in &mut asked {
+        request.tenant = tenant.map(str::to_owned);
+    }
+    for text in texts {
+        let bundle = loader.load(with(&shipped, &text)).unwrap_or_else(|it| panic!("{it}\n{text}"));
+        let words = compare(bundle, &world, &by_twins_too(asked.clone()), 0).await;
+        let (ones, others) = words.split_at(asked.len());
+        assert_ne!(ones, others, "nobody is told apart by {text}");
+    }
+}
+
+/// Everybody and everything once more, alike in all but the name.
+fn doubled(mut world: World) -> World {
+    let objects: Vec<Object> =
+        world.objects.iter().map(|it| Object { id: twin(&it.id), ..it.clone() }).collect();
+    world.objects.extend(objects);
+    let users: Vec<User> =
+        world.users.iter().map(|it| User { id: twin(&it.id), ..it.clone() }).collect();
+    world.users.extend(users);
+    world
+}
+
+fn twin(id: &str) -> String {
+    format!("{id}-twin")
+}
+
+/// These, and the same asked by the twins of those who ask.
+fn by_twins_too(mut requests: Vec<Request>) -> Vec<Request> {
+    let twins: Vec<Request> = requests
+        .iter()
+        .map(|it| Request { user: it.user.as_deref().map(twin), ..it.clone() })
+        .collect();
+    requests.extend(twins);
+    requests
 }
 
 /// What `user` may ask of every object of its organisation and of its twin, and of a few people,
-/// itself among them.
+/// itself and its twin among them.
 fn everything(world: &World, user: &str) -> Vec<Request> {
     let own = world.users.iter().find(|it| it.id == user).unwrap().organization.clone();
     let people = || {
         let others = world.users.iter().filter(|it| it.organization == own && it.id != user);
-        others.take(3).map(|it| it.id.clone()).chain([user.to_owned()])
+        others.take(3).map(|it| it.id.clone()).chain([user.to_owned(), twin(user)])
     };
     let mut requests = Vec::new();
     for route in ROUTES.iter().filter(|route| route.path.contains('{')) {

@@ -11,6 +11,7 @@ use aws_lc_rs::digest::{Context, SHA256};
 use super::depth::{Limits, too_deep};
 use super::finding::{Finding, Findings};
 use super::kind::Kind;
+use super::room::breathe;
 
 /// A file may be this long. The largest bundle that we have measured, 10,000 policies, is 4 MiB.
 const FILE_BYTES: u64 = 16 << 20;
@@ -20,6 +21,8 @@ const SCHEMA_BYTES: usize = 4 << 20;
 const ALL_BYTES: usize = 64 << 20;
 /// So many files there may be.
 const FILES: usize = 4_096;
+/// So much is read at a time.
+const AT_ONCE: u64 = 64 << 10;
 /// How deep policies and schema may be.
 const LIMITS: Limits = Limits { nesting: 64, links: 1_000, joins: 500, angles: false };
 
@@ -175,9 +178,10 @@ impl Reader<'_> {
             return Err(unusable(name, "is no file"));
         }
         let mut bytes = Vec::new();
-        fs::File::open(&path)
-            .and_then(|file| file.take(FILE_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(unreadable)?;
+        let mut file = fs::File::open(&path).map_err(unreadable)?.take(FILE_BYTES + 1);
+        while file.by_ref().take(AT_ONCE).read_to_end(&mut bytes).map_err(unreadable)? > 0 {
+            breathe();
+        }
         if bytes.len() as u64 > FILE_BYTES {
             return Err(too_much(name, "is longer than 16 MiB"));
         }

@@ -21,9 +21,12 @@ pub fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
 }
 
 /// A thread that gives way works for so long at a time.
-const SPELL: Duration = Duration::from_micros(500);
-/// And then leaves the core to whoever waits for it.
-const BREATH: Duration = Duration::from_micros(50);
+const SPELL: Duration = Duration::from_micros(250);
+/// And then leaves the core to whoever waits for it, for so many times as long as it has worked: where there
+/// is one core for everything, it takes a third of it at the most.
+const REST: u32 = 2;
+/// What seems to be longer was no work: the core was somebody else's.
+const LONGEST: Duration = Duration::from_millis(2);
 
 thread_local! {
     /// When this thread last gave way, if it is one that does.
@@ -42,10 +45,12 @@ pub(crate) fn stand_firm() {
 }
 
 /// Gives way, if this thread does and has worked for a while. A scheduler alone would leave it on the
-/// core for several milliseconds.
+/// core for several milliseconds, and share that evenly with a worker that has more to do.
 pub(super) fn breathe() {
-    if GAVE_WAY.get().is_some_and(|last| last.elapsed() > SPELL) {
-        sleep(BREATH);
+    if let Some(worked) = GAVE_WAY.get().map(|last| last.elapsed())
+        && worked > SPELL
+    {
+        sleep(worked.min(LONGEST) * REST);
         GAVE_WAY.set(Some(Instant::now()));
     }
 }

@@ -5,12 +5,12 @@
 //! take it 25 s. But two actions that apply to the same principals, resources and context and are in
 //! the same groups look alike to every policy that names neither. So policies are validated in
 //! parts, each against a schema that holds all types and groups, the actions that its policies name,
-//! and one of each kind of the others.
+//! and one of each kind of the others, unless each is about one action that it names.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
-use cedar_policy::{PolicyId, PolicySet, Schema, ValidationMode, Validator};
+use cedar_policy::{ActionConstraint, PolicyId, PolicySet, Schema, ValidationMode, Validator};
 use serde_json::{Map, Value};
 
 use super::finding::{self, Finding, Findings, MOST};
@@ -182,7 +182,15 @@ impl Kinds {
         let actions = actions(&declared.json)?;
         let named = part.iter().flat_map(|it| &it.actions).map(|uid| uid.id().unescaped());
         let mut wanted: BTreeSet<&str> = named.collect();
-        wanted.extend(self.groups.iter().chain(&self.ones).map(String::as_str));
+        wanted.extend(self.groups.iter().map(String::as_str));
+        // A policy about one action, which it names, is never put to another.
+        let of_one = |it: &&Arc<Checked>| match it.policy.action_constraint() {
+            ActionConstraint::Eq(action) => !self.groups.contains(action.id().unescaped()),
+            ActionConstraint::Any | ActionConstraint::In(_) => false,
+        };
+        if !part.iter().all(of_one) {
+            wanted.extend(self.ones.iter().map(String::as_str));
+        }
         if wanted.len() >= actions.len() {
             return Some(declared.schema.clone());
         }

@@ -18,8 +18,8 @@ use tests::steps::{PATH, REMEMBERED, Steps, USER};
 use tests::tokens::{Signing, claims, header, signed};
 use tokio::runtime::{Builder, Runtime};
 
-/// A whole request through a running gate: sockets, pingora, judging, records (`process`), metrics.
-const WHOLE: f64 = 142.0;
+/// A whole request through a running gate: sockets, judging, forwarding, records (`process`), metrics.
+const WHOLE: f64 = 25.0;
 /// What may come on top of it from elsewhere: threads beside the requests, tables that grow, timers.
 const WHOLE_MARGIN: f64 = 2.0;
 /// Judging alone: what becomes of an accepted head, up to the intent that is to be written.

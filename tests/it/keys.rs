@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tests::{
     client::{self, Request},
     stand::{Builder, Stand},
-    tokens::{AUDIENCE, ISSUER, Signing, TRUSTED, claims, header, signed},
+    tokens::{AUDIENCE, FOREIGN, ISSUER, Signing, TRUSTED, claims, header, signed},
     upstream::{Behaviour, Upstream},
     wait::eventually,
 };
@@ -80,4 +80,51 @@ async fn sighup_reads_the_policies_again_and_ends_nothing() {
     .await;
     assert!(gate.is_running());
     assert_eq!(client::send(gate.proxy(), &Request::get("/healthz")).await.status, 200);
+}
+
+/// A remembered token holds as long as the key that signed it is the one that its issuer names, whatever else
+/// of the set changes; not one moment longer.
+#[tokio::test]
+async fn a_remembered_token_goes_with_its_key() {
+    let stand = Stand::sqlite().await;
+    let file = stand.ground.directory.path().join("keys/jwks.json");
+    let write = |keys: Vec<Value>| {
+        // In one step: half a set is none.
+        let fresh = file.with_extension("new");
+        std::fs::write(&fresh, json!({ "keys": keys }).to_string()).unwrap();
+        std::fs::rename(&fresh, &file).unwrap();
+    };
+    let key = |set: &tests::tokens::Keys, kid: &str, name: &str| {
+        let set = set.key_set();
+        let found = set["keys"].as_array().unwrap().iter().find(|key| key["kid"] == kid);
+        let mut found = found.unwrap().clone();
+        found["kid"] = name.into();
+        found
+    };
+    let (ours, others) = (|kid| key(&TRUSTED, kid, kid), |kid, name| key(&FOREIGN, kid, name));
+    // The same ones each time: others would not be remembered.
+    let [rs, ed] = [Signing::Rs256, Signing::EdDsa]
+        .map(|it| signed(it, &header(it), &claims("kauvery-doctor")));
+    let ask = async |token: &str| {
+        let answer = stand.send(&Request::get(PATH).token(token)).await;
+        (answer.status, answer.reason())
+    };
+    let until = async |token: &str, status: u16| {
+        let answered = async || (ask(token).await.0 == status).then_some(());
+        eventually(&format!("a token is answered {status}"), answered).await;
+    };
+    for token in [&rs, &ed] {
+        assert_eq!(ask(token).await.0, 200);
+    }
+    // One key goes and others come, one of them in its name: seen once EdDSA is refused.
+    write(vec![ours("rs-1"), others("rs-1", "rs-2"), others("ed-1", "ed-1")]);
+    until(&ed, 401).await;
+    assert_eq!(ask(&ed).await.1, "token_signature");
+    assert_eq!(ask(&rs).await.0, 200);
+    // The name of a key is not the key.
+    write(vec![ours("ed-1"), key(&TRUSTED, "rs-1", "rs-2"), others("rs-1", "rs-1")]);
+    until(&ed, 200).await;
+    assert_eq!(ask(&rs).await, (401, "token_signature".to_owned()));
+    write(vec![ours("ed-1"), ours("rs-1")]);
+    until(&rs, 200).await;
 }

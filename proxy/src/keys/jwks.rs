@@ -1,6 +1,7 @@
 //! A set of keys (RFC 7517): those that can be used, each for one algorithm.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use aws_lc_rs::signature::{
     ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, VerificationAlgorithm,
@@ -16,6 +17,8 @@ use crate::strict_json;
 pub struct Key {
     pub(crate) algorithm: Algorithm,
     pub(crate) decoding: DecodingKey,
+    /// The key itself, as the set has it: two that are equal here verify the same.
+    pub(crate) material: Arc<[u8]>,
 }
 
 impl std::fmt::Debug for Key {
@@ -101,7 +104,8 @@ fn usable(value: &Value, allowed: &[Algorithm]) -> Option<(Option<String>, Key)>
         return None;
     }
     let decoding = DecodingKey::from_jwk(&jwk).ok().filter(|key| is_sound(key, algorithm))?;
-    Some((jwk.common.key_id, Key { algorithm, decoding }))
+    let material = serde_json::to_vec(&jwk.algorithm).ok()?.into();
+    Some((jwk.common.key_id, Key { algorithm, decoding, material }))
 }
 
 /// Whether there is such a key at all: a set of keys that can verify nothing must not replace one

@@ -19,7 +19,9 @@ use super::{CONNECTIONS, Measured, high, low, median, on_first_core, upstream};
 const SIZES: [usize; 4] = [10, 100, 1_000, 10_000];
 const ROUNDS: usize = 5;
 const ROUND: Duration = Duration::from_secs(2);
-const EDITS: usize = 10;
+const EDITS: usize = 20;
+/// What is measured before them.
+const CALM: Duration = Duration::from_secs(6);
 /// Between the requests of a connection while policies are edited: none, so that the core is full, and so
 /// much that there is room on it, as there is where people are served.
 const PAUSES: [Duration; 2] = [Duration::ZERO, Duration::from_millis(12)];
@@ -107,7 +109,7 @@ async fn edits(gate: &Path, dir: &Path, upstream: SocketAddr, pause: Duration) {
     let clients: Vec<_> = (0..CONNECTIONS)
         .map(|_| tokio::spawn(client(gate.address, requests.clone(), pause, Arc::clone(&stop))))
         .collect();
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    tokio::time::sleep(CALM + Duration::from_secs(1)).await;
     let (mut times, mut windows) = (Vec::new(), Vec::new());
     let mut socket = TcpStream::connect(gate.address).await.unwrap();
     let mut buffer = Vec::new();
@@ -135,7 +137,7 @@ async fn edits(gate: &Path, dir: &Path, upstream: SocketAddr, pause: Duration) {
     }
     let first = windows[0].0;
     let during = |at: &Instant| windows.iter().any(|(from, to)| from <= at && at <= to);
-    let calm = |at: &Instant| *at + Duration::from_secs(2) > first && *at < first;
+    let calm = |at: &Instant| *at + CALM > first && *at < first;
     let p = |wanted: &dyn Fn(&Instant) -> bool, part: usize| {
         let mut micros: Vec<u32> =
             seen.iter().filter(|(at, _)| wanted(at)).map(|(_, it)| *it).collect();
@@ -145,7 +147,7 @@ async fn edits(gate: &Path, dir: &Path, upstream: SocketAddr, pause: Duration) {
     let middle = median(&mut times);
     println!(
         "10,000 policies more, {} requests a second: an edit of one is live after {middle:.2} s ({:.2} to {:.2}), {EDITS} edits",
-        seen.iter().filter(|(at, _)| calm(at)).count() / 2,
+        seen.iter().filter(|(at, _)| calm(at)).count() / CALM.as_secs() as usize,
         low(&times),
         high(&times)
     );

@@ -60,29 +60,31 @@ const BAD: &[(&[u8], &str)] = &[
 
 #[tokio::test]
 async fn good_bodies_arrive_byte_for_byte() {
-    let stand = Stand::sqlite().await;
-    for body in GOOD {
-        let request = Request::new("POST", "/api/visits").token(&token(USER)).json(body);
-        let answer = stand.send(&request).await;
-        assert_eq!((answer.status, answer.reason().as_str()), (200, ""), "{body:?}");
-        let seen = stand.ground.upstream.take().remove(0);
-        assert_eq!(String::from_utf8_lossy(&seen.body), *body);
+    for stand in Stand::both_ways().await {
+        for body in GOOD {
+            let request = Request::new("POST", "/api/visits").token(&token(USER)).json(body);
+            let answer = stand.send(&request).await;
+            assert_eq!((answer.status, answer.reason().as_str()), (200, ""), "{body:?}");
+            let seen = stand.ground.upstream.take().remove(0);
+            assert_eq!(String::from_utf8_lossy(&seen.body), *body);
+        }
     }
 }
 
 #[tokio::test]
 async fn bad_bodies_are_refused() {
-    let stand = Stand::sqlite().await;
-    let deep = format!("{{\"a\":{}{}}}", "[".repeat(20_000), "]".repeat(20_000));
-    let deep = [(deep.as_bytes(), "body_invalid")];
-    for (body, reason) in BAD.iter().copied().chain(deep) {
-        let request = Request::new("POST", "/api/visits").token(&token(USER)).json(body);
-        let answer = stand.send(&request).await;
-        let shown: String = String::from_utf8_lossy(body).chars().take(80).collect();
-        let status = if reason == "cross_tenant" { 403 } else { 400 };
-        assert_eq!((answer.status, answer.reason().as_str()), (status, reason), "{shown}");
+    for stand in Stand::both_ways().await {
+        let deep = format!("{{\"a\":{}{}}}", "[".repeat(20_000), "]".repeat(20_000));
+        let deep = [(deep.as_bytes(), "body_invalid")];
+        for (body, reason) in BAD.iter().copied().chain(deep) {
+            let request = Request::new("POST", "/api/visits").token(&token(USER)).json(body);
+            let answer = stand.send(&request).await;
+            let shown: String = String::from_utf8_lossy(body).chars().take(80).collect();
+            let status = if reason == "cross_tenant" { 403 } else { 400 };
+            assert_eq!((answer.status, answer.reason().as_str()), (status, reason), "{shown}");
+        }
+        assert!(stand.ground.upstream.requests().is_empty());
     }
-    assert!(stand.ground.upstream.requests().is_empty());
 }
 
 #[tokio::test]
@@ -107,16 +109,17 @@ async fn a_chunked_body_arrives_whole_and_the_connection_goes_on() {
 
 #[tokio::test]
 async fn two_requests_in_one_go_get_two_answers_in_order() {
-    let stand = Stand::sqlite().await;
-    let post = Request::new("POST", "/api/visits").token(&token(USER)).json("{\"n\":1}");
-    let get = Request::get("/api/patients").token(&token("kauvery-coder"));
-    let bytes = [post.to_bytes(stand.proxy()), get.to_bytes(stand.proxy())].concat();
-    let mut connection = Connection::open(stand.proxy()).await;
-    assert_eq!(connection.exchange(&bytes, false).await.unwrap().status, 200);
-    if let Some(second) = connection.read(false).await {
-        assert_eq!((second.status, second.reason().as_str()), (403, "outside_boundary"));
+    for stand in Stand::both_ways().await {
+        let post = Request::new("POST", "/api/visits").token(&token(USER)).json("{\"n\":1}");
+        let get = Request::get("/api/patients").token(&token("kauvery-coder"));
+        let bytes = [post.to_bytes(stand.proxy()), get.to_bytes(stand.proxy())].concat();
+        let mut connection = Connection::open(stand.proxy()).await;
+        assert_eq!(connection.exchange(&bytes, false).await.unwrap().status, 200);
+        if let Some(second) = connection.read(false).await {
+            assert_eq!((second.status, second.reason().as_str()), (403, "outside_boundary"));
+        }
+        assert_eq!(stand.ground.upstream.requests().len(), 1);
     }
-    assert_eq!(stand.ground.upstream.requests().len(), 1);
 }
 
 #[tokio::test]
@@ -135,10 +138,11 @@ async fn opaque_bodies_are_neither_read_nor_judged() {
 
 #[tokio::test]
 async fn large_answers_stream_through() {
-    let stand = Stand::sqlite().await;
-    stand.ground.upstream.on("/api/patients", Behaviour::Stream(8 * 1024 * 1024));
-    let answer = stand.get(USER, "/api/patients").await;
-    assert_eq!((answer.body.len(), answer.complete), (8 * 1024 * 1024, true));
+    for stand in Stand::both_ways().await {
+        stand.ground.upstream.on("/api/patients", Behaviour::Stream(8 * 1024 * 1024));
+        let answer = stand.get(USER, "/api/patients").await;
+        assert_eq!((answer.body.len(), answer.complete), (8 * 1024 * 1024, true));
+    }
 }
 
 #[test]

@@ -273,6 +273,12 @@ impl Ground {
 }
 
 impl Stand {
+    /// Two gates that have to do the same: one forwards whole requests itself, the other leaves all to
+    /// pingora.
+    pub async fn both_ways() -> [Self; 2] {
+        [Self::sqlite().await, Self::builder().set("fast_paths", false).start().await]
+    }
+
     /// A stand to be told more about.
     #[must_use]
     pub fn builder() -> Builder {

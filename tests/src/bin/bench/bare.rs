@@ -9,11 +9,10 @@ use tokio::net::TcpListener;
 use super::subject::{Judges, Peer, Setting, Subject};
 use super::{listening, on_first_core, program};
 
-/// Proxies to `upstream` with one worker, until it is killed.
+/// Proxies to `upstream` with one worker, which is one thread as it is in the gate, until it is killed.
 pub(crate) fn run(upstream: SocketAddr) {
-    let workers =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    workers.unwrap().block_on(serve(upstream));
+    let worker = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    worker.unwrap().block_on(serve(upstream));
 }
 
 async fn serve(upstream: SocketAddr) {

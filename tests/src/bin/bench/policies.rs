@@ -145,9 +145,10 @@ async fn edits(gate: &Path, dir: &Path, upstream: SocketAddr, pause: Duration) {
         f64::from(micros.get(micros.len() * part / 1_000).copied().unwrap_or_default()) / 1e3
     };
     let middle = median(&mut times);
+    let sent = u32::try_from(seen.iter().filter(|(at, _)| calm(at)).count()).unwrap();
     println!(
-        "10,000 policies more, {} requests a second: an edit of one is live after {middle:.2} s ({:.2} to {:.2}), {EDITS} edits",
-        seen.iter().filter(|(at, _)| calm(at)).count() / CALM.as_secs() as usize,
+        "10,000 policies more, {:.0} requests a second: an edit of one is live after {middle:.2} s ({:.2} to {:.2}), {EDITS} edits",
+        f64::from(sent) / CALM.as_secs_f64(),
         low(&times),
         high(&times)
     );

@@ -11,25 +11,27 @@ use tokio::time::{Instant, Sleep};
 #[derive(Debug)]
 pub(crate) struct Idle {
     limit: Duration,
-    since: Instant,
+    /// `None`: it was not waited yet, and the clock was not read.
+    since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }
 
 impl Idle {
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit, since: Instant::now(), timer: Box::pin(tokio::time::sleep(limit)) }
+        Self { limit, since: None, timer: Box::pin(tokio::time::sleep(limit)) }
     }
 
     /// From now on nothing happens.
     pub(crate) fn begin(&mut self) {
-        self.since = Instant::now();
+        self.since = None;
     }
 
     /// Waits until nothing has happened for the limit.
     pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let since = *self.since.get_or_insert_with(Instant::now);
         loop {
             ready!(self.timer.as_mut().poll(cx));
-            let over = self.since + self.limit;
+            let over = since + self.limit;
             if Instant::now() >= over {
                 return Poll::Ready(());
             }

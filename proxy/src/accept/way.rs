@@ -56,11 +56,13 @@ pub(super) fn write(
     let raw_host = host.map_or("", |host| host.raw.as_str());
     let port = host.and_then(|host| host.port).unwrap_or(80);
     let host = format_args!("host=\"{raw_host}\";proto=http");
-    list(out, "X-Forwarded-For", said("x-forwarded-for"), format_args!("{direct}"));
+    // Spelling an address is dear, and this one is nearly always the client's, too.
+    let text = &*direct.to_string();
+    list(out, "X-Forwarded-For", said("x-forwarded-for"), format_args!("{text}"));
     if direct.is_ipv6() {
-        list(out, "Forwarded", said("forwarded"), format_args!("for=\"[{direct}]\";{host}"));
+        list(out, "Forwarded", said("forwarded"), format_args!("for=\"[{text}]\";{host}"));
     } else {
-        list(out, "Forwarded", said("forwarded"), format_args!("for={direct};{host}"));
+        list(out, "Forwarded", said("forwarded"), format_args!("for={text};{host}"));
     }
     once(out, "X-Forwarded-Proto", said("x-forwarded-proto").next(), format_args!("http"));
     let said_host = said("x-forwarded-host").next();
@@ -68,7 +70,11 @@ pub(super) fn write(
         once(out, "X-Forwarded-Host", said_host, format_args!("{raw_host}"));
     }
     once(out, "X-Forwarded-Port", said("x-forwarded-port").next(), format_args!("{port}"));
-    once(out, "X-Real-IP", None, format_args!("{}", arrival.client));
+    if arrival.client == direct {
+        once(out, "X-Real-IP", None, format_args!("{text}"));
+    } else {
+        once(out, "X-Real-IP", None, format_args!("{}", arrival.client));
+    }
 }
 
 fn list<'a>(

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use tokio::io::AsyncWrite as _;
@@ -33,8 +33,8 @@ pub(crate) struct Link {
     pub(super) buffer: BytesMut,
     /// Ends a wait for the upstream.
     patience: Idle,
-    /// Since when nobody uses it.
-    pub(super) parked: Instant,
+    /// How often it was found unused.
+    pub(super) unused: u32,
 }
 
 impl Link {
@@ -47,8 +47,8 @@ impl Link {
         let connected = tokio::time::timeout(within, TcpStream::connect(address)).await;
         let socket = connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         let _best_effort = socket.set_nodelay(true);
-        let (patience, parked) = (Idle::new(patience), Instant::now());
-        Ok(Self { socket, address, buffer: BytesMut::new(), patience, parked })
+        let (buffer, patience) = (BytesMut::new(), Idle::new(patience));
+        Ok(Self { socket, address, buffer, patience, unused: 0 })
     }
 
     /// Sends a request, and waits for the first bytes of an answer.
@@ -138,7 +138,7 @@ impl Link {
 
     /// Nobody uses it any more. What a long body needed is given back.
     pub(super) fn park(&mut self) {
-        self.parked = Instant::now();
+        self.unused = 0;
         if self.buffer.capacity() > CHUNK {
             self.buffer = BytesMut::new();
         }

@@ -11,10 +11,10 @@ use super::{Answer, Link};
 const SHELVES: usize = 16;
 /// Connections on a shelf at the most.
 const MOST: usize = 128;
-/// So long nobody may have used a connection.
-const IDLE: Duration = Duration::from_mins(1);
 /// Connections that are dead or too old are looked for this often.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
+/// One that was found unused so often is closed: after a minute. So nobody reads a clock to put one here.
+const UNUSED: u32 = 12;
 
 /// Connections to the upstream that nobody uses at the moment. The last one that was used is the first to be
 /// taken: the others may grow too old.
@@ -63,7 +63,10 @@ impl Pool {
             tokio::time::sleep(TIDY_EVERY).await;
             for place in 0..SHELVES {
                 if let Some(mut shelf) = self.shelf(place) {
-                    shelf.retain(|link| usable(link, link.address));
+                    shelf.retain_mut(|link| {
+                        link.unused += 1;
+                        link.unused < UNUSED && link.is_quiet()
+                    });
                 }
             }
         }
@@ -71,7 +74,7 @@ impl Pool {
 }
 
 fn usable(link: &Link, address: SocketAddr) -> bool {
-    link.address == address && link.parked.elapsed() < IDLE && link.is_quiet()
+    link.address == address && link.is_quiet()
 }
 
 /// The shelf of this thread.

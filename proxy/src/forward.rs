@@ -63,12 +63,6 @@ impl Forwarding {
         out: &mut BytesMut,
     ) -> Result<(), Refusal> {
         self.identity(recorded, |name, value| {
-            let bytes = value.as_bytes();
-            // RFC 9110, 5.5: readers take white space at either end for none of the value.
-            let visible = |byte: &u8| *byte >= b' ' && *byte != 0x7F;
-            if !bytes.iter().all(visible) || bytes.trim_ascii() != bytes {
-                return Err(Refusal::Internal(format!("`{name}` has a value that cannot be sent")));
-            }
             for part in [name, ": ", value, "\r\n"] {
                 out.extend_from_slice(part.as_bytes());
             }
@@ -85,7 +79,11 @@ impl Forwarding {
         let record = recorded.record();
         let mut id = Uuid::encode_buffer();
         let request_id = record.map_or("", |record| record.id.hyphenated().encode_lower(&mut id));
-        let mut say = |name, value: &str| if value.is_empty() { Ok(()) } else { say(name, value) };
+        let mut say = |name, value: &str| match value {
+            "" => Ok(()),
+            sound if is_sound(sound) => say(name, sound),
+            _ => Err(Refusal::Internal(format!("`{name}` has a value that cannot be sent"))),
+        };
         say("X-Request-Id", request_id)?;
         let permit = &recorded.permit;
         let Some(caller) = &permit.caller else { return Ok(()) };
@@ -117,6 +115,12 @@ impl Forwarding {
             signer.sign(&claims).map_err(|error| Refusal::Internal(error.to_string()))?;
         say("X-Auth-Assertion", &assertion)
     }
+}
+
+/// Whether every reader reads a value as what it is. RFC 9110, 5.5: white space at either end is none of it.
+fn is_sound(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    bytes.iter().all(|byte| *byte >= b' ' && *byte != 0x7F) && bytes.trim_ascii() == bytes
 }
 
 /// Names with commas between them; one name as it is.

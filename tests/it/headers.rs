@@ -216,3 +216,20 @@ async fn an_identity_that_is_not_plain_arrives_whole() {
     })
     .await;
 }
+
+/// A name with a blank at its end would reach the upstream as another name: the request ends here instead.
+#[tokio::test]
+async fn an_identity_that_would_be_read_as_another_is_not_sent() {
+    for stand in Stand::both_ways().await {
+        let renamed = "update organizations set slug = 'kauvery ' where id = 'org-kauvery'";
+        execute(&stand.ground.database, renamed).await;
+        eventually("it is refused", async || {
+            let answer = stand.get(USER, "/api/patients").await;
+            (answer.status == 500).then_some(())
+        })
+        .await;
+        let answer = stand.get(USER, "/api/patients").await;
+        assert_eq!((answer.status, answer.reason().as_str()), (500, "internal"));
+        assert!(stand.ground.upstream.by_id(answer.id()).is_empty());
+    }
+}

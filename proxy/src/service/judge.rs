@@ -194,11 +194,10 @@ impl Service {
 
     /// Everything before forwarding, of a request that pingora has.
     pub(super) async fn gate(&self, session: &mut Session, ctx: &mut Ctx) -> pingora::Result<bool> {
-        if ctx.arrival.is_none() {
-            return Err(Error::explain(ErrorType::InternalError, "a request without a head"));
-        }
         let Some(reply) = self.answered(Body::Coming(session), ctx).await else { return Ok(false) };
-        let Some(arrival) = ctx.arrival.as_deref() else { return Ok(false) };
+        let Some(arrival) = ctx.arrival.as_deref() else {
+            return Err(Error::explain(ErrorType::InternalError, "a request without a head"));
+        };
         // A client that waits for `100 Continue` may or may not send the body now: what comes next
         // could be that, or another request.
         let waits = arrival.control.expects_continue && arrival.has_body && !ctx.body_was_read;

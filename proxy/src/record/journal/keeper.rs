@@ -18,6 +18,12 @@ const TICK: Duration = Duration::from_millis(200);
 /// How long an outcome waits at the most for a record to be written with.
 const GATHER: Duration = Duration::from_millis(10);
 
+/// A sync that takes longer tells of a disk that is busy: the next one, for which everybody waits
+/// while a segment ends, would take long, too.
+const QUICK: Duration = Duration::from_millis(4);
+/// A segment that is to end waits so many ticks for a disk that is not busy.
+const PATIENCE: u32 = 25;
+
 /// Somebody waits until what is in this file is on the disk.
 #[derive(Debug)]
 pub(super) struct SyncRequest {
@@ -28,6 +34,7 @@ pub(super) struct SyncRequest {
 /// Runs until nobody can ask for anything any more.
 pub(super) fn keep(shared: &Shared, work: &Receiver<SyncRequest>) {
     let mut next = Instant::now() + TICK;
+    let mut put_off = 0;
     loop {
         match work.recv_timeout(GATHER) {
             Ok(first) => {
@@ -39,7 +46,7 @@ pub(super) fn keep(shared: &Shared, work: &Receiver<SyncRequest>) {
             Err(RecvTimeoutError::Disconnected) => return,
         }
         if Instant::now() >= next {
-            shared.tick();
+            shared.tick(&mut put_off);
             next = Instant::now() + TICK;
         }
     }
@@ -65,13 +72,13 @@ impl Shared {
     }
 
     /// Writes outcomes and summaries that wait; without it they would wait for the next request.
-    fn tick(&self) {
-        let due = self.writer().due();
-        if let Some(file) = due {
-            // So that little is left to be synced while everybody waits.
-            let _ = self.sync(&file);
-        }
-        self.writer().tend();
+    /// `put_off`: so often the end of a segment has been.
+    fn tick(&self, put_off: &mut u32) {
+        let file = self.writer().due();
+        let due = file.is_some();
+        let may_end = file.is_some_and(|file| self.is_quick(&file) || *put_off >= PATIENCE);
+        *put_off = if due && !may_end { put_off.saturating_add(1) } else { 0 };
+        self.writer().tend(may_end);
         // Failures are said by the writer, once; what was counted goes on being counted.
         let _ = self.write_summary(false);
         let unsynced = self.writer().take_unsynced();
@@ -80,6 +87,13 @@ impl Shared {
         {
             self.synced().fetch_max(seq, Ordering::Relaxed);
         }
+    }
+
+    /// Syncs what a segment has that is to end, so that little is left to be synced while everybody
+    /// waits; whether that was quick.
+    fn is_quick(&self, file: &Arc<DiskFile>) -> bool {
+        let began = Instant::now();
+        self.sync(file).is_ok() && began.elapsed() < QUICK
     }
 
     fn sync(&self, file: &Arc<DiskFile>) -> io::Result<()> {

@@ -173,16 +173,16 @@ impl Writer {
         self.noted(probed)
     }
 
-    /// Looks after what waits, the place, and the age of the segment. Makes no directory: that is for
+    /// Looks after what waits and the place, and ends a segment that is due, if it `may_end` now. Makes no directory: that is for
     /// a request to do, so that an operator who moves one away and back finds the path free in
     /// between.
-    pub(super) fn tend(&mut self) {
+    pub(super) fn tend(&mut self, may_end: bool) {
         if self.place.is_there() {
             self.confirm_place();
             if self.place.confirm().is_err() {
                 self.give_up();
             }
-            if self.due().is_some() {
+            if may_end && self.due().is_some() {
                 let turned = self.turn();
                 let _ = self.noted(turned);
             }

@@ -166,6 +166,20 @@ async fn a_request_that_happened_is_explained() {
     assert_eq!(past["recorded"]["reason"], "outside_boundary");
     assert_eq!(past["now"]["answer"]["reason"], "outside_boundary");
 
+    // What decided is in no record: it is given, or said to be missing.
+    let body = json!({ "roles": ["PLATFORM_ADMIN"] });
+    let target = "/api/admin/users/kauvery-nurse/roles";
+    let refused = stand.send_json("kauvery-admin", "PATCH", target, &body).await;
+    assert_eq!(refused.status, 403, "{refused:?}");
+    let told = json_of(&stand.ground, &["--record", refused.id()]).await;
+    assert!(told["notes"].to_string().contains("give what was sent with --body"), "{told}");
+    let file = stand.ground.directory.path().join("body.json");
+    std::fs::write(&file, body.to_string()).unwrap();
+    let asked = ["--record", refused.id(), "--body", file.to_str().unwrap()];
+    let told = json_of(&stand.ground, &asked).await;
+    assert_eq!((&told["notes"], &told["now"]["answer"]["status"]), (&json!([]), &json!(403)));
+    assert_eq!(told["now"]["answer"]["reason"], told["recorded"]["reason"]);
+
     // Then and now are told apart.
     execute(
         &stand.ground.database,

@@ -36,6 +36,11 @@ async fn the_project_s_own_tests_pass_and_cover_its_policies() {
     let (code, said, _) = test(ground.directory.path(), &["--min-coverage", "100"]).await;
     assert_eq!(code, 1);
     assert!(said.contains("MISSED  ") && said.contains("less than 100 %"), "{said}");
+    let asked = ["--min-coverage", "100", "--format", "junit"];
+    let (code, said, _) = test(ground.directory.path(), &asked).await;
+    assert!(code == 1 && said.contains("failures=\"1\""), "{said}");
+    assert!(said.contains("name=\"coverage\">\n      <failure message=\""), "{said}");
+    assert!(said.contains("MISSED  "), "{said}");
 }
 
 #[tokio::test]
@@ -51,8 +56,9 @@ async fn no_change_of_the_project_s_policies_goes_unnoticed() {
 
     // Where a test is missing, the change that nobody would notice is shown.
     fs::remove_file(root.join("policies/tests/boundary.yaml")).unwrap();
-    let (code, said, _) = test(root, &["--mutate"]).await;
+    let (code, said, _) = test(root, &["--mutate", "--format", "junit"]).await;
     assert_eq!(code, 1, "{said}");
+    assert!(said.contains("name=\"mutation\">\n      <failure message=\""), "{said}");
     assert!(said.contains("SURVIVED  boundary.cedar/outside-boundary: "), "{said}");
     assert!(said.contains("--- a/boundary.cedar\n+++ b/boundary.cedar\n@@ "), "{said}");
 }

@@ -52,8 +52,8 @@ pub(super) struct Explain {
     /// The justification that comes with the request
     #[arg(long, value_name = "TEXT", requires = "path")]
     break_glass: Option<String>,
-    /// The body of the request, JSON; `-` reads standard input
-    #[arg(long, value_name = "FILE", requires = "path")]
+    /// The body of the request, JSON; `-` reads standard input. Records hold none
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["who_can", "what_can"])]
     body: Option<PathBuf>,
     /// How old the token is, in seconds
     #[arg(long, value_name = "SECONDS", requires = "path")]
@@ -136,8 +136,8 @@ impl Explain {
         Ok(Some(Config::load(Some(&file), environment())?))
     }
 
-    fn ask(&self, path: &str) -> Result<Ask, Failure> {
-        let body = match &self.body {
+    fn body(&self) -> Result<Option<String>, Failure> {
+        Ok(match &self.body {
             None => None,
             Some(file) if file.as_os_str() == "-" => {
                 let mut text = String::new();
@@ -148,7 +148,10 @@ impl Explain {
             Some(file) => Some(std::fs::read_to_string(file).map_err(|error| {
                 Failure::Usage(format!("`{}` cannot be read: {error}", file.display()))
             })?),
-        };
+        })
+    }
+
+    fn ask(&self, path: &str) -> Result<Ask, Failure> {
         Ok(Ask {
             user: self.user.as_deref().map(Arc::from),
             method: self.method.to_ascii_uppercase(),
@@ -156,7 +159,7 @@ impl Explain {
             host: self.host.clone(),
             tenant: self.tenant.clone(),
             break_glass: self.break_glass.clone(),
-            body,
+            body: self.body()?,
             content_type: None,
             token_age: self.token_age,
         })
@@ -175,7 +178,7 @@ impl Explain {
         let digest = records.iter().find_map(|record| record.policy_digest.clone());
         let archive = Archive::new(config.policy_archive());
         let then = digest.and_then(|digest| archived(&archive, &digest));
-        let past = ground.explainer.past(&records, then.as_ref()).await;
+        let past = ground.explainer.past(&records, then.as_ref(), self.body()?).await;
         let past = past.map_err(|error| match error {
             PastError::None => {
                 let place = directory.display();

@@ -108,7 +108,7 @@ impl Test {
         match self.format {
             TestFormat::Text => say(&report.text()),
             TestFormat::Json => say(&report.json().to_string()),
-            TestFormat::Junit => say(&junit(&runner, &outcomes)),
+            TestFormat::Junit => say(&junit(&report)),
         }
         Ok(if fine { Done::Fine } else { Done::NotFine })
     }

@@ -99,7 +99,7 @@ pub(crate) fn archived(archive: &Archive, digest: &str) -> Option<Bundle> {
 
 impl Explainer {
     /// Explains what was recorded of one request; `then` is the bundle that decided, if it is not
-    /// the one in force and is known.
+    /// the one in force and is known, and `body` what was sent, which is in no record.
     ///
     /// # Errors
     ///
@@ -108,6 +108,7 @@ impl Explainer {
         &self,
         records: &[Record],
         then: Option<&Bundle>,
+        body: Option<String>,
     ) -> Result<Past, PastError> {
         let decided = records.iter().find(|record| record.phase != Phase::Outcome);
         let decided = decided.or(records.first()).ok_or(PastError::None)?;
@@ -116,8 +117,9 @@ impl Explainer {
         let same = decided.policy_digest.as_ref() == Some(bundle.digest());
         let recorded = recorded(records, decided, if same { Some(bundle) } else { then }, same);
         let route = route(bundle, decided);
-        let now = self.request(&self.again(decided, route.as_deref()).await?).await?;
-        Ok(Past { recorded, now, notes: notes(decided, route.as_deref()) })
+        let notes = notes(decided, route.as_deref(), body.is_some());
+        let ask = Ask { body, ..self.again(decided, route.as_deref()).await? };
+        Ok(Past { recorded, now: self.request(&ask).await?, notes })
     }
 
     /// The same request, as far as it was recorded.
@@ -188,10 +190,12 @@ fn phase(phase: Phase) -> &'static str {
 }
 
 /// What a record does not keep, where it can matter.
-fn notes(record: &Record, route: Option<&Route>) -> Vec<String> {
+fn notes(record: &Record, route: Option<&Route>, body: bool) -> Vec<String> {
     let mut notes = Vec::new();
-    if route.is_some_and(|route| route.body == Body::Json) {
-        notes.push("the body was not recorded: it is judged now as if there were none".to_owned());
+    if !body && route.is_some_and(|route| route.body == Body::Json) {
+        let note = "the body was not recorded: it is judged now as if there were none; \
+                    give what was sent with --body";
+        notes.push(note.to_owned());
     }
     if matches!(&*record.reason, "cross_tenant" | "tenant_conflict") {
         let note =

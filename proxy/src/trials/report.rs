@@ -11,10 +11,10 @@ use super::{Mutation, Outcome, Runner};
 /// What is said of a run.
 #[derive(Debug)]
 pub(crate) struct Report<'a> {
-    runner: &'a Runner,
-    outcomes: &'a [Outcome],
-    coverage: Option<(Coverage, Option<f64>)>,
-    mutation: Option<Mutation>,
+    pub(super) runner: &'a Runner,
+    pub(super) outcomes: &'a [Outcome],
+    pub(super) coverage: Option<(Coverage, Option<f64>)>,
+    pub(super) mutation: Option<Mutation>,
 }
 
 impl<'a> Report<'a> {
@@ -33,7 +33,7 @@ impl<'a> Report<'a> {
         Self { mutation: Some(mutation), ..self }
     }
 
-    fn failed(&self) -> impl Iterator<Item = &'a Outcome> {
+    pub(super) fn failed(&self) -> impl Iterator<Item = &'a Outcome> {
         self.outcomes.iter().filter(|outcome| !outcome.passed)
     }
 
@@ -101,7 +101,7 @@ impl<'a> Report<'a> {
 }
 
 /// What was not exercised, and the share of what was.
-fn covered(coverage: &Coverage, least: Option<f64>) -> String {
+pub(super) fn covered(coverage: &Coverage, least: Option<f64>) -> String {
     let mut text = String::new();
     for item in &coverage.missing {
         let _ok = write!(text, "\nMISSED  {}:{}  {}", item.file, item.line, item.what);

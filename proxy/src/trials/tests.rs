@@ -55,6 +55,6 @@ fn failures_are_told_in_full() {
     assert!(text.ends_with("3 passed, 2 failed"), "{text}");
     let json = Report::new(&runner, &outcomes).json();
     assert_eq!((&json["passed"], &json["cases"][1]["actual"]["status"]), (&3.into(), &403.into()));
-    let xml = junit(&runner, &outcomes);
+    let xml = junit(&Report::new(&runner, &outcomes));
     assert!(xml.contains("classname=\"wrong &lt;ones&gt;\" name=\"a, ann\""), "{xml}");
 }

@@ -186,12 +186,14 @@ impl Suite {
     }
 }
 
-/// A finding in a line of a file of tests, at what the message is about, if that stands there.
+/// A finding in a line of a file of tests, at what the message is about, if that stands there, else where
+/// the line begins.
 fn found(file: &File, line: usize, message: &str, remedy: &str) -> Finding {
     let named = message.split('`').nth(1).unwrap_or_default();
     let text = line.checked_sub(1).and_then(|index| file.text.lines().nth(index));
     let before = text.and_then(|text| text.split_once(named)).filter(|_| !named.is_empty());
-    let column = before.map_or(0, |(before, _)| before.chars().count() + 1);
+    let blank = || text.map(|text| text.split_once(|it: char| !it.is_whitespace()))?;
+    let column = before.or_else(blank).map_or(0, |(before, _)| before.chars().count() + 1);
     file.finding(line, column, message, remedy).of_kind(Kind::Test)
 }
 

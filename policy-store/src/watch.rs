@@ -3,25 +3,18 @@
 //! A good bundle is published as one snapshot: a request is judged by exactly one. A bad one
 //! changes nothing, and is said until a good one comes.
 
-use std::os::unix::fs::MetadataExt;
+mod folder;
+
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant, SystemTime};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
-use notify::{RecursiveMode, Watcher};
 
 use crate::archive::Archive;
-use crate::bundle::{Bundle, Findings, Loader, Sources, give_way, stand_firm};
-
-/// Editors and `ConfigMap`s write in several steps: a folder is read once it has been quiet so long.
-const QUIET: Duration = Duration::from_millis(100);
-/// Where somebody writes without a pause, it is read this long after the first change.
-const LONGEST_WAIT: Duration = Duration::from_millis(400);
-/// The folder is looked at this often even if nothing is heard of it.
-const UNHEARD: Duration = Duration::from_secs(10);
+use crate::bundle::{Bundle, Findings, Loader, Sources, giving_way};
+use folder::{Mark, fingerprint};
 
 /// A bundle with its place in the history of this process.
 #[derive(Debug)]
@@ -47,8 +40,22 @@ pub enum Reload {
     Rejected(Findings),
 }
 
-/// Hears how each attempt ended.
+impl Reload {
+    /// It in a word.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Applied => "applied",
+            Self::Unchanged => "unchanged",
+            Self::Rejected(_) => "rejected",
+        }
+    }
+}
+
+/// Hears how each attempt ended, before what [`BundleStore::rejected`] says of it is known.
 pub type Listener = dyn Fn(&Reload, &Published) + Send + Sync;
+
+/// Gets ready for a bundle that is about to be in force.
+pub type Rehearsal = dyn Fn(&Published) + Send + Sync;
 
 /// The bundle in force, and the folder it comes from.
 pub struct BundleStore {
@@ -62,6 +69,7 @@ pub struct BundleStore {
     /// The folder's marks when it was first read.
     seen: Vec<Mark>,
     listener: Box<Listener>,
+    rehearsal: OnceLock<Arc<Rehearsal>>,
 }
 
 /// What a reload works with.
@@ -109,6 +117,7 @@ impl BundleStore {
             work: Mutex::new(work),
             seen,
             listener,
+            rehearsal: OnceLock::new(),
         });
         if let Some(findings) = rejected {
             (store.listener)(&Reload::Rejected(findings), &store.current.load());
@@ -127,6 +136,7 @@ impl BundleStore {
             work: Mutex::default(),
             seen: Vec::new(),
             listener: Box::new(|_, _| {}),
+            rehearsal: OnceLock::new(),
         })
     }
 
@@ -150,18 +160,20 @@ impl BundleStore {
         }
         // Whoever sees that it was rejected finds it counted.
         (self.listener)(&outcome, &self.current.load());
-        *self.rejected.lock().unwrap_or_else(PoisonError::into_inner) = match &outcome {
+        let now = match &outcome {
             Reload::Rejected(findings) => Some(findings.clone()),
             Reload::Applied | Reload::Unchanged => None,
         };
+        let mut rejected = self.rejected.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.is_none() && rejected.is_some() {
+            tracing::info!("the policies in the folder are good again");
+        }
+        *rejected = now;
         outcome
     }
 
     fn take_in(&self, work: &mut Work, current: &Arc<Published>) -> Reload {
-        give_way();
-        let sources = Sources::read(&self.directory);
-        stand_firm();
-        let sources = match sources {
+        let sources = match giving_way(|| Sources::read(&self.directory)) {
             Ok(sources) => sources,
             Err(findings) => return Reload::Rejected(findings),
         };
@@ -180,9 +192,29 @@ impl BundleStore {
         }
         let generation = current.generation + u64::from(!same);
         let loaded_at = if same { current.loaded_at } else { now() };
-        let published = Published { bundle, generation, loaded_at, archived: false };
-        self.current.store(Arc::new(published));
+        let published = Arc::new(Published { bundle, generation, loaded_at, archived: false });
+        if !same {
+            self.rehearse(&published, &mut work.loader);
+        }
+        self.current.store(published);
         if same { Reload::Unchanged } else { Reload::Applied }
+    }
+
+    /// From now on `rehearsal` is called before a bundle is put in force, on the thread that made it and
+    /// with room for its policies to be evaluated; in between it lets others go first by
+    /// [`breathe`](crate::bundle::breathe). The bundle waits for it. Only the first one is taken.
+    pub fn rehearse_by(&self, rehearsal: Arc<Rehearsal>) {
+        let _first = self.rehearsal.set(rehearsal);
+    }
+
+    /// A bundle that nobody is ready for is put in force all the same.
+    fn rehearse(&self, next: &Arc<Published>, loader: &mut Loader) {
+        let Some(rehearsal) = self.rehearsal.get() else { return };
+        let (rehearsal, next) = (Arc::clone(rehearsal), Arc::clone(next));
+        let rehearse = AssertUnwindSafe(|| loader.run(move || rehearsal(&next)));
+        if std::panic::catch_unwind(rehearse).is_err() {
+            tracing::error!("what was to get ready for new policies has failed; they are in force");
+        }
     }
 
     /// Keeps the bundle in force as the last good one. By default that is in the journal's directory,
@@ -214,7 +246,7 @@ impl BundleStore {
     pub fn watch(self: &Arc<Self>) -> std::io::Result<()> {
         let (store, directory) = (Arc::downgrade(self), self.directory.clone());
         let seen = self.seen.clone();
-        let run = move || watch(&directory, &store, seen);
+        let run = move || folder::watch(&directory, &store, seen);
         std::thread::Builder::new().name("policies".to_owned()).spawn(run).map(drop)
     }
 }
@@ -251,81 +283,4 @@ fn last_good(archive: &Archive, loader: &mut Loader) -> Option<Bundle> {
 #[expect(clippy::disallowed_methods, reason = "when a bundle was loaded, for people to read")]
 fn now() -> SystemTime {
     SystemTime::now()
-}
-
-/// Reloads whenever the folder has changed and become quiet.
-fn watch(directory: &Path, store: &Weak<BundleStore>, mut seen: Vec<Mark>) {
-    let (sender, events) = channel();
-    let heard = move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| !event.kind.is_access()) {
-            let _gone = sender.send(());
-        }
-    };
-    let mut watcher = notify::recommended_watcher(heard)
-        .inspect_err(|error| tracing::warn!(%error, "the policy folder cannot be watched"))
-        .ok();
-    loop {
-        if let Some(watcher) = watcher.as_mut() {
-            // Again each time: a folder that was replaced is another folder to the system. Its
-            // parent tells of the replacement.
-            let _again = watcher.watch(directory, RecursiveMode::NonRecursive);
-            let _again = watcher.watch(&directory.join("tests"), RecursiveMode::NonRecursive);
-            if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty())
-            {
-                let _again = watcher.watch(parent, RecursiveMode::NonRecursive);
-            }
-        }
-        let Some(held) = store.upgrade() else { return };
-        held.clean_up();
-        // Taken before the files are read: what changes in between is found the next time.
-        let now = fingerprint(directory);
-        if now != seen {
-            seen = now;
-            held.reload();
-        }
-        drop(held);
-        wait_until_quiet(&events);
-    }
-}
-
-/// What the system says of a file: it changes when anything does.
-type Mark = (std::ffi::OsString, u64, u64, i64, i64, Option<SystemTime>);
-
-/// The marks of the files of a bundle. The parent folder is full of other things that change.
-fn fingerprint(directory: &Path) -> Vec<Mark> {
-    let folders = [directory.to_owned(), directory.join("tests")];
-    let entries = folders.iter().filter_map(|it| std::fs::read_dir(it).ok()).flatten().flatten();
-    let mut files: Vec<Mark> = entries
-        .filter_map(|entry| {
-            let it = std::fs::metadata(entry.path()).ok()?;
-            let changed = (it.ctime(), it.ctime_nsec());
-            let name = entry.path().into_os_string();
-            Some((name, it.ino(), it.len(), changed.0, changed.1, it.modified().ok()))
-        })
-        .collect();
-    files.sort();
-    files
-}
-
-/// Waits for a first event, then for none: but not for ever, where there is always something.
-fn wait_until_quiet(events: &Receiver<()>) {
-    let mut wait = UNHEARD;
-    let mut until = None;
-    loop {
-        match events.recv_timeout(wait) {
-            Ok(()) => {
-                let until = *until.get_or_insert_with(|| Instant::now() + LONGEST_WAIT);
-                wait = QUIET.min(until.saturating_duration_since(Instant::now()));
-            }
-            Err(RecvTimeoutError::Timeout) => return,
-            // No watcher: the folder is looked at now and then all the same.
-            Err(RecvTimeoutError::Disconnected) => {
-                std::thread::sleep(Duration::from_secs(1));
-                return;
-            }
-        }
-        if wait.is_zero() {
-            return;
-        }
-    }
 }

@@ -123,6 +123,7 @@ impl Gate {
         let resolved = parts::keep_resolved(config.upstream.address.clone(), Arc::clone(&upstream));
         let verifier = Verifier::new(keys, config.jwt.leeway, config.fast_paths, &metrics);
         let pipeline = parts::pipeline(&config, &bundles, facts.store, verifier, &metrics);
+        let memo = Arc::clone(&pipeline.memo);
         let ledger = Ledger { journal, metrics: Arc::clone(&metrics) };
         let idle = Arc::<Pool>::default();
         let ends = (upstream, Arc::clone(&idle));
@@ -136,6 +137,7 @@ impl Gate {
         let mut tasks = vec![
             tokio::spawn(resolved),
             tokio::spawn(async move { idle.keep_tidy().await }),
+            tokio::spawn(async move { memo.keep_time().await }),
             tokio::spawn(door.open(proxy, stop.subscribe())),
             tokio::spawn(serve_admin(admin, state, stop_admin.subscribe())),
         ];

@@ -6,6 +6,7 @@
 mod ask;
 mod caller;
 mod memo;
+mod seen;
 mod tenancy;
 mod witness;
 
@@ -22,17 +23,17 @@ use crate::body;
 use crate::break_glass;
 use crate::config::Tenancy;
 use crate::credentials::{self, CookieRules};
-use crate::decide::Denied;
+use crate::decide::{Denied, Early, Judged};
 use crate::identify::{VerifiedToken, Verifier};
 use crate::metrics::Metrics;
 use crate::refusal::Refusal;
 use crate::resolve::{Access, resolve};
 use crate::trail::Trail;
 
-use ask::{Rest, question};
+use ask::Answer as _;
 pub(crate) use caller::Caller;
 pub(crate) use memo::Memo;
-use memo::{EarlyKey, LateKey};
+use seen::{Rest, Seen};
 pub(crate) use witness::{Moment, Put, Witness};
 
 /// How often a request is judged anew because its facts have grown too old meanwhile.
@@ -46,7 +47,7 @@ pub struct Pipeline {
     pub(crate) verifier: Verifier,
     pub(crate) tenancy: Tenancy,
     pub(crate) cookie: Option<CookieRules>,
-    pub(crate) memo: Memo,
+    pub(crate) memo: Arc<Memo>,
     /// Hears each question that is put to the policies; nobody listens where requests are served.
     pub(crate) witness: Option<Arc<Witness>>,
     pub(crate) metrics: Arc<Metrics>,
@@ -141,20 +142,15 @@ impl Pipeline {
         let reads = matches!(&*arrival.method, "GET" | "HEAD");
         let mut terms = self.facts.terms(reads).within(trail.time_for_facts);
         let caller = self.caller(identify()?, now, &terms, trail).await?;
-        let view = &slice.early_view;
-        let key = || EarlyKey::new(&published, slice, view, &access, arrival, Some(&caller));
-        let early = self.memo.early(key, || {
-            let asked = question(bundle, &access, arrival, &caller, &Rest::default())?;
-            self.early(bundle, slice, &asked)
-        })?;
+        let seen = Seen::early(arrival, &access, Some(&caller));
+        let early = self.memo.early(&published, &seen, self.witness())?;
         early.guards.clone()?;
         let justification = break_glass::justification(arrival.control.break_glass.as_deref())?;
         let permitted = match (&early.permits, &justification) {
             // A justification is a circumstance only where nothing else lets the request in.
             (Err(Denied::ByDefault), Some(reason)) => {
                 let rest = Rest { justification: Some(reason), ..Rest::default() };
-                let asked = question(bundle, &access, arrival, &caller, &rest)?;
-                self.early(bundle, slice, &asked)?.permits?
+                Early::ask(bundle, &seen.with(rest), self.witness())?.permits?
             }
             (permits, _) => permits.clone()?,
         };
@@ -203,6 +199,16 @@ impl Pipeline {
         Ok(Some(Permit { caller, tenant, broke_glass, features, _made_here: () }))
     }
 
+    /// From now on new policies are asked what was asked lately before they are in force.
+    pub(crate) fn rehearse_swaps(&self) {
+        let memo = Arc::clone(&self.memo);
+        self.bundles.rehearse_by(Arc::new(move |next| memo.rehearse(next)));
+    }
+
+    fn witness(&self) -> Option<&Witness> {
+        self.witness.as_deref()
+    }
+
     /// Whether what is decided now may rest on the facts that were gathered.
     fn supported(&self, terms: &Terms, trail: &mut Trail) -> bool {
         if terms.bridged() {
@@ -227,12 +233,12 @@ impl Pipeline {
         };
         let named = self.named_tenant(arrival, admitted, &body, trail).await?;
         let object = self.object(admitted, trail).await?;
-        let tenant = self.tenant(admitted, named, object.as_ref(), trail).await?;
+        let tenant = self.tenant(arrival, admitted, named, object.as_ref(), trail).await?;
         trail.tenant(tenant.as_deref());
         if tenant.is_none() && access.route().is_some_and(|route| route.scope.needs_tenant()) {
             return Err(Refusal::TenantRequired);
         }
-        self.judge_rest(arrival, admitted, tenant.as_deref(), object.as_ref(), &body)?;
+        self.judge_rest(arrival, admitted, tenant.as_ref(), object.as_ref(), &body)?;
         let features = self.known_features(admitted, tenant.as_deref());
         Ok((tenant, features))
     }
@@ -259,7 +265,7 @@ impl Pipeline {
         &self,
         arrival: &Arrival,
         admitted: &Admitted,
-        tenant: Option<&Fact<OrganizationFacts>>,
+        tenant: Option<&Arc<Fact<OrganizationFacts>>>,
         object: Option<&ObjectFacts>,
         body: &body::Judged,
     ) -> Result<(), Refusal> {
@@ -279,22 +285,14 @@ impl Pipeline {
             body_roles: &body_roles,
             justification: justification.as_ref(),
         };
-        let slice = access.slice(bundle);
-        let ask = || {
-            let asked = question(bundle, access, arrival, caller, &rest)?;
-            self.late(bundle, slice, &asked)
-        };
-        let judged = if justification.is_some() {
-            Arc::new(ask()?)
+        let seen = Seen::early(arrival, access, Some(caller)).with(rest);
+        let (fresh, known);
+        let judged: &Judged = if justification.is_some() {
+            fresh = Judged::ask(bundle, &seen, self.witness())?;
+            &fresh
         } else {
-            let view = &slice.late_view;
-            let key = || {
-                let early = EarlyKey::new(published, slice, view, access, arrival, Some(caller));
-                let kind = access.object().map(|(kind, _)| kind);
-                let named = kind.is_some_and(|kind| bundle.types().are_named_by_others(kind));
-                LateKey::new(early, (view, named), tenant, object, &body.fields, &body_roles)
-            };
-            self.memo.late(key, ask)?
+            known = self.memo.late(published, &seen, self.witness())?;
+            &known
         };
         judged.before(Layer::Escalation)?;
         roles_fault.map_or(Ok(()), Err)?;
@@ -309,17 +307,11 @@ impl Pipeline {
         access: &Access,
         trail: &mut Trail,
     ) -> Result<First, Refusal> {
-        let bundle = &published.bundle;
-        let slice = access.slice(bundle);
-        let asked = || ask::guest(bundle, access, arrival);
-        let key = |view| EarlyKey::new(published, slice, view, access, arrival, None);
-        let early =
-            self.memo.early(|| key(&slice.early_view), || self.early(bundle, slice, &asked()?))?;
+        let seen = Seen::early(arrival, access, None);
+        let early = self.memo.early(published, &seen, self.witness())?;
         early.guards.clone()?;
         let permitted = early.permits.clone()?;
-        let view = &slice.late_view;
-        let key = || LateKey::new(key(view), (view, false), None, None, &[], &[]);
-        self.memo.late(key, || self.late(bundle, slice, &asked()?))?.all()?;
+        self.memo.late(published, &seen, self.witness())?.all()?;
         trail.permitted(&permitted);
         Ok(First::Guest(Permit {
             caller: None,

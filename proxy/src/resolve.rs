@@ -14,7 +14,7 @@ use crate::accept::{Arrival, Malformed};
 use crate::config::Tenancy;
 
 /// What a request asks for.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Access {
     matched: Option<Matched>,
     /// The tenants that its query names.
@@ -39,6 +39,17 @@ pub(crate) fn resolve(
 }
 
 impl Access {
+    /// What a request asks for whose query names no tenant.
+    pub(crate) fn found(method: &str, path: &str, bundle: &Bundle) -> Self {
+        Self { matched: bundle.routes().find(method, path), query_tenants: Vec::new() }
+    }
+
+    /// Whether it takes the same object and the same of a body.
+    pub(crate) fn takes_as(&self, other: &Self) -> bool {
+        let body = |it: &Self| it.route().map(|route| (route.body, route.roles_in.clone()));
+        self.object() == other.object() && body(self) == body(other)
+    }
+
     /// The route; `None` when there is none for this method and path.
     pub(crate) fn route(&self) -> Option<&Arc<Route>> {
         self.matched.as_ref().map(|matched| &matched.route)

@@ -132,7 +132,7 @@ impl Workbench {
             verifier,
             tenancy,
             cookie: None,
-            memo: Memo::new(true),
+            memo: Arc::new(Memo::new(true)),
             witness,
             metrics,
         };
@@ -164,7 +164,15 @@ impl Workbench {
     /// The same, and each request is put to the policies anew.
     #[must_use]
     pub fn forgetful(mut self) -> Self {
-        self.pipeline.memo = Memo::new(false);
+        self.pipeline.memo = Arc::new(Memo::new(false));
+        self
+    }
+
+    /// The same, and what was asked lately is asked of new policies before they are in force, as it is
+    /// where requests are served.
+    #[must_use]
+    pub fn rehearsing(self) -> Self {
+        self.pipeline.rehearse_swaps();
         self
     }
 

@@ -3,12 +3,14 @@
 use std::{
     collections::HashMap,
     fs,
+    io::Write as _,
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use serde_json::{Value, json};
@@ -157,6 +159,30 @@ async fn a_half_written_file_changes_nothing_until_it_is_whole() {
     becomes(&stand, 200).await;
     assert_eq!(status(&stand).await["policy_error"], Value::Null);
     assert!(Metrics::of(&stand).await.sum("cedargate_policy_rejected", &[]) < 1.0);
+}
+
+/// Half of a file may be a good one: whoever has it open may not be done.
+#[tokio::test]
+async fn a_file_is_not_read_while_somebody_writes_to_it() {
+    let stand = Stand::sqlite().await;
+    let before = status(&stand).await["policies"].as_u64().unwrap();
+    // Who is heard of is known only once the folder is watched.
+    fs::write(folder(&stand.ground).join("comment.cedar"), "// Nothing yet.").unwrap();
+    eventually("the folder is watched", || async {
+        (status(&stand).await["policy_generation"] == 2).then_some(())
+    })
+    .await;
+    let mut file = fs::File::create(folder(&stand.ground).join("extra.cedar")).unwrap();
+    file.write_all(EXTRA.as_bytes()).unwrap();
+    // Longer than a folder that is quiet, or never is, would wait to be read.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    file.write_all(EXTRA.replace("extra", "more").as_bytes()).unwrap();
+    drop(file);
+    eventually("both policies are in force", || async {
+        (status(&stand).await["policies"] == before + 2).then_some(())
+    })
+    .await;
+    assert_eq!(status(&stand).await["policy_generation"], 3, "one of them never was alone");
 }
 
 #[tokio::test]

@@ -32,6 +32,7 @@ kinds! {
     Unreadable, "unreadable", "A file or folder of the bundle cannot be read";
     TooMuch, "too-much", "More, larger or deeper than is looked at";
     NotText, "not-text", "A file is not plain UTF-8";
+    EmptyFile, "empty-file", "A file of policies holds nothing at all";
     Syntax, "syntax", "Cedar cannot read a policy";
     Schema, "schema", "Cedar cannot read the schema, or it contradicts itself";
     Yaml, "yaml", "A YAML file cannot be read, or holds what nobody knows";

@@ -10,7 +10,7 @@ use super::finding::{self, Finding, Findings};
 use super::policies::{self, Known, Parsed};
 use super::reach::Reached;
 use super::read::{File, Sources};
-use super::room::{breathe, give_way, with_room};
+use super::room::{Room, breathe, giving_way};
 use super::slices::{Made, Maker, Slices};
 use super::validate::Proven;
 use super::vocabulary::Declared;
@@ -18,18 +18,25 @@ use super::{ACT_IN, Bundle, Sight, Types, UNMAPPED, check, given};
 use crate::cases::Suite;
 use crate::routes::RouteTable;
 
-/// Makes bundles.
+/// Makes bundles, on a thread of its own.
 #[derive(Debug, Default)]
 pub struct Loader {
+    room: Room,
+    known: Knowledge,
+    /// Whether requests are served meanwhile.
+    gives_way: bool,
+}
+
+/// What is known of the files that were read last.
+#[derive(Debug, Default)]
+struct Knowledge {
     declared: Option<Arc<Declared>>,
-    known: Known,
+    policies: Known,
     routed: Option<(Arc<str>, Arc<RouteTable>)>,
     slices: Slices,
     proven: Proven,
     reached: Reached,
     tests: Option<Tests>,
-    /// Whether requests are served meanwhile.
-    gives_way: bool,
 }
 
 /// The tests that were read last.
@@ -55,13 +62,20 @@ impl Loader {
     ///
     /// Everything that is wrong with it, each with file, line and remedy.
     pub fn load(&mut self, sources: Sources) -> Result<Bundle, Findings> {
-        let prove = || {
-            if self.gives_way {
-                give_way();
-            }
-            self.prove(sources)
-        };
-        with_room(prove).unwrap_or_else(|| Err(no_room()))
+        self.with_known(|known| known.prove(sources))
+    }
+
+    /// A bundle that can be asked, but need not be one that would be accepted: a mutant of one that
+    /// was. It is for tests of the bundle, and never judges a request.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot even be asked.
+    pub fn unproven(&mut self, sources: Sources) -> Result<Bundle, Findings> {
+        self.with_known(|known| {
+            let read = known.read(&sources)?;
+            known.assemble(read, sources)
+        })
     }
 
     /// From now on bundles are made beside requests that are served, and must not slow them down.
@@ -69,7 +83,34 @@ impl Loader {
         self.gives_way = true;
     }
 
+    /// Does something where bundles are made, and with the same regard for others. `None` when there
+    /// is no thread for it.
+    pub(crate) fn run<T>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Option<T>
+    where
+        T: Send + 'static,
+    {
+        let gives_way = self.gives_way;
+        self.room.run(move || if gives_way { giving_way(work) } else { work() })
+    }
+
+    fn with_known(
+        &mut self,
+        make: impl FnOnce(&mut Knowledge) -> Result<Bundle, Findings> + Send + 'static,
+    ) -> Result<Bundle, Findings> {
+        let mut known = std::mem::take(&mut self.known);
+        let done = self.run(move || {
+            let bundle = make(&mut known);
+            (known, bundle)
+        });
+        let bundle;
+        (self.known, bundle) = done.ok_or_else(no_room)?;
+        bundle
+    }
+}
+
+impl Knowledge {
     fn prove(&mut self, sources: Sources) -> Result<Bundle, Findings> {
+        Findings::none_of(policies::empty(&sources.policies))?;
         let read = self.read(&sources)?;
         let mut findings = Vec::new();
         if let Err(Findings(wrong)) = self.proven.validate(&read.declared, &read.parsed, &sources) {
@@ -88,20 +129,6 @@ impl Loader {
         Findings::none_of(findings).map(|()| bundle)
     }
 
-    /// A bundle that can be asked, but need not be one that would be accepted: a mutant of one that
-    /// was. It is for tests of the bundle, and never judges a request.
-    ///
-    /// # Errors
-    ///
-    /// When it cannot even be asked.
-    pub fn unproven(&mut self, sources: Sources) -> Result<Bundle, Findings> {
-        let ask = || {
-            let read = self.read(&sources)?;
-            self.assemble(read, sources)
-        };
-        with_room(ask).unwrap_or_else(|| Err(no_room()))
-    }
-
     fn read(&mut self, sources: &Sources) -> Result<Read, Findings> {
         let known = self.declared.take().filter(|it| it.text == sources.schema.text);
         let declared = match known {
@@ -109,7 +136,7 @@ impl Loader {
             None => Arc::new(Declared::read(&sources.schema)?),
         };
         self.declared = Some(Arc::clone(&declared));
-        let parsed = policies::parse(&sources.policies, &self.known);
+        let parsed = policies::parse(&sources.policies, &self.policies);
         let routes = self.routes(&sources.routes);
         let (parsed, routes) = match (parsed, routes) {
             (Ok(parsed), Ok(routes)) => (parsed, routes),
@@ -120,7 +147,7 @@ impl Loader {
             (Err(findings), _) | (_, Err(findings)) => return Err(findings),
         };
         let known = parsed.policies.iter().inspect(|_| breathe());
-        self.known = known.map(|it| (Arc::clone(&it.text), Arc::clone(it))).collect();
+        self.policies = known.map(|it| (Arc::clone(&it.text), Arc::clone(it))).collect();
         let suite = self.suite(&declared, sources)?;
         Ok(Read { declared, parsed, routes, suite })
     }

@@ -151,6 +151,13 @@ pub(super) fn parse(files: &[File], known: &Known) -> Result<Parsed, Findings> {
     Findings::none_of(findings).map(|()| parsed)
 }
 
+/// Files that hold nothing at all, not even a comment: somebody has begun to write them, or could not.
+pub(super) fn empty(files: &[File]) -> Vec<Finding> {
+    let empty = files.iter().filter(|file| file.text.trim().is_empty());
+    let remedy = "write it again, or remove it if nothing is to stand in it";
+    empty.map(|file| file.at(0, "the file is empty", remedy).of_kind(Kind::EmptyFile)).collect()
+}
+
 /// Where a statement stands.
 struct Place<'a> {
     file: &'a File,

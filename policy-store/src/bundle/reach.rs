@@ -68,8 +68,10 @@ fn finding(bundle: &Bundle, route: &Route, tried: usize) -> Finding {
         tried => format!("{tried} kinds of callers were tried"),
     };
     let message = format!("nobody is permitted `{action}` ({method} {template}): {how}");
-    let remedy =
-        format!("name Action::\"{action}\" in a `permit` for some role, or remove the route");
+    let remedy = match tried {
+        0 => format!("name Action::\"{action}\" in a `permit` for some role, or remove the route"),
+        _ => "look at what the `permit`s that name it ask for, and at the `forbid`s of the layers up to `role`".to_owned(),
+    };
     let (line, column) = places.action;
     let file = &bundle.sources().routes;
     file.finding(line, column, &message, &remedy).of_kind(Kind::UnreachableRoute)

@@ -1,7 +1,8 @@
 //! Room for Cedar's parser.
 
 use std::cell::Cell;
-use std::panic::resume_unwind;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, scope, sleep};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,42 @@ pub fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     })
 }
 
+/// A thread with a large stack that does one thing after the other: what Cedar's parser makes once for
+/// each thread is then made once. It is started when there is something to do, and ends with this.
+#[derive(Debug, Default)]
+pub(super) struct Room {
+    thread: Option<Sender<Job>>,
+}
+
+type Job = Box<dyn FnOnce() + Send>;
+
+impl Room {
+    /// Does it there, and waits for it. `None` when there is no thread to be had. A panic goes on in
+    /// whoever called.
+    pub(super) fn run<T>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Option<T>
+    where
+        T: Send + 'static,
+    {
+        let (answer, answered) = channel();
+        let job = move || {
+            // Nobody listens any more only if the caller is gone.
+            let _heard = answer.send(catch_unwind(AssertUnwindSafe(work)));
+        };
+        self.thread()?.send(Box::new(job)).ok()?;
+        answered.recv().ok().map(|done| done.unwrap_or_else(|panic| resume_unwind(panic)))
+    }
+
+    fn thread(&mut self) -> Option<&Sender<Job>> {
+        if self.thread.is_none() {
+            let (jobs, given) = channel::<Job>();
+            let deep = Builder::new().name("bundle".to_owned()).stack_size(STACK);
+            deep.spawn(move || given.iter().for_each(|job| job())).ok()?;
+            self.thread = Some(jobs);
+        }
+        self.thread.as_ref()
+    }
+}
+
 /// A thread that gives way works for so long at a time.
 const SPELL: Duration = Duration::from_micros(250);
 /// And then leaves the core to whoever waits for it, for so many times as long as it has worked: where there
@@ -33,20 +70,22 @@ thread_local! {
     static GAVE_WAY: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// From now on this thread gives way to others, in each loop that calls [`breathe`]: a bundle that is
-/// read while requests are served must not be seen in how long they take.
-pub(crate) fn give_way() {
-    GAVE_WAY.set(Some(Instant::now()));
-}
-
-/// From now on it does not any more.
-pub(crate) fn stand_firm() {
-    GAVE_WAY.set(None);
+/// Does it giving way to others, in each loop that calls [`breathe`]: a bundle that is read while
+/// requests are served must not be seen in how long they take.
+pub(crate) fn giving_way<T>(work: impl FnOnce() -> T) -> T {
+    struct Over(Option<Instant>);
+    impl Drop for Over {
+        fn drop(&mut self) {
+            GAVE_WAY.set(self.0);
+        }
+    }
+    let _over = Over(GAVE_WAY.replace(Some(Instant::now())));
+    work()
 }
 
 /// Gives way, if this thread does and has worked for a while. A scheduler alone would leave it on the
 /// core for several milliseconds, and share that evenly with a worker that has more to do.
-pub(super) fn breathe() {
+pub fn breathe() {
     if let Some(worked) = GAVE_WAY.get().map(|last| last.elapsed())
         && worked > SPELL
     {

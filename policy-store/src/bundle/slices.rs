@@ -20,9 +20,11 @@ use super::vocabulary::Declared;
 /// The policies that can have a say about one action.
 #[derive(Debug)]
 pub struct Slice {
-    /// No other slice of this process has it: what was concluded from one holds as long as it is the same,
-    /// whatever else of the bundle is edited.
-    pub number: u64,
+    /// Of the policies up to the layer `role`. No others of this process have it: what was concluded from
+    /// them holds as long as it is the same, whatever else of the bundle is edited.
+    pub early_number: u64,
+    /// The same of those after it.
+    pub late_number: u64,
     /// The action.
     pub action: EntityUid,
     /// Whether nobody has to be signed in for it.
@@ -41,7 +43,7 @@ pub struct Slice {
     pub late_view: View,
 }
 
-/// How many slices were made.
+/// How many halves of slices were made.
 static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// Makes slices, and keeps those whose policies have not changed.
@@ -104,30 +106,30 @@ impl<'a> Maker<'a> {
         let principals: HashSet<&EntityTypeName> =
             schema.principals_for_action(&uid).map(Iterator::collect).unwrap_or_default();
         let chosen = self.chosen(&around, &principals);
-        let same = |made: &&Made| {
-            Arc::ptr_eq(&made.declared, self.declared)
-                && made.chosen.len() == chosen.len()
-                && made.chosen.iter().zip(&chosen).all(|(old, new)| Arc::ptr_eq(old, new))
-        };
-        if let Some(made) = known.get(action).filter(same) {
+        let before = known.get(action).filter(|it| Arc::ptr_eq(&it.declared, self.declared));
+        let same =
+            |late| before.filter(|before| half(&before.chosen, late).eq(half(&chosen, late)));
+        let (same_early, same_late) = (same(false), same(true));
+        if let (Some(made), Some(_)) = (same_early, same_late) {
             return Ok(made.clone());
         }
+        let fresh = || MADE.fetch_add(1, Ordering::Relaxed);
         let set = |wanted: &dyn Fn(&Checked) -> bool| {
             let policies = chosen.iter().filter(|it| wanted(it)).map(|it| it.policy.clone());
             PolicySet::from_policies(policies).map_err(|error| error.to_string())
         };
         let forbids = |it: &Checked| it.policy.effect() == Effect::Forbid;
-        let is_late = |it: &Checked| forbids(it) && !it.layer().is_early();
         let glances =
-            |late: bool| chosen.iter().filter(move |it| is_late(it) == late).map(|it| &it.glance);
+            |late| chosen.iter().filter(move |it| is_late(it) == late).map(|it| &it.glance);
         let slice = Slice {
-            number: MADE.fetch_add(1, Ordering::Relaxed),
+            early_number: same_early.map_or_else(fresh, |it| it.slice.early_number),
+            late_number: same_late.map_or_else(fresh, |it| it.slice.late_number),
             early_view: View::of(glances(false), true),
             late_view: View::of(glances(true), false),
             public: type_name("Guest").is_some_and(|guest| principals.contains(&guest)),
             permits: set(&|it| !forbids(it))?,
             early: set(&|it| forbids(it) && it.layer().is_early())?,
-            late: set(&is_late)?,
+            late: set(&|it| is_late(it))?,
             entities: around
                 .iter()
                 .filter_map(|uid| self.declared.actions.get(uid))
@@ -151,6 +153,16 @@ impl<'a> Maker<'a> {
         let policies = places.into_iter().filter_map(|place| self.parsed.policies.get(place));
         policies.filter(|it| admits(&it.policy, principals)).cloned().collect()
     }
+}
+
+/// Whether it is judged after the layer `role`.
+fn is_late(checked: &Checked) -> bool {
+    checked.policy.effect() == Effect::Forbid && !checked.layer().is_early()
+}
+
+/// The policies before or after the layer `role`: these and no others that say the same.
+fn half(chosen: &[Arc<Checked>], late: bool) -> impl Iterator<Item = *const Checked> {
+    chosen.iter().filter(move |it| is_late(it) == late).map(Arc::as_ptr)
 }
 
 /// Whether a policy can be about one of these types of principal.

@@ -87,7 +87,7 @@ impl Signals {
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {
                     let outcome = gate.reload();
-                    tracing::info!(?outcome, "SIGHUP: policies read again");
+                    tracing::info!(outcome = outcome.word(), "SIGHUP: policies read again");
                 }
             }
         }

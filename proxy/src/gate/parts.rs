@@ -48,15 +48,10 @@ pub(super) fn open_bundles(
         &config.policies.directory,
         Archive::new(config.policy_archive()),
         Box::new(move |outcome: &Reload, published: &Published| {
-            let word = match outcome {
-                Reload::Applied => "applied",
-                Reload::Unchanged => "unchanged",
-                Reload::Rejected(findings) => {
-                    tracing::error!(%findings, "the policies are not accepted; the last good ones stay");
-                    "rejected"
-                }
-            };
-            heard.policies.reloaded(word);
+            if let Reload::Rejected(findings) = outcome {
+                tracing::error!(%findings, "the policies are not accepted; the last good ones stay");
+            }
+            heard.policies.reloaded(outcome.word());
             heard.policies.in_force(published.bundle.digest(), published.generation);
             if *outcome == Reload::Applied {
                 tracing::info!(digest = %published.bundle.digest(), generation = published.generation, "policies reloaded");
@@ -85,16 +80,18 @@ pub(super) fn pipeline(
     metrics: &Arc<Metrics>,
 ) -> Pipeline {
     let origins = config.cors.as_ref().map(|cors| cors.origins.clone()).unwrap_or_default();
-    Pipeline {
+    let pipeline = Pipeline {
         bundles: Arc::clone(bundles),
         facts,
         verifier,
         tenancy: config.tenancy.clone(),
         cookie: config.jwt.cookie.clone().map(|name| CookieRules { name, origins }),
-        memo: Memo::new(config.fast_paths),
+        memo: Arc::new(Memo::new(config.fast_paths)),
         witness: None,
         metrics: Arc::clone(metrics),
-    }
+    };
+    pipeline.rehearse_swaps();
+    pipeline
 }
 
 /// What pingora calls.

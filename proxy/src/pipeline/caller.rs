@@ -12,7 +12,7 @@ use crate::refusal::Refusal;
 use crate::trail::Trail;
 
 /// Who asks.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) user: Arc<Fact<UserFacts>>,
     pub(crate) organization: Option<Arc<Fact<OrganizationFacts>>>,

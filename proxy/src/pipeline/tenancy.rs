@@ -4,12 +4,10 @@ use std::sync::Arc;
 
 use policy_store::facts::{Fact, ObjectFacts, OrganizationFacts, OrganizationKey};
 
-use super::ask::caller_entities;
+use super::seen::{Rest, Seen};
 use super::{Admitted, Pipeline};
 use crate::accept::Arrival;
 use crate::body;
-use crate::decide::Question;
-use crate::entities::{self, uid};
 use crate::refusal::Refusal;
 use crate::trail::Trail;
 
@@ -36,7 +34,7 @@ impl Pipeline {
             let found = self.facts.organization(&key, &admitted.terms).await?;
             let found = found.ok_or_else(refused)?;
             trail.asked_at(found.asked_at);
-            if !self.may_act_in(admitted, &found)? {
+            if !self.may_act_in(arrival, admitted, &found)? {
                 return Err(refused());
             }
             tenants.push(found);
@@ -52,29 +50,14 @@ impl Pipeline {
     /// Asks the policies whether the caller may act in `tenant`.
     fn may_act_in(
         &self,
+        arrival: &Arrival,
         admitted: &Admitted,
-        tenant: &Fact<OrganizationFacts>,
+        tenant: &Arc<Fact<OrganizationFacts>>,
     ) -> Result<bool, Refusal> {
-        let Admitted { published, caller, .. } = admitted;
-        let bundle = &published.bundle;
-        let slice = bundle.act_in();
-        let key = || {
-            let named = slice.early_view.names_users() || slice.late_view.names_users();
-            let (user, organization) = caller.seen(named);
-            (slice.number, user, organization, tenant.version)
-        };
-        Ok(self.memo.act_in(key, || {
-            let entity = entities::organization(bundle, &tenant.value)?;
-            let resource = entity.uid();
-            let mut known = caller_entities(bundle, caller)?;
-            if !known.iter().any(|it| it.uid() == resource) {
-                known.push(entity);
-            }
-            let principal = uid(&bundle.types().user, &caller.user.value.id);
-            let context = cedar_policy::Context::empty();
-            let question = Question::new(slice, principal, resource, context, known)?;
-            self.act_in(bundle, &question)
-        })?)
+        let Admitted { published, access, caller, .. } = admitted;
+        let rest = Rest { tenant: Some(tenant), ..Rest::default() };
+        let seen = Seen::early(arrival, access, Some(caller)).with(rest);
+        Ok(self.memo.act_in(published, &seen, self.witness())?)
     }
 
     /// The object that the request names; an absent one is not found.
@@ -94,6 +77,7 @@ impl Pipeline {
     /// caller may act there; else the caller's own.
     pub(super) async fn tenant(
         &self,
+        arrival: &Arrival,
         admitted: &Admitted,
         named: Option<Arc<Fact<OrganizationFacts>>>,
         object: Option<&ObjectFacts>,
@@ -112,6 +96,6 @@ impl Pipeline {
             return Ok(own);
         };
         trail.asked_at(owner.asked_at);
-        if self.may_act_in(admitted, &owner)? { Ok(Some(owner)) } else { Ok(own) }
+        if self.may_act_in(arrival, admitted, &owner)? { Ok(Some(owner)) } else { Ok(own) }
     }
 }

@@ -3,10 +3,9 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use policy_store::bundle::{Bundle, Slice};
+use policy_store::bundle::Slice;
 
-use super::Pipeline;
-use crate::decide::{self, Denied, Early, Judged, Question};
+use crate::decide::Question;
 
 /// At which point of the line a question is put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,42 +39,11 @@ impl Witness {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn hear(&self, moment: Moment, slice: &Slice, question: &Question) {
+    /// Tells it, if there is one.
+    pub(super) fn hear(witness: Option<&Self>, moment: Moment, slice: &Slice, question: &Question) {
+        let Some(Self(heard)) = witness else { return };
         let action = Arc::from(slice.action.id().unescaped());
         let put = Put { moment, action, question: question.clone() };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(put);
-    }
-}
-
-impl Pipeline {
-    pub(super) fn early(
-        &self,
-        bundle: &Bundle,
-        slice: &Slice,
-        question: &Question,
-    ) -> Result<Early, Denied> {
-        self.heard(Moment::Early, slice, question);
-        decide::early(bundle, slice, question)
-    }
-
-    pub(super) fn late(
-        &self,
-        bundle: &Bundle,
-        slice: &Slice,
-        question: &Question,
-    ) -> Result<Judged, Denied> {
-        self.heard(Moment::Late, slice, question);
-        decide::late(bundle, slice, question)
-    }
-
-    pub(super) fn act_in(&self, bundle: &Bundle, question: &Question) -> Result<bool, Denied> {
-        self.heard(Moment::ActIn, bundle.act_in(), question);
-        decide::act_in(bundle, question)
-    }
-
-    fn heard(&self, moment: Moment, slice: &Slice, question: &Question) {
-        if let Some(witness) = &self.witness {
-            witness.hear(moment, slice, question);
-        }
+        heard.lock().unwrap_or_else(PoisonError::into_inner).push(put);
     }
 }

@@ -23,6 +23,7 @@ pub(super) const WRONG: &[(&str, &[Edit])] = &[
     ("unknown-variable", &[("boundary.cedar", "the tools portal only", "{portal} only")]),
     ("feature-not-given", &[("boundary.cedar", "the tools portal only", "{feature} only")]),
     ("workflow-not-given", &[("boundary.cedar", "the tools portal only", "{workflow} only")]),
+    ("empty-file", &[("public.cedar", include_str!("../../../policies/public.cedar"), "")]),
     // What Cedar cannot read.
     ("syntax", &[("boundary.cedar", "principal.roles ==", "principal.roles =")]),
     ("syntax-bracket", &[("boundary.cedar", "[Role::\"OTHER\"] }", "[Role::\"OTHER\" }")]),

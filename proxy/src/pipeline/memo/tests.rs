@@ -2,11 +2,14 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use policy_store::archive::Archive;
 use policy_store::bundle::{Bundle, File, Loader, Sources};
 use policy_store::facts::{OrganizationFacts, OwnedFacts, UserFacts};
 use policy_store::source::FixedFacts;
-use policy_store::watch::BundleStore;
+use policy_store::watch::{BundleStore, Reload};
+use tempfile::TempDir;
 
 use crate::config::Tenancy;
 use crate::pipeline::Witness;
@@ -64,9 +67,39 @@ fn bench(policy: &str) -> Workbench {
     Workbench::over(bundles, facts, Tenancy::default(), witness, TTL).unwrap()
 }
 
+/// A folder with the bundle that ships, and a workbench that rehearses what is put in force from there.
+fn rehearsing() -> (TempDir, Arc<BundleStore>, Workbench) {
+    let folder = tempfile::tempdir().unwrap();
+    let policies = folder.path().join("policies");
+    std::fs::create_dir(&policies).unwrap();
+    let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+    for entry in std::fs::read_dir(shipped).unwrap().map(Result::unwrap) {
+        if entry.file_type().unwrap().is_file() {
+            std::fs::copy(entry.path(), policies.join(entry.file_name())).unwrap();
+        }
+    }
+    let archive = Archive::new(folder.path().join("archive"));
+    let bundles = BundleStore::open(&policies, archive, Box::new(|_, _| {})).unwrap();
+    let (source, witness) = (Arc::new(facts()), Some(Arc::new(Witness::default())));
+    let bench = Workbench::over(Arc::clone(&bundles), source, Tenancy::default(), witness, TTL);
+    (folder, bundles, bench.unwrap().rehearsing())
+}
+
+/// Puts a file of the bundle in force, in which something was replaced.
+fn swap(folder: &TempDir, bundles: &BundleStore, file: &str, from: &str, to: &str) {
+    let path = folder.path().join("policies").join(file);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert!(text.contains(from), "{text}");
+    std::fs::write(&path, text.replacen(from, to, 1)).unwrap();
+    assert_eq!(bundles.reload(), Reload::Applied);
+}
+
 /// Asks one after the other, and says how many questions the policies were asked for each.
 async fn check(policy: &str, asked: &[(&str, &str, usize)]) {
-    let bench = bench(policy);
+    check_by(&bench(policy), policy, asked).await;
+}
+
+async fn check_by(bench: &Workbench, policy: &str, asked: &[(&str, &str, usize)]) {
     for (user, request, expected) in asked {
         let (method, target) = request.split_once(' ').unwrap();
         let (method, target) = (method.to_owned(), target.to_owned());
@@ -91,7 +124,7 @@ async fn those_who_are_alike_share_a_decision() {
         ("nurse-2", "GET /api/users/me", 2),
         ("nurse-1", "GET /api/users/me", 0),
     ];
-    check("", &asked).await;
+    check("// Nothing more.", &asked).await;
 }
 
 #[tokio::test]
@@ -103,7 +136,7 @@ async fn a_caller_who_is_the_object_shares_with_nobody_who_is_not() {
         ("admin-2", "PATCH /api/admin/users/nurse-1/status", 0),
         ("admin-2", "PATCH /api/admin/users/admin-2/status", 1),
     ];
-    check("", &asked).await;
+    check("// Nothing more.", &asked).await;
 }
 
 #[tokio::test]
@@ -121,4 +154,65 @@ forbid (principal == User::"nobody", action == Action::"patients.read", resource
         ];
         check(&policy.replace("LAYER", layer), &asked).await;
     }
+}
+
+const ASKED: [(&str, &str); 5] = [
+    ("nurse-1", "GET /api/patients/a"),
+    ("doctor-1", "GET /api/patients/b"),
+    ("admin-1", "PATCH /api/admin/users/admin-1/status"),
+    ("admin-1", "GET /api/nowhere"),
+    ("nurse-1", "GET /api/users/me"),
+];
+
+/// How many questions the policies are asked for each: none once, and those that are given otherwise.
+async fn check_all(bench: &Workbench, about: &str, questions: [usize; 5]) {
+    let asked = ASKED.iter().zip(questions).map(|((user, request), it)| (*user, *request, it));
+    check_by(bench, about, &asked.collect::<Vec<_>>()).await;
+}
+
+#[tokio::test]
+async fn new_policies_are_asked_before_they_are_in_force() {
+    let (folder, bundles, bench) = rehearsing();
+    check_all(&bench, "at first", [2, 2, 2, 1, 2]).await;
+    let message = "for the tools portal only";
+    swap(&folder, &bundles, "boundary.cedar", message, "for other tools only");
+    check_all(&bench, "a policy about everything is another one", [0; 5]).await;
+    let condition = "principal.roles == [Role::\"OTHER\"]";
+    swap(&folder, &bundles, "boundary.cedar", condition, "principal.roles == [Role::\"NURSE\"]");
+    let asked = [("nurse-1", "GET /api/patients/a"), ("doctor-1", "GET /api/patients/b")];
+    let mut verdicts = Vec::new();
+    for (user, request) in asked {
+        let (method, target) = request.split_once(' ').unwrap();
+        let (method, target) = (method.to_owned(), target.to_owned());
+        let ask = Ask { user: Some(Arc::from(user)), method, target, ..Ask::default() };
+        let verdict = bench.judge(&ask).await.unwrap();
+        verdicts.push((verdict.reason().to_owned(), verdict.questions.len()));
+    }
+    assert_eq!(verdicts, [("outside_boundary".to_owned(), 0), ("allowed".to_owned(), 0)]);
+}
+
+/// Each route is another one then, though it says the same; but not what has changed about it.
+#[tokio::test]
+async fn a_new_table_of_routes_is_rehearsed_too() {
+    let (folder, bundles, bench) = rehearsing();
+    check_all(&bench, "at first", [2, 2, 2, 1, 2]).await;
+    swap(&folder, &bundles, "routes.yaml", "routes:", "# Nothing new.\nroutes:");
+    check_all(&bench, "the same routes once more", [0; 5]).await;
+}
+
+#[tokio::test]
+async fn what_was_not_asked_for_long_is_not_rehearsed() {
+    let (folder, bundles, bench) = rehearsing();
+    check_all(&bench, "at first", [2, 2, 2, 1, 2]).await;
+    let memo = &bench.pipeline.memo;
+    memo.tick.fetch_add(1, Ordering::Relaxed);
+    check_by(&bench, "meanwhile", &[("nurse-1", "GET /api/patients/a", 0)]).await;
+    memo.tick.fetch_add(1, Ordering::Relaxed);
+    swap(&folder, &bundles, "boundary.cedar", "the tools portal", "tools");
+    check_all(
+        &bench,
+        "only the first was asked lately; what comes after the role knows nothing of it",
+        [0, 1, 1, 1, 1],
+    )
+    .await;
 }

@@ -90,9 +90,11 @@ pub(super) fn fingerprint(directory: &Path) -> Vec<Mark> {
     let entries = folders.iter().filter_map(|it| std::fs::read_dir(it).ok()).flatten().flatten();
     let mut files: Vec<Mark> = entries
         .filter_map(|entry| {
-            let it = std::fs::metadata(entry.path()).ok()?;
+            let path = entry.path();
+            let it = std::fs::metadata(&path).ok()?;
             let changed = (it.ctime(), it.ctime_nsec());
-            let name = entry.path().into_os_string();
+            // However the folder is named.
+            let name = path.strip_prefix(directory).unwrap_or(&path).as_os_str().to_owned();
             Some((name, it.ino(), it.len(), changed.0, changed.1, it.modified().ok()))
         })
         .collect();

@@ -26,6 +26,9 @@ const CHUNK: usize = 1 << 16;
 /// It then leaves the core to others for so many times as long as it has worked. A quarter of a core
 /// compresses more than one core's requests can write.
 const REST: u32 = 3;
+/// And whoever else wants it goes first (`setpriority(2)`): a ninth of the weight of the other threads.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
 /// Of zstd: measured on records, half the time of level 3, and no larger (a tenth of what they were).
 const LEVEL: i32 = 1;
 
@@ -60,6 +63,11 @@ pub(super) struct Archivist {
 impl Archivist {
     /// Runs until nobody holds the other end of `stop`.
     pub(super) fn keep(&self, shared: &Shared, stop: &Receiver<()>) {
+        // Of this thread only, as Linux has it. Elsewhere it would be the whole process.
+        #[cfg(target_os = "linux")]
+        if let Err(error) = rustix::process::setpriority_process(None, NICE) {
+            tracing::debug!(%error, "the archivist is as important as others");
+        }
         let mut failing = false;
         while stop.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
             let done = self.tidy(shared, stop);

@@ -27,9 +27,9 @@ impl Memo {
         let Some(kept) = &self.kept else { return };
         let (began, tick) = (Instant::now(), self.tick.load(Ordering::Relaxed));
         let mut due = Vec::new();
-        kept.early.add_due(next, tick, &mut due);
-        kept.late.add_due(next, tick, &mut due);
-        kept.act_in.add_due(next, tick, &mut due);
+        kept.early.add_due(next, (tick, began), &mut due);
+        kept.late.add_due(next, (tick, began), &mut due);
+        kept.act_in.add_due(next, (tick, began), &mut due);
         due.sort_by_key(|(uses, _)| Reverse(*uses));
         let (all, mut asked) = (due.len(), 0);
         for (_, ask) in due {
@@ -51,8 +51,15 @@ impl Memo {
 }
 
 impl<A: Answer> Answers<A> {
-    fn add_due<'a>(&'a self, next: &'a Published, tick: u32, due: &mut Vec<Due<'a>>) {
+    fn add_due<'a>(
+        &'a self,
+        next: &'a Published,
+        (tick, began): (u32, Instant),
+        due: &mut Vec<Due<'a>>,
+    ) {
         let known = self.0.iter().inspect(|_| breathe()).map(|(_, given)| given);
+        // A full memory takes longer to look through than new policies may wait.
+        let known = known.take_while(|_| began.elapsed() < LONGEST);
         due.extend(known.filter_map(|given| self.due(next, given, tick)));
     }
 

@@ -6,18 +6,20 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{self, Read, Write};
+use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::bundle::{self, Sources};
+use crate::bundle::{self, Sources, breathe};
 
 /// The file that names the newest bundle.
 const LAST_GOOD: &str = "last-good";
 /// A kept bundle may be this long: as long as one may be, and a half more for its escapes.
 const LONGEST: u64 = 96 << 20;
+/// So much is written at a time.
+const AT_ONCE: usize = 64 << 10;
 
 /// A bundle cannot be kept, or cannot be had back.
 #[derive(Debug, thiserror::Error)]
@@ -66,20 +68,15 @@ impl Archive {
     /// # Errors
     ///
     /// When the disk refuses.
-    pub fn keep(&self, sources: &Sources) -> Result<(), ArchiveError> {
-        let digest = sources.digest();
-        let path = self.path(&digest);
+    pub fn keep(&self, digest: &Arc<str>, sources: &Sources) -> Result<(), ArchiveError> {
+        let path = self.path(digest);
         fs::create_dir_all(&self.directory).map_err(|source| disk(&self.directory, source))?;
         if !path.exists() {
             let files = sources.deciding().map(|it| (it.name.clone(), Arc::clone(&it.text)));
-            let kept = Kept { digest: Arc::clone(&digest), files: files.collect() };
-            let text = serde_json::to_vec(&kept).map_err(|error| ArchiveError::Changed {
-                path: path.clone(),
-                problem: error.to_string(),
-            })?;
-            self.write(&path, &text)?;
+            let kept = Kept { digest: Arc::clone(digest), files: files.collect() };
+            self.write(&path, |file| Ok(serde_json::to_writer(file, &kept)?))?;
         }
-        self.write(&self.directory.join(LAST_GOOD), digest.as_bytes())
+        self.write(&self.directory.join(LAST_GOOD), |file| file.write_all(digest.as_bytes()))
     }
 
     /// The newest bundle that was good, if any was ever kept.
@@ -126,16 +123,34 @@ impl Archive {
     }
 
     /// Writes a file whole or not at all.
-    fn write(&self, path: &Path, bytes: &[u8]) -> Result<(), ArchiveError> {
+    fn write(
+        &self,
+        path: &Path,
+        content: impl FnOnce(&mut BufWriter<Breathing>) -> io::Result<()>,
+    ) -> Result<(), ArchiveError> {
         let fresh = path.with_extension("new");
         let written = || {
-            let mut file = File::create(&fresh)?;
-            file.write_all(bytes)?;
-            file.sync_all()?;
+            let mut file = BufWriter::with_capacity(AT_ONCE, Breathing(File::create(&fresh)?));
+            content(&mut file)?;
+            file.into_inner()?.0.sync_all()?;
             fs::rename(&fresh, path)?;
             File::open(&self.directory)?.sync_all()
         };
         written().map_err(|source| disk(path, source))
+    }
+}
+
+/// A file that is written beside requests that are served.
+struct Breathing(File);
+
+impl Write for Breathing {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        breathe();
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 

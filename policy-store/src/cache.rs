@@ -17,11 +17,13 @@ use std::time::{Duration, Instant};
 use quick_cache::sync::Cache;
 
 use crate::facts::{
-    Fact, ObjectFacts, OrganizationFacts, OrganizationKey, OwnedFacts, Standing, UserFacts,
+    Fact, ObjectFacts, OrganizationFacts, OrganizationGist, OrganizationKey, OwnedFacts, Standing,
+    UserFacts, UserGist,
 };
 use crate::source::{FactSource, FactsError};
 
 pub use change::Change;
+use likeness::Numbers;
 use shelf::{Common, Keeps, Shelf};
 
 /// How the cache keeps facts.
@@ -159,13 +161,19 @@ impl FactStore {
     /// A store before `source`.
     pub fn new(source: Arc<dyn FactSource>, settings: Settings, observer: Box<Observer>) -> Self {
         let common = Arc::new(Common::new(settings, observer));
-        let users = likeness::by(&common, Standing::of);
-        let objects = likeness::by(&common, OwnedFacts::clone);
+        let users = Numbers {
+            likeness: Some(likeness::by(&common, Standing::of)),
+            gist: Some(likeness::by(&common, UserGist::of)),
+        };
+        let gist = likeness::by(&common, OrganizationGist::of);
+        let organizations = || Numbers { likeness: None, gist: Some(Arc::clone(&gist)) };
+        let likeness = Some(likeness::by(&common, OwnedFacts::clone));
+        let objects = Numbers { likeness, gist: None };
         Self {
             source,
             users: Shelf::new("user", Keeps::Absent, users, &common),
-            organizations: Shelf::new("organization", Keeps::Present, likeness::none(), &common),
-            by_slug: Shelf::new("organization", Keeps::Nothing, likeness::none(), &common),
+            organizations: Shelf::new("organization", Keeps::Present, organizations(), &common),
+            by_slug: Shelf::new("organization", Keeps::Nothing, organizations(), &common),
             slugs: Cache::new(usize::try_from(settings.entries).unwrap_or(usize::MAX)),
             objects: Shelf::new("object", Keeps::Present, objects, &common),
             common,

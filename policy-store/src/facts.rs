@@ -53,6 +53,21 @@ impl Standing {
     }
 }
 
+/// What a user is at a glance: what decides whether they get in at all, and as what.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct UserGist {
+    belongs: bool,
+    roles: Vec<Arc<str>>,
+    status: Arc<str>,
+}
+
+impl UserGist {
+    pub(crate) fn of(user: &UserFacts) -> Self {
+        let belongs = user.organization.is_some();
+        Self { belongs, roles: user.roles.clone(), status: Arc::clone(&user.status) }
+    }
+}
+
 /// What is true about an organisation: a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationFacts {
@@ -70,6 +85,19 @@ pub struct OrganizationFacts {
     pub workflows: Vec<Arc<str>>,
     /// The group it belongs to.
     pub group: Option<Arc<str>>,
+}
+
+/// Whether an organisation is there, at a glance.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct OrganizationGist {
+    status: Arc<str>,
+    deleted: bool,
+}
+
+impl OrganizationGist {
+    pub(crate) fn of(organization: &OrganizationFacts) -> Self {
+        Self { status: Arc::clone(&organization.status), deleted: organization.deleted }
+    }
 }
 
 /// What is true about an object that a tenant owns.
@@ -95,6 +123,9 @@ pub struct Fact<T> {
     /// Which other facts say the same to policies but for whom they are about: those of the same number.
     /// It is no other fact's version; one that is like no other has its own.
     pub likeness: u64,
+    /// Which other facts say the same to policies that look at a [gist](crate::bundle::SeenCaller::Gist)
+    /// only: those of the same number, which is no version and no likeness but that of the fact itself.
+    pub gist: u64,
 }
 
 /// An object named by a request, as far as it is known.

@@ -188,7 +188,7 @@ impl BundleStore {
         // The same policies with other tests, or the archive's own: nothing that decides is new.
         let same = bundle.digest() == current.bundle.digest();
         if !same {
-            self.keep(&bundle);
+            giving_way(|| self.keep(&bundle));
         }
         let generation = current.generation + u64::from(!same);
         let loaded_at = if same { current.loaded_at } else { now() };
@@ -226,7 +226,8 @@ impl BundleStore {
     /// Keeps a bundle that is about to be in force. One that cannot be kept is put in force all the
     /// same: it may take back what the old one allows.
     fn keep(&self, bundle: &Bundle) {
-        let kept = self.archive.as_ref().map_or(Ok(()), |it| it.keep(bundle.sources()));
+        let keep = |archive: &Archive| archive.keep(bundle.digest(), bundle.sources());
+        let kept = self.archive.as_ref().map_or(Ok(()), keep);
         if let Err(error) = kept {
             tracing::error!(%error, digest = %bundle.digest(), "the policies in force cannot be kept on disk: a restart may not find them");
         }
@@ -235,7 +236,13 @@ impl BundleStore {
     /// Lets go of bundles that no request holds any more.
     fn clean_up(&self) {
         let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        work.retired.retain(|old| Arc::strong_count(old) > 1);
+        let (held, free) = std::mem::take(&mut work.retired)
+            .into_iter()
+            .map(Arc::try_unwrap)
+            .partition::<Vec<_>, _>(Result::is_err);
+        work.retired.extend(held.into_iter().filter_map(Result::err));
+        let free = free.into_iter().filter_map(Result::ok);
+        giving_way(|| free.for_each(|old| old.bundle.take_apart()));
     }
 
     /// Watches the folder from a thread of its own for as long as the store is held.

@@ -2,6 +2,8 @@
 //! same, for the bundle that ships and for bundles that chance makes up, which look at paths and at
 //! names in every way.
 
+mod looks;
+
 use std::{path::Path, sync::Arc, time::Duration};
 
 use policy_store::{
@@ -21,6 +23,7 @@ use tests::{
 };
 
 use crate::model::workbench::{ask, facts};
+use looks::{ATOMS, LOOKS, NAMING, SCOPES};
 
 /// Bundles that are made up.
 const BUNDLES: usize = 16;
@@ -28,56 +31,6 @@ const BUNDLES: usize = 16;
 const WHO: [&str; 3] = ["kauvery-admin", "kauvery-doctor", "alpha-doctor"];
 /// Facts live for longer than the test runs.
 const TTL: Duration = Duration::from_hours(1);
-
-/// What a policy of a made-up bundle may ask.
-const ATOMS: [&str; 22] = [
-    r#"context.path like "/api/patients*""#,
-    r#"context.path like "*/visits/*""#,
-    r#"context.path like "*-1""#,
-    r#"["/api/patients/patient-kauvery-1", "/api/visits/visit-alpha-1"].contains(context.path)"#,
-    r"context.path == context.method",
-    r#"[context.path].contains("/api/admin/users/kauvery-doctor")"#,
-    r#"(resource is Patient && resource == Patient::"patient-kauvery-1")"#,
-    r#"(resource is Patient && [resource].contains(Patient::"patient-beta-1"))"#,
-    r#"(resource is Visit && resource in [Visit::"visit-kauvery-1"])"#,
-    r#"Patient::"patient-kauvery-1" has owner"#,
-    r"(resource is User && principal == resource)",
-    r"(resource is User && [resource].contains(principal))",
-    r"(resource is User && resource has owner)",
-    r"(resource is User && resource has organization && principal has organization && resource.organization == principal.organization)",
-    r"(resource is Patient && resource has owner && principal has organization && resource.owner == principal.organization)",
-    r#"(resource is Patient && resource has workflow && resource.workflow == "prior_auth")"#,
-    r#"(resource is Organization && resource.slug like "k*")"#,
-    r#"(context has workflow && context.workflow == "prior_auth")"#,
-    r#"context.body_fields.contains("name")"#,
-    r#"context.method == "GET""#,
-    r#"principal.roles.contains(Role::"NURSE")"#,
-    r#"(context has tenant && context.tenant.slug like "k*")"#,
-];
-
-/// How it may ask for a user by name.
-const NAMING: [&str; 13] = [
-    r#"principal == User::"kauvery-doctor""#,
-    r#"User::"kauvery-admin" == principal"#,
-    r#"principal in [User::"kauvery-admin", User::"kauvery-doctor-twin"]"#,
-    r#"principal in User::"kauvery-doctor""#,
-    r#"principal is User in User::"kauvery-admin-twin""#,
-    r#"[User::"kauvery-doctor"].contains(principal)"#,
-    r#"{who: [principal]} == {who: [User::"kauvery-admin"]}"#,
-    r#"(if context.method == "GET" then principal else User::"alpha-doctor") == User::"kauvery-doctor""#,
-    r#"User::"kauvery-admin" has organization"#,
-    r#"(User::"kauvery-doctor" has organization && User::"kauvery-doctor".roles.contains(Role::"DOCTOR"))"#,
-    r#"((if context.method == "GET" then User::"kauvery-doctor" else User::"kauvery-admin") has organization)"#,
-    r#"(principal has organization && !(principal in [User::"kauvery-admin"]))"#,
-    r#"(resource is User && resource == User::"kauvery-admin" && resource == principal)"#,
-];
-
-/// And how in its scope.
-const SCOPES: [&str; 3] = [
-    r#"principal == User::"kauvery-admin""#,
-    r#"principal in User::"kauvery-doctor""#,
-    r#"principal is User in User::"kauvery-doctor-twin""#,
-];
 
 /// Asks by a name only in the one way that it is given: in another it might be seen for the wrong reason.
 fn expression(dice: &mut Dice, depth: usize, naming: Option<&str>) -> String {
@@ -257,6 +210,35 @@ async fn callers_are_told_apart_by_each_thing_that_they_are() {
     let (own, theirs) = words.split_at(asked.len());
     for (words, other) in theirs.chunks(asked.len()).zip(&others) {
         assert_ne!(words, own, "{}", other.id);
+    }
+}
+
+/// Callers who are alike at a glance ask for the same, one after the other.
+#[tokio::test]
+async fn a_caller_is_told_apart_by_all_that_is_looked_at() {
+    const THEY: [&str; 4] =
+        ["kauvery-doctor", "kauvery-doctor-plain", "alpha-doctor", "beta-nurse"];
+    let (mut loader, shipped, mut world) = (Loader::default(), shipped(), World::demo());
+    for user in &mut world.users {
+        if THEY.contains(&&*user.id) {
+            user.roles = Names::from(["DOCTOR".to_owned()]);
+        }
+    }
+    let asked = THEY.map(|user| Request {
+        user: Some(user.to_owned()),
+        method: "GET".to_owned(),
+        path: "/api/patients".to_owned(),
+        ..Request::default()
+    });
+    for look in LOOKS {
+        for layer in ["authentication", "boundary"] {
+            let text = forbid(0, layer, "principal is User", look);
+            let bundle =
+                loader.load(with(&shipped, &text)).unwrap_or_else(|it| panic!("{it}\n{text}"));
+            let words = compare(bundle, &world, &asked, 0).await;
+            let met = words.iter().filter(|reason| *reason == "random_0").count();
+            assert!((1..THEY.len()).contains(&met), "{look}: {words:?}");
+        }
     }
 }
 

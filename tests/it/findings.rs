@@ -91,7 +91,7 @@ async fn each_wrong_bundle_is_refused_with_its_message() {
 }
 
 /// These have no text: they are told by `hostile`, or there is no edit that leads to them.
-const WITHOUT_TEXT: [&str; 4] = ["invalid", "unreadable", "too-much", "not-text"];
+const WITHOUT_TEXT: [&str; 5] = ["invalid", "unreadable", "too-much", "not-text", "unread-file"];
 
 #[test]
 fn each_reviewed_message_has_its_bundle_and_each_kind_its_message() {
@@ -106,6 +106,26 @@ fn each_reviewed_message_has_its_bundle_and_each_kind_its_message() {
     for kind in Kind::ALL.iter().filter(|kind| !WITHOUT_TEXT.contains(&kind.name())) {
         assert!(said.contains(&format!(" [{}]\n", kind.name())), "{} has no text", kind.name());
     }
+}
+
+/// Whoever wrote it takes it to be in force.
+#[tokio::test]
+async fn policies_where_none_are_read_are_found() {
+    let ground = ground();
+    let policies = ground.path().join("policies");
+    fs::create_dir(policies.join("more")).unwrap();
+    fs::create_dir(policies.join(".hidden")).unwrap();
+    for file in
+        ["more/extra.cedar", "more/notes.txt", "EXTRA.CEDAR", ".hidden/old.cedar", ".old.cedar"]
+    {
+        fs::copy(policies.join("boundary.cedar"), policies.join(file)).unwrap();
+    }
+    let (status, output) = check(ground.path(), &[]).await;
+    let what = "is not read: policies are the *.cedar in the bundle's folder itself [unread-file]";
+    let remedy = "move it there, with its ending in small letters, or out of the bundle";
+    let finding = |file: &str| format!("policies/{file}: {what}\n    = {remedy}\n");
+    let expected = ["EXTRA.CEDAR", "more/extra.cedar"].map(finding).concat();
+    assert_eq!((status, output), (1, expected));
 }
 
 #[tokio::test]

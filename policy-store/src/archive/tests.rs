@@ -15,10 +15,10 @@ fn what_was_kept_comes_back() {
     let archive = Archive::new(folder.path().join("a"));
     assert!(archive.last_good().unwrap().is_none());
     let mut sources = sources();
-    archive.keep(&sources).unwrap();
+    archive.keep(&sources.digest(), &sources).unwrap();
     let first = sources.digest();
     sources.routes.text = format!("{}\n", sources.routes.text).into();
-    archive.keep(&sources).unwrap();
+    archive.keep(&sources.digest(), &sources).unwrap();
     assert_ne!(first, sources.digest());
     let newest = archive.last_good().unwrap().unwrap();
     assert_eq!(newest.digest(), sources.digest());
@@ -35,7 +35,7 @@ fn what_was_changed_is_not_taken() {
     let folder = tempfile::tempdir().unwrap();
     let archive = Archive::new(folder.path().to_owned());
     let sources = sources();
-    archive.keep(&sources).unwrap();
+    archive.keep(&sources.digest(), &sources).unwrap();
     let file = folder.path().join(format!("{}.json", sources.digest()));
     let text = fs::read_to_string(&file).unwrap();
     let check = |text: &str, expected: &str| {

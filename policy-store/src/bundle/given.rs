@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::finding::{Finding, MOST};
 use super::kind::Kind;
-use super::policies::{Rule, annotation};
+use super::notes::annotation;
+use super::policies::Rule;
 use super::room::breathe;
 use super::{Bundle, Slice, tokens};
 use crate::routes::Route;

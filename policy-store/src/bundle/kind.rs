@@ -33,6 +33,7 @@ kinds! {
     TooMuch, "too-much", "More, larger or deeper than is looked at";
     NotText, "not-text", "A file is not plain UTF-8";
     EmptyFile, "empty-file", "A file of policies holds nothing at all";
+    UnreadFile, "unread-file", "A file of policies lies where none is read";
     Syntax, "syntax", "Cedar cannot read a policy";
     Schema, "schema", "Cedar cannot read the schema, or it contradicts itself";
     Yaml, "yaml", "A YAML file cannot be read, or holds what nobody knows";
@@ -45,6 +46,7 @@ kinds! {
     MissingId, "missing-id", "A policy has no @id";
     RepeatedId, "repeated-id", "Two policies have one @id";
     UnknownAnnotation, "unknown-annotation", "A policy has an annotation that nobody knows";
+    MisplacedAnnotation, "misplaced-annotation", "A policy has an annotation that says nothing of one of its effect";
     ForbidWithoutLayer, "forbid-without-layer", "A forbid has no @layer";
     UnknownLayer, "unknown-layer", "A forbid is of a layer that nobody knows";
     UnknownStatus, "unknown-status", "A forbid has a status that no denial has";

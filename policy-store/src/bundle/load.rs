@@ -33,6 +33,7 @@ struct Knowledge {
     declared: Option<Arc<Declared>>,
     policies: Known,
     routed: Option<(Arc<str>, Arc<RouteTable>)>,
+    agreed: Option<(Arc<Declared>, Arc<RouteTable>)>,
     slices: Slices,
     proven: Proven,
     reached: Reached,
@@ -116,8 +117,8 @@ impl Knowledge {
         if let Err(Findings(wrong)) = self.proven.validate(&read.declared, &read.parsed, &sources) {
             findings.extend(wrong);
         }
-        let Declared { schema, vocabulary, .. } = &*read.declared;
-        findings.extend(check::agreement(schema, vocabulary, &read.routes, &sources));
+        let faults = self.agreement(&read, &sources);
+        findings.extend(faults);
         breathe();
         let known = |id: &str| read.parsed.rules.contains_key(&PolicyId::new(id));
         findings.extend(read.suite.unknown_policies(&sources.tests, known));
@@ -127,6 +128,19 @@ impl Knowledge {
         let mut findings = given::missing(&bundle);
         findings.extend(self.reached.unreachable(&bundle));
         Findings::none_of(findings).map(|()| bundle)
+    }
+
+    /// Where schema and routes disagree; the same two are not held against each other again.
+    fn agreement(&mut self, read: &Read, sources: &Sources) -> Vec<Finding> {
+        let Read { declared, routes, .. } = read;
+        let same = |(one, other): &(_, _)| Arc::ptr_eq(one, declared) && Arc::ptr_eq(other, routes);
+        if self.agreed.as_ref().is_some_and(same) {
+            return Vec::new();
+        }
+        let Declared { schema, vocabulary, .. } = &**declared;
+        let findings = check::agreement(schema, vocabulary, routes, sources);
+        self.agreed = findings.is_empty().then(|| (Arc::clone(declared), Arc::clone(routes)));
+        findings
     }
 
     fn read(&mut self, sources: &Sources) -> Result<Read, Findings> {
@@ -185,7 +199,7 @@ impl Knowledge {
     fn assemble(&mut self, read: Read, sources: Sources) -> Result<Bundle, Findings> {
         let Read { declared, parsed, routes, suite } = read;
         let maker = Maker::new(&declared, &parsed);
-        let mut made: HashMap<Arc<str>, Made> = HashMap::new();
+        let mut made = HashMap::<Arc<str>, Made>::with_capacity(routes.routes().len() + 2);
         let routed = routes.routes().iter().map(|route| Arc::clone(&route.action));
         for action in routed.chain([Arc::from(ACT_IN), Arc::from(UNMAPPED)]) {
             breathe();
@@ -200,8 +214,7 @@ impl Knowledge {
         let (Some(act_in), Some(unmapped)) = (slice(ACT_IN), slice(UNMAPPED)) else {
             return Err(Findings::one(&sources.schema, 0, "an action has no slice", ""));
         };
-        let sight = Sight::of(&sources);
-        breathe();
+        let sight = Sight::of(&sources.schema, &parsed);
         let digest = sources.digest();
         breathe();
         Ok(Bundle {

@@ -13,6 +13,7 @@ mod given;
 mod kind;
 mod load;
 mod nearest;
+mod notes;
 mod policies;
 mod reach;
 mod read;
@@ -42,13 +43,15 @@ pub use finding::{Finding, Findings};
 pub use kind::Kind;
 pub use load::Loader;
 pub(crate) use nearest::nearest;
-pub use policies::{Layer, Rule};
+pub use notes::Layer;
+pub(crate) use notes::{OF_FORBIDS, OF_PERMITS};
+pub use policies::Rule;
 pub use read::{File, Sources};
 pub(crate) use room::giving_way;
 pub use room::{STACK, breathe, with_room};
 pub use sight::Sight;
 pub use slices::Slice;
-pub use view::{SeenPath, View};
+pub use view::{SeenCaller, SeenPath, View};
 use vocabulary::Declared;
 pub use vocabulary::Vocabulary;
 
@@ -144,6 +147,12 @@ impl Bundle {
     /// The policies about a method and path that no route declares.
     pub fn unmapped(&self) -> &Slice {
         &self.unmapped
+    }
+
+    /// Drops it piece by piece, giving way to others: a large one takes a while.
+    pub(crate) fn take_apart(self) {
+        self.rules.into_iter().for_each(|_| breathe());
+        self.slices.into_iter().for_each(|_| breathe());
     }
 
     /// What is known about the policy `id`.

@@ -1,26 +1,35 @@
 //! Routes that no role is permitted: found by asking the policies as callers of every kind.
 //!
-//! What is put to them is what the gate puts to them before it has read a body and looked up an
-//! object (`gate.md`, "What policies see"). The usual caller is let in at once. Where nobody usual
-//! is, all combinations are tried of what the policies of the route can tell apart.
+//! What is put to them is what the gate puts to them (`gate.md`, "What policies see"), before it has read
+//! a body and looked up an object, and then after it. The usual caller is let in at once, with a body and
+//! an object that are in order. Where nobody usual is, all combinations are tried of what the policies of
+//! the route can tell apart of a caller; and where some get past the layer `role` only, whatever is odd
+//! about the rest.
 
+mod about;
 mod callers;
+mod words;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use cedar_policy::{Authorizer, Decision, Entities, EntityUid, PolicySet, Request};
+use cedar_policy::{
+    AuthorizationError, Authorizer, Decision, Entities, EntityUid, PolicyId, PolicySet, Request,
+};
 
 use super::finding::{Finding, MOST};
 use super::kind::Kind;
 use super::room::breathe;
-use super::{Bundle, Slice};
+use super::{Bundle, Rule, Slice};
 use crate::routes::Route;
+use about::About;
 use callers::{Caller, Callers};
+use words::Words;
 
-/// So many callers are tried on one route,
+/// So many callers are tried on one route, and as many requests by so many of them in each situation,
 const TRIES: usize = 16_384;
+const ADMITTED: usize = 12;
 /// and so many on all of them: a bundle that nobody can use is refused in bounded time too.
 const ALL_TRIES: usize = 131_072;
 
@@ -47,7 +56,7 @@ impl Reached {
                     let (_, keys) = entry.or_insert_with(|| (Arc::clone(slice), HashSet::new()));
                     keys.insert(key);
                 }
-                Err(tried) if findings.len() < MOST => findings.push(finding(bundle, route, tried)),
+                Err(vain) if findings.len() < MOST => findings.push(finding(bundle, route, &vain)),
                 Err(_) => {}
             }
         }
@@ -61,67 +70,133 @@ fn key(route: &Route) -> String {
     format!("{method} {template} {resource} {scope:?} {feature:?}")
 }
 
-fn finding(bundle: &Bundle, route: &Route, tried: usize) -> Finding {
+/// A search in vain.
+#[derive(Debug)]
+struct Vain {
+    /// How many requests were tried.
+    tried: usize,
+    /// What refuses those that an allowlist lets in, if any is.
+    refused_by: Option<Arc<Rule>>,
+}
+
+fn finding(bundle: &Bundle, route: &Route, vain: &Vain) -> Finding {
     let Route { method, template, action, places, .. } = route;
-    let how = match tried {
-        0 => "no allowlist names it".to_owned(),
-        tried => format!("{tried} kinds of callers were tried"),
+    let (how, remedy) = match vain {
+        Vain { tried: 0, .. } => (
+            "no allowlist names it".to_owned(),
+            format!("name Action::\"{action}\" in a `permit` for some role, or remove the route"),
+        ),
+        Vain { tried, refused_by: None } => (
+            format!("{tried} kinds of callers were tried"),
+            "look at what the `permit`s that name it ask for, and at the `forbid`s of the layers up to `role`".to_owned(),
+        ),
+        Vain { tried, refused_by: Some(rule) } => (
+            format!("{tried} kinds of requests were tried, and `{}` refuses whom an allowlist lets in", rule.id),
+            format!("look at what `{}` asks for ({}:{}), or remove the route", rule.id, rule.file, rule.line),
+        ),
     };
     let message = format!("nobody is permitted `{action}` ({method} {template}): {how}");
-    let remedy = match tried {
-        0 => format!("name Action::\"{action}\" in a `permit` for some role, or remove the route"),
-        _ => "look at what the `permit`s that name it ask for, and at the `forbid`s of the layers up to `role`".to_owned(),
-    };
     let (line, column) = places.action;
     let file = &bundle.sources().routes;
     file.finding(line, column, &message, &remedy).of_kind(Kind::UnreachableRoute)
 }
 
-/// Looks for a caller who is let in. Gives how many were tried in vain.
-fn reach(bundle: &Bundle, slice: &Slice, route: &Route, left: &mut usize) -> Result<(), usize> {
+/// Looks for a request that is let in.
+fn reach(bundle: &Bundle, slice: &Slice, route: &Route, left: &mut usize) -> Result<(), Vain> {
     let permits = |id| bundle.rule(id).is_some_and(|rule| !rule.break_glass);
     if !slice.permits.policies().any(|policy| permits(policy.id())) {
-        return Err(0);
+        return Err(Vain { tried: 0, refused_by: None });
     }
-    let callers = Callers { bundle, slice, route };
-    let mut tried = 0;
-    for caller in callers.usual() {
-        tried += 1;
-        if lets_in(callers, &caller) {
-            return Ok(());
-        }
+    let mut search = Search::of(Callers { bundle, slice, route });
+    let reached = search.usual() || search.callers(left) || search.requests(left);
+    let Search { tried, refused_by, .. } = search;
+    if reached { Ok(()) } else { Err(Vain { tried, refused_by }) }
+}
+
+/// What was found out so far.
+struct Search<'a> {
+    callers: Callers<'a>,
+    said: Words<'a>,
+    tried: usize,
+    /// Some of those whom an allowlist lets in, and a guard after it refuses.
+    admitted: Vec<Caller<'a>>,
+    refused_by: Option<Arc<Rule>>,
+}
+
+impl<'a> Search<'a> {
+    fn of(callers: Callers<'a>) -> Self {
+        let (admitted, said) = (Vec::new(), Words::default());
+        Self { callers, said, tried: 0, admitted, refused_by: None }
     }
-    let most = tried + TRIES.min(*left);
-    let mut reached = false;
-    let _broken_off = callers.thorough(&mut |caller| {
-        if tried >= most {
-            return ControlFlow::Break(());
+
+    fn usual(&mut self) -> bool {
+        let mut callers = self.callers.usual();
+        callers.any(|caller| self.lets_in(&caller))
+    }
+
+    /// Tries all kinds of callers.
+    fn callers(&mut self, left: &mut usize) -> bool {
+        let most = self.tried + TRIES.min(*left);
+        self.said = Words::of(self.callers);
+        let (callers, said) = (self.callers, std::mem::take(&mut self.said));
+        let mut reached = false;
+        let _broken_off = callers.thorough(&said, &mut |caller| {
+            if self.tried >= most {
+                return ControlFlow::Break(());
+            }
+            *left = left.saturating_sub(1);
+            reached = self.lets_in(caller);
+            if reached { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        self.said = said;
+        reached
+    }
+
+    /// Tries all kinds of requests by callers who are known to get past the layer `role`.
+    fn requests(&mut self, left: &mut usize) -> bool {
+        let most = self.tried + TRIES.min(*left);
+        for about in About::unusual(self.callers, &self.said) {
+            for caller in &self.admitted {
+                if self.tried >= most {
+                    return false;
+                }
+                self.tried += 1;
+                *left = left.saturating_sub(1);
+                if passes(self.callers, caller, &about).is_ok() {
+                    return true;
+                }
+            }
         }
-        tried += 1;
-        *left = left.saturating_sub(1);
-        reached = lets_in(callers, caller);
-        if reached { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-    });
-    if reached { Ok(()) } else { Err(tried) }
+        false
+    }
+
+    /// Whether a caller is let in, with a request that is in order.
+    fn lets_in(&mut self, caller: &Caller<'a>) -> bool {
+        self.tried += 1;
+        if !admits(self.callers, caller) {
+            return false;
+        }
+        let refused = passes(self.callers, caller, &About::usual()).err();
+        if let Some(by) = &refused {
+            self.refused_by = self.refused_by.take().or_else(|| by.clone());
+            let alike = self.admitted.iter().filter(|it| it.situation() == caller.situation());
+            if alike.count() < ADMITTED {
+                self.admitted.push(caller.clone());
+            }
+        }
+        refused.is_none()
+    }
 }
 
 /// Whether the guards up to the layer `role` let the caller pass, and an allowlist lets it in
 /// without a justification. A policy that fails to evaluate lets nobody in.
-fn lets_in(callers: Callers<'_>, caller: &Caller<'_>) -> bool {
+fn admits(callers: Callers<'_>, caller: &Caller<'_>) -> bool {
     let Callers { bundle, slice, .. } = callers;
-    let Some((principal, resource, context, known)) = callers.question(caller) else {
-        return false;
-    };
-    let entities = Entities::from_entities(slice.entities.iter().cloned().chain(known), None);
-    let request = Request::new(principal, slice.action.clone(), resource, context, None);
-    let (Ok(entities), Ok(request)) = (entities, request) else { return false };
-    let ask = |set: &PolicySet| Authorizer::new().is_authorized(&request, set, &entities);
-    let guards = ask(&slice.early);
-    let diagnostics = guards.diagnostics();
-    if diagnostics.reason().next().is_some() || diagnostics.errors().next().is_some() {
+    let Some((request, entities)) = question(callers, caller, None) else { return false };
+    if refuses(&slice.early, &request, &entities).is_some() {
         return false;
     }
-    let permits = ask(&slice.permits);
+    let permits = Authorizer::new().is_authorized(&request, &slice.permits, &entities);
     let diagnostics = permits.diagnostics();
     let mut by = diagnostics.reason().filter_map(|id| bundle.rule(id));
     permits.decision() == Decision::Allow
@@ -129,5 +204,46 @@ fn lets_in(callers: Callers<'_>, caller: &Caller<'_>) -> bool {
         && by.any(|rule| !rule.break_glass)
 }
 
+/// Whether the guards after the layer `role` let a request of this caller pass. Otherwise one that does not, if
+/// it is known.
+fn passes(
+    callers: Callers<'_>,
+    caller: &Caller<'_>,
+    about: &About<'_>,
+) -> Result<(), Option<Arc<Rule>>> {
+    let Callers { bundle, slice, .. } = callers;
+    if slice.public || slice.late.is_empty() {
+        return Ok(());
+    }
+    let (request, entities) = question(callers, caller, Some(about)).ok_or(None)?;
+    let refused = refuses(&slice.late, &request, &entities);
+    refused.map_or(Ok(()), |by| Err(bundle.rule(&by).cloned()))
+}
+
+/// A guard that refuses, or fails to evaluate.
+fn refuses(guards: &PolicySet, request: &Request, entities: &Entities) -> Option<PolicyId> {
+    let response = Authorizer::new().is_authorized(request, guards, entities);
+    let diagnostics = response.diagnostics();
+    let failed = diagnostics
+        .errors()
+        .map(|AuthorizationError::PolicyEvaluationError(failure)| failure.policy_id());
+    diagnostics.reason().chain(failed).min().cloned()
+}
+
+fn question(
+    callers: Callers<'_>,
+    caller: &Caller<'_>,
+    about: Option<&About<'_>>,
+) -> Option<(Request, Entities)> {
+    let slice = callers.slice;
+    let (principal, resource, context, known) = callers.question(caller, about)?;
+    let entities = Entities::from_entities(slice.entities.iter().cloned().chain(known), None);
+    let request = Request::new(principal, slice.action.clone(), resource, context, None);
+    Some((request.ok()?, entities.ok()?))
+}
+
 /// A question to the policies, but for the action.
 type Question = (EntityUid, EntityUid, cedar_policy::Context, Vec<cedar_policy::Entity>);
+
+#[cfg(test)]
+mod tests;

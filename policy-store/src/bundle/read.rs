@@ -9,7 +9,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::depth::{Limits, too_deep};
-use super::finding::{Finding, Findings};
+use super::finding::{Finding, Findings, MOST};
 use super::kind::Kind;
 use super::room::breathe;
 
@@ -22,7 +22,7 @@ const ALL_BYTES: usize = 64 << 20;
 /// So many files there may be.
 const FILES: usize = 4_096;
 /// So much is read at a time.
-const AT_ONCE: u64 = 64 << 10;
+const AT_ONCE: usize = 64 << 10;
 /// How deep policies and schema may be.
 const LIMITS: Limits = Limits { nesting: 64, links: 1_000, joins: 500, angles: false };
 
@@ -57,6 +57,7 @@ impl Sources {
     /// What cannot be read, is too much, or no text.
     pub fn read(directory: &Path) -> Result<Self, Findings> {
         let mut reader = Reader { directory, left: ALL_BYTES };
+        reader.astray()?;
         let policies = reader.files("", &["cedar"])?;
         let has_tests = directory.join("tests").is_dir();
         let tests = if has_tests { reader.files("tests", &["yaml", "yml"])? } else { Vec::new() };
@@ -108,7 +109,10 @@ impl Sources {
         for file in self.deciding() {
             for part in [&*file.name, &*file.text] {
                 context.update(&(part.len() as u64).to_be_bytes());
-                context.update(part.as_bytes());
+                for piece in part.as_bytes().chunks(AT_ONCE) {
+                    breathe();
+                    context.update(piece);
+                }
             }
         }
         let mut hex = String::with_capacity(64);
@@ -152,34 +156,62 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// The files in a folder of the bundle with one of these endings, by name.
     fn files(&mut self, below: &str, endings: &[&str]) -> Result<Vec<File>, Findings> {
+        let names = self.names(below)?.into_iter();
+        let wanted = names.filter(|name| ending(name).is_some_and(|it| endings.contains(&it)));
+        let path = |name| if below.is_empty() { name } else { format!("{below}/{name}") };
+        wanted.map(|name| self.file(&path(name))).collect()
+    }
+
+    /// Policies that lie where none is read: whoever wrote them takes them to be in force. Hidden files and
+    /// folders are nobody's policies: editors have them, and a mounted `ConfigMap`.
+    fn astray(&self) -> Result<(), Findings> {
+        let mut findings = Vec::new();
+        for name in self.names("")? {
+            let below = self.directory.join(&name).is_dir();
+            let inner = if below { self.names(&name)? } else { Vec::new() };
+            let inner = inner.into_iter().map(|it| format!("{name}/{it}"));
+            let misspelt = (!below && ending(&name) != Some("cedar")).then(|| name.clone());
+            let lost = misspelt.into_iter().chain(inner).filter(|name| are_policies(name));
+            findings.extend(lost.take(MOST - findings.len()).map(|name| {
+                let message = "is not read: policies are the *.cedar in the bundle's folder itself";
+                let remedy =
+                    "move it there, with its ending in small letters, or out of the bundle";
+                Finding::whole(&name, message, remedy).of_kind(Kind::UnreadFile)
+            }));
+        }
+        Findings::none_of(findings)
+    }
+
+    /// What is in a folder of the bundle and not hidden, by name.
+    fn names(&self, below: &str) -> Result<Vec<String>, Findings> {
         let folder = if below.is_empty() { "." } else { below };
         let unreadable = |error: io::Error| unusable(folder, &format!("cannot be read: {error}"));
         let mut names: Vec<String> = Vec::new();
         for entry in fs::read_dir(self.directory.join(below)).map_err(unreadable)? {
             let name = entry.map_err(unreadable)?.file_name().to_string_lossy().into_owned();
-            let ending =
-                Path::new(&name).extension().and_then(|it| it.to_str()).unwrap_or_default();
-            if !name.starts_with('.') && endings.contains(&ending) {
-                names.push(if below.is_empty() { name } else { format!("{below}/{name}") });
+            if !name.starts_with('.') {
+                names.push(name);
             }
             if names.len() > FILES {
                 return Err(too_much(folder, &format!("holds more than {FILES} files")));
             }
         }
         names.sort();
-        names.iter().map(|name| self.file(name)).collect()
+        Ok(names)
     }
 
     fn file(&mut self, name: &str) -> Result<File, Findings> {
         let path = self.directory.join(name);
         let unreadable = |error: io::Error| unusable(name, &format!("cannot be read: {error}"));
+        let metadata = fs::metadata(&path).map_err(unreadable)?;
         // A pipe would let us wait for ever.
-        if !fs::metadata(&path).map_err(unreadable)?.is_file() {
+        if !metadata.is_file() {
             return Err(unusable(name, "is no file"));
         }
-        let mut bytes = Vec::new();
+        let expected = metadata.len().min(FILE_BYTES);
+        let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0) + 1);
         let mut file = fs::File::open(&path).map_err(unreadable)?.take(FILE_BYTES + 1);
-        while file.by_ref().take(AT_ONCE).read_to_end(&mut bytes).map_err(unreadable)? > 0 {
+        while file.by_ref().take(AT_ONCE as u64).read_to_end(&mut bytes).map_err(unreadable)? > 0 {
             breathe();
         }
         if bytes.len() as u64 > FILE_BYTES {
@@ -191,6 +223,15 @@ impl Reader<'_> {
             .ok_or_else(|| too_much(name, "makes the bundle longer than 64 MiB"))?;
         text(name, &bytes)
     }
+}
+
+fn ending(name: &str) -> Option<&str> {
+    Path::new(name).extension()?.to_str()
+}
+
+/// Whether somebody would take a file for policies.
+fn are_policies(name: &str) -> bool {
+    ending(name).is_some_and(|it| it.eq_ignore_ascii_case("cedar"))
 }
 
 fn unusable(name: &str, message: &str) -> Findings {

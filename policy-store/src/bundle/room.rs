@@ -60,8 +60,8 @@ impl Room {
 /// A thread that gives way works for so long at a time.
 const SPELL: Duration = Duration::from_micros(250);
 /// And then leaves the core to whoever waits for it, for so many times as long as it has worked: where there
-/// is one core for everything, it takes a third of it at the most.
-const REST: u32 = 2;
+/// is one core for everything, it takes a quarter of it at the most.
+const REST: u32 = 3;
 /// What seems to be longer was no work: the core was somebody else's.
 const LONGEST: Duration = Duration::from_millis(2);
 

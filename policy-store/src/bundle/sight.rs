@@ -1,6 +1,8 @@
 //! What a bundle's policies can see of circumstances that change by themselves.
 
-use super::read::Sources;
+use super::policies::Parsed;
+use super::read::File;
+use super::room::breathe;
 
 /// What the policies may look at: what they cannot see is not put to them, and need not be equal
 /// for two questions to be the same.
@@ -14,13 +16,18 @@ pub struct Sight {
 
 impl Sight {
     /// Looks for the names in the text: whatever has the name may use it.
-    pub(super) fn of(files: &Sources) -> Self {
-        let mentioned = |text: &str| text.contains("token_age") || takes_context_whole(text);
+    pub(super) fn of(schema: &File, parsed: &Parsed) -> Self {
+        let mut policies = parsed.policies.iter().inspect(|_| breathe());
         Self {
-            client_address: files.schema.text.contains("client_address"),
-            token_age: files.policies.iter().any(|file| mentioned(&file.text)),
+            client_address: schema.text.contains("client_address"),
+            token_age: policies.any(|it| it.may_see_age),
         }
     }
+}
+
+/// Whether a policy may look at the age of the token.
+pub(super) fn may_see_age(text: &str) -> bool {
+    text.contains("token_age") || takes_context_whole(text)
 }
 
 /// Whether `context` stands anywhere but before `.name`, `["name"]` or `has`.

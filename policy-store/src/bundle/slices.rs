@@ -70,7 +70,8 @@ pub(super) type Slices = HashMap<Arc<str>, Made>;
 
 impl<'a> Maker<'a> {
     pub(super) fn new(declared: &'a Arc<Declared>, parsed: &'a Parsed) -> Self {
-        let mut by_action: HashMap<EntityUid, Vec<usize>> = HashMap::new();
+        let count = parsed.policies.len();
+        let mut by_action: HashMap<EntityUid, Vec<usize>> = HashMap::with_capacity(count);
         let mut of_any = Vec::new();
         for (index, checked) in parsed.policies.iter().enumerate() {
             breathe();

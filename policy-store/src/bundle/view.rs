@@ -1,4 +1,4 @@
-//! What the policies about an action can see of a path and of the names of those involved.
+//! What the policies about an action can see of a path, of the names of those involved, and of callers.
 //!
 //! Two requests that differ only in what no policy can see are one question, and have one answer.
 //! A policy is looked at in Cedar's own JSON form. What is understood here is little: `context.path`
@@ -9,6 +9,10 @@
 //! is asked, the answer is the same if everybody changes their names, as long as the policies write
 //! out none of them. What a user is, the asker says, and whether the object is the caller itself; no
 //! fact and no circumstance holds another user.
+//!
+//! Most policies up to the layer `role` look at no more of a caller than its roles and its status, whether
+//! it belongs to an organisation, and whether that one is open for business: the gist of it. That is
+//! understood of `principal` and `principal.organization` before these attributes, and nowhere else.
 
 use std::sync::Arc;
 
@@ -40,6 +44,8 @@ pub(super) struct Glance {
     resource: Use,
     /// Whether it writes out a user.
     users: bool,
+    /// Whether it looks at more of a caller than its gist.
+    beyond: bool,
 }
 
 impl Glance {
@@ -47,13 +53,21 @@ impl Glance {
         let mut glance = Self::of_json(policy.to_json().ok().as_ref());
         // Scope and conditions, in the form in which they are evaluated.
         let named = policy.entity_literals();
-        glance.users |= named.iter().any(|uid| uid.type_name().basename() == "User");
+        let writes_out = |kind| named.iter().any(|uid| uid.type_name().basename() == kind);
+        glance.users |= writes_out("User");
+        glance.beyond |= writes_out("Organization");
         glance
     }
 
     /// A policy in Cedar's JSON form; `None`: it has none, and is taken to look at everything.
     fn of_json(policy: Option<&Value>) -> Self {
-        let all = Self { shapes: Vec::new(), whole_path: true, resource: Use::Name, users: true };
+        let all = Self {
+            shapes: Vec::new(),
+            whole_path: true,
+            resource: Use::Name,
+            users: true,
+            beyond: true,
+        };
         let (Some(scope), Some(conditions)) = (
             policy.and_then(|policy| policy.get("resource")),
             policy.and_then(|policy| policy.get("conditions")),
@@ -91,6 +105,7 @@ impl Glance {
             "like" => return self.likened(inner),
             "==" => return self.compared(inner),
             "." | "has" => return self.asked_for(inner, operator == "."),
+            "getTag" | "hasTag" => self.beyond = true,
             "is" => return is(inner.get("left"), "resource") && inner.get("in").is_none(),
             _ => {}
         }
@@ -126,7 +141,10 @@ impl Glance {
 
     /// `context.…`, `resource.…`, `context has …`, `resource has …`
     fn asked_for(&mut self, inner: &Value, value: bool) -> bool {
-        let Some(name) = inner.get("attr").and_then(Value::as_str) else { return false };
+        let Some(name) = inner.get("attr").and_then(Value::as_str) else {
+            self.beyond = true;
+            return false;
+        };
         if is(inner.get("left"), "context") {
             self.whole_path |= value && name == "path";
             return true;
@@ -135,6 +153,10 @@ impl Glance {
             self.resource = self.resource.max(Use::Attributes);
             return true;
         }
+        if is_gist(inner.get("left"), name, value) {
+            return true;
+        }
+        self.beyond = true;
         // What is known of an object that is named outright depends on whether it is the one asked for.
         if inner.get("left").is_some_and(names_an_entity) {
             self.resource = Use::Name;
@@ -145,6 +167,18 @@ impl Glance {
 
 fn is(value: Option<&Value>, variable: &str) -> bool {
     value.and_then(|value| value.get("Var")).is_some_and(|name| name == variable)
+}
+
+/// `principal.roles`, `principal has organization`, `principal.organization.status`, and their like.
+fn is_gist(left: Option<&Value>, name: &str, value: bool) -> bool {
+    if is(left, "principal") {
+        return ["roles", "status"].contains(&name) || (name == "organization" && !value);
+    }
+    let own = left.and_then(|left| left.get(".")).is_some_and(|inner| {
+        is(inner.get("left"), "principal")
+            && inner.get("attr").is_some_and(|it| it == "organization")
+    });
+    own && ["status", "deleted"].contains(&name)
 }
 
 /// Whether an entity is written out anywhere in it.
@@ -170,7 +204,19 @@ pub struct View {
     /// `None`: each path is its own.
     shapes: Option<Vec<Shape>>,
     names: bool,
-    users: bool,
+    caller: SeenCaller,
+}
+
+/// How much policies see of a caller, where it is known whether the object is the caller itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SeenCaller {
+    /// Its roles and status, whether it belongs to an organisation, and of that the status and whether it
+    /// was deleted.
+    Gist,
+    /// All that it is, but not its name.
+    Likeness,
+    /// Its name, too.
+    Name,
 }
 
 /// A path as policies see it.
@@ -187,10 +233,11 @@ impl View {
     /// `unknown`, are not: then what is said of an attribute may depend on the name.
     pub(super) fn of<'a>(policies: impl Iterator<Item = &'a Glance>, unknown: bool) -> Self {
         let (mut shapes, mut most) = (Vec::<Shape>::new(), Use::Type);
-        let (mut whole, mut users) = (false, false);
+        let (mut whole, mut users, mut beyond) = (false, false, false);
         for glance in policies {
             whole |= glance.whole_path;
             users |= glance.users;
+            beyond |= glance.beyond;
             most = most.max(glance.resource);
             for shape in &glance.shapes {
                 if !shapes.contains(shape) {
@@ -200,7 +247,14 @@ impl View {
         }
         let few = !whole && shapes.len() <= SHAPES;
         let least = if unknown { Use::Attributes } else { Use::Name };
-        Self { shapes: few.then_some(shapes), names: most >= least, users }
+        let names = most >= least;
+        let caller = match users {
+            true => SeenCaller::Name,
+            // An object that was looked up may be of the caller's organisation.
+            false if beyond || names || !unknown => SeenCaller::Likeness,
+            false => SeenCaller::Gist,
+        };
+        Self { shapes: few.then_some(shapes), names, caller }
     }
 
     /// What they see of a path.
@@ -216,10 +270,9 @@ impl View {
         self.names
     }
 
-    /// Whether they can tell two users apart that are alike but for their names, where it is known
-    /// which of the two the object is, if any.
-    pub fn names_users(&self) -> bool {
-        self.users
+    /// What they see of a caller.
+    pub fn caller(&self) -> SeenCaller {
+        self.caller
     }
 }
 

@@ -70,7 +70,7 @@ where
     }
 
     fn keep(&self, found: Option<T>, current: bool) -> Option<Arc<Fact<T>>> {
-        let Shelf { common, kept, nobody, keeps, likeness, epoch, .. } = &*self.shelf;
+        let Shelf { common, kept, nobody, keeps, numbers, epoch, .. } = &*self.shelf;
         let epoch = epoch.load(Ordering::Acquire);
         let Some(value) = found else {
             if current {
@@ -85,8 +85,9 @@ where
         };
         let before = kept.get(&self.key).filter(|it| it.fact.value == value);
         let version = before.map_or_else(|| common.number(), |before| before.fact.version);
-        let likeness = likeness(&value).unwrap_or(version);
-        let fact = Arc::new(Fact { value, asked_at: self.asked_at, version, likeness });
+        let likeness = numbers.likeness.as_ref().map_or(version, |number| number(&value));
+        let gist = numbers.gist.as_ref().map_or(likeness, |number| number(&value));
+        let fact = Arc::new(Fact { value, asked_at: self.asked_at, version, likeness, gist });
         let lasts = !common.settings.ttl.is_zero() || !common.settings.stale_for.is_zero();
         if current && lasts && *keeps != Keeps::Nothing {
             let until = self.asked_at + shortened(common.settings.ttl, self.ticket);

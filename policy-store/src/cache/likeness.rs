@@ -12,26 +12,29 @@ use quick_cache::sync::Cache;
 
 use super::shelf::Common;
 
-/// Gives the number of what a fact says; `None`: it is like no other.
-pub(super) type Likeness<T> = Box<dyn Fn(&T) -> Option<u64> + Send + Sync>;
+/// Gives the number of what a fact says, or of some of it.
+pub(super) type Number<T> = Arc<dyn Fn(&T) -> u64 + Send + Sync>;
 
-/// Facts that are like no other.
-pub(super) fn none<T>() -> Likeness<T> {
-    Box::new(|_| None)
+/// How the facts of a kind are numbered; `None`: each is like no other.
+pub(super) struct Numbers<T> {
+    /// By all that they say.
+    pub(super) likeness: Option<Number<T>>,
+    /// By the gist of it.
+    pub(super) gist: Option<Number<T>>,
 }
 
-/// Facts that are alike when `content` is the same.
+/// Facts that have one number when `content` is the same.
 pub(super) fn by<T, C>(
     common: &Arc<Common>,
     content: impl Fn(&T) -> C + Send + Sync + 'static,
-) -> Likeness<T>
+) -> Number<T>
 where
     C: Hash + Eq + Clone + Send + Sync + 'static,
 {
     let entries = usize::try_from(common.settings.entries).unwrap_or(usize::MAX);
     let (known, common) = (Cache::<C, u64>::new(entries), Arc::clone(common));
-    Box::new(move |value| {
+    Arc::new(move |value| {
         let number = || Ok::<_, Infallible>(common.number());
-        known.get_or_insert_with(&content(value), number).ok()
+        known.get_or_insert_with(&content(value), number).unwrap_or_else(|never| match never {})
     })
 }

@@ -16,7 +16,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout_at;
 
 use super::errand::Errand;
-use super::likeness::Likeness;
+use super::likeness::Numbers;
 use super::{Event, Lookup, Observer, Outcome, Settings, Terms};
 use crate::facts::Fact;
 use crate::source::FactsError;
@@ -106,7 +106,7 @@ enum Known<T> {
 pub(super) struct Shelf<K, T> {
     kind: &'static str,
     pub(super) keeps: Keeps,
-    pub(super) likeness: Likeness<T>,
+    pub(super) numbers: Numbers<T>,
     pub(super) common: Arc<Common>,
     /// For longer than they count, until there is no more room: one that comes back unchanged keeps its
     /// version, and with it all that was concluded from it.
@@ -128,14 +128,14 @@ where
     pub(super) fn new(
         kind: &'static str,
         keeps: Keeps,
-        likeness: Likeness<T>,
+        numbers: Numbers<T>,
         common: &Arc<Common>,
     ) -> Arc<Self> {
         let entries = usize::try_from(common.settings.entries).unwrap_or(usize::MAX);
         Arc::new(Self {
             kind,
             keeps,
-            likeness,
+            numbers,
             common: Arc::clone(common),
             kept: Cache::new(entries),
             nobody: Cache::new(ABSENT.min(entries)),

@@ -122,6 +122,7 @@ impl Reader<'_> {
             let message = format!("test `{title}` sends nothing");
             self.wrong(file, at, &message, "give it `request:` or `requests:`");
         }
+        let first = self.suite.cases.len();
         for (callers, row) in expect {
             let at = line(&row.referenced);
             for caller in callers.split(',').map(str::trim) {
@@ -141,6 +142,32 @@ impl Reader<'_> {
                     );
                 }
             }
+        }
+        self.nothing_forgotten(file, at, &title, &all, first);
+    }
+
+    /// Each request of a test is expected to be answered somehow: one that is forgotten tests nothing.
+    fn nothing_forgotten(
+        &mut self,
+        file: &File,
+        at: usize,
+        title: &str,
+        all: &[Arc<Request>],
+        first: usize,
+    ) {
+        let cases = self.suite.cases.get(first..).unwrap_or_default();
+        let asked =
+            |request: &Arc<Request>| cases.iter().any(|it| Arc::ptr_eq(&it.request, request));
+        let forgotten: Vec<String> =
+            all.iter().filter(|it| !asked(it)).map(|it| it.name.clone()).collect();
+        for name in forgotten {
+            let what = if name.is_empty() {
+                "its request".to_owned()
+            } else {
+                format!("request `{name}`")
+            };
+            let message = format!("test `{title}` expects nothing of {what}");
+            self.wrong(file, at, &message, "say under `expect` who sends it, and what comes of it");
         }
     }
 

@@ -10,10 +10,7 @@ use crate::anatomy::lists::{List, lists};
 use crate::anatomy::statement::{Kind, Part, Statement, is_simple, shown};
 use crate::anatomy::taken_apart;
 use crate::anatomy::tokens::Kind as TokenKind;
-use crate::bundle::{Bundle, Rule, Sources};
-
-/// What a `forbid` has to say of itself.
-const OF_FORBIDS: [&str; 4] = ["layer", "reason", "status", "message"];
+use crate::bundle::{Bundle, OF_FORBIDS, OF_PERMITS, Rule, Sources};
 
 /// The policy `rule` in its file.
 pub(super) fn part<'a>(sources: &'a Sources, rule: &'a Rule) -> Result<Place<'a>, MutantError> {
@@ -66,19 +63,22 @@ impl Maker<'_> {
     }
 
     fn effect(&mut self, forbids: bool) {
-        if forbids {
-            let edit = Edit::new(self.statement.effect.clone(), "permit");
-            self.add(Change::EffectSwapped, "made a permit".to_owned(), vec![edit]);
-            return;
-        }
         let forbid = "@layer(\"role\")\n@reason(\"mutant\")\n@message(\"mutant\")\nforbid";
-        let mut edits = vec![Edit::new(self.statement.effect.clone(), forbid)];
+        let (what, effect, lost): (_, _, &[&str]) = if forbids {
+            ("made a permit", "permit", &OF_FORBIDS)
+        } else {
+            ("made a forbid", forbid, &OF_PERMITS)
+        };
+        let mut edits = vec![Edit::new(self.statement.effect.clone(), effect)];
         for (name, span) in &self.statement.annotations {
-            if OF_FORBIDS.contains(name) {
-                edits.push(Edit::new(span.clone(), ""));
+            if lost.contains(name) {
+                // With its line, if that ends here.
+                let next = self.statement.source(&(span.end..span.end + 1));
+                let end = span.end + usize::from(next == Some("\n"));
+                edits.push(Edit::new(span.start..end, ""));
             }
         }
-        self.add(Change::EffectSwapped, "made a forbid".to_owned(), edits);
+        self.add(Change::EffectSwapped, what.to_owned(), edits);
     }
 
     /// The actions that its scope lists.

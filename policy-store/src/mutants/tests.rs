@@ -218,7 +218,7 @@ fn the_mutants_of_a_bundle() {
         "6:p.cedar/one: action go dropped -    Action::\"go\",",
         "6:p.cedar/one: action stay dropped -    Action::\"go\", -    Action::\"stay\" +    Action::\"go\"",
         "13:p.cedar/two: dropped -@id(\"two\") -@layer(\"role\") -@reason(\"r\") -@message(\"m\") -forbid (principal, action == Action::\"stay\", resource);",
-        "17:p.cedar/two: made a permit -forbid (principal, action == Action::\"stay\", resource); +permit (principal, action == Action::\"stay\", resource);",
+        "14:p.cedar/two: made a permit -@layer(\"role\") -@reason(\"r\") -@message(\"m\") -forbid (principal, action == Action::\"stay\", resource); +permit (principal, action == Action::\"stay\", resource);",
         "6:routes.yaml/go: feature f dropped -    feature: f",
         "5:routes.yaml/go: scope lookup widened to tenant -    scope: lookup # of it +    scope: tenant # of it",
         "9:routes.yaml/go: roles_in dropped -    roles_in: roles",

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use policy_store::bundle::SeenCaller;
 use policy_store::cache::Terms;
 use policy_store::facts::{Fact, OrganizationFacts, OrganizationKey, UserFacts};
 use policy_store::source::FactsError;
@@ -21,11 +22,15 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// The caller as policies see it: itself, if they are `named`, or anybody who is like it; and its
-    /// organisation. Numbers of the one kind are none of the other.
-    pub(super) fn seen(&self, named: bool) -> (u64, Option<u64>) {
-        let user = if named { self.user.version } else { self.user.likeness };
-        (user, self.organization.as_ref().map(|it| it.version))
+    /// The caller and its organisation as policies see them. Numbers of one kind are none of another.
+    pub(super) fn seen(&self, by: SeenCaller) -> (u64, Option<u64>) {
+        let Self { user, organization, .. } = self;
+        let organization = organization.as_ref();
+        match by {
+            SeenCaller::Gist => (user.gist, organization.map(|it| it.gist)),
+            SeenCaller::Likeness => (user.likeness, organization.map(|it| it.version)),
+            SeenCaller::Name => (user.version, organization.map(|it| it.version)),
+        }
     }
 }
 

@@ -9,6 +9,14 @@ pub(super) const WRONG: &[(&str, &[Edit])] = &[
     ("missing-id", &[("roles.cedar", "@id(\"codes-tool\")\n", "")]),
     ("repeated-id", &[("roles.cedar", "@id(\"clinic-staff\")", "@id(\"codes-tool\")")]),
     ("unknown-annotation", &[("boundary.cedar", "@reason(", "@reson(")]),
+    (
+        "misplaced-annotation",
+        &[("roles.cedar", "@id(\"codes-tool\")", "@id(\"codes-tool\")\n@layer(\"feature\")")],
+    ),
+    (
+        "misplaced-break-glass",
+        &[("boundary.cedar", "@layer(\"boundary\")", "@layer(\"boundary\")\n@break_glass")],
+    ),
     ("forbid-without-layer", &[("boundary.cedar", "@layer(\"boundary\")\n", "")]),
     ("unknown-layer", &[("boundary.cedar", "@layer(\"boundary\")", "@layer(\"border\")")]),
     ("unknown-status", &[("tenancy.cedar", "@status(\"404\")", "@status(\"200\")")]),
@@ -120,6 +128,14 @@ pub(super) const WRONG: &[(&str, &[Edit])] = &[
             "when { principal.roles == [Role::\"OTHER\"] }",
         )],
     ),
+    (
+        "unreachable-late",
+        &[(
+            "paywall.cedar",
+            "@id(\"user-feature\")",
+            "@id(\"reasons\")\n@layer(\"tenant\")\n@reason(\"no_reason\")\n@message(\"Say why\")\nforbid (principal is User, action == Action::\"audit.list\", resource)\nunless { context.body_fields.contains(\"reason\") };\n\n@id(\"user-feature\")",
+        )],
+    ),
     // Routes.
     ("same-shape", &[("routes.yaml", "path: /api/auth/refresh", "path: /api/auth/login")]),
     (
@@ -172,6 +188,14 @@ pub(super) const WRONG: &[(&str, &[Edit])] = &[
             "tests/paywall.yaml",
             "      kauvery-doctor-codes: allow",
             "      kauvery-docter-codes: allow",
+        )],
+    ),
+    (
+        "test-of-nothing",
+        &[(
+            "tests/boundary.yaml",
+            "  - name: OTHER reaches nothing else\n",
+            "  - name: forgetful\n    requests:\n      asked: GET /api/patients\n      forgotten: GET /api/visits\n    expect:\n      other: { asked: outside_boundary }\n\n  - name: OTHER reaches nothing else\n",
         )],
     ),
     (

@@ -1,6 +1,6 @@
 //! The callers that are tried on a route.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::ops::ControlFlow;
 
@@ -9,16 +9,17 @@ use cedar_policy::{
 };
 
 use super::Question;
-use crate::bundle::tokens::{Token, tokens};
+use super::about::{ANOTHER, About, Lack};
+use super::words::Words;
 use crate::bundle::{Bundle, Slice};
 use crate::routes::Route;
 
 /// What stands for anything that no policy names.
-const SAMPLE: &str = "sample";
+pub(super) const SAMPLE: &str = "sample";
 /// The word that the default mapping has for an account that is in order.
-const ACTIVE: &str = "ACTIVE";
+pub(super) const ACTIVE: &str = "ACTIVE";
 /// So many words of the policies are tried in the place of one.
-const WORDS: usize = 12;
+pub(super) const WORDS: usize = 12;
 
 /// In so many worlds the usual callers are tried before any unusual one.
 const WORLDS: usize = 512;
@@ -33,13 +34,35 @@ pub(super) struct Caller<'a> {
 
 /// What is about a caller besides roles and features.
 #[derive(Debug, Clone, Copy)]
-struct World<'a> {
+pub(super) struct World<'a> {
     /// Belongs to an organisation.
-    organized: bool,
-    user_status: &'a str,
-    organization_status: &'a str,
-    workflow: &'a str,
-    client: IpAddr,
+    pub(super) organized: bool,
+    /// Asks for its own account, where accounts are asked for.
+    pub(super) itself: bool,
+    pub(super) user_status: &'a str,
+    pub(super) organization_status: &'a str,
+    pub(super) workflow: &'a str,
+    pub(super) client: IpAddr,
+}
+
+impl<'a> Caller<'a> {
+    pub(super) fn workflow(&self) -> &'a str {
+        self.world.workflow
+    }
+
+    /// Whether it belongs to an organisation, and asks for itself.
+    pub(super) fn situation(&self) -> (bool, bool) {
+        (self.world.organized, self.world.itself)
+    }
+
+    /// Whether its request acts in a tenant: in its own organisation, if it names none.
+    fn has_tenant(&self, about: Option<&About<'_>>) -> bool {
+        about.is_some_and(|about| self.world.organized || about.has(Lack::Tenant))
+    }
+
+    pub(super) fn status(&self) -> &'a str {
+        self.world.user_status
+    }
 }
 
 /// Those who may be tried on a route.
@@ -66,13 +89,13 @@ impl<'a> Callers<'a> {
     /// features that they do not name, one stands for all.
     pub(super) fn thorough(
         self,
+        said: &Words<'a>,
         ask: &mut dyn FnMut(&Caller<'a>) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
-        let said = Words::of(self);
         let vocabulary = self.bundle.vocabulary();
         let roles = said.told_apart(vocabulary.roles().map(|it| &**it));
         let features = said.told_apart(vocabulary.features().map(|it| &**it));
-        let worlds = said.worlds();
+        let worlds = said.worlds(self.route);
         for world in worlds.iter().take(WORLDS) {
             for caller in self.usual() {
                 ask(&Caller { world: *world, ..caller })?;
@@ -90,22 +113,34 @@ impl<'a> Callers<'a> {
         ControlFlow::Continue(())
     }
 
-    /// The question that a caller puts. `None` when it cannot be put.
-    pub(super) fn question(self, caller: &Caller<'_>) -> Option<Question> {
+    /// The question that a caller puts: before its body is read and its object looked up, or, with what
+    /// it is about, after it. `None` when it cannot be put.
+    pub(super) fn question(
+        self,
+        caller: &Caller<'_>,
+        about: Option<&About<'_>>,
+    ) -> Option<Question> {
         let types = self.bundle.types();
+        let world = &caller.world;
         let resource = if self.route.scope.looks_up() {
-            uid(types.resource(&self.route.resource)?, SAMPLE)
+            let other = is_account(self.route) && !world.itself;
+            uid(types.resource(&self.route.resource)?, if other { ANOTHER } else { SAMPLE })
         } else {
             uid(&types.endpoint, &self.route.action)
         };
-        let context = self.context(caller)?;
+        let context = self.context(caller, about)?;
         if self.slice.public {
             return Some((uid(&types.guest, SAMPLE), resource, context, Vec::new()));
         }
         let user = self.user(caller)?;
         let principal = user.uid();
         let mut known = vec![user];
-        known.extend(caller.world.organized.then(|| self.organization(caller)).flatten());
+        if world.organized || caller.has_tenant(about) {
+            known.push(self.organization(caller, about)?);
+        }
+        if let Some(about) = about.filter(|_| resource != principal) {
+            known.extend(about.object(self, caller, &resource));
+        }
         Some((principal, resource, context, known))
     }
 
@@ -124,36 +159,43 @@ impl<'a> Callers<'a> {
         Entity::new(uid(&types.user, SAMPLE), attributes, HashSet::new()).ok()
     }
 
-    fn organization(self, caller: &Caller<'_>) -> Option<Entity> {
+    fn organization(self, caller: &Caller<'_>, about: Option<&About<'_>>) -> Option<Entity> {
         let types = self.bundle.types();
         let (own, group) = (uid(&types.organization, SAMPLE), uid(&types.group, SAMPLE));
-        let features: Vec<&str> = self.bundle.vocabulary().features().map(|it| &**it).collect();
+        let bought = about.is_none_or(|about| about.has(Lack::Features));
+        let enabled = about.is_none_or(|about| about.has(Lack::Workflow));
+        let features = self.bundle.vocabulary().features().filter(|_| bought).map(|it| &**it);
+        let features: Vec<&str> = features.collect();
+        let workflows = enabled.then(|| text(caller.world.workflow));
         let attributes = HashMap::from([
             ("slug".to_owned(), text(SAMPLE)),
             ("status".to_owned(), text(caller.world.organization_status)),
             ("deleted".to_owned(), Expression::new_bool(false)),
             ("features".to_owned(), entities(&types.feature, &features)),
-            ("workflows".to_owned(), Expression::new_set([text(caller.world.workflow)])),
+            ("workflows".to_owned(), Expression::new_set(workflows)),
             ("owner".to_owned(), Expression::new_entity_uid(own.clone())),
             ("group".to_owned(), Expression::new_entity_uid(group.clone())),
         ]);
         Entity::new(own, attributes, HashSet::from([group])).ok()
     }
 
-    /// What is known of a request before its body is read and its object looked up.
-    fn context(self, caller: &Caller<'_>) -> Option<Context> {
-        let (route, sight) = (self.route, self.bundle.sight());
+    fn context(self, caller: &Caller<'_>, about: Option<&About<'_>>) -> Option<Context> {
+        let (route, sight, types) = (self.route, self.bundle.sight(), self.bundle.types());
         let World { workflow, client, .. } = caller.world;
         let named = |name: &str| if name == "workflow" { workflow } else { SAMPLE }.to_owned();
-        let empty = || Expression::new_set([]);
+        let fields = about.into_iter().flat_map(|about| &about.fields).map(|it| text(it));
+        let handed = about.map_or(&[][..], |about| &about.handed);
         let mut pairs = vec![
             ("path", text(&route.path(named))),
             ("method", text(&route.method)),
-            ("body_fields", empty()),
-            ("body_roles", empty()),
+            ("body_fields", Expression::new_set(fields)),
+            ("body_roles", entities(&types.role, handed)),
         ];
+        if caller.has_tenant(about) {
+            pairs.push(("tenant", Expression::new_entity_uid(uid(&types.organization, SAMPLE))));
+        }
         if let Some(feature) = &route.feature {
-            let feature = uid(&self.bundle.types().feature, feature);
+            let feature = uid(&types.feature, feature);
             pairs.push(("feature", Expression::new_entity_uid(feature)));
         }
         if route.takes("workflow") {
@@ -170,100 +212,15 @@ impl<'a> Callers<'a> {
 }
 
 impl World<'_> {
-    fn usual() -> Self {
+    pub(super) fn usual() -> Self {
         Self {
             organized: true,
+            itself: false,
             user_status: ACTIVE,
             organization_status: ACTIVE,
             workflow: SAMPLE,
             client: IpAddr::from([127, 0, 0, 1]),
         }
-    }
-}
-
-/// The words of the policies that decide on a route.
-#[derive(Debug, Default)]
-struct Words<'a>(Vec<Rule<'a>>);
-
-/// The words of one policy, without its annotations.
-#[derive(Debug, Default)]
-struct Rule<'a> {
-    /// Names of attributes, for example.
-    plain: HashSet<&'a str>,
-    quoted: BTreeSet<&'a str>,
-}
-
-impl<'a> Rule<'a> {
-    fn of(text: &'a str) -> Self {
-        let mut rule = Self::default();
-        let effect = |token: &Token<'_>| matches!(token, Token::Word("permit" | "forbid"));
-        for token in tokens(text).map(|(_, token)| token).skip_while(|token| !effect(token)) {
-            match token {
-                Token::Word(word) => drop(rule.plain.insert(word)),
-                Token::Text(text) => drop(rule.quoted.insert(text)),
-                Token::Mark(_) => {}
-            }
-        }
-        rule
-    }
-}
-
-impl<'a> Words<'a> {
-    fn of(callers: Callers<'a>) -> Self {
-        let Slice { early, permits, .. } = callers.slice;
-        let policies = early.policies().chain(permits.policies());
-        let rules = policies.filter_map(|policy| callers.bundle.rule(policy.id()));
-        Self(rules.map(|rule| Rule::of(&rule.text)).collect())
-    }
-
-    fn quoted(&self) -> impl Iterator<Item = &'a str> {
-        self.0.iter().flat_map(|rule| rule.quoted.iter().copied())
-    }
-
-    /// Those of `all` that the policies name, and one of the others.
-    fn told_apart(&self, all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-        let quoted: HashSet<&str> = self.quoted().collect();
-        let (mut named, others): (Vec<_>, Vec<_>) = all.partition(|it| quoted.contains(it));
-        named.extend(others.first());
-        named
-    }
-
-    /// `usual`, and what else the policies may ask for where they look at `attribute`.
-    fn instead_of(&self, usual: &'a str, attribute: &str) -> Vec<&'a str> {
-        let asking = self.0.iter().filter(|rule| rule.plain.contains(attribute));
-        let others: BTreeSet<&str> = asking.flat_map(|rule| &rule.quoted).copied().collect();
-        let others = others.into_iter().filter(|it| *it != usual).take(WORDS);
-        std::iter::once(usual).chain(others).collect()
-    }
-
-    fn clients(&self) -> Vec<IpAddr> {
-        let network = |text: &str| text.split('/').next()?.parse().ok();
-        let named = self.quoted().filter_map(network).take(WORDS);
-        std::iter::once(World::usual().client).chain(named).collect()
-    }
-
-    /// The usual world first.
-    fn worlds(&self) -> Vec<World<'a>> {
-        let statuses = self.instead_of(ACTIVE, "status");
-        let workflows = self.instead_of(SAMPLE, "workflow");
-        let clients = self.clients();
-        let mut worlds = Vec::new();
-        for organized in [true, false] {
-            for user_status in &statuses {
-                for organization_status in &statuses {
-                    for workflow in &workflows {
-                        worlds.extend(clients.iter().map(|client| World {
-                            organized,
-                            user_status,
-                            organization_status,
-                            workflow,
-                            client: *client,
-                        }));
-                    }
-                }
-            }
-        }
-        worlds
     }
 }
 
@@ -294,15 +251,20 @@ fn chosen<'a>(names: &[&'a str], set: u64) -> Vec<&'a str> {
         .collect()
 }
 
-fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
+/// Whether what a route is about is somebody's account.
+pub(super) fn is_account(route: &Route) -> bool {
+    &*route.resource == "User"
+}
+
+pub(super) fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
 }
 
-fn entities(kind: &EntityTypeName, names: &[&str]) -> Expression {
+pub(super) fn entities(kind: &EntityTypeName, names: &[&str]) -> Expression {
     Expression::new_set(names.iter().map(|name| Expression::new_entity_uid(uid(kind, name))))
 }
 
-fn text(text: &str) -> Expression {
+pub(super) fn text(text: &str) -> Expression {
     Expression::new_string(text.to_owned())
 }
 

@@ -85,7 +85,7 @@ fn a_scope_shows_names_unless_it_is_of_a_type() {
 
 #[test]
 fn users_are_told_apart_where_one_is_written_out() {
-    let users = |policy: &str| view(&[policy], false).users;
+    let users = |policy: &str| view(&[policy], false).caller() == SeenCaller::Name;
     for condition in [
         "true",
         "principal == resource",
@@ -119,7 +119,8 @@ fn users_are_told_apart_where_one_is_written_out() {
 
 #[test]
 fn a_scope_shows_users_if_it_names_one() {
-    let of = |scope: &str| view(&[&format!("forbid ({scope});")], false).users;
+    let users = |policies: &[&str]| view(policies, false).caller() == SeenCaller::Name;
+    let of = |scope: &str| users(&[&format!("forbid ({scope});")]);
     assert!(!of("principal, action, resource") && !of("principal is User, action, resource"));
     assert!(!of("principal is User in T::\"a\", action, resource is User"));
     assert!(of("principal == User::\"a\", action, resource"));
@@ -127,7 +128,47 @@ fn a_scope_shows_users_if_it_names_one() {
     assert!(of("principal is User in User::\"a\", action, resource"));
     assert!(of("principal, action, resource == User::\"a\""));
     let one = [&*when("true"), r#"forbid (principal == User::"a", action, resource);"#];
-    assert!(view(&one, false).users);
+    assert!(users(&one));
+}
+
+#[test]
+fn of_a_caller_no_more_is_seen_than_is_looked_at() {
+    let seen = |condition: &str| view(&[&when("true"), &when(condition)], true).caller();
+    for condition in [
+        "true",
+        r#"principal.roles == [Role::"OTHER"] || principal.status == "ACTIVE""#,
+        "principal has organization && principal.organization.deleted",
+        "principal has roles && principal.organization has status",
+        r#"["A", "B"].contains(principal.organization.status)"#,
+        "principal is User && resource is T && context.tenant == context.feature",
+        r#"context.path like "/a" && context has break_glass"#,
+    ] {
+        assert_eq!(seen(condition), SeenCaller::Gist, "{condition}");
+    }
+    for condition in [
+        r#"principal.features.contains(Feature::"codes")"#,
+        "principal has features || principal has owner",
+        "principal.organization == principal.owner",
+        r#"principal.organization in Group::"a""#,
+        r#"principal.organization.features.contains(Feature::"codes")"#,
+        "principal.organization has group",
+        "principal.organization.owner.status == principal.status",
+        "[principal.organization].isEmpty()",
+        r#"{status: principal.organization}.status == "a""#,
+        r#"context.tenant.status == "ACTIVE""#,
+        "(if true then principal.organization else principal.organization).deleted",
+        "(if true then principal else principal).status == 1",
+        r#"Organization::"a" has status"#,
+        r#"context.tenant == Organization::"a""#,
+        r#"Organization::"a" in Group::"b""#,
+        r#"principal.hasTag("a") && principal.getTag("a") == 1"#,
+        "resource has owner",
+        "principal == resource",
+    ] {
+        assert_eq!(seen(condition), SeenCaller::Likeness, "{condition}");
+    }
+    assert_eq!(view(&[&when("true")], false).caller(), SeenCaller::Likeness);
+    assert_eq!(seen(r#"principal == User::"a""#), SeenCaller::Name);
 }
 
 #[test]
@@ -143,5 +184,5 @@ fn with_too_many_forms_each_path_is_its_own() {
 #[test]
 fn a_policy_that_cannot_be_read_looks_at_everything() {
     let view = View::of([Glance::of_json(None)].iter(), false);
-    assert!(view.shapes.is_none() && view.names && view.users);
+    assert!(view.shapes.is_none() && view.names && view.caller() == SeenCaller::Name);
 }

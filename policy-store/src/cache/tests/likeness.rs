@@ -32,16 +32,18 @@ fn store(users: Vec<UserFacts>, entries: u64) -> FactStore {
         |id: &str, facts: &OwnedFacts| (("Patient".to_owned(), id.to_owned()), facts.clone());
     let organization = |id: &str| OrganizationFacts {
         id: Arc::from(id),
-        slug: Arc::from("one"),
+        slug: Arc::from(id),
         status: Arc::from("ACTIVE"),
         deleted: false,
         features: Vec::new(),
         workflows: Vec::new(),
         group: None,
     };
+    let deleted = OrganizationFacts { deleted: true, ..organization("deleted") };
+    let dormant = OrganizationFacts { status: Arc::from("INACTIVE"), ..organization("dormant") };
     let facts = FixedFacts {
         users: users.into_iter().map(|user| (Arc::clone(&user.id), user)).collect(),
-        organizations: ["a", "b"].map(organization).into(),
+        organizations: ["a", "b"].map(organization).into_iter().chain([deleted, dormant]).collect(),
         objects: [object("a", &patient), object("b", &patient), object("c", &call)].into(),
     };
     let settings = Settings { entries, ..Settings::new(LONG, Duration::from_secs(20)) };
@@ -94,10 +96,45 @@ async fn objects_are_alike_and_organizations_are_not() {
     };
     let (a, b, c) = (object("a").await, object("b").await, object("c").await);
     assert!(a.0 != b.0 && a.1 == b.1 && a.1 != c.1);
-    for id in ["a", "b"] {
+    let mut gists = Vec::new();
+    for id in ["a", "b", "deleted", "dormant"] {
         let key = OrganizationKey::Id(Arc::from(id));
         let it = store.organization(&key, &store.terms(true)).await.unwrap().unwrap();
         assert_eq!(it.version, it.likeness);
+        gists.push(it.gist);
+    }
+    assert_eq!(gists[0], gists[1]);
+    for other in [gists[2], gists[3]] {
+        assert_ne!(gists[0], other);
+    }
+}
+
+/// At a glance, only what counts at the door tells two apart.
+#[tokio::test]
+async fn the_gist_leaves_out_what_and_whose_somebody_is_beyond_their_roles() {
+    let same = [
+        UserFacts { organization: Some(Arc::from("alpha")), ..nurse("moved") },
+        UserFacts { features: Vec::new(), ..nurse("bare") },
+    ];
+    let others = [
+        UserFacts { organization: None, ..nurse("free") },
+        UserFacts { roles: names("NURSE OTHER"), ..nurse("more") },
+        UserFacts { status: Arc::from("INACTIVE"), ..nurse("gone") },
+    ];
+    let users = same.iter().chain(&others).cloned().chain([nurse("one")]).collect();
+    let store = store(users, 100);
+    let gist = async |id: &str| {
+        let fact = store.user(&Arc::from(id), &store.terms(true)).await.unwrap().unwrap();
+        assert!(fact.gist != fact.version && fact.gist != fact.likeness);
+        fact.gist
+    };
+    let one = gist("one").await;
+    for it in &same {
+        assert_eq!(gist(&it.id).await, one, "{}", it.id);
+    }
+    let mut seen = HashSet::from([one]);
+    for it in &others {
+        assert!(seen.insert(gist(&it.id).await), "{}", it.id);
     }
 }
 

@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use policy_store::bundle::{SeenPath, View};
+use policy_store::bundle::{SeenCaller, SeenPath, View};
 use policy_store::facts::ObjectFacts;
 use policy_store::routes::Route;
 use policy_store::watch::Published;
@@ -17,7 +17,7 @@ pub(in crate::pipeline) struct EarlyKey {
     /// The number of the policies: with them goes the schema.
     policies: u64,
     target: Target,
-    /// The user, as far as it is seen, and its organisation; `None` for a guest.
+    /// The user and its organisation, as far as they are seen; `None` for a guest.
     caller: Option<(u64, Option<u64>)>,
     /// Whether the object has the caller's name: a user is then the caller itself. Policies can ask for
     /// that without any name, and what is known of the object is then what is known of the caller.
@@ -95,7 +95,7 @@ impl EarlyKey {
                 id: named.filter(|_| view.names()).map(Arc::clone),
                 workflow: seen.access.workflow().map(Arc::clone),
             },
-            caller: caller.map(|it| it.seen(view.names_users())),
+            caller: caller.map(|it| it.seen(view.caller())),
             itself: caller.is_some_and(|it| named == Some(&it.user.value.id)),
             client: sight.client_address.then_some(seen.client),
             token_age: caller.and_then(|it| it.token_age).filter(|_| sight.token_age),
@@ -130,10 +130,12 @@ impl ActInKey {
     /// The key of whether the caller may act in the tenant.
     pub(in crate::pipeline) fn of(published: &Published, seen: &Seen<'_>) -> Self {
         let slice = published.bundle.act_in();
-        let named = slice.early_view.names_users() || slice.late_view.names_users();
+        // The tenant that both are asked about may be the caller's own.
+        let caller = slice.early_view.caller().max(slice.late_view.caller());
+        let caller = caller.max(SeenCaller::Likeness);
         Self {
             policies: (slice.early_number, slice.late_number),
-            caller: seen.caller.map(|it| it.seen(named)),
+            caller: seen.caller.map(|it| it.seen(caller)),
             tenant: seen.rest.tenant.map(|it| it.version),
         }
     }

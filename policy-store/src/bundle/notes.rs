@@ -1,0 +1,232 @@
+//! What the annotations of a policy say, and what is wrong with them: Cedar does not look at them.
+
+use std::sync::Arc;
+
+use cedar_policy::{Effect, Policy};
+
+use super::NOT_FOUND;
+use super::finding::Finding;
+use super::kind::Kind;
+use super::policies::{Place, Rule};
+use super::tokens::{Token, tokens};
+
+/// The layers of a decision, in their order (`domain.md`, "The layers, in order").
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Layer {
+    /// The caller's own state.
+    Authentication,
+    /// How far the caller gets at all.
+    Boundary,
+    /// The allowlist of the route.
+    Role,
+    /// The tenant, and what it owns.
+    Tenant,
+    /// The paywall.
+    Feature,
+    /// The workflow.
+    Workflow,
+    /// What is handed out.
+    Escalation,
+}
+
+impl Layer {
+    const ALL: [(&'static str, Self); 7] = [
+        ("authentication", Self::Authentication),
+        ("boundary", Self::Boundary),
+        ("role", Self::Role),
+        ("tenant", Self::Tenant),
+        ("feature", Self::Feature),
+        ("workflow", Self::Workflow),
+        ("escalation", Self::Escalation),
+    ];
+
+    /// Whether it is judged before a body is read and an object is looked up.
+    pub fn is_early(self) -> bool {
+        self <= Self::Role
+    }
+}
+
+/// What a `@message` may have filled in.
+const PLACEHOLDERS: [&str; 3] = ["{feature}", "{workflow}", "{action}"];
+/// What only a `forbid` can say: of whoever is refused.
+pub(crate) const OF_FORBIDS: [&str; 4] = ["layer", "reason", "status", "message"];
+/// What only a `permit` can say.
+pub(crate) const OF_PERMITS: [&str; 1] = ["break_glass"];
+/// The annotations that there are.
+const ANNOTATIONS: [&str; 7] =
+    ["id", "layer", "reason", "status", "message", "description", "break_glass"];
+
+/// Where the annotation `name` begins in a statement.
+pub(super) fn annotation(text: &str, name: &str) -> Option<usize> {
+    let mut at_sign = None;
+    tokens(text).find_map(|(at, token)| match token {
+        Token::Word(word) if word == name => at_sign.take(),
+        token => {
+            at_sign = (token == Token::Mark(b'@')).then_some(at);
+            None
+        }
+    })
+}
+
+/// What is wrong with an annotation.
+pub(super) struct Fault {
+    kind: Kind,
+    /// The annotation; the whole statement when it has none of this name.
+    annotation: String,
+    message: String,
+    remedy: String,
+}
+
+impl Fault {
+    pub(super) fn new(
+        kind: Kind,
+        annotation: &str,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        let (message, remedy) = (message.into(), remedy.into());
+        Self { kind, annotation: annotation.to_owned(), message, remedy }
+    }
+
+    pub(super) fn at(&self, place: &Place<'_>, text: &str) -> Finding {
+        let inside = annotation(text, &self.annotation).unwrap_or(0);
+        let finding = place.file.at(place.offset + inside, &self.message, &self.remedy);
+        finding.of_kind(self.kind)
+    }
+}
+
+/// What the annotations of a policy say.
+#[derive(Debug)]
+pub(super) struct Notes {
+    pub(super) id: Arc<str>,
+    forbids: bool,
+    pub(super) layer: Layer,
+    reason: Arc<str>,
+    status: u16,
+    message: Arc<str>,
+    description: Option<Arc<str>>,
+    break_glass: bool,
+}
+
+impl Notes {
+    pub(super) fn rule(&self, place: &Place<'_>, order: usize, text: &Arc<str>) -> Rule {
+        Rule {
+            id: Arc::clone(&self.id),
+            forbids: self.forbids,
+            layer: self.layer,
+            reason: Arc::clone(&self.reason),
+            status: self.status,
+            message: Arc::clone(&self.message),
+            description: self.description.clone(),
+            break_glass: self.break_glass,
+            order,
+            file: place.file.name.clone(),
+            line: place.line,
+            offset: place.offset,
+            text: Arc::clone(text),
+        }
+    }
+}
+
+/// What the annotations of a policy say, or what is wrong with them.
+pub(super) fn notes(policy: &Policy) -> Result<Notes, Fault> {
+    let annotation = |name: &str| policy.annotation(name).filter(|value| !value.is_empty());
+    let Some(id) = annotation("id") else {
+        let remedy = "begin it with @id(\"a-name-of-its-own\")";
+        return Err(Fault::new(Kind::MissingId, "id", "a policy has no `@id`", remedy));
+    };
+    if let Some((name, _)) = policy.annotations().find(|(name, _)| !ANNOTATIONS.contains(name)) {
+        let remedy =
+            format!("the annotations are {}", ANNOTATIONS.map(|it| format!("@{it}")).join(", "));
+        let message = format!("policy `{id}` has an annotation `@{name}`, which nobody knows");
+        return Err(Fault::new(Kind::UnknownAnnotation, name, message, remedy));
+    }
+    misplaced(policy, id)?;
+    let mut notes = Notes {
+        id: Arc::from(id),
+        forbids: policy.effect() == Effect::Forbid,
+        layer: Layer::Role,
+        reason: Arc::from(annotation("reason").unwrap_or_default()),
+        status: 403,
+        message: Arc::from(annotation("message").unwrap_or_default()),
+        description: annotation("description").map(Arc::from),
+        break_glass: policy.annotation("break_glass").is_some(),
+    };
+    if notes.forbids {
+        notes.layer = layer(id, annotation("layer"))?;
+        notes.status = status(id, annotation("status"))?;
+        complete(&notes)?;
+    }
+    Ok(notes)
+}
+
+/// Whoever annotates a policy with what is said of others only takes it to mean something.
+fn misplaced(policy: &Policy, id: &str) -> Result<(), Fault> {
+    let (effect, other, of_other) = match policy.effect() {
+        Effect::Permit => ("permit", "forbid", &OF_FORBIDS[..]),
+        Effect::Forbid => ("forbid", "permit", &OF_PERMITS[..]),
+    };
+    let found = policy.annotations().find(|(name, _)| of_other.contains(name));
+    found.map_or(Ok(()), |(name, _)| {
+        let message =
+            format!("`{effect}` `{id}` has an annotation `@{name}`, which only a `{other}` has");
+        let remedy = format!("remove it, or write a `{other}`");
+        Err(Fault::new(Kind::MisplacedAnnotation, name, message, remedy))
+    })
+}
+
+fn layer(id: &str, name: Option<&str>) -> Result<Layer, Fault> {
+    let names = || Layer::ALL.map(|(name, _)| name).join(", ");
+    let Some(name) = name else {
+        let message = format!("`forbid` `{id}` has no `@layer`");
+        let remedy = format!("add @layer(\"…\") with one of {}", names());
+        return Err(Fault::new(Kind::ForbidWithoutLayer, "layer", message, remedy));
+    };
+    let found = Layer::ALL.iter().find(|(known, _)| *known == name);
+    found.map(|(_, layer)| *layer).ok_or_else(|| {
+        let message = format!("`forbid` `{id}` is of layer `{name}`, which nobody knows");
+        Fault::new(Kind::UnknownLayer, "layer", message, format!("one of {}", names()))
+    })
+}
+
+fn status(id: &str, text: Option<&str>) -> Result<u16, Fault> {
+    let Some(text) = text else { return Ok(403) };
+    let known = [400, 401, 403, 404, 405, 409, 413, 415, 422, 423, 429, 451];
+    text.parse().ok().filter(|status| known.contains(status)).ok_or_else(|| {
+        let remedy = format!("one of {}", known.map(|status| status.to_string()).join(", "));
+        let message = format!("`forbid` `{id}` has the status `{text}`, which no denial has");
+        Fault::new(Kind::UnknownStatus, "status", message, remedy)
+    })
+}
+
+fn complete(rule: &Notes) -> Result<(), Fault> {
+    let id = &rule.id;
+    let word = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if rule.reason.is_empty() || !rule.reason.bytes().all(word) {
+        let remedy = "add @reason(\"a_fixed_word\"), in lower case";
+        let message = format!("`forbid` `{id}` has no `@reason` that is a word");
+        return Err(Fault::new(Kind::ForbidWithoutReason, "reason", message, remedy));
+    }
+    if rule.message.is_empty() {
+        let remedy = "add @message(\"…\"): the client is told it, so it names nobody else";
+        let message = format!("`forbid` `{id}` has no `@message`");
+        return Err(Fault::new(Kind::ForbidWithoutMessage, "message", message, remedy));
+    }
+    let mut plain = rule.message.to_string();
+    for placeholder in PLACEHOLDERS {
+        plain = plain.replace(placeholder, "");
+    }
+    if plain.contains(['{', '}']) {
+        let remedy = format!("the gate fills in {}", PLACEHOLDERS.join(", "));
+        let message = format!("the message of `{id}` has a variable that nobody fills in");
+        return Err(Fault::new(Kind::UnknownVariable, "message", message, remedy));
+    }
+    if &*rule.reason == "not_found" && (rule.status != 404 || &*rule.message != NOT_FOUND) {
+        let remedy = format!(
+            "@status(\"404\") @message(\"{NOT_FOUND}\"), as for an object that does not exist"
+        );
+        let message = format!("`{id}` would tell what is hidden from what is not there");
+        return Err(Fault::new(Kind::TellingNotFound, "message", message, remedy));
+    }
+    Ok(())
+}

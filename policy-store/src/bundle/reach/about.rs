@@ -1,0 +1,128 @@
+//! What a request is about beside who asks: its tenant, its object and its body, as far as the policies
+//! after the layer `role` can tell it apart.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use cedar_policy::{Entity, EntityUid, RestrictedExpression as Expression};
+
+use super::callers::{Caller, Callers, SAMPLE, WORDS, entities, text, uid};
+use super::words::Words;
+use crate::routes::Body;
+
+/// Somebody else's account.
+pub(super) const ANOTHER: &str = "another";
+
+/// What is known of a request once its body was read and its object looked up.
+#[derive(Debug, Clone, Default)]
+pub(super) struct About<'a> {
+    lacking: Vec<Lack>,
+    /// The roles that the object holds or promises.
+    held: Vec<&'a str>,
+    /// The fields of the body.
+    pub(super) fields: Vec<&'a str>,
+    /// The roles that it hands out.
+    pub(super) handed: Vec<&'a str>,
+}
+
+/// What a request that is in order has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lack {
+    /// It names a tenant,
+    Tenant,
+    /// which has bought all features,
+    Features,
+    /// enabled the workflow,
+    Workflow,
+    /// and owns the object.
+    Owner,
+}
+
+/// Something that is not as usual.
+#[derive(Debug, Clone)]
+enum Oddity<'a> {
+    Lack(Lack),
+    Held(&'a str),
+    Fields(Vec<&'a str>),
+    Handed(Vec<&'a str>),
+}
+
+impl<'a> About<'a> {
+    /// A request that is in order.
+    pub(super) fn usual() -> Self {
+        Self::default()
+    }
+
+    /// Those that have one thing or two which are not as usual, of what the policies may look at.
+    pub(super) fn unusual(callers: Callers<'a>, said: &Words<'a>) -> Vec<Self> {
+        let odd = Oddity::all(callers, said);
+        let one = odd.iter().map(|odd| Self::usual().but(odd));
+        let later = |place: usize| odd.get(place + 1..).unwrap_or_default();
+        let two = odd.iter().enumerate().flat_map(|(place, odd)| {
+            later(place).iter().map(|other| Self::usual().but(odd).but(other))
+        });
+        one.chain(two).collect()
+    }
+
+    fn but(mut self, odd: &Oddity<'a>) -> Self {
+        match odd {
+            Oddity::Lack(what) => self.lacking.push(*what),
+            Oddity::Held(role) => self.held.push(role),
+            Oddity::Fields(fields) => self.fields.clone_from(fields),
+            Oddity::Handed(roles) => self.handed.clone_from(roles),
+        }
+        self
+    }
+
+    pub(super) fn has(&self, what: Lack) -> bool {
+        !self.lacking.contains(&what)
+    }
+
+    /// What is known of the object `own`; `None`: nothing but what is known of others anyway.
+    pub(super) fn object(
+        &self,
+        callers: Callers<'_>,
+        caller: &Caller<'_>,
+        own: &EntityUid,
+    ) -> Option<Entity> {
+        let types = callers.bundle.types();
+        if [&types.endpoint, &types.organization].contains(&own.type_name()) {
+            return None;
+        }
+        let mut attributes = HashMap::from([
+            ("workflow".to_owned(), text(caller.workflow())),
+            ("roles".to_owned(), entities(&types.role, &self.held)),
+        ]);
+        if own.type_name() == &types.user {
+            attributes.insert("status".to_owned(), text(caller.status()));
+            attributes.insert("features".to_owned(), Expression::new_set([]));
+        }
+        if self.has(Lack::Owner) {
+            let owner = Expression::new_entity_uid(uid(&types.organization, SAMPLE));
+            attributes.insert("organization".to_owned(), owner.clone());
+            attributes.insert("owner".to_owned(), owner);
+        }
+        Entity::new(own.clone(), attributes, HashSet::new()).ok()
+    }
+}
+
+impl<'a> Oddity<'a> {
+    fn all(callers: Callers<'a>, said: &Words<'a>) -> Vec<Self> {
+        let mut all: Vec<Self> =
+            [Lack::Tenant, Lack::Features, Lack::Workflow].map(Self::Lack).into();
+        let roles = said.told_apart(callers.bundle.vocabulary().roles().map(|it| &**it));
+        if callers.route.scope.looks_up() {
+            all.push(Self::Lack(Lack::Owner));
+            all.extend(roles.iter().map(|role| Self::Held(role)));
+        }
+        if callers.route.body == Body::Json {
+            let words: BTreeSet<&str> = said.asking("body_fields").collect();
+            all.push(Self::Fields(words.iter().copied().collect()));
+            all.extend(words.into_iter().take(WORDS).map(|word| Self::Fields(vec![word])));
+        }
+        if callers.route.roles_in.is_some() {
+            all.push(Self::Handed(roles.clone()));
+            all.extend(roles.into_iter().map(|role| Self::Handed(vec![role])));
+        }
+        all
+    }
+}

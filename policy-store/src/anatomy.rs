@@ -21,7 +21,7 @@ pub(crate) use plan::taken_apart;
 use plan::{Body, Workshop};
 
 pub use coverage::{About, Coverage, Item, ItemKind, Report};
-pub use statement::Kind;
+pub use statement::{Kind, one_line};
 
 /// The policies about one action, taken apart.
 #[derive(Debug, Clone)]

@@ -34,6 +34,7 @@ use crate::config::Tenancy;
 use crate::pipeline::Witness;
 use crate::workbench::{self, Ask, Notebook, Verdict, Workbench, WorkbenchError};
 
+pub(crate) use clauses::{allowlists, deciding};
 pub(crate) use past::{PastError, archived};
 pub(crate) use reach::{Reach, ReachError};
 use scene::Scene;

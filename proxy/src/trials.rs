@@ -6,6 +6,7 @@ mod coverage;
 mod junit;
 mod mutation;
 mod report;
+mod why;
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ pub(crate) use coverage::coverage;
 pub(crate) use junit::junit;
 pub(crate) use mutation::{Mutation, mutate};
 pub(crate) use report::Report;
+pub(crate) use why::Why;
 
 /// What came of a case.
 #[derive(Debug)]
@@ -43,6 +45,8 @@ pub(crate) struct Outcome {
     pub(crate) questions: Vec<Put>,
     /// Whether that is what was expected.
     pub(crate) passed: bool,
+    /// Why it is as it is, where that was asked.
+    pub(crate) why: Option<Why>,
 }
 
 /// Runs cases of one bundle.
@@ -179,6 +183,7 @@ fn outcome(index: usize, case: &Case, verdict: Verdict) -> Outcome {
         questions: verdict.questions,
         reason,
         passed,
+        why: None,
     }
 }
 

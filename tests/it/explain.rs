@@ -199,7 +199,7 @@ async fn a_request_that_happened_is_explained() {
 #[tokio::test]
 async fn wrong_usage_is_said() {
     let ground = Stand::builder().prepare().await;
-    let cases: [(i32, &[&str]); 8] = [
+    let cases: [(i32, &[&str]); 10] = [
         (2, &[]),
         (2, &["--user", "alpha-doctor"]),
         (2, &["--path", "/", "--what-can", "alpha-doctor"]),
@@ -207,6 +207,8 @@ async fn wrong_usage_is_said() {
         (2, &["--path", "/ x"]),
         (2, &["--path", "/", "--config", "nowhere.yaml"]),
         (1, &["--who-can", "no.such.action"]),
+        (1, &["--who-can", "patients.read", "nothing-of-this-id"]),
+        (1, &["--who-can", "patients.list", "patient-alpha-1"]),
         (1, &["--what-can", "nobody-knows-me"]),
     ];
     for (expected, arguments) in cases {

@@ -69,7 +69,7 @@ async fn a_failure_says_what_was_expected_what_came_and_why() {
     let root = ground.directory.path();
     fs::write(
         root.join("policies/tests/zz.yaml"),
-        "tests:\n  - name: wrong\n    requests: { list: GET /api/patients }\n    expect:\n      doctor: outside_boundary by outside-boundary\n      other: allow\n",
+        "tests:\n  - name: wrong\n    requests: { list: GET /api/patients }\n    expect:\n      doctor: outside_boundary by outside-boundary\n      other: allow\n      no-role: allow\n",
     )
     .unwrap();
     let (code, said, _) = test(root, &["--filter", "zz.yaml"]).await;
@@ -81,15 +81,25 @@ async fn a_failure_says_what_was_expected_what_came_and_why() {
         "        actual    allow",
         "FAILED  tests/zz.yaml:6  wrong: list, other",
         "        actual    outside_boundary (403)",
-        "0 passed, 2 failed",
+        "        when      true   principal.roles == [Role::\"OTHER\"]",
+        "        unless    false  context.path like \"/api/codes/*\"",
+        "                  false  context.path like \"/api/auth/*\"",
+        "        actual    role_not_allowed (403)",
+        "0 passed, 3 failed",
     ] {
         assert!(said.lines().any(|it| it == line), "{line}\n{said}");
     }
     assert!(said.contains("        by        outside-boundary (boundary.cedar:"), "{said}");
+    assert!(said.contains("        not by    clinic-staff (roles.cedar:"), "{said}");
+    let (_, said, _) = test(root, &["--filter", "zz.yaml", "--format", "json"]).await;
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let why = &report["cases"][2]["why"];
+    assert_eq!(why["decided_by"][0]["policy"], "outside-boundary", "{said}");
+    assert_eq!(why["decided_by"][0]["clauses"][0]["parts"][0]["value"], true, "{said}");
     let (code, said, _) = test(root, &["--filter", "zz.yaml", "--format", "junit"]).await;
     assert_eq!(code, 1);
     assert!(
-        said.contains("<testsuites name=\"cedargate test\" tests=\"2\" failures=\"2\">"),
+        said.contains("<testsuites name=\"cedargate test\" tests=\"3\" failures=\"3\">"),
         "{said}"
     );
     assert!(said.contains("<failure message=\"expected allow, got outside_boundary\">"), "{said}");

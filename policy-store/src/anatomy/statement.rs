@@ -210,9 +210,32 @@ fn part(tokens: &Tokens<'_>, kind: Kind, range: Range<usize>, parts: Vec<Part>) 
     Some(Part { kind, outer: span.clone(), span, tokens: range, parts })
 }
 
-/// An expression on one line, not too long.
+/// An expression on one line, without the blanks that breaking it into lines has made; texts in quotes stay as
+/// they are.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let (mut line, mut quoted, mut escaped, mut broken) = (String::new(), false, false, None);
+    for it in text.trim().chars() {
+        if !quoted && it.is_whitespace() {
+            broken = Some(broken.unwrap_or(false) || it == '\n');
+            continue;
+        }
+        let inside = line.ends_with(['(', '[']) || [')', ']', '.'].contains(&it);
+        if let Some(lines) = broken.take()
+            && !(lines && inside)
+        {
+            line.push(' ');
+        }
+        line.push(it);
+        quoted ^= it == '"' && !escaped;
+        escaped = it == '\\' && !escaped;
+    }
+    line
+}
+
+/// The same, not too long.
 pub(crate) fn shown(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = one_line(text);
     if line.chars().count() <= SHOWN {
         return line;
     }

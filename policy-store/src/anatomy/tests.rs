@@ -326,3 +326,14 @@ fn the_default_bundle_is_taken_apart_as_cedar_reads_it() {
     }
     assert!(seen.len() > 80, "{}", seen.len());
 }
+
+#[test]
+fn an_expression_is_shown_on_one_line() {
+    let shown = |text: &str| crate::anatomy::one_line(text);
+    assert_eq!(
+        shown("a\n    .contains(\n      [\"x\",\n   \"y\"]\n  )"),
+        "a.contains([\"x\", \"y\"])"
+    );
+    assert_eq!(shown(" a  &&\n b ( c )"), "a && b ( c )");
+    assert_eq!(shown("a == \"two  \\\"\n .blanks\""), "a == \"two  \\\"\n .blanks\"");
+}

@@ -214,9 +214,10 @@ impl From<WorkbenchError> for Failure {
 impl From<ReachError> for Failure {
     fn from(error: ReachError) -> Self {
         match error {
-            ReachError::NoAction(_) | ReachError::NoUser(_) | ReachError::NoTenant(_) => {
-                Self::NotFine(chain(&error))
-            }
+            ReachError::NoAction(_)
+            | ReachError::NoUser(_)
+            | ReachError::NoTenant(_)
+            | ReachError::NoObject { .. } => Self::NotFine(chain(&error)),
             ReachError::Facts(_) | ReachError::Workbench(_) => Self::Usage(chain(&error)),
         }
     }

@@ -90,7 +90,8 @@ impl Test {
                 directory.join("tests").display()
             )));
         }
-        let outcomes = runner.run(&cases)?;
+        let mut outcomes = runner.run(&cases)?;
+        runner.explain(&mut outcomes)?;
         let mut fine = outcomes.iter().all(|outcome| outcome.passed);
         let mut report = Report::new(&runner, &outcomes);
         if self.coverage || self.min_coverage.is_some() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use policy_store::anatomy::{Anatomy, Clause, Examined};
+use policy_store::anatomy::{Anatomy, Clause, Examined, one_line};
 use policy_store::bundle::Bundle;
 
 use super::report::{Allowlist, ClauseShown, Deciding, PartShown};
@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 use crate::workbench::Verdict;
 
 /// The policies that decided, each with what its clauses came to.
-pub(super) fn deciding(bundle: &Bundle, verdict: &Verdict) -> Vec<Deciding> {
+pub(crate) fn deciding(bundle: &Bundle, verdict: &Verdict) -> Vec<Deciding> {
     let ids: Vec<Arc<str>> = match &verdict.refusal {
         Some(Refusal::Denied(Denied::ByRule(rule))) => vec![Arc::clone(&rule.id)],
         Some(Refusal::Denied(Denied::Broken { policy, .. })) => vec![Arc::clone(policy)],
@@ -42,7 +42,7 @@ pub(super) fn deciding(bundle: &Bundle, verdict: &Verdict) -> Vec<Deciding> {
 }
 
 /// The allowlists that did not let the request in: of its action, or about acting in a tenant.
-pub(super) fn allowlists(bundle: &Bundle, verdict: &Verdict) -> Vec<Allowlist> {
+pub(crate) fn allowlists(bundle: &Bundle, verdict: &Verdict) -> Vec<Allowlist> {
     let moment = match &verdict.refusal {
         Some(Refusal::Denied(Denied::ByDefault)) => Moment::Early,
         Some(Refusal::CrossTenant(_)) => Moment::ActIn,
@@ -86,7 +86,7 @@ fn roles(examined: &Examined) -> Vec<String> {
 fn clause(clause: &Clause) -> ClauseShown {
     let leaves = clause.node.leaves();
     let parts = leaves.into_iter().filter(|leaf| leaf.reached).map(|leaf| PartShown {
-        text: leaf.text.split_whitespace().collect::<Vec<_>>().join(" "),
+        text: one_line(&leaf.text),
         line: leaf.line,
         value: leaf.value,
     });

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use policy_store::bundle::Bundle;
+use policy_store::facts::OrganizationKey;
 use policy_store::routes::Route;
 use policy_store::source::{FactSource as _, FactsError};
 use serde::Serialize;
@@ -113,6 +114,14 @@ pub(crate) enum ReachError {
     /// No organisation has this slug.
     #[error("no organisation has the slug `{0}`")]
     NoTenant(String),
+    /// No object has this id, or the action is about none.
+    #[error("no {kind} has the id `{id}`")]
+    NoObject {
+        /// Its type.
+        kind: String,
+        /// The id.
+        id: String,
+    },
     /// The facts cannot be had.
     #[error(transparent)]
     Facts(#[from] FactsError),
@@ -133,6 +142,7 @@ impl Explainer {
         let mut routes = bundle.routes().routes().iter();
         let route = routes.find(|route| *route.action == *action);
         let route = route.ok_or_else(|| ReachError::NoAction(action.to_owned()))?;
+        self.find(route, reach).await?;
         let world = World::new(self, reach).await?;
         let ids = self.notebook.users().await?;
         let mut answer = WhoCan {
@@ -170,6 +180,20 @@ impl Explainer {
         }
         answer.allowed.sort_by(|one, other| one.organization.cmp(&other.organization));
         Ok(answer)
+    }
+
+    /// The object that is asked about, if one is, is there: else everybody would be told `not_found`.
+    async fn find(&self, route: &Route, reach: &Reach) -> Result<(), ReachError> {
+        let Some(id) = &reach.object else { return Ok(()) };
+        let key = OrganizationKey::Id(Arc::from(&**id));
+        let found = match &*route.resource {
+            _ if !route.scope.looks_up() => false,
+            "User" => self.notebook.user(id).await?.is_some(),
+            "Organization" => self.notebook.organization(&key).await?.is_some(),
+            kind => self.notebook.object(kind, id).await?.is_some(),
+        };
+        let kind = || route.resource.to_string();
+        if found { Ok(()) } else { Err(ReachError::NoObject { kind: kind(), id: id.clone() }) }
     }
 
     /// What the user `id` can do.

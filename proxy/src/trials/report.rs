@@ -6,7 +6,7 @@ use policy_store::anatomy::Report as Coverage;
 use policy_store::cases::Case;
 use serde_json::{Value, json};
 
-use super::{Mutation, Outcome, Runner};
+use super::{Mutation, Outcome, Runner, Why};
 
 /// What is said of a run.
 #[derive(Debug)]
@@ -96,6 +96,7 @@ impl<'a> Report<'a> {
                 "policies": outcome.policies.iter().map(|id| &**id).collect::<Vec<_>>(),
             },
             "passed": outcome.passed,
+            "why": outcome.why,
         })
     }
 }
@@ -162,15 +163,18 @@ pub(super) fn failure(runner: &Runner, outcome: &Outcome) -> String {
     text
 }
 
-/// Why it came out so: the policies that decided, each with its place.
+/// Why it came out so: the policies that decided, each with its place and, where that was asked, with what its
+/// clauses came to.
 fn because(runner: &Runner, outcome: &Outcome) -> Vec<String> {
-    let published = runner.bundles().current();
-    let rules = published.bundle.rules();
-    let mut lines: Vec<String> = rules
-        .filter(|rule| outcome.policies.contains(&rule.id))
-        .map(|rule| format!("by        {} ({}:{})", rule.id, rule.file, rule.line))
-        .collect();
-    lines.sort_unstable();
+    let mut lines = outcome.why.as_ref().map(Why::lines).unwrap_or_default();
+    if lines.is_empty() {
+        let published = runner.bundles().current();
+        let rules = published.bundle.rules().filter(|rule| outcome.policies.contains(&rule.id));
+        lines.extend(
+            rules.map(|rule| format!("by        {} ({}:{})", rule.id, rule.file, rule.line)),
+        );
+        lines.sort_unstable();
+    }
     if let (true, Some(cause)) = (lines.is_empty(), &outcome.cause) {
         lines.push(format!("because   {cause}"));
     }

@@ -1,0 +1,89 @@
+//! Why a case came out as it did: it is asked once more, with somebody who listens.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::{Outcome, Runner, ask, tenancy};
+use crate::explain::report::{Allowlist, ClauseShown, Deciding};
+use crate::explain::{allowlists, deciding};
+use crate::pipeline::Witness;
+use crate::workbench::{TTL, Workbench, WorkbenchError};
+
+/// So many failures are explained: whoever has more has one cause.
+const MOST: usize = 100;
+
+/// What decided.
+#[derive(Debug, Serialize)]
+pub(crate) struct Why {
+    /// The guard that refused, or the allowlists that let it in.
+    decided_by: Vec<Deciding>,
+    /// The allowlists that could have let it in, where none of them did.
+    allowlists: Vec<Allowlist>,
+}
+
+impl Runner {
+    /// Explains those that failed, the first hundred of them.
+    ///
+    /// # Errors
+    ///
+    /// When a case cannot be run at all.
+    pub(crate) fn explain(&self, outcomes: &mut [Outcome]) -> Result<(), WorkbenchError> {
+        let mut failed =
+            outcomes.iter_mut().filter(|outcome| !outcome.passed).take(MOST).peekable();
+        if failed.peek().is_none() {
+            return Ok(());
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| WorkbenchError::Parts(error.to_string()))?;
+        runtime.block_on(async {
+            let suite = Arc::clone(&self.suite);
+            let (facts, tenancy) = (Arc::new(suite.facts.clone()), tenancy(&suite));
+            let witness = Some(Arc::<Witness>::default());
+            let bench = Workbench::over(Arc::clone(&self.bundles), facts, tenancy, witness, TTL)?;
+            // What is remembered is not put to the policies, and nobody would hear of it.
+            let bench = bench.forgetful();
+            let published = self.bundles.current();
+            for outcome in failed {
+                let Some(case) = suite.cases.get(outcome.case) else { continue };
+                let verdict = bench.judge(&ask(case)).await?;
+                let decided_by = deciding(&published.bundle, &verdict);
+                let allowlists = allowlists(&published.bundle, &verdict);
+                outcome.why = Some(Why { decided_by, allowlists });
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Why {
+    /// For people: the policies that decided, each with its place and what its clauses came to.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let decided = self.decided_by.iter().flat_map(|it| {
+            let head = format!("by        {} ({}:{})", it.policy, it.file, it.line);
+            std::iter::once(head).chain(it.clauses.iter().flat_map(clause))
+        });
+        let not = self.allowlists.iter().map(|it| {
+            let glass = if it.break_glass { ", with a justification" } else { "" };
+            let roles = if it.roles.is_empty() {
+                String::new()
+            } else {
+                format!(" for {}", it.roles.join(" "))
+            };
+            let tenant =
+                it.tenant.as_ref().map(|it| format!(", acting in `{it}`")).unwrap_or_default();
+            format!("not by    {} ({}:{}){roles}{glass}{tenant}", it.policy, it.file, it.line)
+        });
+        decided.chain(not).collect()
+    }
+}
+
+fn clause(clause: &ClauseShown) -> impl Iterator<Item = String> {
+    let word = if clause.unless { "unless" } else { "when" };
+    clause.parts.iter().zip(std::iter::once(word).chain(std::iter::repeat(""))).map(
+        |(part, word)| {
+            let value = part.value.map_or("fails", |value| if value { "true" } else { "false" });
+            format!("{word:<9} {value:<5}  {}", part.text)
+        },
+    )
+}

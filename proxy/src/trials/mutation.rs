@@ -18,6 +18,8 @@ use crate::workbench::WorkbenchError;
 pub(crate) struct Mutation {
     /// How many there were.
     pub(crate) all: usize,
+    /// How many no test noticed, and `check` does: they are never in force.
+    pub(crate) refused: usize,
     /// Those that no test noticed, and that nobody has accepted.
     pub(crate) survivors: Vec<Mutant>,
     /// Those that no test noticed, with why none has to.
@@ -46,12 +48,12 @@ impl Mutation {
                 stale.file, stale.line, stale.mutant
             );
         }
+        let Self { all, refused, .. } = self;
         let (survived, accepted) = (self.survivors.len(), self.accepted.len());
+        let noticed = all - refused - survived - accepted;
         let _ok = write!(
             text,
-            "\n{} mutants: {} noticed, {survived} survived, {accepted} accepted with a reason",
-            self.all,
-            self.all - survived - accepted
+            "\n{all} mutants: {noticed} noticed, {refused} refused by `check` alone, {survived} survived, {accepted} accepted with a reason"
         );
         text
     }
@@ -65,6 +67,7 @@ impl Mutation {
             .map(|(mutant, why)| json!({ "mutant": mutant.id, "reason": why.reason }));
         json!({
             "mutants": self.all,
+            "refused": self.refused,
             "survived": self.survivors.iter().map(one).collect::<Vec<_>>(),
             "accepted": accepted.collect::<Vec<_>>(),
             "stale": self.stale.iter().map(|it| &it.mutant).collect::<Vec<_>>(),
@@ -84,20 +87,22 @@ pub(crate) fn mutate(
     mutants: Vec<Mutant>,
 ) -> Result<Mutation, WorkbenchError> {
     let next = AtomicUsize::new(0);
-    let survived = std::thread::scope(|scope| {
+    let (survived, refused) = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..super::threads())
             .map(|_| scope.spawn(|| hunt(runner, baseline, &mutants, &next)))
             .collect();
-        let mut survived = HashSet::new();
+        let (mut survived, mut refused) = (HashSet::new(), 0);
         for worker in workers {
             let part = worker.join();
-            survived.extend(part.map_err(|_| WorkbenchError::Parts("a worker panicked".into()))??);
+            let part = part.map_err(|_| WorkbenchError::Parts("a worker panicked".into()))??;
+            survived.extend(part.survived);
+            refused += part.refused;
         }
-        Ok::<_, WorkbenchError>(survived)
+        Ok::<_, WorkbenchError>((survived, refused))
     })?;
     let all = mutants.len();
     let mut mutation =
-        Mutation { all, survivors: Vec::new(), accepted: Vec::new(), stale: Vec::new() };
+        Mutation { all, refused, survivors: Vec::new(), accepted: Vec::new(), stale: Vec::new() };
     let mut used = HashSet::new();
     let known = &runner.suite().accepted;
     for (index, mutant) in mutants.into_iter().enumerate() {
@@ -118,24 +123,39 @@ pub(crate) fn mutate(
     Ok(mutation)
 }
 
-/// Takes one mutant after the other; gives the places of those that survived.
+/// What became of some mutants.
+#[derive(Debug, Default)]
+struct Hunted {
+    /// The places of those that survived.
+    survived: Vec<usize>,
+    refused: usize,
+}
+
+/// Takes one mutant after the other.
 fn hunt(
     runner: &Runner,
     baseline: &[Outcome],
     mutants: &[Mutant],
     next: &AtomicUsize,
-) -> Result<Vec<usize>, WorkbenchError> {
+) -> Result<Hunted, WorkbenchError> {
     let mut loader = Loader::default();
-    let mut survived = Vec::new();
+    let mut hunted = Hunted::default();
     loop {
         let index = next.fetch_add(1, Ordering::Relaxed);
-        let Some(mutant) = mutants.get(index) else { return Ok(survived) };
+        let Some(mutant) = mutants.get(index) else { return Ok(hunted) };
         // One that cannot even be asked is noticed by whoever loads it.
-        let Ok(bundle) = loader.unproven(mutant.sources()) else { continue };
+        let Ok(bundle) = loader.unproven(mutant.sources()) else {
+            hunted.refused += 1;
+            continue;
+        };
         let noticed = is_noticed(runner, bundle, &likely_first(mutant, baseline))?;
         // What would never be accepted cannot do harm: checks are tests too.
-        if !noticed && loader.load(mutant.sources()).is_ok() {
-            survived.push(index);
+        if noticed {
+            continue;
+        }
+        match loader.load(mutant.sources()) {
+            Ok(_) => hunted.survived.push(index),
+            Err(_) => hunted.refused += 1,
         }
     }
 }

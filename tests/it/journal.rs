@@ -295,3 +295,15 @@ async fn where_nothing_is_promised_that_is_said() {
     let records = ground.journal.of(answer.id()).await;
     assert!(records.iter().all(|record| record["durability"] == "none"), "{records:?}");
 }
+
+/// Compressing must not take the core from requests.
+#[tokio::test]
+async fn the_archivist_lets_everybody_else_go_first() {
+    let ground = Stand::builder().prepare().await;
+    let gate = ground.serve().await;
+    eventually("the archivist is nice", || async {
+        (gate.nice("audit-archivist") == Some(10)).then_some(())
+    })
+    .await;
+    assert_eq!(gate.nice("audit-notary"), Some(0));
+}

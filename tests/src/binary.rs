@@ -78,6 +78,20 @@ impl Binary {
         self.admin
     }
 
+    /// How much the thread of this name lets others go first (`nice`); `None`: there is no such thread.
+    #[must_use]
+    pub fn nice(&self, thread: &str) -> Option<i32> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id().unwrap())).unwrap();
+        let of_name = |task: &std::path::PathBuf| {
+            std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim_end() == thread)
+        };
+        let task = tasks.map(|task| task.unwrap().path()).find(of_name)?;
+        let stat = std::fs::read_to_string(task.join("stat")).unwrap();
+        // proc_pid_stat(5): the name, in brackets, is the second field, and this the nineteenth.
+        let rest = stat.rsplit_once(") ").unwrap().1;
+        rest.split(' ').nth(16).unwrap().parse().ok()
+    }
+
     /// How much memory it has, in bytes (`VmRSS`).
     #[must_use]
     pub fn memory(&self) -> u64 {

@@ -9,7 +9,7 @@ use super::callers::{Caller, Callers, SAMPLE, WORDS, entities, text, uid};
 use super::words::Words;
 use crate::routes::Body;
 
-/// Somebody else's account.
+/// Somebody else's account, or organisation.
 pub(super) const ANOTHER: &str = "another";
 
 /// What is known of a request once its body was read and its object looked up.
@@ -22,6 +22,8 @@ pub(super) struct About<'a> {
     pub(super) fields: Vec<&'a str>,
     /// The roles that it hands out.
     pub(super) handed: Vec<&'a str>,
+    /// It comes with a justification.
+    pub(super) justified: bool,
 }
 
 /// What a request that is in order has.
@@ -33,8 +35,10 @@ pub(super) enum Lack {
     Features,
     /// enabled the workflow,
     Workflow,
-    /// and owns the object.
+    /// owns the object,
     Owner,
+    /// and is the caller's own organisation.
+    Home,
 }
 
 /// Something that is not as usual.
@@ -44,6 +48,7 @@ enum Oddity<'a> {
     Held(&'a str),
     Fields(Vec<&'a str>),
     Handed(Vec<&'a str>),
+    Justified,
 }
 
 impl<'a> About<'a> {
@@ -69,6 +74,7 @@ impl<'a> About<'a> {
             Oddity::Held(role) => self.held.push(role),
             Oddity::Fields(fields) => self.fields.clone_from(fields),
             Oddity::Handed(roles) => self.handed.clone_from(roles),
+            Oddity::Justified => self.justified = true,
         }
         self
     }
@@ -108,7 +114,8 @@ impl<'a> About<'a> {
 impl<'a> Oddity<'a> {
     fn all(callers: Callers<'a>, said: &Words<'a>) -> Vec<Self> {
         let mut all: Vec<Self> =
-            [Lack::Tenant, Lack::Features, Lack::Workflow].map(Self::Lack).into();
+            [Lack::Tenant, Lack::Features, Lack::Workflow, Lack::Home].map(Self::Lack).into();
+        all.push(Self::Justified);
         let roles = said.told_apart(callers.bundle.vocabulary().roles().map(|it| &**it));
         if callers.route.scope.looks_up() {
             all.push(Self::Lack(Lack::Owner));

@@ -132,11 +132,16 @@ impl<'a> Callers<'a> {
         if self.slice.public {
             return Some((uid(&types.guest, SAMPLE), resource, context, Vec::new()));
         }
-        let user = self.user(caller)?;
+        let home = about.is_none_or(|about| about.has(Lack::Home));
+        let home = if home { SAMPLE } else { ANOTHER };
+        let user = self.user(caller, home)?;
         let principal = user.uid();
         let mut known = vec![user];
         if world.organized || caller.has_tenant(about) {
-            known.push(self.organization(caller, about)?);
+            known.push(self.organization(SAMPLE, caller, about)?);
+        }
+        if home != SAMPLE {
+            known.push(self.organization(home, caller, about)?);
         }
         if let Some(about) = about.filter(|_| resource != principal) {
             known.extend(about.object(self, caller, &resource));
@@ -144,7 +149,8 @@ impl<'a> Callers<'a> {
         Some((principal, resource, context, known))
     }
 
-    fn user(self, caller: &Caller<'_>) -> Option<Entity> {
+    /// The caller; `home` is its organisation, if it has one.
+    fn user(self, caller: &Caller<'_>, home: &str) -> Option<Entity> {
         let types = self.bundle.types();
         let mut attributes = HashMap::from([
             ("roles".to_owned(), entities(&types.role, &caller.roles)),
@@ -152,23 +158,28 @@ impl<'a> Callers<'a> {
             ("status".to_owned(), text(caller.world.user_status)),
         ]);
         if caller.world.organized {
-            let own = Expression::new_entity_uid(uid(&types.organization, SAMPLE));
+            let own = Expression::new_entity_uid(uid(&types.organization, home));
             attributes.insert("organization".to_owned(), own.clone());
             attributes.insert("owner".to_owned(), own);
         }
         Entity::new(uid(&types.user, SAMPLE), attributes, HashSet::new()).ok()
     }
 
-    fn organization(self, caller: &Caller<'_>, about: Option<&About<'_>>) -> Option<Entity> {
+    fn organization(
+        self,
+        id: &str,
+        caller: &Caller<'_>,
+        about: Option<&About<'_>>,
+    ) -> Option<Entity> {
         let types = self.bundle.types();
-        let (own, group) = (uid(&types.organization, SAMPLE), uid(&types.group, SAMPLE));
+        let (own, group) = (uid(&types.organization, id), uid(&types.group, SAMPLE));
         let bought = about.is_none_or(|about| about.has(Lack::Features));
         let enabled = about.is_none_or(|about| about.has(Lack::Workflow));
         let features = self.bundle.vocabulary().features().filter(|_| bought).map(|it| &**it);
         let features: Vec<&str> = features.collect();
         let workflows = enabled.then(|| text(caller.world.workflow));
         let attributes = HashMap::from([
-            ("slug".to_owned(), text(SAMPLE)),
+            ("slug".to_owned(), text(id)),
             ("status".to_owned(), text(caller.world.organization_status)),
             ("deleted".to_owned(), Expression::new_bool(false)),
             ("features".to_owned(), entities(&types.feature, &features)),
@@ -193,6 +204,9 @@ impl<'a> Callers<'a> {
         ];
         if caller.has_tenant(about) {
             pairs.push(("tenant", Expression::new_entity_uid(uid(&types.organization, SAMPLE))));
+        }
+        if about.is_some_and(|about| about.justified) {
+            pairs.push(("break_glass", text(SAMPLE)));
         }
         if let Some(feature) = &route.feature {
             let feature = uid(&types.feature, feature);

@@ -42,6 +42,11 @@ fn a_guard_that_lets_some_request_pass_closes_nothing() {
             "unless { context has tenant && resource.slug == context.tenant.slug }",
         ),
         ("organizations.list", "when { context has tenant }"),
+        ("patients.read", "unless { context has break_glass }"),
+        (
+            "patients.update",
+            "when { principal has organization && resource has owner && resource.owner == principal.organization }",
+        ),
         ("workflows.list", "unless { principal.roles == [Role::\"NURSE\"] }"),
         (
             "workflows.patients.list",

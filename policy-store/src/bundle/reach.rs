@@ -66,8 +66,8 @@ impl Reached {
 
 /// What of a route the policies can see.
 fn key(route: &Route) -> String {
-    let Route { method, template, resource, scope, feature, .. } = route;
-    format!("{method} {template} {resource} {scope:?} {feature:?}")
+    let Route { method, template, resource, scope, feature, body, roles_in, .. } = route;
+    format!("{method} {template} {resource} {scope:?} {feature:?} {body:?} {roles_in:?}")
 }
 
 /// A search in vain.
@@ -107,16 +107,22 @@ fn reach(bundle: &Bundle, slice: &Slice, route: &Route, left: &mut usize) -> Res
     if !slice.permits.policies().any(|policy| permits(policy.id())) {
         return Err(Vain { tried: 0, refused_by: None });
     }
-    let mut search = Search::of(Callers { bundle, slice, route });
-    let reached = search.usual() || search.callers(left) || search.requests(left);
+    let callers = Callers { bundle, slice, route };
+    let mut search = Search { callers, tried: 0, admitted: Vec::new(), refused_by: None };
+    if search.usual() {
+        return Ok(());
+    }
+    let said = Words::of(callers);
+    if search.callers(&said, left) || search.requests(&said, left) {
+        return Ok(());
+    }
     let Search { tried, refused_by, .. } = search;
-    if reached { Ok(()) } else { Err(Vain { tried, refused_by }) }
+    Err(Vain { tried, refused_by })
 }
 
 /// What was found out so far.
 struct Search<'a> {
     callers: Callers<'a>,
-    said: Words<'a>,
     tried: usize,
     /// Some of those whom an allowlist lets in, and a guard after it refuses.
     admitted: Vec<Caller<'a>>,
@@ -124,23 +130,16 @@ struct Search<'a> {
 }
 
 impl<'a> Search<'a> {
-    fn of(callers: Callers<'a>) -> Self {
-        let (admitted, said) = (Vec::new(), Words::default());
-        Self { callers, said, tried: 0, admitted, refused_by: None }
-    }
-
     fn usual(&mut self) -> bool {
         let mut callers = self.callers.usual();
         callers.any(|caller| self.lets_in(&caller))
     }
 
     /// Tries all kinds of callers.
-    fn callers(&mut self, left: &mut usize) -> bool {
+    fn callers(&mut self, said: &Words<'a>, left: &mut usize) -> bool {
         let most = self.tried + TRIES.min(*left);
-        self.said = Words::of(self.callers);
-        let (callers, said) = (self.callers, std::mem::take(&mut self.said));
-        let mut reached = false;
-        let _broken_off = callers.thorough(&said, &mut |caller| {
+        let (callers, mut reached) = (self.callers, false);
+        let _broken_off = callers.thorough(said, &mut |caller| {
             if self.tried >= most {
                 return ControlFlow::Break(());
             }
@@ -148,14 +147,13 @@ impl<'a> Search<'a> {
             reached = self.lets_in(caller);
             if reached { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
-        self.said = said;
         reached
     }
 
     /// Tries all kinds of requests by callers who are known to get past the layer `role`.
-    fn requests(&mut self, left: &mut usize) -> bool {
+    fn requests(&mut self, said: &Words<'a>, left: &mut usize) -> bool {
         let most = self.tried + TRIES.min(*left);
-        for about in About::unusual(self.callers, &self.said) {
+        for about in About::unusual(self.callers, said) {
             for caller in &self.admitted {
                 if self.tried >= most {
                     return false;

@@ -168,7 +168,8 @@ impl Reader<'_> {
         let mut findings = Vec::new();
         for name in self.names("")? {
             let below = self.directory.join(&name).is_dir();
-            let inner = if below { self.names(&name)? } else { Vec::new() };
+            // Nothing in it would be read: one that cannot be looked through, as `lost+found`, is no harm.
+            let inner = if below { self.names(&name).unwrap_or_default() } else { Vec::new() };
             let inner = inner.into_iter().map(|it| format!("{name}/{it}"));
             let misspelt = (!below && ending(&name) != Some("cedar")).then(|| name.clone());
             let lost = misspelt.into_iter().chain(inner).filter(|name| are_policies(name));

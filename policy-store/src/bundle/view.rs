@@ -169,7 +169,8 @@ fn is(value: Option<&Value>, variable: &str) -> bool {
     value.and_then(|value| value.get("Var")).is_some_and(|name| name == variable)
 }
 
-/// `principal.roles`, `principal has organization`, `principal.organization.status`, and their like.
+/// `principal.roles`, `principal has organization`, `principal.organization.status`, and their like: what is
+/// in `UserGist` and `OrganizationGist`, and nothing else.
 fn is_gist(left: Option<&Value>, name: &str, value: bool) -> bool {
     if is(left, "principal") {
         return ["roles", "status"].contains(&name) || (name == "organization" && !value);

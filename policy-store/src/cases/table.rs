@@ -1,6 +1,6 @@
 //! From what was written to facts and cases.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use super::raw::{self, Lined, RawFacts, RawFile, RawFull, RawRequest, RawRow, RawTest, line};
@@ -156,10 +156,13 @@ impl Reader<'_> {
         first: usize,
     ) {
         let cases = self.suite.cases.get(first..).unwrap_or_default();
-        let asked =
-            |request: &Arc<Request>| cases.iter().any(|it| Arc::ptr_eq(&it.request, request));
-        let forgotten: Vec<String> =
-            all.iter().filter(|it| !asked(it)).map(|it| it.name.clone()).collect();
+        let asked: HashSet<*const Request> =
+            cases.iter().map(|it| Arc::as_ptr(&it.request)).collect();
+        let forgotten: Vec<String> = all
+            .iter()
+            .filter(|it| !asked.contains(&Arc::as_ptr(it)))
+            .map(|it| it.name.clone())
+            .collect();
         for name in forgotten {
             let what = if name.is_empty() {
                 "its request".to_owned()

@@ -217,6 +217,7 @@ impl From<ReachError> for Failure {
             ReachError::NoAction(_)
             | ReachError::NoUser(_)
             | ReachError::NoTenant(_)
+            | ReachError::NoneToName(_)
             | ReachError::NoObject { .. } => Self::NotFine(chain(&error)),
             ReachError::Facts(_) | ReachError::Workbench(_) => Self::Usage(chain(&error)),
         }

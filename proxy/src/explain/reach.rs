@@ -114,7 +114,10 @@ pub(crate) enum ReachError {
     /// No organisation has this slug.
     #[error("no organisation has the slug `{0}`")]
     NoTenant(String),
-    /// No object has this id, or the action is about none.
+    /// The action is about no object.
+    #[error("`{0}` is about no object that has an id")]
+    NoneToName(String),
+    /// No object has this id.
     #[error("no {kind} has the id `{id}`")]
     NoObject {
         /// Its type.
@@ -187,7 +190,9 @@ impl Explainer {
         let Some(id) = &reach.object else { return Ok(()) };
         let key = OrganizationKey::Id(Arc::from(&**id));
         let found = match &*route.resource {
-            _ if !route.scope.looks_up() => false,
+            _ if !route.scope.looks_up() => {
+                return Err(ReachError::NoneToName(route.action.to_string()));
+            }
             "User" => self.notebook.user(id).await?.is_some(),
             "Organization" => self.notebook.organization(&key).await?.is_some(),
             kind => self.notebook.object(kind, id).await?.is_some(),

@@ -124,7 +124,7 @@ pub struct Fact<T> {
     /// It is no other fact's version; one that is like no other has its own.
     pub likeness: u64,
     /// Which other facts say the same to policies that look at a [gist](crate::bundle::SeenCaller::Gist)
-    /// only: those of the same number, which is no version and no likeness but that of the fact itself.
+    /// only: those of the same number. It is nobody's version, and nobody's likeness where there is a gist.
     pub gist: u64,
 }
 

@@ -236,13 +236,15 @@ impl BundleStore {
     /// Lets go of bundles that no request holds any more.
     fn clean_up(&self) {
         let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        let (held, free) = std::mem::take(&mut work.retired)
-            .into_iter()
-            .map(Arc::try_unwrap)
-            .partition::<Vec<_>, _>(Result::is_err);
-        work.retired.extend(held.into_iter().filter_map(Result::err));
-        let free = free.into_iter().filter_map(Result::ok);
-        giving_way(|| free.for_each(|old| old.bundle.take_apart()));
+        let retired = std::mem::take(&mut work.retired);
+        giving_way(|| {
+            for old in retired {
+                match Arc::try_unwrap(old) {
+                    Ok(old) => old.bundle.take_apart(),
+                    Err(held) => work.retired.push(held),
+                }
+            }
+        });
     }
 
     /// Watches the folder from a thread of its own for as long as the store is held.

@@ -25,9 +25,9 @@ impl Sight {
     }
 }
 
-/// Whether a policy may look at the age of the token.
+/// Whether a policy may look at the age of the token. A name can be written with escapes: `"token\u{5f}age"`.
 pub(super) fn may_see_age(text: &str) -> bool {
-    text.contains("token_age") || takes_context_whole(text)
+    ["token_age", r"\u", r"\x"].iter().any(|it| text.contains(it)) || takes_context_whole(text)
 }
 
 /// Whether `context` stands anywhere but before `.name`, `["name"]` or `has`.
@@ -40,7 +40,15 @@ fn takes_context_whole(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::takes_context_whole;
+    use super::{may_see_age, takes_context_whole};
+
+    #[test]
+    fn a_name_is_seen_however_it_is_spelled() {
+        assert!(may_see_age("when { context has token_age }"));
+        assert!(may_see_age(r#"when { context["token\u{5f}age"] > 1 }"#));
+        assert!(may_see_age(r#"when { context["token\x5fage"] > 1 }"#));
+        assert!(!may_see_age(r#"when { context.path like "/a\*" }"#));
+    }
 
     #[test]
     fn a_context_that_is_taken_whole_is_seen() {

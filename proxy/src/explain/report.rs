@@ -171,6 +171,21 @@ pub(crate) struct ClauseShown {
     pub(crate) parts: Vec<PartShown>,
 }
 
+impl ClauseShown {
+    /// For people, each part: `when` or `unless` before the first, what it came to, and the part itself.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
+        let word = if self.unless { "unless" } else { "when" };
+        self.parts.iter().enumerate().map(move |(place, part)| {
+            let value = match part.value {
+                Some(true) => "true",
+                Some(false) => "false",
+                None => "fails",
+            };
+            (if place == 0 { word } else { "" }, value, &*part.text)
+        })
+    }
+}
+
 /// A part of a clause.
 #[derive(Debug, Serialize)]
 pub(crate) struct PartShown {

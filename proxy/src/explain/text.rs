@@ -7,7 +7,8 @@ use serde_json::{Map, Value};
 
 use super::past::{Past, PolicyThen, Recorded};
 use super::report::{
-    Changes, Deciding, FactShown, Guard, LayerShown, Outcome, Report, SetShown, Stage, StepShown,
+    Allowlist, Changes, Deciding, FactShown, Guard, LayerShown, Outcome, Report, SetShown, Stage,
+    StepShown,
 };
 pub(crate) use reach::{what_can, who_can};
 use wrap::{Page, listed};
@@ -155,13 +156,17 @@ fn allowlists(page: &mut Page, report: &Report) {
     }
     page.title("Allowlists that could permit it, and do not");
     for list in &report.allowlists {
-        let glass = if list.break_glass { ", with a justification" } else { "" };
-        let about = list.tenant.as_ref().map(|it| format!(", acting in `{it}`"));
-        let roles = listed(list.roles.iter().cloned(), "or");
-        let roles = if roles.is_empty() { roles } else { format!(" for {roles}") };
-        let place = format!("{} ({}:{})", list.policy, list.file, list.line);
-        page.line(2, &format!("{place}{roles}{glass}{}", about.unwrap_or_default()));
+        page.line(2, &allowlist(list));
     }
+}
+
+/// An allowlist, with whom it lets in.
+pub(crate) fn allowlist(list: &Allowlist) -> String {
+    let glass = if list.break_glass { ", with a justification" } else { "" };
+    let about = list.tenant.as_ref().map(|it| format!(", acting in `{it}`")).unwrap_or_default();
+    let roles = listed(list.roles.iter().cloned(), "or");
+    let roles = if roles.is_empty() { roles } else { format!(" for {roles}") };
+    format!("{} ({}:{}){roles}{glass}{about}", list.policy, list.file, list.line)
 }
 
 fn decided(page: &mut Page, deciding: &Deciding) {
@@ -170,15 +175,8 @@ fn decided(page: &mut Page, deciding: &Deciding) {
         deciding.text.lines().for_each(|line| page.verbatim(2, line));
     }
     for clause in &deciding.clauses {
-        let mut word = if clause.unless { "unless" } else { "when" };
-        for part in &clause.parts {
-            let value = match part.value {
-                Some(true) => "true",
-                Some(false) => "false",
-                None => "fails",
-            };
-            page.row(&format!("{word:<7} {value:<6}"), &part.text);
-            word = "";
+        for (word, value, part) in clause.rows() {
+            page.row(&format!("{word:<7} {value:<6}"), part);
         }
     }
 }

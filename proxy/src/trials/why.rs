@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Outcome, Runner, ask, tenancy};
 use crate::explain::report::{Allowlist, ClauseShown, Deciding};
+use crate::explain::text::allowlist;
 use crate::explain::{allowlists, deciding};
 use crate::pipeline::Witness;
 use crate::workbench::{TTL, Workbench, WorkbenchError};
@@ -61,29 +62,11 @@ impl Why {
     pub(super) fn lines(&self) -> Vec<String> {
         let decided = self.decided_by.iter().flat_map(|it| {
             let head = format!("by        {} ({}:{})", it.policy, it.file, it.line);
-            std::iter::once(head).chain(it.clauses.iter().flat_map(clause))
+            let rows = it.clauses.iter().flat_map(ClauseShown::rows);
+            let rows = rows.map(|(word, value, part)| format!("{word:<9} {value:<5}  {part}"));
+            std::iter::once(head).chain(rows)
         });
-        let not = self.allowlists.iter().map(|it| {
-            let glass = if it.break_glass { ", with a justification" } else { "" };
-            let roles = if it.roles.is_empty() {
-                String::new()
-            } else {
-                format!(" for {}", it.roles.join(" "))
-            };
-            let tenant =
-                it.tenant.as_ref().map(|it| format!(", acting in `{it}`")).unwrap_or_default();
-            format!("not by    {} ({}:{}){roles}{glass}{tenant}", it.policy, it.file, it.line)
-        });
+        let not = self.allowlists.iter().map(|it| format!("not by    {}", allowlist(it)));
         decided.chain(not).collect()
     }
-}
-
-fn clause(clause: &ClauseShown) -> impl Iterator<Item = String> {
-    let word = if clause.unless { "unless" } else { "when" };
-    clause.parts.iter().zip(std::iter::once(word).chain(std::iter::repeat(""))).map(
-        |(part, word)| {
-            let value = part.value.map_or("fails", |value| if value { "true" } else { "false" });
-            format!("{word:<9} {value:<5}  {}", part.text)
-        },
-    )
 }

@@ -4,7 +4,7 @@ use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use policy_store::bundle::{SeenCaller, SeenPath, View};
+use policy_store::bundle::{SeenPath, View};
 use policy_store::facts::ObjectFacts;
 use policy_store::routes::Route;
 use policy_store::watch::Published;
@@ -130,9 +130,9 @@ impl ActInKey {
     /// The key of whether the caller may act in the tenant.
     pub(in crate::pipeline) fn of(published: &Published, seen: &Seen<'_>) -> Self {
         let slice = published.bundle.act_in();
-        // The tenant that both are asked about may be the caller's own.
+        // Never the gist: what is judged late sees a likeness at the least, and both are asked about a tenant
+        // that may be the caller's own.
         let caller = slice.early_view.caller().max(slice.late_view.caller());
-        let caller = caller.max(SeenCaller::Likeness);
         Self {
             policies: (slice.early_number, slice.late_number),
             caller: seen.caller.map(|it| it.seen(caller)),

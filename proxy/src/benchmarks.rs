@@ -16,6 +16,7 @@ use crate::accept::{self, Arrival};
 use crate::config::{Issuer, Tenancy};
 use crate::decide::{self, Denied};
 use crate::entities;
+use crate::head::RawHead;
 use crate::identify::Verifier;
 use crate::keys::{KeyStore, KeysError};
 use crate::pipeline::{First, Moment, Put, Sent, Witness};
@@ -45,7 +46,8 @@ impl Line {
     /// Accepts a head. `None`: it is no HTTP.
     pub fn accept(&self, head: &Bytes) -> Option<Arrival> {
         let peer = ([127, 0, 0, 1], 1).into();
-        accept::accept(head, peer, (false, 0), &self.0.rules).map(|accepted| accepted.arrival)
+        let raw = RawHead { bytes: head.clone(), fault: None };
+        accept::accept(&raw, peer, &self.0.rules).map(|accepted| accepted.arrival)
     }
 
     /// Judges a request without a body at `now` (seconds since the epoch). Gives its intent.

@@ -83,8 +83,8 @@ pub struct Config {
     /// Threads of the runtime; as many as there are cores when absent.
     #[serde(default, deserialize_with = "values::workers")]
     pub workers: Option<usize>,
-    /// Whether decisions and verified tokens are remembered, and whole requests forwarded without
-    /// pingora. Without it each request is verified and decided anew, and answered the same.
+    /// Whether decisions and verified tokens are remembered. Without it each request is verified and decided anew,
+    /// and answered the same.
     #[serde(default = "values::yes")]
     pub fast_paths: bool,
 }

@@ -1,31 +1,28 @@
-//! A client's connection: heads are read here, strictly, and bodies are framed here; pingora's
-//! parser sees one request at a time, whose head we have written.
+//! A client's connection: heads are read strictly, one request at a time is served, and its body is framed here.
 
+mod incoming;
 mod outgoing;
-mod stream;
 
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::time::Duration;
 
-use pingora::apps::HttpServerApp;
-use pingora::protocols::http::ServerSession;
-use pingora::proxy::HttpProxy;
-use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use crate::accept::{self, Accepted, Rules};
-use crate::service::{Ctx, Front, Service, Whole};
+use crate::accept::{self, Persistence, Rules};
+use crate::date;
+use crate::pace::Patience;
+use crate::service::{Service, wall_clock};
 
-pub(crate) use stream::ClientStream;
+pub(crate) use incoming::{BodyLost, Incoming, Part};
+pub(crate) use outgoing::Outgoing;
 
 /// How long a connection may be idle between two requests.
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
-/// What is answered to something that is no HTTP.
-const NOT_HTTP: &[u8] =
-    b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+/// How long the rest of a request is read and thrown away, so that the client, which may still be sending, gets
+/// the answer: a socket that is closed over unread bytes resets the connection.
+const DRAINED: Duration = Duration::from_secs(2);
 
 /// What a connection has to know.
 #[derive(Debug, Clone)]
@@ -33,64 +30,97 @@ pub(crate) struct Limits {
     pub(crate) rules: Rules,
     pub(crate) header_bytes: usize,
     pub(crate) header_timeout: Duration,
+    pub(crate) patience: Patience,
+}
+
+/// Both halves of a client's connection.
+#[derive(Debug)]
+pub(crate) struct ClientStream {
+    pub(crate) incoming: Incoming,
+    pub(crate) outgoing: Outgoing,
+    /// Whether the place at which the next request begins is unknown.
+    lost: bool,
+}
+
+impl ClientStream {
+    fn new(socket: TcpStream, patience: Patience) -> Self {
+        let (incoming, outgoing) = socket.into_split();
+        let incoming = Incoming::new(incoming, patience);
+        Self { incoming, outgoing: Outgoing::new(outgoing, patience), lost: false }
+    }
+
+    /// The place at which the next request begins is unknown: the connection ends with this request.
+    pub(crate) fn lose(&mut self) {
+        self.lost = true;
+    }
+
+    /// Whether the place at which the next request begins is unknown.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lost
+    }
+
+    /// Sends `bytes`. Whether the client is still there.
+    pub(crate) async fn say(&mut self, bytes: &[u8]) -> bool {
+        self.outgoing.send(bytes).await.is_ok() && self.outgoing.flush().await.is_ok()
+    }
+
+    /// Reads the rest of a request that was answered before it was read. Whether another request can follow.
+    pub(crate) async fn drain(&mut self) -> bool {
+        self.incoming.drain(DRAINED).await
+    }
+
+    /// Ends the connection, in such a way that the client gets what was sent last.
+    async fn close(mut self) {
+        let ended = self.outgoing.finish().await.is_ok();
+        let quiet = !self.lost && self.incoming.is_done() && self.incoming.is_idle();
+        if ended && !quiet {
+            self.incoming.discard(DRAINED).await;
+        }
+    }
 }
 
 /// Serves one connection until either side ends it.
 pub(crate) async fn serve(
     socket: TcpStream,
     peer: SocketAddr,
-    (service, proxy): (Arc<Service>, Arc<HttpProxy<Front>>),
-    limits: Arc<Limits>,
+    service: &Service,
+    limits: &Limits,
     stopping: watch::Receiver<bool>,
     malformed: &(dyn Fn() + Send + Sync),
 ) {
     let _best_effort = socket.set_nodelay(true);
-    let mut stream = Box::new(ClientStream::new(socket));
-    let outgoing = stream.outgoing();
+    let mut client = ClientStream::new(socket, limits.patience);
     let mut stopped = pin!(stopped(stopping.clone()));
     loop {
         let read = tokio::select! {
             biased;
-            read = stream.read_head(&limits) => read,
+            read = client.incoming.read_head(limits) => read,
             // A request whose first byte is here is still served.
-            () = &mut stopped, if stream.is_idle() => return,
+            () = &mut stopped, if client.incoming.is_idle() => return,
         };
-        let accepted = match read {
-            Ok(Some(raw)) => {
-                accept::accept(&raw.bytes, peer, (raw.too_large, stream.here()), &limits.rules)
-            }
-            Ok(None) | Err(_) => return,
-        };
-        let Some(Accepted { arrival, head, framing, relayed, closes }) = accepted else {
+        let Ok(Some(raw)) = read else { return };
+        client.outgoing.begin();
+        let Some(mut accepted) = accept::accept(&raw, peer, &limits.rules) else {
             malformed();
-            let _gone = stream.write_all(NOT_HTTP).await;
-            let _gone = AsyncWriteExt::shutdown(&mut stream).await;
-            return;
+            client.lose();
+            client.say(not_http().as_bytes()).await;
+            return client.close().await;
         };
-        let closes = closes || stopping.has_changed().unwrap_or(true);
-        if relayed {
-            let body = stream.take(framing);
-            if !service.serve(Whole { arrival, head, body, closes }, &mut stream).await {
-                let _gone = AsyncWriteExt::shutdown(&mut stream).await;
-                return;
-            }
-            continue;
+        if stopping.has_changed().unwrap_or(true) {
+            accepted.persistence = Persistence::Close;
         }
-        stream.begin(framing);
-        let mut session = ServerSession::new_http1(stream);
-        session.set_keepalive((!closes).then_some(KEEP_ALIVE.as_secs()));
-        session.set_abort_on_close(false);
-        session.set_pipelined_prefix(head);
-        session.set_connection_user_context(Some(Box::new(Ctx::begin(arrival))));
-        let served = outgoing.attend(proxy.process_new_http(session, &stopping)).await;
-        let Some(reused) = served else { return };
-        let (next, _settings) = reused.consume();
-        let Ok(next) = next.into_any().downcast::<ClientStream>() else { return };
-        stream = next;
-        if stream.flush().await.is_err() || closes || !stream.is_done() {
-            return;
+        if !service.serve(accepted, &mut client).await {
+            return client.close().await;
         }
     }
+}
+
+/// The answer to what is no HTTP.
+fn not_http() -> String {
+    let date = date::spell(wall_clock());
+    format!(
+        "HTTP/1.1 400 Bad Request\r\nDate: {date}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    )
 }
 
 async fn stopped(mut stopping: watch::Receiver<bool>) {

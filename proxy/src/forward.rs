@@ -1,17 +1,14 @@
 //! Stage 7 of 7: forward.
 //!
-//! Takes a [`Recorded`] permit and the [`Arrival`]; gives what the upstream's head has besides the
-//! fields that passed the hygiene: the target that was judged, and the identity that the database
-//! implies.
+//! Takes a [`Recorded`] permit; gives what the upstream's head has besides the target that was judged and the
+//! fields that passed the hygiene: the identity that the database implies.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::BytesMut;
-use pingora::http::RequestHeader;
 use uuid::Uuid;
 
-use crate::accept::Arrival;
 use crate::assertion::{AssertionClaims, AssertionSigner};
 use crate::ledger::Recorded;
 use crate::refusal::Refusal;
@@ -24,34 +21,6 @@ pub(crate) struct Forwarding {
 }
 
 impl Forwarding {
-    /// Completes the head that pingora sends.
-    ///
-    /// # Errors
-    ///
-    /// When it would not be a legal head: then nothing is sent.
-    pub(crate) fn complete(
-        &self,
-        head: &mut RequestHeader,
-        arrival: &Arrival,
-        recorded: &Recorded,
-        body_was_read: bool,
-    ) -> Result<(), Refusal> {
-        let fault = |error: pingora::BError| Refusal::Internal(error.to_string());
-        if let Some(query) = &arrival.query {
-            let target = [arrival.path.as_bytes(), b"?", query].concat();
-            head.set_raw_path(&target).map_err(fault)?;
-            if head.raw_path() != target {
-                return Err(Refusal::Internal(
-                    "the target would not be sent as it was judged".to_owned(),
-                ));
-            }
-        }
-        if body_was_read {
-            head.remove_header("Expect");
-        }
-        self.identity(recorded, |name, value| head.insert_header(name, value).map_err(fault))
-    }
-
     /// Writes the identity headers to the end of a head that is sent as it is.
     ///
     /// # Errors

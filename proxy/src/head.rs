@@ -1,37 +1,68 @@
-//! A strict reader of HTTP/1.x heads, before pingora's parser (RFC 9112).
+//! A strict reader of HTTP/1.x heads (RFC 9112).
 //!
-//! Pingora answers some heads itself, without any of our code, and mends others silently. What
-//! reaches it from here has been read, judged and written anew by us, so that it finds nothing to
-//! mend.
+//! A head that two readers could read in two ways is refused. What is forwarded was read, judged and written
+//! anew by the gate, so that an upstream finds nothing to mend.
 
+use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::memchr;
 
 /// Where a head ends in a buffer, if it does.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Scan {
+enum Scan {
     /// More bytes are needed.
     Incomplete,
-    /// The head is so long, its empty line included.
+    /// The length of the head, its empty line included.
     Complete(usize),
-    /// A line ends in LF alone at this length: nothing after it can be trusted.
+    /// The length up to the end of the first line that ends in LF alone: nothing after it can be trusted.
     BareLf(usize),
 }
 
 /// Looks for the end of the head in `buffer`, whose first `seen` bytes were looked at before.
-pub(crate) fn scan(buffer: &[u8], seen: usize) -> Scan {
+fn scan(buffer: &[u8], seen: usize) -> Scan {
     let mut at = seen;
     while let Some(found) = buffer.get(at..).and_then(|rest| memchr(b'\n', rest)) {
         let end = at + found + 1;
-        let line = buffer.get(..end).unwrap_or_default();
-        if !line.ends_with(b"\r\n") {
+        let lines = buffer.get(..end).unwrap_or_default();
+        if !lines.ends_with(b"\r\n") {
             return Scan::BareLf(end);
         }
-        if line.ends_with(b"\r\n\r\n") {
+        if lines.ends_with(b"\r\n\r\n") {
             return Scan::Complete(end);
         }
         at = end;
     }
     Scan::Incomplete
+}
+
+/// The head of a request as it came, or as much of it as was read before it was given up.
+#[derive(Debug)]
+pub(crate) struct RawHead {
+    pub(crate) bytes: Bytes,
+    /// Why the rest was not read.
+    pub(crate) fault: Option<HeadFault>,
+}
+
+/// Takes a head out of `buffer`, if it is whole or given up. Its end is not among the first `seen` bytes, which are
+/// counted on; a head has `most` bytes at the most.
+pub(crate) fn take(buffer: &mut BytesMut, most: usize, seen: &mut usize) -> Option<RawHead> {
+    // RFC 9112, 2.2: an empty line before the request line is passed over.
+    while *seen == 0 && buffer.starts_with(b"\r\n") {
+        buffer.advance(2);
+    }
+    if buffer.first().is_some_and(|byte| !is_token(*byte) && *byte != b'\r') {
+        return Some(RawHead { bytes: Bytes::new(), fault: None });
+    }
+    let (end, fault) = match scan(buffer, *seen) {
+        Scan::Complete(end) if end <= most => (end, None),
+        Scan::BareLf(end) => (end, Some(HeadFault::Invalid("a line ends in LF alone"))),
+        _ if buffer.len() > most => (buffer.len(), Some(HeadFault::TooLarge)),
+        _ => {
+            // The last three bytes may begin the end.
+            *seen = buffer.len().saturating_sub(3);
+            return None;
+        }
+    };
+    Some(RawHead { bytes: buffer.split_to(end).freeze(), fault })
 }
 
 /// What HTTP forbids in a head, or what is too much.
@@ -155,7 +186,7 @@ fn field(line: &[u8]) -> Result<Field<'_>, &'static str> {
     }
     let colon = memchr(b':', line).ok_or("a header field has no colon")?;
     let name = line.get(..colon).unwrap_or_default();
-    let value = line.get(colon + 1..).unwrap_or_default().trim_ascii();
+    let value = trim(line.get(colon + 1..).unwrap_or_default());
     if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) {
         return Err("the name of a header field is not a token");
     }
@@ -166,7 +197,19 @@ fn field(line: &[u8]) -> Result<Field<'_>, &'static str> {
     Ok(Field { name, value })
 }
 
-/// `tchar` of RFC 9110, 5.6.2.
+/// `value` without the spaces and tabs at its ends: `OWS` of RFC 9110, 5.6.3. All else that Rust takes for white
+/// space is part of the value.
+pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// Whether `byte` is a `tchar` of RFC 9110, 5.6.2.
 pub(crate) fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }

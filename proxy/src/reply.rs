@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use bytes::{BufMut as _, Bytes, BytesMut};
-use pingora::http::ResponseHeader;
-use pingora::proxy::Session;
+use bytes::{BufMut as _, BytesMut};
 use serde_json::json;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::accept::Arrival;
+use crate::accept::{Arrival, Persistence};
+use crate::date;
 use crate::refusal::Answer;
 
 /// The methods that are served at all.
@@ -100,37 +100,27 @@ impl Reply {
         self.body.as_ref().map_or(0, String::len)
     }
 
-    /// Writes it through pingora.
-    pub(crate) async fn send(&self, session: &mut Session, head_only: bool) -> pingora::Result<()> {
-        let mut response = ResponseHeader::build(self.status, Some(self.headers.len() + 4))?;
-        for (name, value) in &self.headers {
-            response.append_header(*name, value)?;
-        }
-        if self.status != 204 {
-            response.insert_header("Content-Length", self.length())?;
-        }
-        let ends = head_only || self.length() == 0;
-        session.write_response_header(Box::new(response), ends).await?;
-        if let Some(body) = self.body.as_ref().filter(|_| !ends) {
-            let body = Bytes::copy_from_slice(body.as_bytes());
-            session.write_response_body(Some(body), true).await?;
-        }
-        Ok(())
-    }
-
-    /// Spells it as HTTP/1.1; whether the connection `closes` is said.
-    pub(crate) fn spell(&self, head_only: bool, closes: bool) -> BytesMut {
+    /// Spells the answer as HTTP/1.1, made `at` this time.
+    pub(crate) fn spell(
+        &self,
+        head_only: bool,
+        persistence: Persistence,
+        at: OffsetDateTime,
+    ) -> BytesMut {
         let mut out = BytesMut::with_capacity(512 + self.length());
         let title = title(self.status).unwrap_or_default();
         // The buffer grows: writing to it cannot fail.
-        let _ok = write!(out, "HTTP/1.1 {} {title}\r\n", self.status);
+        let _ok = write!(out, "HTTP/1.1 {} {title}\r\nDate: {}\r\n", self.status, date::spell(at));
         for (name, value) in &self.headers {
             let _ok = write!(out, "{name}: {value}\r\n");
         }
         if self.status != 204 {
             let _ok = write!(out, "Content-Length: {}\r\n", self.length());
         }
-        out.put_slice(if closes { b"Connection: close\r\n\r\n" } else { b"\r\n" });
+        if let Some(word) = persistence.word() {
+            let _ok = write!(out, "Connection: {word}\r\n");
+        }
+        out.put_slice(b"\r\n");
         if let Some(body) = self.body.as_ref().filter(|_| !head_only) {
             out.put_slice(body.as_bytes());
         }

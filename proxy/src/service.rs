@@ -1,33 +1,27 @@
-//! The one `ProxyHttp`: each of pingora's phases is one call into a stage. Reads the clock.
+//! The way of one request: judged, recorded, forwarded, answered. Reads the wall clock.
 
+mod exchange;
 mod judge;
-mod whole;
 
-use std::any::Any;
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
-use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::proxy::{FailToProxy, ProxyHttp, Session};
-use pingora::upstreams::peer::HttpPeer;
-use pingora::{BError, Error, ErrorSource, ErrorType};
+use bytes::Bytes;
+use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::accept::Arrival;
+use crate::accept::{Accepted, Arrival, Persistence};
+use crate::connection::ClientStream;
 use crate::cors::Cors;
 use crate::forward::Forwarding;
 use crate::ledger::{Ledger, Recorded};
 use crate::limit::RateLimit;
 use crate::pipeline::Pipeline;
-use crate::refusal::{Answer, Blanks, Refusal};
+use crate::refusal::Refusal;
 use crate::relay::Upstream;
 use crate::reply::{Redirects, Reply};
 use crate::trail::Trail;
 
-pub(crate) use whole::Whole;
-
-/// The gate as pingora sees it.
+/// What serves requests.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) pipeline: Pipeline,
@@ -41,34 +35,51 @@ pub(crate) struct Service {
     pub(crate) body_timeout: Duration,
 }
 
-/// What pingora calls, shared with the connections.
-#[derive(Debug, Clone)]
-pub(crate) struct Front(pub(crate) Arc<Service>);
-
-impl std::ops::Deref for Front {
-    type Target = Service;
-
-    fn deref(&self) -> &Service {
-        &self.0
-    }
-}
-
-/// What is kept of a request between pingora's phases.
-#[derive(Debug, Default)]
-pub(crate) struct Ctx {
-    arrival: Option<Box<Arrival>>,
+/// What is kept of a request until it is answered.
+#[derive(Debug)]
+struct Ctx {
+    arrival: Box<Arrival>,
     trail: Option<Box<Trail>>,
     id: Uuid,
+    /// When the request came, by the wall and by the steady clock.
+    at: OffsetDateTime,
+    started: Instant,
     recorded: Option<Recorded>,
-    body_was_read: bool,
+    /// The body, if it was read to be judged.
+    body: Option<Bytes>,
     upstream_status: Option<u16>,
-    /// A refusal that came after the intent: how the upstream failed.
+    /// The status that the client was sent, once it was.
+    told: Option<u16>,
+    /// What went wrong after the intent was recorded.
     failure: Option<Refusal>,
     /// What the upstream tells the record.
     audit: Vec<(String, String)>,
 }
 
 impl Ctx {
+    fn begin(arrival: Arrival) -> Self {
+        let (id, at, started) = (Uuid::now_v7(), wall_clock(), Instant::now());
+        let trail = Some(Box::new(Trail::begin(&arrival, id, at, started)));
+        Self {
+            arrival: Box::new(arrival),
+            trail,
+            id,
+            at,
+            started,
+            recorded: None,
+            body: None,
+            upstream_status: None,
+            told: None,
+            failure: None,
+            audit: Vec::new(),
+        }
+    }
+
+    /// The time, by the wall clock of the request's arrival and the steady clock since.
+    fn now(&self) -> OffsetDateTime {
+        self.at + self.started.elapsed()
+    }
+
     /// Records how a request that was forwarded has ended: the status that the client was sent, and what went
     /// wrong besides.
     fn close(&mut self, status: Option<u16>, error: Option<&str>) {
@@ -77,199 +88,54 @@ impl Ctx {
         let (told, failure) = (std::mem::take(&mut self.audit), self.failure.take());
         recorded.close(status, self.upstream_status, success, |trail| {
             trail.told_by_upstream(told);
+            if let Some(error) = error {
+                trail.record.details.insert("error".to_owned(), error.into());
+            }
             if let Some(failure) = failure {
                 trail.failed(&failure);
-            } else if let Some(error) = error {
-                trail.record.details.insert("error".to_owned(), error.into());
             }
         });
     }
 }
 
 impl Service {
-    /// The answer where the upstream has failed.
-    fn failed(&self, ctx: &Ctx, answer: &Answer) -> Reply {
-        let mut reply = Reply::problem(answer, ctx.id);
-        if let Some(arrival) = &ctx.arrival {
-            reply.headers.extend(self.cors.headers(arrival, false));
+    /// Serves a request. Whether another one can follow on the connection.
+    pub(crate) async fn serve(&self, accepted: Accepted, client: &mut ClientStream) -> bool {
+        let Accepted { arrival, head, framing, persistence } = accepted;
+        match framing {
+            Some(framing) => client.incoming.begin(framing),
+            None if arrival.fault.is_some() => client.lose(),
+            None => {}
         }
-        reply
+        let mut ctx = Ctx::begin(arrival);
+        match self.answered(client, &mut ctx).await {
+            Some(reply) => reply_to(&ctx, &reply, persistence, client).await,
+            None => self.exchange(ctx, (head, framing), persistence, client).await,
+        }
     }
 }
 
-#[async_trait]
-impl ProxyHttp for Front {
-    type CTX = Ctx;
-
-    fn new_ctx(&self) -> Ctx {
-        Ctx::default()
+/// Sends an answer of the gate's own. Whether another request can follow.
+async fn reply_to(
+    ctx: &Ctx,
+    reply: &Reply,
+    mut persistence: Persistence,
+    client: &mut ClientStream,
+) -> bool {
+    // A client that waits to be asked for its body may send the body now, or another request: what comes next could
+    // be either.
+    if ctx.arrival.control.expects_continue && ctx.body.is_none() && !client.incoming.is_done() {
+        client.lose();
     }
-
-    /// Takes over what was begun before pingora's parser.
-    fn on_connection_reuse(
-        &self,
-        _session: &mut Session,
-        ctx: &mut Ctx,
-        begun: Box<dyn Any + Send + Sync>,
-    ) {
-        if let Ok(begun) = begun.downcast() {
-            *ctx = *begun;
-        }
+    if client.is_lost() {
+        persistence = Persistence::Close;
     }
+    let spelled = reply.spell(ctx.arrival.head_only, persistence, ctx.now());
+    client.say(&spelled).await && persistence != Persistence::Close && client.drain().await
+}
 
-    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> pingora::Result<bool> {
-        self.gate(session, ctx).await
-    }
-
-    async fn upstream_peer(
-        &self,
-        _session: &mut Session,
-        ctx: &mut Ctx,
-    ) -> pingora::Result<Box<HttpPeer>> {
-        if ctx.recorded.is_none() {
-            return Err(Error::explain(ErrorType::InternalError, "no recorded permit"));
-        }
-        let address = self.upstream.address.load();
-        let Some(address) = address.as_deref() else {
-            return Err(Error::explain(
-                ErrorType::ConnectError,
-                "the upstream's name is not resolved",
-            )
-            .into_up());
-        };
-        let mut peer = HttpPeer::new(*address, false, String::new());
-        peer.options.connection_timeout = Some(self.upstream.connect_timeout);
-        peer.options.total_connection_timeout = Some(self.upstream.connect_timeout);
-        peer.options.read_timeout = Some(self.upstream.read_timeout);
-        peer.options.write_timeout = Some(self.upstream.read_timeout);
-        peer.options.idle_timeout = Some(Duration::from_mins(1));
-        Ok(Box::new(peer))
-    }
-
-    async fn upstream_request_filter(
-        &self,
-        _session: &mut Session,
-        head: &mut RequestHeader,
-        ctx: &mut Ctx,
-    ) -> pingora::Result<()> {
-        let (Some(arrival), Some(recorded)) = (ctx.arrival.as_deref(), ctx.recorded.as_ref())
-        else {
-            return Err(Error::explain(ErrorType::InternalError, "no recorded permit"));
-        };
-        let completed = self.forwarding.complete(head, arrival, recorded, ctx.body_was_read);
-        completed.map_err(|refusal| {
-            let error = Error::explain(ErrorType::InternalError, refusal.to_string());
-            ctx.failure = Some(refusal);
-            error
-        })
-    }
-
-    async fn upstream_response_filter(
-        &self,
-        _session: &mut Session,
-        head: &mut ResponseHeader,
-        ctx: &mut Ctx,
-    ) -> pingora::Result<()> {
-        if !head.status.is_informational() {
-            ctx.upstream_status = Some(head.status.as_u16());
-        }
-        let ours: Vec<_> = head
-            .headers
-            .keys()
-            .filter(|name| name.as_str().starts_with("x-audit-"))
-            .cloned()
-            .collect();
-        for name in ours {
-            for value in head.headers.get_all(&name) {
-                ctx.audit.push((
-                    name.to_string(),
-                    String::from_utf8_lossy(value.as_bytes()).into_owned(),
-                ));
-            }
-            head.remove_header(&name);
-        }
-        Ok(())
-    }
-
-    async fn response_filter(
-        &self,
-        _session: &mut Session,
-        head: &mut ResponseHeader,
-        ctx: &mut Ctx,
-    ) -> pingora::Result<()> {
-        head.insert_header("X-Request-Id", ctx.id.to_string())?;
-        if self.cors.is_on() {
-            let theirs: Vec<_> = head
-                .headers
-                .keys()
-                .filter(|name| name.as_str().starts_with("access-control-"))
-                .cloned()
-                .collect();
-            for name in theirs {
-                head.remove_header(&name);
-            }
-            if let Some(arrival) = &ctx.arrival {
-                for (name, value) in self.cors.headers(arrival, false) {
-                    head.append_header(name, value)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn error_while_proxy(
-        &self,
-        peer: &HttpPeer,
-        session: &mut Session,
-        error: BError,
-        _ctx: &mut Ctx,
-        client_reused: bool,
-    ) -> BError {
-        let mut error = error.more_context(format!("peer: {peer}"));
-        // Once bytes have gone out only a safe method may be tried again, and only on a connection
-        // that may have died of age.
-        if session.req_header().method.is_safe()
-            && !session.as_downstream().retry_buffer_truncated()
-        {
-            error.retry.decide_reuse(client_reused);
-        } else {
-            error.set_retry(false);
-        }
-        error
-    }
-
-    async fn fail_to_proxy(
-        &self,
-        session: &mut Session,
-        error: &Error,
-        ctx: &mut Ctx,
-    ) -> FailToProxy {
-        let dead = matches!(error.esource(), ErrorSource::Downstream);
-        let timeout = matches!(
-            error.etype(),
-            ErrorType::ReadTimedout | ErrorType::WriteTimedout | ErrorType::ConnectTimedout
-        );
-        let refusal = ctx.failure.take().unwrap_or_else(|| match error.esource() {
-            ErrorSource::Upstream if timeout => Refusal::UpstreamTimeout(error.to_string()),
-            ErrorSource::Upstream => Refusal::Unreachable(error.to_string()),
-            _ => Refusal::Internal(error.to_string()),
-        });
-        let answer = refusal.answer(Blanks::default());
-        let code = if dead || session.response_written().is_some() { 0 } else { answer.status };
-        if code > 0 {
-            let head_only = ctx.arrival.as_ref().is_some_and(|arrival| arrival.head_only);
-            let _gone = self.failed(ctx, &answer).send(session, head_only).await;
-        }
-        ctx.failure = Some(refusal);
-        FailToProxy { error_code: code, can_reuse_downstream: false }
-    }
-
-    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
-        let status = session.response_written().map(|head| head.status.as_u16());
-        ctx.close(status, error.map(|error| error.etype().as_str()));
-    }
-
-    fn suppress_error_log(&self, _session: &Session, _ctx: &Ctx, _error: &Error) -> bool {
-        true
-    }
+/// The time now.
+#[expect(clippy::disallowed_methods, reason = "the one reading of the wall clock for a request")]
+pub(crate) fn wall_clock() -> OffsetDateTime {
+    OffsetDateTime::now_utc()
 }

@@ -72,11 +72,6 @@ impl Trail {
         }
     }
 
-    /// When the request came, by the wall and by the steady clock.
-    pub(crate) fn begun(&self) -> (OffsetDateTime, Instant) {
-        (self.at, self.started)
-    }
-
     /// Whether nobody is known to have asked.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.record.user_id.is_none()
@@ -210,11 +205,14 @@ impl Trail {
         }
     }
 
-    /// The upstream failed after the intent: the decision stays what it was.
+    /// Something failed after the intent: the decision stays what it was. A fault that is not the client's goes to
+    /// the log.
     pub(crate) fn failed(&mut self, failure: &Refusal) {
         let answer = failure.answer(Blanks::default());
         self.record.details.insert("failure".to_owned(), Value::from(&*answer.reason));
-        tracing::warn!(id = %self.record.id, reason = %answer.reason, cause = %failure, "not forwarded whole");
+        if answer.status >= 500 {
+            tracing::warn!(id = %self.record.id, reason = %answer.reason, cause = %failure, "not forwarded whole");
+        }
     }
 
     /// How long it took: all of it, until it was decided, and the upstream.

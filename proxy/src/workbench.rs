@@ -18,6 +18,7 @@ use uuid::Uuid;
 use crate::accept::{self, Accepted, Arrival, Rules};
 use crate::body::{self, BodyFault};
 use crate::config::Tenancy;
+use crate::head::RawHead;
 use crate::identify::{Unidentified, VerifiedToken, Verifier};
 use crate::keys::KeyStore;
 use crate::metrics::Metrics;
@@ -32,9 +33,6 @@ pub(crate) use notebook::{Notebook, Notes};
 pub(crate) const TTL: Duration = Duration::from_hours(24);
 /// So long a body is judged, as `limits.json_body` has it by default.
 const JSON_BODY: usize = 64 << 10;
-/// The limits of a head, as by default.
-const HEADER_COUNT: usize = 100;
-const TARGET_BYTES: usize = 8 << 10;
 /// The moment at which the workbench judges, in seconds since the epoch: tokens are as old as the
 /// asker says, whatever the day.
 const NOW: f64 = 1_750_000_000.0;
@@ -136,14 +134,7 @@ impl Workbench {
             witness,
             metrics,
         };
-        let rules = Rules {
-            header_count: HEADER_COUNT,
-            target_bytes: TARGET_BYTES,
-            trusted: Vec::new(),
-            forward_authorization: false,
-            cookie: None,
-            relay: false,
-        };
+        let rules = Rules::usual();
         Ok(Self { pipeline, rules })
     }
 
@@ -229,8 +220,8 @@ impl Workbench {
     /// The request as it would arrive: its head is written, and read by the gate's own reader.
     fn arrival(&self, ask: &Ask) -> Result<Arrival, WorkbenchError> {
         let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
-        let head = Bytes::from(ask.head()?);
-        let accepted = accept::accept(&head, peer, (false, 0), &self.rules);
+        let raw = RawHead { bytes: Bytes::from(ask.head()?), fault: None };
+        let accepted = accept::accept(&raw, peer, &self.rules);
         let Accepted { arrival, .. } =
             accepted.ok_or(WorkbenchError::Unsendable("its method or target is none"))?;
         Ok(arrival)

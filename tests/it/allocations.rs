@@ -1,8 +1,8 @@
 //! How often a request allocates: an allowed one of somebody who is known, its decision remembered. What
 //! is written here is what it is allowed to; whoever needs less lowers it.
 //!
-//! `cargo test --workspace --test allocations -- --nocapture` prints each step, and what of a request is
-//! pingora's.
+//! `cargo test --workspace --test allocations -- --nocapture` prints each step, and what a request costs bare
+//! pingora.
 
 #![expect(clippy::unwrap_used, reason = "the functions that tests share are tests too")]
 
@@ -28,8 +28,8 @@ const JUDGING: f64 = 10.0;
 const JUDGING_MARGIN: f64 = 0.5;
 
 /// Requests before it counts, then in each round. The round with the fewest allocations counts: whatever
-/// happens beside the requests adds some, and so does waiting, for pingora makes a timer only when it has to
-/// wait, and a node for its tree every 10 ms. The more is waited, the busier the machine.
+/// happens beside the requests adds some, and so does waiting, for a timer is set only when a side has to
+/// wait, and its wheel gets a node every 10 ms. The more is waited, the busier the machine.
 const WARM_UP: usize = 300;
 const ROUND: u32 = 100;
 const ROUNDS: usize = 16;

@@ -8,10 +8,10 @@ use std::{
 
 use serde_json::json;
 use tests::{
-    client::{Answer, Connection, Request},
+    client::{Answer, Connection, Request, parse_head},
     stand::Stand,
     tokens::token,
-    upstream::head_end,
+    upstream::{dechunk, head_end},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -20,18 +20,19 @@ use tokio::{
 
 const USER: &str = "kauvery-doctor";
 /// What is answered as the test wants it, and what is always answered well.
-const ODD: &str = "/api/patients";
+pub(crate) const ODD: &str = "/api/patients";
+pub(crate) const ODD_OPAQUE: &str = "/api/auth/login";
 const PLAIN: &str = "/api/visits";
 const WELL: &str = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell";
 
 /// What an upstream says, and what becomes of it.
-struct Case {
-    method: &'static str,
-    said: &'static str,
+pub(crate) struct Case {
+    pub(crate) method: &'static str,
+    pub(crate) said: &'static str,
     /// Whether the upstream then ends the connection.
-    ends: bool,
-    status: u16,
-    body: &'static str,
+    pub(crate) ends: bool,
+    pub(crate) status: u16,
+    pub(crate) body: &'static str,
     /// Whether the next request goes over the same connection to the upstream.
     goes_on: bool,
 }
@@ -40,7 +41,7 @@ const fn get(said: &'static str, status: u16, body: &'static str, goes_on: bool)
     Case { method: "GET", said, ends: false, status, body, goes_on }
 }
 
-const CASES: [Case; 27] = [
+pub(crate) const CASES: [Case; 46] = [
     get("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello", 200, "hello", true),
     get("HTTP/1.1 299 \r\ncontent-length:5\r\n\r\nhello", 299, "hello", true),
     get("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 200, "", true),
@@ -120,21 +121,57 @@ const CASES: [Case; 27] = [
     get("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n", 502, "", false),
     get("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 502, "", false),
     get("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", 502, "", false),
-    get("HTTP/1.1 200 OK\r\nX : y\r\nContent-Length: 5\r\n\r\nhello", 502, "", false),
+    get("HTTP/1.1 200 OK\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n", 502, "", false),
+    get("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n", 502, "", false),
+    get("HTTP/1.1 200 OK\r\nContent-Length: 5, 6\r\n\r\nhello", 502, "", false),
+    get("HTTP/1.1 200 OK\r\nContent-Length: 5,\r\n\r\nhello", 502, "", false),
+    get("HTTP/1.1 200 OK\r\nContent-Length:\r\n\r\nhello", 502, "", false),
+    get("HTTP/1.1 200 OK\r\nContent-Length: 5\x0b\r\n\r\nhello", 502, "", false),
+    get("HTTP/1.1 200 OK\r\nX y: z\r\nContent-Length: 5\r\n\r\nhello", 502, "", false),
+    get("HTTP/1.1 200 OK\r\nY: a\rb\r\nContent-Length: 5\r\n\r\nhello", 502, "", false),
+    get("HTTP/2.0 200 OK\r\nContent-Length: 5\r\n\r\nhello", 502, "", false),
+    // What is odd and is read in one way by everybody is mended.
+    get("HTTP/1.1 200 OK\r\nTransfer-Encoding:\r\n chunked\r\n\r\n0\r\n\r\n", 200, "", true),
+    get("HTTP/1.1 200 OK\r\nY : z\r\nContent-Length : 5\r\n\r\nhello", 200, "hello", true),
+    get("HTTP/1.1 200 OK\r\nY: a,\r\n\t b\r\nContent-Length: 5\r\n\r\nhello", 200, "hello", true),
+    get("HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\nhello", 200, "hello", true),
+    get(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 5\r\n\r\nhello",
+        200,
+        "hello",
+        true,
+    ),
+    get("HTTP/1.1 200 OK\nY: z\nContent-Length: 5\n\nhello", 200, "hello", true),
+    get(
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n00000000000000000005;a=b\r\nhello\r\n00\r\n\r\n",
+        200,
+        "hello",
+        true,
+    ),
+    // A body that must not be there is not passed on, and nothing after it is believed.
+    get("HTTP/1.1 204 No Content\r\nContent-Length: 4\r\n\r\nevil", 204, "", false),
+    get(
+        "HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nevil\r\n0\r\n\r\n",
+        204,
+        "",
+        false,
+    ),
+    get("HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", 304, "", false),
+    get("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", 204, "", true),
 ];
 
 /// What an upstream answers [`ODD`] with, whether it then ends the connection, and over which of its connections
 /// it was asked for what.
 #[derive(Default)]
-struct Script {
-    said: Vec<u8>,
-    ends: bool,
-    asked: Vec<(usize, String)>,
+pub(crate) struct Script {
+    pub(crate) said: Vec<u8>,
+    pub(crate) ends: bool,
+    pub(crate) asked: Vec<(usize, String)>,
 }
 
 type Shared = Arc<Mutex<Script>>;
 
-async fn upstream(said: &[u8], ends: bool) -> (SocketAddr, Shared) {
+pub(crate) async fn upstream(said: &[u8], ends: bool) -> (SocketAddr, Shared) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let script = Script { said: said.to_vec(), ends, asked: Vec::new() };
     let (address, script) = (listener.local_addr().unwrap(), Arc::new(Mutex::new(script)));
@@ -152,14 +189,23 @@ async fn answer(mut socket: TcpStream, number: usize, script: Shared) {
     let mut read = Vec::new();
     while socket.read_buf(&mut read).await.is_ok_and(|length| length > 0) {
         let Some(end) = head_end(&read) else { continue };
-        let head = String::from_utf8(read.drain(..end).collect()).unwrap();
-        let target = head.split(' ').nth(1).unwrap().to_owned();
+        let head = parse_head(&read[..end]);
+        let chunked = head.header("transfer-encoding").is_some();
+        let length = head.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let whole = if chunked {
+            dechunk(&read[end..]).map(|(length, _)| length)
+        } else {
+            Some(length).filter(|length| *length <= read.len() - end)
+        };
+        let Some(body) = whole else { continue };
+        read.drain(..end + body);
+        let target = head.start.split(' ').nth(1).unwrap().to_owned();
         let (said, ends) = {
             let mut script = script.lock().unwrap();
             script.asked.push((number, target.clone()));
             (script.said.clone(), script.ends)
         };
-        let odd = target == ODD;
+        let odd = [ODD, ODD_OPAQUE].contains(&target.as_str());
         socket.write_all(if odd { &said } else { WELL.as_bytes() }).await.unwrap();
         if odd && ends {
             return;
@@ -167,7 +213,7 @@ async fn answer(mut socket: TcpStream, number: usize, script: Shared) {
     }
 }
 
-async fn stand(upstream: SocketAddr) -> Stand {
+pub(crate) async fn stand(upstream: SocketAddr) -> Stand {
     let ground = Stand::builder().prepare().await;
     ground.with("upstream.address", upstream.to_string()).start().await
 }
@@ -256,6 +302,8 @@ async fn fields_of_an_answer() {
         answer.head.headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
     let id = got.iter().position(|line| *line == format!("X-Request-Id: {}", answer.id())).unwrap();
     got.remove(id);
+    let date = got.iter().position(|line| line.starts_with("Date: ") && line.ends_with(" GMT"));
+    got.remove(date.expect("the gate dates what the upstream did not"));
     assert_eq!(got, ["X-Kept: a  b", "Set-Cookie: a=1", "Set-Cookie: b=2", "Content-Length: 0"]);
     assert_ne!(answer.id(), "theirs");
     let outcome = stand.ground.journal.outcome(answer.id()).await;

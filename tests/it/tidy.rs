@@ -7,17 +7,7 @@ use std::{
 
 /// A name, and where it may stand: paths below the workspace, by their beginnings.
 const MAY_NAME: [(&str, &[&str]); 4] = [
-    (
-        "pingora::",
-        &[
-            "proxy/src/connection",
-            "proxy/src/forward.rs",
-            "proxy/src/gate",
-            "proxy/src/reply.rs",
-            "proxy/src/service",
-            "tests/src/bare.rs",
-        ],
-    ),
+    ("pingora::", &["tests/src/bare.rs"]),
     (
         "cedar_policy::",
         &[

@@ -273,8 +273,8 @@ impl Ground {
 }
 
 impl Stand {
-    /// Two gates that have to do the same: one forwards whole requests itself, the other leaves all to
-    /// pingora.
+    /// Two gates that have to answer alike: one remembers tokens and decisions, the other verifies and decides each
+    /// request anew.
     pub async fn both_ways() -> [Self; 2] {
         [Self::sqlite().await, Self::builder().set("fast_paths", false).start().await]
     }

@@ -95,6 +95,17 @@ fn step(group: &'static str, name: impl Into<String>, run: impl FnMut() + 'stati
     Step { group, name: name.into(), run: Box::new(run) }
 }
 
+/// The issuer of the tokens of tests, whose keys are in `folder`.
+#[must_use]
+pub fn issuer(folder: &Path) -> Issuer {
+    Issuer {
+        issuer: ISSUER.to_owned(),
+        audiences: vec![AUDIENCE.to_owned()],
+        algorithms: Algorithm::ALL.to_vec(),
+        jwks: JwksSource::File(folder.join("jwks.json")),
+    }
+}
+
 /// What steps are made of.
 struct Ground {
     folder: PathBuf,
@@ -106,12 +117,7 @@ struct Ground {
 
 impl Ground {
     fn new(folder: &Path) -> Self {
-        let issuer = Issuer {
-            issuer: ISSUER.to_owned(),
-            audiences: vec![AUDIENCE.to_owned()],
-            algorithms: Algorithm::ALL.to_vec(),
-            jwks: JwksSource::File(folder.join("jwks.json")),
-        };
+        let issuer = issuer(folder);
         let token = token(Signing::Rs256);
         let head = format!(
             "GET {PATH} HTTP/1.1\r\nHost: gate.example\r\nUser-Agent: bench\r\nAccept: */*\r\nAuthorization: Bearer {token}\r\n\r\n"

@@ -15,7 +15,7 @@ use ipnet::IpNet;
 
 use crate::canonical::{self, PathFault};
 use crate::framing::Framing;
-use crate::head::{Head, HeadFault};
+use crate::head::{Head, HeadFault, RawHead};
 use crate::hygiene::{Fate, fate, is_structural};
 
 pub use host::Host;
@@ -33,8 +33,22 @@ pub(crate) struct Rules {
     pub(crate) forward_authorization: bool,
     /// The cookie that carries a token, if any.
     pub(crate) cookie: Option<String>,
-    /// Whether requests that are whole are forwarded without pingora.
-    pub(crate) relay: bool,
+    /// The upstream's own name and port: the host of a request that names none (HTTP/1.0).
+    pub(crate) upstream_host: String,
+}
+
+impl Rules {
+    /// The rules of a gate without configuration, for requests that no gate serves.
+    pub(crate) fn usual() -> Self {
+        Self {
+            header_count: 100,
+            target_bytes: 8 * 1024,
+            trusted: Vec::new(),
+            forward_authorization: false,
+            cookie: None,
+            upstream_host: String::new(),
+        }
+    }
 }
 
 /// Why a request is refused before anybody asks who sent it.
@@ -63,6 +77,9 @@ impl From<HeadFault> for Malformed {
     }
 }
 
+/// The expectation that the client may send its body (RFC 9110, 10.1.1).
+const CONTINUE: &[u8] = b"100-continue";
+
 /// A request as far as its head tells.
 #[derive(Debug)]
 pub struct Arrival {
@@ -70,6 +87,8 @@ pub struct Arrival {
     pub method: Arc<str>,
     /// Whether it came as HEAD.
     pub head_only: bool,
+    /// Whether the client speaks HTTP/1.1: chunks, and interim answers (1xx).
+    pub http_11: bool,
     /// The canonical path; when there is none, the raw one, escaped and cut, for the record.
     pub path: Arc<str>,
     /// The query as it came, without its `?`.
@@ -117,50 +136,70 @@ pub struct Control {
     pub expects_continue: bool,
 }
 
+/// What an answer says of the connection that carries it (RFC 9112, 9.3).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Persistence {
+    /// The connection ends with the answer.
+    Close,
+    /// The connection goes on, as is usual in HTTP/1.1.
+    Usual,
+    /// The connection goes on, which an HTTP/1.0 client has asked for and has to be told.
+    KeepAlive,
+}
+
+impl Persistence {
+    /// The value of the field `Connection` that tells the client, if it has to be told.
+    pub(crate) fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Close => Some("close"),
+            Self::Usual => None,
+            Self::KeepAlive => Some("keep-alive"),
+        }
+    }
+
+    fn asked_by(head: &Head<'_>) -> Self {
+        match (rewrite::says(head, b"close"), head.http_11) {
+            (true, _) => Self::Close,
+            (false, true) => Self::Usual,
+            (false, false) if rewrite::says(head, b"keep-alive") => Self::KeepAlive,
+            (false, false) => Self::Close,
+        }
+    }
+}
+
 /// A request that was accepted, or refused at once: either way it is answered and recorded.
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) arrival: Arrival,
-    /// The head that goes on, hygiene done.
+    /// The head that the upstream gets, hygiene done, but for the framing of the body, the identity and the
+    /// empty line.
     pub(crate) head: BytesMut,
-    /// Where the body ends.
-    pub(crate) framing: Framing,
-    /// Whether it is answered without pingora: the head is then what the upstream gets, but for the identity
-    /// and the empty line. Else it is for pingora's parser, without its query.
-    pub(crate) relayed: bool,
-    /// Whether the connection ends with it.
-    pub(crate) closes: bool,
+    /// Where the body ends; `None`: the head says nothing of a body.
+    pub(crate) framing: Option<Framing>,
+    /// Whether the client means to go on with the connection.
+    pub(crate) persistence: Persistence,
 }
 
-/// Reads `raw`, a head with its empty line, of whose body `here` bytes have come. `None`: this is no HTTP.
-pub(crate) fn accept(
-    raw: &Bytes,
-    peer: SocketAddr,
-    (too_large, here): (bool, usize),
-    rules: &Rules,
-) -> Option<Accepted> {
-    let head = Head::parse(raw, rules.header_count)?;
+/// Reads the head of a request. `None`: this is no HTTP.
+pub(crate) fn accept(raw: &RawHead, peer: SocketAddr, rules: &Rules) -> Option<Accepted> {
+    let head = Head::parse(&raw.bytes, rules.header_count)?;
     let mut arrival = first_look(&head, peer, rules);
-    let fault = head.fault.map(Malformed::from).or(too_large.then_some(Malformed::TooLarge));
-    let judged = match fault {
-        Some(fault) => Err(fault),
+    let judged = match raw.fault.or(head.fault) {
+        Some(fault) => Err(fault.into()),
         None => judge(&head, &mut arrival, rules),
     };
     match judged {
         Ok(framing) => {
-            read_control(raw, &head, &mut arrival);
-            arrival.has_body = !framing.is_done();
-            let whole = matches!(framing, Framing::Length(length) if length <= here as u64);
-            let relayed = rules.relay && whole && head.http_11 && !arrival.control.expects_continue;
-            let closes = relayed && rewrite::says(&head, b"close");
-            let head = rewrite::head(&head, &arrival, peer, rules, (framing, relayed));
-            Some(Accepted { arrival, head, framing, relayed, closes })
+            read_control(&raw.bytes, &head, &mut arrival);
+            arrival.has_body = framing.is_some_and(|framing| !framing.is_done());
+            let persistence = Persistence::asked_by(&head);
+            let head = rewrite::head(&head, &arrival, peer, rules);
+            Some(Accepted { arrival, head, framing, persistence })
         }
         Err(fault) => {
             arrival.fault = Some(fault);
-            let head = rewrite::stand_in(arrival.head_only);
-            let (framing, relayed) = (Framing::NONE, rules.relay);
-            Some(Accepted { arrival, head, framing, relayed, closes: true })
+            let (head, persistence) = (BytesMut::new(), Persistence::Close);
+            Some(Accepted { arrival, head, framing: None, persistence })
         }
     }
 }
@@ -174,6 +213,7 @@ fn first_look(head: &Head<'_>, peer: SocketAddr, rules: &Rules) -> Arrival {
     Arrival {
         method: Arc::from(if head.method == "HEAD" { "GET" } else { head.method }),
         head_only: head.method == "HEAD",
+        http_11: head.http_11,
         path: Arc::from(escaped(target)),
         query: None,
         host: None,
@@ -206,7 +246,11 @@ fn cut(text: &Arc<str>, most: usize) -> Arc<str> {
 }
 
 /// Everything that HTTP and the canonical form ask of a head; fills in what they give.
-fn judge(head: &Head<'_>, arrival: &mut Arrival, rules: &Rules) -> Result<Framing, Malformed> {
+fn judge(
+    head: &Head<'_>,
+    arrival: &mut Arrival,
+    rules: &Rules,
+) -> Result<Option<Framing>, Malformed> {
     if matches!(head.method, "CONNECT" | "TRACE") {
         return Err(Malformed::Method);
     }
@@ -260,11 +304,11 @@ fn origin_form<'a>(target: &'a [u8], host: Option<&[u8]>) -> Result<&'a [u8], Ma
 }
 
 /// Where the body ends. What two readers could read in two ways is refused.
-fn body_framing(head: &Head<'_>) -> Result<Framing, Malformed> {
+fn body_framing(head: &Head<'_>) -> Result<Option<Framing>, Malformed> {
     let length = head.one("content-length")?;
     let coding = head.one("transfer-encoding")?;
     match (length, coding) {
-        (None, None) => Ok(Framing::NONE),
+        (None, None) => Ok(None),
         (Some(_), Some(_)) => Err(Malformed::Request("the length of the body is told twice")),
         (Some(length), None) => {
             let digits =
@@ -272,11 +316,11 @@ fn body_framing(head: &Head<'_>) -> Result<Framing, Malformed> {
             let text = std::str::from_utf8(length).ok().filter(|_| digits);
             let length = text.and_then(|text| text.parse().ok());
             length
-                .map(Framing::Length)
+                .map(|length| Some(Framing::Length(length)))
                 .ok_or(Malformed::Request("the length of the body is no number"))
         }
         (None, Some(coding)) if head.http_11 && coding.eq_ignore_ascii_case(b"chunked") => {
-            Ok(Framing::CHUNKED)
+            Ok(Some(Framing::CHUNKED))
         }
         (None, Some(_)) => Err(Malformed::Request("the transfer coding is not `chunked`")),
     }
@@ -306,8 +350,9 @@ fn read_control(raw: &Bytes, head: &Head<'_>, arrival: &mut Arrival) {
         preflight: first("access-control-request-method"),
         coded: !kept("content-encoding").is_empty() || types.len() > 1,
         content_type: types.into_iter().next(),
-        expects_continue: first("expect")
-            .is_some_and(|it| it.eq_ignore_ascii_case(b"100-continue")),
+        // RFC 9110, 10.1.1: in a request of HTTP/1.0 the expectation is ignored.
+        expects_continue: head.http_11
+            && head.all("expect").any(|value| value.eq_ignore_ascii_case(CONTINUE)),
     };
 }
 

@@ -4,24 +4,22 @@ use std::net::SocketAddr;
 
 use bytes::{BufMut, BytesMut};
 
-use super::{Arrival, Rules, nominated, passes, way};
-use crate::framing::Framing;
+use super::{Arrival, CONTINUE, Rules, nominated, passes, way};
 use crate::head::Head;
 
 /// Room for what is said of the way and of the caller, and for a body that is small.
 const ROOM: usize = 1024;
 
-/// The head of an accepted request: the canonical path, the fields that pass, and the way it came. What
-/// is `relayed` has its query, and lacks the empty line. For pingora's parser it is without the query (it is
-/// put back, byte for byte, on the way out) and says whether the connection goes on.
+/// The head of an accepted request as the upstream gets it: the canonical path, the query as it came, the fields
+/// that pass, and the way the request came. The framing of the body, the identity and the empty line are missing.
+/// The version is the gate's own (RFC 9112, 2.3).
 pub(super) fn head(
     head: &Head<'_>,
     arrival: &Arrival,
     peer: SocketAddr,
     rules: &Rules,
-    (framing, relayed): (Framing, bool),
 ) -> BytesMut {
-    let query = arrival.query.as_deref().filter(|_| relayed);
+    let query = arrival.query.as_deref();
     let mut out = BytesMut::with_capacity(
         ROOM + arrival.path.len() + query.map_or(0, <[u8]>::len) + head.fields.len() * 48,
     );
@@ -32,11 +30,18 @@ pub(super) fn head(
         out.put_slice(b"?");
         out.put_slice(query);
     }
-    out.put_slice(if head.http_11 { b" HTTP/1.1\r\n" } else { b" HTTP/1.0\r\n" });
+    out.put_slice(b" HTTP/1.1\r\n");
+    if arrival.host.is_none() {
+        line(&mut out, b"Host", rules.upstream_host.as_bytes());
+    }
     let dropped = nominated(head);
     for field in head.fields.iter().filter(|field| passes(field.name, &dropped, rules)) {
         let is = |name: &[u8]| field.name.eq_ignore_ascii_case(name);
         if is(b"content-length") || is(b"transfer-encoding") {
+            continue;
+        }
+        // The gate itself says whether the upstream is to ask for the body.
+        if is(b"expect") && field.value.eq_ignore_ascii_case(CONTINUE) {
             continue;
         }
         if is(b"cookie") && rules.cookie.is_some() && !rules.forward_authorization {
@@ -45,37 +50,8 @@ pub(super) fn head(
         }
         line(&mut out, field.name, field.value);
     }
-    match framing {
-        Framing::Chunked(_) => line(&mut out, b"Transfer-Encoding", b"chunked"),
-        Framing::Length(length) if head.all("content-length").next().is_some() => {
-            line(&mut out, b"Content-Length", length.to_string().as_bytes());
-        }
-        Framing::Length(_) => {}
-    }
     way::write(head, arrival, peer, rules, &mut out);
-    if !relayed {
-        persistence(head, &mut out);
-        out.put_slice(b"\r\n");
-    }
     out
-}
-
-/// A head for pingora to answer in place of one that was refused. The connection ends with it:
-/// where the next request would begin is not known.
-pub(super) fn stand_in(head_only: bool) -> BytesMut {
-    let method = if head_only { "HEAD" } else { "GET" };
-    BytesMut::from(
-        format!("{method} / HTTP/1.1\r\nHost: -\r\nConnection: close\r\n\r\n").as_bytes(),
-    )
-}
-
-/// Whether the client means to go on with the connection.
-fn persistence(head: &Head<'_>, out: &mut BytesMut) {
-    if says(head, b"close") {
-        line(out, b"Connection", b"close");
-    } else if says(head, b"keep-alive") {
-        line(out, b"Connection", b"keep-alive");
-    }
 }
 
 /// Whether `Connection` has this word.

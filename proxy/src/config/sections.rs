@@ -201,6 +201,13 @@ pub struct Limits {
     /// How long the whole head may take to arrive.
     #[serde(deserialize_with = "values::timeout")]
     pub header_timeout: Duration,
+    /// How long a client may send or take nothing in the middle of a body.
+    #[serde(deserialize_with = "values::timeout")]
+    pub body_timeout: Duration,
+    /// The minimum rate of a body in either direction, in bytes a second, averaged over `body_timeout`. 0: no
+    /// minimum.
+    #[serde(deserialize_with = "values::size")]
+    pub body_rate: u64,
     /// Requests a second from one client address; without it there is no such limit.
     #[serde(deserialize_with = "values::rate")]
     pub requests_per_second: Option<u32>,
@@ -214,6 +221,8 @@ impl Default for Limits {
             target_bytes: 8 * 1024,
             json_body: 64 * 1024,
             header_timeout: Duration::from_secs(10),
+            body_timeout: Duration::from_secs(30),
+            body_rate: 128,
             requests_per_second: None,
         }
     }

@@ -54,7 +54,7 @@ pub(super) fn head_size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Err
     size_within(d, ByteSize::b(256)..=ByteSize::kib(512))
 }
 
-/// Room for a body that is read. Pingora keeps as much of it, to send it on.
+/// Room for a body that is read and judged, and held in memory until it is forwarded.
 pub(super) fn body_size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
     size_within(d, ByteSize::b(2)..=ByteSize::kib(64))
 }

@@ -5,19 +5,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use pingora::proxy::HttpProxy;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::StartError;
 use crate::connection::{self, Limits};
 use crate::metrics::Metrics;
-use crate::service::{Front, Service};
+use crate::service::Service;
 
 /// The way in.
 pub(super) struct Door {
     pub(super) service: Arc<Service>,
-    pub(super) proxy: Arc<HttpProxy<Front>>,
     pub(super) limits: Arc<Limits>,
     pub(super) connections: Arc<AtomicUsize>,
     pub(super) metrics: Arc<Metrics>,
@@ -51,13 +49,12 @@ impl Door {
             };
             self.connections.fetch_add(1, Ordering::Acquire);
             let counted = Counted(Arc::clone(&self.connections));
-            let judges = (Arc::clone(&self.service), Arc::clone(&self.proxy));
-            let limits = Arc::clone(&self.limits);
+            let (service, limits) = (Arc::clone(&self.service), Arc::clone(&self.limits));
             let (metrics, stopping) = (Arc::clone(&self.metrics), stopping.clone());
             tokio::spawn(async move {
                 let _counted = counted;
                 let malformed = move || metrics.traffic.malformed_request();
-                connection::serve(socket, peer, judges, limits, stopping, &malformed).await;
+                connection::serve(socket, peer, &service, &limits, stopping, &malformed).await;
             });
         }
     }

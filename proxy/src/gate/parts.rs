@@ -5,9 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
-use pingora::proxy::http_proxy;
-use pingora::server::configuration::ServerConf;
 use policy_store::archive::Archive;
 use policy_store::cache::FactStore;
 use policy_store::source::FactSource;
@@ -28,11 +25,12 @@ use crate::identify::Verifier;
 use crate::ledger::Ledger;
 use crate::limit::RateLimit;
 use crate::metrics::Metrics;
+use crate::pace::Patience;
 use crate::pipeline::{Memo, Pipeline};
 use crate::probe::Probes;
-use crate::relay::{Pool, Upstream};
+use crate::relay::{Addresses, Pool, Upstream};
 use crate::reply::Redirects;
-use crate::service::{Front, Service};
+use crate::service::Service;
 
 /// The upstream's name is looked up again this often.
 const RESOLVE_EVERY: Duration = Duration::from_secs(10);
@@ -94,13 +92,13 @@ pub(super) fn pipeline(
     pipeline
 }
 
-/// What pingora calls.
+/// What serves requests.
 pub(super) fn service(
     config: &Config,
     pipeline: Pipeline,
     ledger: Ledger,
     signer: Option<Arc<AssertionSigner>>,
-    (address, idle): (Arc<ArcSwapOption<SocketAddr>>, Arc<Pool>),
+    (addresses, idle): (Arc<Addresses>, Arc<Pool>),
 ) -> Service {
     let redirect = config.redirect.clone();
     Service {
@@ -114,7 +112,7 @@ pub(super) fn service(
         },
         rate: config.limits.requests_per_second.and_then(RateLimit::new),
         upstream: Upstream {
-            address,
+            addresses,
             connect_timeout: config.upstream.connect_timeout,
             read_timeout: config.upstream.read_timeout,
             idle,
@@ -131,11 +129,8 @@ pub(super) fn door(
     connections: &Arc<AtomicUsize>,
     metrics: Arc<Metrics>,
 ) -> Door {
-    let service = Arc::new(service);
-    let front = Front(Arc::clone(&service));
     Door {
-        service,
-        proxy: Arc::new(http_proxy(&Arc::new(ServerConf::default()), front)),
+        service: Arc::new(service),
         limits: Arc::new(limits(config)),
         connections: Arc::clone(connections),
         metrics,
@@ -151,10 +146,11 @@ fn limits(config: &Config) -> Limits {
             trusted: config.trusted_proxies.clone(),
             forward_authorization: config.upstream.forward_authorization,
             cookie: config.jwt.cookie.clone(),
-            relay: config.fast_paths,
+            upstream_host: config.upstream.address.clone(),
         },
         header_bytes: config.limits.header_bytes,
         header_timeout: config.limits.header_timeout,
+        patience: Patience { timeout: config.limits.body_timeout, rate: config.limits.body_rate },
     }
 }
 
@@ -176,16 +172,18 @@ pub(super) fn metrics() -> Result<Arc<Metrics>, StartError> {
 }
 
 /// The upstream's address as far as it is known without asking anybody.
-pub(super) fn known_address(name: &str) -> Arc<ArcSwapOption<SocketAddr>> {
-    Arc::new(ArcSwapOption::from(name.parse().ok().map(Arc::new)))
+pub(super) fn known_address(name: &str) -> Arc<Addresses> {
+    Arc::new(Addresses::new(name.parse().ok()))
 }
 
-/// Keeps the upstream's address known. A name that cannot be looked up keeps its last address.
-pub(super) async fn keep_resolved(name: String, address: Arc<ArcSwapOption<SocketAddr>>) {
+/// Keeps the upstream's addresses known. A name that cannot be looked up keeps its last addresses.
+pub(super) async fn keep_resolved(name: String, addresses: Arc<Addresses>) {
     loop {
-        match lookup_host(&name).await.map(|mut found| found.next()) {
-            Ok(Some(found)) => address.store(Some(Arc::new(found))),
-            Ok(None) => tracing::warn!(upstream = %name, "the upstream's name has no address"),
+        match lookup_host(&name).await.map(Iterator::collect::<Vec<_>>) {
+            Ok(found) if found.is_empty() => {
+                tracing::warn!(upstream = %name, "the upstream's name has no address");
+            }
+            Ok(found) => addresses.resolved(found),
             Err(error) => {
                 tracing::warn!(upstream = %name, %error, "the upstream's name cannot be looked up");
             }

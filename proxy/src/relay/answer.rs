@@ -6,6 +6,7 @@ use bytes::{BufMut as _, BytesMut};
 use httparse::{Header, ParserConfig, Response, Status};
 
 use crate::framing::Framing;
+use crate::head;
 use crate::hygiene::{is_hop_by_hop, is_structural};
 
 /// Fields of an answer at the most.
@@ -24,59 +25,106 @@ pub(crate) struct Hygiene {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// Where its body ends; `None`: with the connection.
+    /// Where the body ends; `None`: with the connection.
     pub(super) body: Option<Framing>,
+    /// The length of the body as the client is told, which after HEAD or in a 304 is that of a body which does not
+    /// follow.
+    length: Option<u64>,
     /// Whether the upstream goes on with the connection.
     goes_on: bool,
+    /// Whether the upstream has said when it made the answer.
+    pub(crate) is_dated: bool,
     /// What the upstream says for the record.
     pub(crate) told: Vec<(String, String)>,
 }
 
 impl Answer {
-    /// Reads the head at the start of `buffer`, and writes what of it passes to `out`, without the empty
-    /// line. Gives its length, or `None` if it is not whole.
+    /// Reads the head at the start of `buffer`, and writes what of it passes to `out`, without the framing of the
+    /// body and the empty line. Gives its length, or `None` if it is not whole.
+    ///
+    /// What an upstream may write oddly and every reader takes in one way is mended (RFC 9112): white space before a
+    /// colon (5.1), folded fields (5.2), a length that is told twice alike (RFC 9110, 8.6), the coding `identity`,
+    /// lines that end in LF alone (2.2).
     ///
     /// # Errors
     ///
-    /// What is wrong with it: nothing of it may be passed on then.
-    pub(super) fn read(
+    /// What is wrong with the head: nothing of it may be passed on then.
+    pub(crate) fn read(
         buffer: &[u8],
         hygiene: Hygiene,
         out: &mut BytesMut,
     ) -> Result<Option<(usize, Self)>, &'static str> {
         let mut room = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS];
         let mut head = Response::new(&mut []);
-        let config = ParserConfig::default();
+        let mut config = ParserConfig::default();
+        config.allow_spaces_after_header_name_in_responses(true);
+        config.allow_obsolete_multiline_headers_in_responses(true);
         let parsed = config.parse_response_with_uninit_headers(&mut head, buffer, &mut room);
         let length = match parsed.map_err(|_| "its head is no HTTP")? {
             Status::Complete(length) => length,
             Status::Partial => return Ok(None),
         };
-        let status = head.code.unwrap_or_default();
         let said = Said::of(head.headers)?;
-        let bodiless = hygiene.head_only || status < 200 || matches!(status, 204 | 304);
-        let body = match (bodiless, said.chunked, said.length) {
-            (true, ..) => Some(Framing::NONE),
-            (false, true, None) => Some(Framing::CHUNKED),
-            (false, false, length) => length.map(Framing::Length),
-            (false, true, Some(_)) => return Err("the length of its body is told twice"),
-        };
+        let mut answer = Self::told(&head, &said, hygiene.head_only)?;
+        answer.write(&head, &said, hygiene, out);
+        Ok(Some((length, answer)))
+    }
+
+    /// What the head tells of the message and of the connection.
+    fn told(
+        head: &Response<'_, '_>,
+        said: &Said<'_>,
+        head_only: bool,
+    ) -> Result<Self, &'static str> {
+        let (status, http_11) = (head.code.unwrap_or_default(), head.version == Some(1));
         // 101 would be the end of HTTP: nothing that is forwarded asks for it.
         if !(100..=999).contains(&status) || status == 101 {
             return Err("its status is none that was asked for");
         }
-        let http_11 = head.version == Some(1);
+        if said.chunked && said.length.is_some() {
+            return Err("the length of its body is told twice");
+        }
         if said.chunked && !http_11 {
             return Err("chunks are not known to its version of HTTP");
         }
-        let mut answer = Self { status, body, goes_on: http_11 && !said.closes, told: Vec::new() };
-        answer.write(&head, &said, hygiene, out);
-        Ok(Some((length, answer)))
+        let bodiless = status < 200 || matches!(status, 204 | 304);
+        // A body that must not be there may follow all the same: then the connection is not used again.
+        let contradicts = bodiless
+            && (said.chunked || (status != 304 && said.length.is_some_and(|length| length > 0)));
+        let body = match (bodiless || head_only, said.chunked) {
+            (true, _) => Some(Framing::NONE),
+            (false, true) => Some(Framing::CHUNKED),
+            (false, false) => said.length.map(Framing::Length),
+        };
+        Ok(Self {
+            status,
+            body,
+            length: said.length.filter(|_| status >= 200 && status != 204),
+            goes_on: http_11 && !said.closes && !contradicts,
+            is_dated: said.is_dated,
+            told: Vec::new(),
+        })
     }
 
     /// Whether another request can be sent once the body was read.
     pub(super) fn goes_on(&self) -> bool {
         self.goes_on && self.body.is_some()
+    }
+
+    /// Whether the end of the body is told by chunks, or by the end of the connection: its length is not known.
+    pub(crate) fn is_open(&self) -> bool {
+        !matches!(self.body, Some(Framing::Length(_)))
+    }
+
+    /// Writes how the body is framed for a client that knows chunks, or does not.
+    pub(crate) fn write_framing(&self, chunks: bool, out: &mut BytesMut) {
+        match self.length {
+            Some(length) if !self.is_open() => {
+                line(out, b"Content-Length", itoa::Buffer::new().format(length).as_bytes());
+            }
+            _ if self.is_open() && chunks => line(out, b"Transfer-Encoding", b"chunked"),
+            _ => {}
+        }
     }
 
     fn write(
@@ -97,17 +145,8 @@ impl Answer {
                 let value = String::from_utf8_lossy(field.value).into_owned();
                 self.told.push((field.name.to_ascii_lowercase(), value));
             } else if passes(name, hygiene) && !said.names(name) {
-                line(out, name, field.value);
+                unfolded(out, name, field.value);
             }
-        }
-        match (self.body, said.length) {
-            (None | Some(Framing::Chunked(_)), _) => {
-                line(out, b"Transfer-Encoding", b"chunked");
-            }
-            (_, Some(length)) if self.status >= 200 && self.status != 204 => {
-                line(out, b"Content-Length", itoa::Buffer::new().format(length).as_bytes());
-            }
-            _ => {}
         }
     }
 }
@@ -136,12 +175,27 @@ pub(super) fn line(out: &mut BytesMut, name: &[u8], value: &[u8]) {
     out.put_slice(b"\r\n");
 }
 
+/// Writes a field; the ends of lines within its value, which are those of a folded field, become spaces.
+fn unfolded(out: &mut BytesMut, name: &[u8], value: &[u8]) {
+    if !is_folded(value) {
+        return line(out, name, value);
+    }
+    let one_line: Vec<u8> =
+        value.iter().map(|byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { *byte }).collect();
+    line(out, name, &one_line);
+}
+
+fn is_folded(value: &[u8]) -> bool {
+    memchr::memchr2(b'\r', b'\n', value).is_some()
+}
+
 /// What the fields say of the message and of the connection.
 #[derive(Debug, Default)]
 struct Said<'a> {
     length: Option<u64>,
     chunked: bool,
     closes: bool,
+    is_dated: bool,
     /// The fields that `Connection` names: they are for this hop alone.
     named: Vec<&'a [u8]>,
 }
@@ -152,28 +206,46 @@ impl<'a> Said<'a> {
         for field in fields {
             let is = |known: &str| field.name.eq_ignore_ascii_case(known);
             match field.name.len() {
+                4 if is("date") => said.is_dated = true,
                 14 if is("content-length") => {
-                    let length =
-                        number(field.value).ok_or("the length of its body is no number")?;
-                    if said.length.replace(length).is_some_and(|before| before != length) {
-                        return Err("the length of its body is told twice");
+                    for number in field.value.split(|byte| *byte == b',') {
+                        said.length(head::trim(number))?;
                     }
                 }
-                17 if is("transfer-encoding") => {
-                    if said.chunked || !field.value.eq_ignore_ascii_case(b"chunked") {
-                        return Err("its transfer coding is not `chunked`");
+                17 if is("transfer-encoding") => said.coding(field.value)?,
+                10 if is("connection") => {
+                    if is_folded(field.value) {
+                        return Err("its field `Connection` is folded");
                     }
-                    said.chunked = true;
+                    said.connection(field.value);
                 }
-                10 if is("connection") => said.connection(field.value),
                 _ => {}
             }
         }
         Ok(said)
     }
 
+    fn length(&mut self, digits: &[u8]) -> Result<(), &'static str> {
+        let length = number(digits).ok_or("the length of its body is no number")?;
+        match self.length.replace(length) {
+            Some(before) if before != length => Err("the length of its body is told twice"),
+            _ => Ok(()),
+        }
+    }
+
+    fn coding(&mut self, value: &[u8]) -> Result<(), &'static str> {
+        if value.eq_ignore_ascii_case(b"identity") {
+            return Ok(());
+        }
+        if self.chunked || !value.eq_ignore_ascii_case(b"chunked") {
+            return Err("its transfer coding is not `chunked`");
+        }
+        self.chunked = true;
+        Ok(())
+    }
+
     fn connection(&mut self, value: &'a [u8]) {
-        for token in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+        for token in value.split(|byte| *byte == b',').map(head::trim) {
             if token.eq_ignore_ascii_case(b"close") {
                 self.closes = true;
             } else if !token.eq_ignore_ascii_case(b"keep-alive") && !is_structural(token) {

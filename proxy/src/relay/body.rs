@@ -1,90 +1,119 @@
-//! The body of an upstream's answer, passed on as it comes.
+//! Bodies on their way: a request's to the upstream, an answer's to the client. Each is decoded and framed anew.
 
 use std::io;
 
-use bytes::{Buf as _, BytesMut};
+use bytes::Buf as _;
 
-use super::{Answer, Link};
-use crate::connection::ClientStream;
-use crate::framing::{Chunk, Framing};
+use super::Answer;
+use super::link::{LinkIncoming, Turn};
+use crate::connection::{BodyLost, Incoming, Outgoing, Part};
+use crate::framing::{Framing, Span};
 
-/// The end of a chunked body, and of trailers: none are passed on.
-const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
-const EMPTY_LINE: &[u8] = b"\r\n";
-
-/// Who has broken off a body.
+/// The side that has broken off an answer.
 #[derive(Debug)]
 pub(crate) enum Broken {
     /// The upstream.
     Upstream(io::Error),
-    /// The client, whom nobody can be told of it.
-    Client,
+    /// The client, which nobody can tell of it.
+    Client(io::Error),
 }
 
-/// Passes the body of `answer` on, whose head is on its way to the client already.
+/// Passes the body of `answer` on, whose head is on its way to the client already, in chunks if its length is not
+/// known and the client knows `chunks`.
 pub(crate) async fn pass_on(
-    link: &mut Link,
+    link: &mut LinkIncoming,
     answer: &Answer,
-    client: &mut ClientStream,
+    client: &mut Outgoing,
+    chunks: bool,
+    turn: &Turn,
 ) -> Result<(), Broken> {
-    match answer.body {
-        Some(framing) => framed(link, framing, client).await?,
-        None => until_the_end(link, client).await?,
-    }
-    client.send_held().await.map_err(|_| Broken::Client)
-}
-
-async fn framed(
-    link: &mut Link,
-    mut framing: Framing,
-    client: &mut ClientStream,
-) -> Result<(), Broken> {
+    let chunked = chunks && answer.is_open();
+    // A body that ends with the connection is one of unlimited length.
+    let mut framing = answer.body.unwrap_or(Framing::Length(u64::MAX));
     while !framing.is_done() {
-        if link.buffer.is_empty() {
-            // Nothing is held back while we wait.
-            client.send_held().await.map_err(|_| Broken::Client)?;
-            more(link, framing).await?;
-        }
-        let (taken, passed) = framing
-            .take_without_trailers(&link.buffer)
+        let Span { skip, data } = framing
+            .next(&link.buffer)
             .map_err(|error| Broken::Upstream(io::Error::new(io::ErrorKind::InvalidData, error)))?;
-        let bytes = link.buffer.get(..passed).unwrap_or_default();
-        client.send(bytes).await.map_err(|_| Broken::Client)?;
-        link.buffer.advance(taken);
-    }
-    if matches!(framing, Framing::Chunked(Chunk::End)) {
-        client.send(EMPTY_LINE).await.map_err(|_| Broken::Client)?;
-    }
-    Ok(())
-}
-
-async fn more(link: &mut Link, framing: Framing) -> Result<(), Broken> {
-    let expected = match framing {
-        Framing::Length(left) | Framing::Chunked(Chunk::Data { left }) => {
-            usize::try_from(left).unwrap_or(usize::MAX)
+        if data > 0 {
+            let content = link.buffer.get(skip..skip + data).unwrap_or_default();
+            let sent =
+                if chunked { client.send_chunk(content).await } else { client.send(content).await };
+            sent.map_err(Broken::Client)?;
         }
-        Framing::Chunked(_) => 0,
-    };
-    match link.more(expected).await.map_err(Broken::Upstream)? {
-        0 => Err(Broken::Upstream(io::ErrorKind::UnexpectedEof.into())),
-        _ => Ok(()),
-    }
-}
-
-/// A body that ends with the connection, for a client whose connection goes on.
-async fn until_the_end(link: &mut Link, client: &mut ClientStream) -> Result<(), Broken> {
-    loop {
-        if link.buffer.is_empty() {
-            client.send_held().await.map_err(|_| Broken::Client)?;
-            if link.more(usize::MAX).await.map_err(Broken::Upstream)? == 0 {
-                return client.send(LAST_CHUNK).await.map_err(|_| Broken::Client);
+        link.buffer.advance(skip + data);
+        if framing.is_done() || !link.buffer.is_empty() {
+            continue;
+        }
+        // Nothing is held back while the gate waits.
+        client.flush().await.map_err(Broken::Client)?;
+        if link.more(framing.expected(), turn).await.map_err(Broken::Upstream)? == 0 {
+            if answer.body.is_none() {
+                break;
             }
+            return Err(Broken::Upstream(io::ErrorKind::UnexpectedEof.into()));
         }
-        let mut chunk = BytesMut::with_capacity(link.buffer.len() + 16);
-        chunk.extend_from_slice(format!("{:x}\r\n", link.buffer.len()).as_bytes());
-        chunk.extend_from_slice(&link.buffer);
-        chunk.extend_from_slice(EMPTY_LINE);
-        link.buffer.clear();
-        client.send(&chunk).await.map_err(|_| Broken::Client)?;
     }
+    if chunked {
+        client.send_last_chunk().await.map_err(Broken::Client)?;
+    }
+    client.flush().await.map_err(Broken::Client)
+}
+
+/// Why the body of a request was not sent whole.
+#[derive(Debug)]
+pub(crate) enum UploadEnd {
+    /// The rest of it does not come.
+    Client(BodyLost),
+    /// The upstream does not take it: it may have answered already.
+    Upstream(io::Error),
+}
+
+/// Sends a request: its `head`, and its body as it comes.
+pub(crate) struct Upload<'a> {
+    pub(crate) head: &'a [u8],
+    /// Whether the client waits for the upstream to ask for the body.
+    pub(crate) expects: bool,
+}
+
+/// Sends the head of a request, and its body as the client sends it.
+///
+/// # Errors
+///
+/// The side that has broken off.
+pub(crate) async fn upload(
+    upload: Upload<'_>,
+    client: &mut Incoming,
+    link: &mut Outgoing,
+    turn: &Turn,
+) -> Result<(), UploadEnd> {
+    let chunked = client.body().is_chunked();
+    link.begin();
+    link.send(upload.head).await.map_err(UploadEnd::Upstream)?;
+    link.flush().await.map_err(UploadEnd::Upstream)?;
+    turn.give(upload.expects);
+    loop {
+        match client.part_here().map_err(|fault| UploadEnd::Client(fault.into()))? {
+            Part::Content(content) => {
+                let sent = if chunked {
+                    link.send_chunk(&content).await
+                } else {
+                    link.send(&content).await
+                };
+                sent.map_err(UploadEnd::Upstream)?;
+                turn.give(false);
+            }
+            Part::Awaited => {
+                // Nothing is held back while the gate waits.
+                link.flush().await.map_err(UploadEnd::Upstream)?;
+                client.more().await.map_err(UploadEnd::Client)?;
+            }
+            Part::End => break,
+        }
+    }
+    if chunked {
+        link.send_last_chunk().await.map_err(UploadEnd::Upstream)?;
+    }
+    link.flush().await.map_err(UploadEnd::Upstream)?;
+    turn.finish();
+    Ok(())
 }

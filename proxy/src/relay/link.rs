@@ -3,17 +3,20 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
-use tokio::io::AsyncWrite as _;
 use tokio::net::TcpStream;
+use tokio::net::tcp::OwnedReadHalf;
 use tokio_util::io::poll_read_buf;
 
 use super::answer::{Answer, Hygiene};
 use super::{failure, nonsense};
+use crate::connection::Outgoing;
 use crate::idle::Idle;
+use crate::pace::Patience;
 use crate::refusal::Refusal;
 
 /// Room for what is read at once: most answers fit whole.
@@ -21,20 +24,75 @@ const CHUNK: usize = 8 * 1024;
 /// Room for what is read at once of a long body.
 const LARGE_CHUNK: usize = 64 * 1024;
 
-/// The largest head of an answer that is read.
+/// The maximum length of the head of an answer, in bytes.
 const HEAD: usize = 256 * 1024;
 
 /// A connection to the upstream, used by one request at a time.
 #[derive(Debug)]
 pub(crate) struct Link {
-    socket: TcpStream,
+    pub(crate) incoming: LinkIncoming,
+    pub(crate) outgoing: Outgoing,
     pub(super) address: SocketAddr,
-    /// What was read and not yet passed on.
+    /// How often it was found unused.
+    pub(super) unused: u32,
+}
+
+/// The receiving half of a connection to the upstream.
+#[derive(Debug)]
+pub(crate) struct LinkIncoming {
+    socket: OwnedReadHalf,
+    /// The bytes that were read and not yet passed on.
     pub(super) buffer: BytesMut,
     /// Ends a wait for the upstream.
     patience: Idle,
-    /// How often it was found unused.
-    pub(super) unused: u32,
+}
+
+/// Whose turn it is while a body is sent and the answer may come at any time: a silent upstream is given up only
+/// when it has all that it waits for.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    /// Whether the upstream has what it needs to answer.
+    upstream: AtomicBool,
+    /// Whether the body was sent whole.
+    sent: AtomicBool,
+    /// Counts what was sent to the upstream.
+    progress: AtomicU32,
+}
+
+impl Turn {
+    /// The request was sent whole, or the upstream has to ask for the rest: it is the upstream's turn.
+    pub(crate) const UPSTREAM: Self = Self::new(true);
+    /// The body is still to be sent: it is the client's turn.
+    pub(crate) const CLIENT: Self = Self::new(false);
+
+    const fn new(upstream: bool) -> Self {
+        Self {
+            upstream: AtomicBool::new(upstream),
+            sent: AtomicBool::new(upstream),
+            progress: AtomicU32::new(0),
+        }
+    }
+
+    /// From now on it is the upstream's turn, or the client's.
+    pub(crate) fn give(&self, to_upstream: bool) {
+        self.progress.fetch_add(1, Ordering::Relaxed);
+        self.upstream.store(to_upstream, Ordering::Relaxed);
+    }
+
+    /// The body was sent whole.
+    pub(crate) fn finish(&self) {
+        self.sent.store(true, Ordering::Relaxed);
+        self.give(true);
+    }
+
+    /// Whether the body was sent whole.
+    pub(crate) fn is_sent(&self) -> bool {
+        self.sent.load(Ordering::Relaxed)
+    }
+
+    fn state(&self) -> (bool, u32) {
+        (self.upstream.load(Ordering::Relaxed), self.progress.load(Ordering::Relaxed))
+    }
 }
 
 impl Link {
@@ -42,27 +100,52 @@ impl Link {
     pub(super) async fn open(
         address: SocketAddr,
         within: Duration,
-        patience: Duration,
+        timeout: Duration,
     ) -> io::Result<Self> {
         let connected = tokio::time::timeout(within, TcpStream::connect(address)).await;
         let socket = connected.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
         let _best_effort = socket.set_nodelay(true);
-        let (buffer, patience) = (BytesMut::new(), Idle::new(patience));
-        Ok(Self { socket, address, buffer, patience, unused: 0 })
+        let (socket, outgoing) = socket.into_split();
+        let (buffer, patience) = (BytesMut::new(), Idle::new(timeout));
+        Ok(Self {
+            incoming: LinkIncoming { socket, buffer, patience },
+            outgoing: Outgoing::new(outgoing, Patience { timeout, rate: 0 }),
+            address,
+            unused: 0,
+        })
     }
 
     /// Sends a request, and waits for the first bytes of an answer.
     pub(super) async fn ask(&mut self, request: &[u8]) -> io::Result<()> {
-        self.patience.begin();
-        let mut sent = 0;
-        std::future::poll_fn(|cx| self.poll_send(cx, request, &mut sent)).await?;
-        if self.more(0).await? == 0 {
+        self.outgoing.begin();
+        self.outgoing.send(request).await?;
+        self.outgoing.flush().await?;
+        if self.incoming.more(0, &Turn::UPSTREAM).await? == 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the upstream has hung up"));
         }
         Ok(())
     }
 
-    /// Reads the head of an answer; what of it goes on is written to `out`, which lacks the empty line.
+    /// Whether the connection can be used once more, as far as can be known without asking: nothing has come, nor
+    /// the end.
+    pub(super) fn is_quiet(&self) -> bool {
+        let nothing = self.incoming.socket.try_read(&mut [0]);
+        self.incoming.buffer.is_empty()
+            && nothing.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Nobody uses the connection any more. What a long body needed is given back.
+    pub(super) fn park(&mut self) {
+        self.unused = 0;
+        if self.incoming.buffer.capacity() > CHUNK {
+            self.incoming.buffer = BytesMut::new();
+        }
+    }
+}
+
+impl LinkIncoming {
+    /// Reads the head of an answer; what of it goes on is written to `out`, which lacks the framing of the body and
+    /// the empty line.
     ///
     /// # Errors
     ///
@@ -71,6 +154,7 @@ impl Link {
         &mut self,
         hygiene: Hygiene,
         out: &mut BytesMut,
+        turn: &Turn,
     ) -> Result<Answer, Refusal> {
         loop {
             if let Some((length, answer)) =
@@ -82,65 +166,42 @@ impl Link {
             if self.buffer.len() > HEAD {
                 return Err(nonsense("its head is too large"));
             }
-            if self.more(0).await.map_err(|error| failure(&error))? == 0 {
+            if self.more(0, turn).await.map_err(|error| failure(&error))? == 0 {
                 return Err(nonsense("it ends in the middle of its head"));
             }
         }
     }
 
-    fn poll_send(
-        &mut self,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-        sent: &mut usize,
-    ) -> Poll<io::Result<()>> {
-        while let Some(rest) = bytes.get(*sent..).filter(|rest| !rest.is_empty()) {
-            match Pin::new(&mut self.socket).poll_write(cx, rest) {
-                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Poll::Ready(Ok(more)) => {
-                    *sent += more;
-                    self.patience.begin();
-                }
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => return self.poll_lost(cx).map(Err),
-            }
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Reads more into the buffer, of which so many bytes are known to come; how many. 0: the upstream
-    /// has hung up.
-    pub(super) async fn more(&mut self, expected: usize) -> io::Result<usize> {
+    /// Reads more into the buffer; `expected` bytes of a body are known to come. The number of bytes that came;
+    /// 0: the upstream has hung up.
+    pub(super) async fn more(&mut self, expected: usize, turn: &Turn) -> io::Result<usize> {
         self.buffer.reserve(if expected > CHUNK { LARGE_CHUNK } else { CHUNK });
         self.patience.begin();
+        let mut state = turn.state();
         std::future::poll_fn(|cx| {
             match poll_read_buf(Pin::new(&mut self.socket), cx, &mut self.buffer) {
-                Poll::Pending => self.poll_lost(cx).map(Err),
+                Poll::Pending => poll_lost(&mut self.patience, cx, turn, &mut state).map(Err),
                 read @ Poll::Ready(_) => read,
             }
         })
         .await
     }
+}
 
-    /// Waits until the upstream has not moved for too long.
-    fn poll_lost(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
-        ready!(self.patience.poll_over(cx));
-        Poll::Ready(io::ErrorKind::TimedOut.into())
-    }
-
-    /// Whether it can be used once more, as far as can be known without asking: nothing has come, nor the
-    /// end.
-    pub(super) fn is_quiet(&self) -> bool {
-        let nothing = self.socket.try_read(&mut [0]);
-        self.buffer.is_empty()
-            && nothing.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
-    }
-
-    /// Nobody uses it any more. What a long body needed is given back.
-    pub(super) fn park(&mut self) {
-        self.unused = 0;
-        if self.buffer.capacity() > CHUNK {
-            self.buffer = BytesMut::new();
+/// Waits until the upstream has not moved for too long, though it was its turn.
+fn poll_lost(
+    patience: &mut Idle,
+    cx: &mut Context<'_>,
+    turn: &Turn,
+    state: &mut (bool, u32),
+) -> Poll<io::Error> {
+    loop {
+        ready!(patience.poll_over(cx));
+        let now = turn.state();
+        if now.0 && now == *state {
+            return Poll::Ready(io::ErrorKind::TimedOut.into());
         }
+        *state = now;
+        patience.begin();
     }
 }

@@ -24,8 +24,8 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    /// A connection to `address` that seems to be alive.
-    pub(super) fn take(&self, address: SocketAddr) -> Option<Link> {
+    /// A connection to one of `addresses` that seems to be alive.
+    pub(super) fn take(&self, addresses: &[SocketAddr]) -> Option<Link> {
         let own = own_shelf();
         let others = (1..SHELVES).filter_map(|step| {
             match self.shelves.get((own + step) % SHELVES)?.try_lock() {
@@ -36,7 +36,7 @@ impl Pool {
         });
         let first = self.shelf(own).into_iter();
         first.chain(others).find_map(|mut shelf| {
-            std::iter::from_fn(|| shelf.pop()).find(|link| usable(link, address))
+            std::iter::from_fn(|| shelf.pop()).find(|link| usable(link, addresses))
         })
     }
 
@@ -73,8 +73,8 @@ impl Pool {
     }
 }
 
-fn usable(link: &Link, address: SocketAddr) -> bool {
-    link.address == address && link.is_quiet()
+fn usable(link: &Link, addresses: &[SocketAddr]) -> bool {
+    addresses.contains(&link.address) && link.is_quiet()
 }
 
 /// The shelf of this thread.

@@ -1,0 +1,297 @@
+//! A request that was judged: forwarded, and its answer passed on.
+
+use std::io;
+use std::pin::pin;
+
+use bytes::{BufMut as _, BytesMut};
+use uuid::Uuid;
+
+use super::{Ctx, Service, reply_to};
+use crate::accept::Persistence;
+use crate::connection::{BodyLost, ClientStream, Outgoing};
+use crate::date;
+use crate::framing::Framing;
+use crate::refusal::{Blanks, Refusal};
+use crate::relay::{
+    Answer, Broken, Hygiene, Link, LinkIncoming, Turn, Upload, UploadEnd, failure, pass_on, upload,
+};
+use crate::reply::Reply;
+
+/// The maximum number of interim answers (1xx) before the answer.
+const HINTS: usize = 16;
+
+/// Why an exchange did not end well.
+#[derive(Debug, thiserror::Error)]
+enum End {
+    /// The upstream, or the gate, cannot answer.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The body of the request does not come whole.
+    #[error(transparent)]
+    Lost(BodyLost),
+    /// The client does not take the answer.
+    #[error("the client does not take the answer: {0}")]
+    Gone(io::Error),
+}
+
+impl End {
+    /// The word for the record, and the refusal behind it. A client that is gone is nobody's fault.
+    fn told(self) -> (&'static str, Option<Refusal>) {
+        match self {
+            Self::Refused(refusal @ Refusal::Internal(_)) => ("internal", Some(refusal)),
+            Self::Refused(refusal) => ("upstream_failed", Some(refusal)),
+            Self::Lost(BodyLost::Gone(_)) | Self::Gone(_) => ("client_gone", None),
+            Self::Lost(lost @ BodyLost::Slow) => ("client_slow", Some(lost.as_malformed().into())),
+            Self::Lost(lost @ BodyLost::Misframed(_)) => {
+                ("body_misframed", Some(lost.as_malformed().into()))
+            }
+        }
+    }
+}
+
+/// What the answers of the gate and of the upstream have in common.
+#[derive(Clone, Copy)]
+struct Way {
+    persistence: Persistence,
+    /// Whether the client waits to be asked for its body.
+    expects: bool,
+    hygiene: Hygiene,
+}
+
+impl Service {
+    /// Forwards a request, and passes the answer on. Whether another request can follow.
+    pub(super) async fn exchange(
+        &self,
+        mut ctx: Ctx,
+        (mut head, framing): (BytesMut, Option<Framing>),
+        persistence: Persistence,
+        client: &mut ClientStream,
+    ) -> bool {
+        let control = &ctx.arrival.control;
+        let expects = control.expects_continue && ctx.body.is_none() && !client.incoming.is_done();
+        let hygiene = Hygiene { head_only: ctx.arrival.head_only, own_cors: self.cors.is_on() };
+        let mut way = Way { persistence, expects, hygiene };
+        let ended = match self.complete(&ctx, &mut head, framing, expects) {
+            Ok(()) => self.forward(&mut ctx, head, &mut way, client).await,
+            Err(refusal) => Err(refusal.into()),
+        };
+        match ended {
+            Ok((link, answer)) => {
+                if client.incoming.is_done() {
+                    self.upstream.idle.put(link, &answer);
+                }
+                ctx.close(Some(answer.status), None);
+                way.persistence != Persistence::Close && client.drain().await
+            }
+            Err(end) => self.failed(ctx, end, persistence, client).await,
+        }
+    }
+
+    /// Completes the head that the upstream gets.
+    fn complete(
+        &self,
+        ctx: &Ctx,
+        head: &mut BytesMut,
+        framing: Option<Framing>,
+        expects: bool,
+    ) -> Result<(), Refusal> {
+        let Some(recorded) = &ctx.recorded else {
+            return Err(Refusal::Internal("no recorded permit".to_owned()));
+        };
+        let length = match (framing, &ctx.body) {
+            (None, _) => None,
+            // A body that was judged is here whole: its length is known, however the client has told its end.
+            (Some(_), Some(body)) => Some(body.len() as u64),
+            (Some(Framing::Length(length)), None) => Some(length),
+            (Some(Framing::Chunked(_)), None) => {
+                head.put_slice(b"Transfer-Encoding: chunked\r\n");
+                None
+            }
+        };
+        if let Some(length) = length {
+            head.put_slice(b"Content-Length: ");
+            head.put_slice(itoa::Buffer::new().format(length).as_bytes());
+            head.put_slice(b"\r\n");
+        }
+        if expects {
+            head.put_slice(b"Expect: 100-continue\r\n");
+        }
+        self.forwarding.write_identity(recorded, head)?;
+        head.put_slice(b"\r\n");
+        Ok(())
+    }
+
+    /// Sends the request, and passes the answer on.
+    async fn forward(
+        &self,
+        ctx: &mut Ctx,
+        mut head: BytesMut,
+        way: &mut Way,
+        client: &mut ClientStream,
+    ) -> Result<(Link, Answer), End> {
+        let judged = ctx.body.take();
+        let here = || if way.expects { None } else { client.incoming.take_whole() };
+        let body = judged.or_else(here);
+        let Some(recorded) = &ctx.recorded else {
+            return Err(Refusal::Internal("no recorded permit".to_owned()).into());
+        };
+        if let Some(body) = body {
+            let safe = matches!(&*ctx.arrival.method, "GET" | "HEAD" | "OPTIONS");
+            head.put_slice(&body);
+            let mut link = self.upstream.ask(recorded, &head, safe).await?;
+            let (from, to) = (&mut link.incoming, &mut client.outgoing);
+            let answer = self.answer(ctx, way, from, to, &Turn::UPSTREAM).await?;
+            return Ok((link, answer));
+        }
+        let mut link = self.upstream.link(recorded).await?;
+        let turn = Turn::CLIENT;
+        let sent = Upload { head: &head, expects: way.expects };
+        let sending = upload(sent, &mut client.incoming, &mut link.outgoing, &turn);
+        let answering = self.answer(ctx, way, &mut link.incoming, &mut client.outgoing, &turn);
+        let answer = beside(sending, answering, &turn).await?;
+        Ok((link, answer))
+    }
+
+    /// Reads the head of the answer, and passes it on, with what comes before it and the body after it.
+    async fn answer(
+        &self,
+        ctx: &mut Ctx,
+        way: &mut Way,
+        link: &mut LinkIncoming,
+        client: &mut Outgoing,
+        turn: &Turn,
+    ) -> Result<Answer, End> {
+        let mut out = BytesMut::with_capacity(1024);
+        let answer = self.final_head(ctx, *way, link, client, (&mut out, turn)).await?;
+        ctx.upstream_status = Some(answer.status);
+        let http_11 = ctx.arrival.http_11;
+        if (answer.is_open() && !http_11) || (way.expects && !turn.is_sent()) {
+            way.persistence = Persistence::Close;
+        }
+        self.finish_head(ctx, &answer, way.persistence, &mut out);
+        client.send(&out).await.map_err(End::Gone)?;
+        ctx.told = Some(answer.status);
+        match pass_on(link, &answer, client, http_11, turn).await {
+            Ok(()) => Ok(answer),
+            Err(Broken::Client(error)) => Err(End::Gone(error)),
+            Err(Broken::Upstream(error)) => Err(End::Refused(failure(&error))),
+        }
+    }
+
+    /// Reads the head of the answer into `out`, and passes on the interim answers that come before it, if the
+    /// client knows those (RFC 9110, 15.2).
+    async fn final_head(
+        &self,
+        ctx: &mut Ctx,
+        way: Way,
+        link: &mut LinkIncoming,
+        client: &mut Outgoing,
+        (out, turn): (&mut BytesMut, &Turn),
+    ) -> Result<Answer, End> {
+        for _ in 0..HINTS {
+            let mut answer = link.head(way.hygiene, out, turn).await?;
+            ctx.audit.append(&mut answer.told);
+            if answer.status >= 200 {
+                return Ok(answer);
+            }
+            if answer.status == 100 && way.expects {
+                turn.give(false);
+            }
+            if ctx.arrival.http_11 {
+                say_id(ctx.id, out);
+                out.put_slice(b"\r\n");
+                client.send(out).await.map_err(End::Gone)?;
+                client.flush().await.map_err(End::Gone)?;
+            }
+            out.clear();
+        }
+        Err(Refusal::Unreachable("the upstream gives hints without end".to_owned()).into())
+    }
+
+    /// What the gate says in every answer, how the body is framed, and the empty line.
+    fn finish_head(
+        &self,
+        ctx: &Ctx,
+        answer: &Answer,
+        persistence: Persistence,
+        out: &mut BytesMut,
+    ) {
+        answer.write_framing(ctx.arrival.http_11, out);
+        say_id(ctx.id, out);
+        if !answer.is_dated {
+            say("Date", &date::spell(ctx.now()), out);
+        }
+        if self.cors.is_on() {
+            let headers = self.cors.headers(&ctx.arrival, false);
+            headers.iter().for_each(|(name, value)| say(name, value, out));
+        }
+        if let Some(word) = persistence.word() {
+            say("Connection", word, out);
+        }
+        out.put_slice(b"\r\n");
+    }
+
+    /// Tells the client, if it was told nothing yet, and the record that the request was not answered whole. Whether
+    /// another request can follow.
+    async fn failed(
+        &self,
+        mut ctx: Ctx,
+        end: End,
+        persistence: Persistence,
+        client: &mut ClientStream,
+    ) -> bool {
+        tracing::debug!(id = %ctx.id, error = %end, "a forwarded request was not answered whole");
+        let ours = matches!(end, End::Refused(_));
+        let (word, refusal) = end.told();
+        let told = ctx.told;
+        let answer = refusal.as_ref().map(|refusal| refusal.answer(Blanks::default()));
+        ctx.failure = refusal;
+        let (Some(answer), None) = (answer, told) else {
+            ctx.close(told, Some(word));
+            client.lose();
+            return false;
+        };
+        let mut reply = Reply::problem(&answer, ctx.id);
+        reply.headers.extend(self.cors.headers(&ctx.arrival, false));
+        let persistence = if ours { persistence } else { Persistence::Close };
+        let goes_on = reply_to(&ctx, &reply, persistence, client).await;
+        ctx.close(Some(answer.status), Some(word));
+        goes_on
+    }
+}
+
+/// Runs `answering` to its end, and `sending` beside it: an answer may come before the body was sent. A client that
+/// breaks off its body ends both; an upstream that does not take the body may have answered already.
+async fn beside<T>(
+    sending: impl Future<Output = Result<(), UploadEnd>>,
+    answering: impl Future<Output = Result<T, End>>,
+    turn: &Turn,
+) -> Result<T, End> {
+    let (mut sending, mut answering) = (pin!(sending), pin!(answering));
+    let mut is_sending = true;
+    loop {
+        tokio::select! {
+            biased;
+            answered = &mut answering => return answered,
+            ended = &mut sending, if is_sending => match ended {
+                Err(UploadEnd::Client(lost)) => return Err(End::Lost(lost)),
+                Ok(()) => is_sending = false,
+                Err(UploadEnd::Upstream(error)) => {
+                    tracing::debug!(%error, "the upstream does not take the body");
+                    is_sending = false;
+                    turn.give(true);
+                }
+            },
+        }
+    }
+}
+
+fn say(name: &str, value: &str, out: &mut BytesMut) {
+    for part in [name, ": ", value, "\r\n"] {
+        out.put_slice(part.as_bytes());
+    }
+}
+
+fn say_id(id: Uuid, out: &mut BytesMut) {
+    say("X-Request-Id", id.hyphenated().encode_lower(&mut Uuid::encode_buffer()), out);
+}

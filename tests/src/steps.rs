@@ -17,7 +17,7 @@ use policy_store::source::FixedFacts;
 use policy_store::watch::BundleStore;
 use proxy::accept::Arrival;
 use proxy::benchmarks::{self, Line, Questions};
-use proxy::config::{Algorithm, Issuer, JwksSource, Tenancy};
+use proxy::config::{Issuer, JwksSource, Tenancy};
 use proxy::identify::Verifier;
 use proxy::keys::KeyStore;
 use proxy::metrics::Metrics;
@@ -106,12 +106,9 @@ struct Ground {
 
 impl Ground {
     fn new(folder: &Path) -> Self {
-        let issuer = Issuer {
-            issuer: ISSUER.to_owned(),
-            audiences: vec![AUDIENCE.to_owned()],
-            algorithms: Algorithm::ALL.to_vec(),
-            jwks: JwksSource::File(folder.join("jwks.json")),
-        };
+        let jwks = JwksSource::File(folder.join("jwks.json"));
+        let audiences = vec![AUDIENCE.to_owned()];
+        let issuer = Issuer { audiences, ..Issuer::usual(ISSUER, jwks).unwrap() };
         let token = token(Signing::Rs256);
         let head = format!(
             "GET {PATH} HTTP/1.1\r\nHost: gate.example\r\nUser-Agent: bench\r\nAccept: */*\r\nAuthorization: Bearer {token}\r\n\r\n"

@@ -83,7 +83,7 @@ fn defaults_are_values() {
     assert_eq!(config.limits.requests_per_second, None);
     assert_eq!(config.facts.timeout, Duration::from_millis(500));
     assert_eq!(config.jwt.leeway, Duration::from_secs(30));
-    assert_eq!(config.jwt.issuers[0].algorithms, Algorithm::ALL);
+    assert_eq!(config.jwt.issuers[0].algorithms, Algorithm::USUAL);
     assert_eq!(config.audit.anonymous_per_second, 1000);
     assert_eq!(config.audit.durability, Durability::Process);
     assert_eq!(config.workers, None);

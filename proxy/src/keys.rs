@@ -131,7 +131,11 @@ impl KeyStore {
 
     /// The issuer of tokens with this `iss` and these claims. An entry that names it whole goes before a
     /// template.
-    pub(crate) fn issuer(&self, iss: &str, claims: &Map<String, Value>) -> Option<&Arc<IssuerKeys>> {
+    pub(crate) fn issuer(
+        &self,
+        iss: &str,
+        claims: &Map<String, Value>,
+    ) -> Option<&Arc<IssuerKeys>> {
         let mut signing = self.issuers.iter().filter(|issuer| issuer.config.signs_as(iss, claims));
         let first = signing.next()?;
         if first.config.issuer.claim().is_none() {

@@ -75,7 +75,7 @@ pub struct Issuer {
     /// Where its keys are.
     pub jwks: JwksSource,
     /// Whom its tokens may be about; everybody when absent.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "speaks_for::restriction")]
     pub speaks_for: SpeaksFor,
 }
 

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::{Algorithm, Issuer, JwksSource};
 
+mod issuers;
 mod refusals;
 
 const NOW: f64 = 1_700_000_000.0;

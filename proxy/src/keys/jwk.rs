@@ -45,9 +45,8 @@ impl Key {
 
     /// Whether the other is for the same algorithm and for some of the same tokens.
     pub(super) fn meets(&self, other: &Self) -> bool {
-        let apart = self.only_for.is_some()
-            && other.only_for.is_some()
-            && self.only_for != other.only_for;
+        let apart =
+            self.only_for.is_some() && other.only_for.is_some() && self.only_for != other.only_for;
         self.algorithm == other.algorithm && !apart
     }
 
@@ -160,7 +159,9 @@ fn algorithm(
             return foreign(format!("its `alg` is {}", shown(&name)));
         };
         if !fitting.contains(&algorithm) {
-            return fault(format!("its `alg` is `{algorithm}`, which its `kty` and `crv` do not fit"));
+            return fault(format!(
+                "its `alg` is `{algorithm}`, which its `kty` and `crv` do not fit"
+            ));
         }
         if !listed.contains(&algorithm) {
             return foreign(format!("its issuer's `algorithms` do not list `{algorithm}`"));
@@ -171,7 +172,9 @@ fn algorithm(
     match (candidates.next(), candidates.next()) {
         (Some(Algorithm::RS256), _) => Ok(Algorithm::RS256),
         (Some(only), None) => Ok(only),
-        (Some(_), Some(_)) => fault("it has no `alg`, and several of its issuer's `algorithms` fit"),
+        (Some(_), Some(_)) => {
+            fault("it has no `alg`, and several of its issuer's `algorithms` fit")
+        }
         (None, _) => foreign("none of its issuer's `algorithms` fits"),
     }
 }
@@ -251,7 +254,10 @@ impl Shape {
             Self::Curve(..) => fault("its `x` and `y` are no point of its curve"),
             Self::Rsa { n, e } => {
                 if !(2048..=8192).contains(&bits(n)) {
-                    return fault(format!("its `n` has {} bits; 2048 to 8192 are accepted", bits(n)));
+                    return fault(format!(
+                        "its `n` has {} bits; 2048 to 8192 are accepted",
+                        bits(n)
+                    ));
                 }
                 let odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
                 // An exponent of one makes every text its own signature.

@@ -28,15 +28,8 @@ const NAMES: &str = "`EdDSA`, `ES256`, `ES384`, `RS256`, `RS384`, `RS512` or `PS
 
 impl Algorithm {
     /// Every algorithm.
-    pub const ALL: [Self; 7] = [
-        Self::EdDSA,
-        Self::ES256,
-        Self::ES384,
-        Self::RS256,
-        Self::RS384,
-        Self::RS512,
-        Self::PS256,
-    ];
+    pub const ALL: [Self; 7] =
+        [Self::EdDSA, Self::ES256, Self::ES384, Self::RS256, Self::RS384, Self::RS512, Self::PS256];
     /// Those of an issuer whose entry lists none.
     pub const USUAL: [Self; 3] = [Self::EdDSA, Self::ES256, Self::RS256];
 

@@ -74,13 +74,22 @@ impl Issuer {
         let said = |key, what: &str| Some((key, what.to_owned()));
         match (self.issuer.claim(), self.issuer_values.first(), self.dangerous_any_issuer_value) {
             (None, Some(_), _) => {
-                return said("issuer_values", "needs `issuer` to be a template; name a claim there in braces");
+                return said(
+                    "issuer_values",
+                    "needs `issuer` to be a template; name a claim there in braces",
+                );
             }
             (None, None, true) => {
-                return said("dangerous_any_issuer_value", "needs `issuer` to be a template; remove it");
+                return said(
+                    "dangerous_any_issuer_value",
+                    "needs `issuer` to be a template; remove it",
+                );
             }
             (Some(_), Some(_), true) => {
-                return said("dangerous_any_issuer_value", "takes every value; remove it, or `issuer_values`");
+                return said(
+                    "dangerous_any_issuer_value",
+                    "takes every value; remove it, or `issuer_values`",
+                );
             }
             (Some(claim), None, false) => {
                 let what = format!(
@@ -92,22 +101,33 @@ impl Issuer {
         }
         let unfit = |value: &&String| self.issuer.value_in(&self.issuer.filled(value)).is_none();
         if let Some(value) = self.issuer_values.iter().find(unfit) {
-            let what = format!("`{value}` cannot stand in `issuer`; use letters, digits and `-._~`");
+            let what =
+                format!("`{value}` cannot stand in `issuer`; use letters, digits and `-._~`");
             return self.issuer.claim().map(|_| ("issuer_values", what));
         }
         if NO_PERSON.contains(&&*self.subject_claim) {
-            let what = format!("`{}` names no person; write another claim, such as `oid`", self.subject_claim);
+            let what = format!(
+                "`{}` names no person; write another claim, such as `oid`",
+                self.subject_claim
+            );
             return Some(("subject_claim", what));
         }
         let claim = self.audience_claim.as_deref().filter(|claim| NO_AUDIENCE.contains(claim))?;
-        Some(("audience_claim", format!("`{claim}` cannot take the place of `aud`; write another claim, such as `client_id`")))
+        Some((
+            "audience_claim",
+            format!(
+                "`{claim}` cannot take the place of `aud`; write another claim, such as `client_id`"
+            ),
+        ))
     }
 
     fn doubts(&self) -> Vec<String> {
         let name = &self.issuer;
         let mut doubts = Vec::new();
         if self.dangerous_any_issuer_value {
-            doubts.push(format!("every tenant of `{name}` may sign in (`dangerous_any_issuer_value`)"));
+            doubts.push(format!(
+                "every tenant of `{name}` may sign in (`dangerous_any_issuer_value`)"
+            ));
         }
         if MUTABLE.contains(&&*self.subject_claim) {
             doubts.push(format!(

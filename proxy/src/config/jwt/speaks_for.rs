@@ -109,6 +109,16 @@ impl fmt::Debug for Pattern {
     }
 }
 
+/// A section that restricts something: an empty one would be taken for a restriction.
+pub(super) fn restriction<'de, D: Deserializer<'de>>(d: D) -> Result<SpeaksFor, D::Error> {
+    let section = SpeaksFor::deserialize(d)?;
+    if section.is_everybody() {
+        let what = "is empty; name `users`, `claims`, `organizations` or `never_roles`";
+        return Err(D::Error::custom(what));
+    }
+    Ok(section)
+}
+
 fn patterns<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Pattern>, D::Error> {
     Ok(values::names(d)?.into_iter().map(Pattern).collect())
 }

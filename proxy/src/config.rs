@@ -26,7 +26,7 @@ use serde::Deserialize;
 pub use crate::record::Durability;
 pub use audit::{Audit, AuditDatabase};
 pub use error::{ConfigError, Place};
-pub use jwt::{Algorithm, Issuer, JwksSource, Jwt};
+pub use jwt::{Algorithm, Broken, Issuer, IssuerName, JwksSource, Jwt, Pattern, SpeaksFor};
 pub use sections::{
     Admin, Assertion, DatabaseUrl, Facts, Limits, Listen, Policies, Shutdown, Upstream,
 };

@@ -13,12 +13,13 @@ pub(crate) struct CookieRules {
     pub(crate) origins: Vec<String>,
 }
 
-/// Who the token of a request says is calling.
+/// Who the token of a request says is calling. A token by a key that is not known yet waits until its
+/// issuer's keys were looked for.
 ///
 /// # Errors
 ///
 /// When it does not say so, or came in a cookie from a page of somebody else's.
-pub(crate) fn identify(
+pub(crate) async fn identify(
     verifier: &Verifier,
     arrival: &Arrival,
     cookie: Option<&CookieRules>,
@@ -28,8 +29,8 @@ pub(crate) fn identify(
         let cookies = arrival.control.cookies.iter().map(AsRef::as_ref);
         let token = identify::cookie_token(cookies, &rules.name)
             .map_err(|_| Malformed::Request("the cookie with the token came twice"))?;
-        if let Some(token) = token {
-            let known = verifier.verify(token, now)?;
+        if let Some(token) = token.filter(|token| !token.is_empty()) {
+            let known = verifier.identify(token, now).await?;
             let safe = matches!(&*arrival.method, "GET" | "HEAD" | "OPTIONS");
             if safe || same_site(arrival, &rules.origins) {
                 return Ok(known);
@@ -38,7 +39,7 @@ pub(crate) fn identify(
         }
     }
     let token = identify::bearer(arrival.control.authorization.as_deref())?;
-    Ok(verifier.verify(token, now)?)
+    Ok(verifier.identify(token, now).await?)
 }
 
 /// Whether the request was made by a page of our own, by the browser's word.

@@ -49,6 +49,16 @@ pub enum StartError {
     /// The assertion's key is not good.
     #[error(transparent)]
     Assertion(#[from] AssertionError),
+    /// A restriction of an issuer that restricts nothing.
+    #[error(
+        "`jwt.issuers`: `{issuer}` must never stand for the role `{role}`, which the policies' schema does not list"
+    )]
+    UnknownRole {
+        /// Which issuer.
+        issuer: String,
+        /// The role that nobody has.
+        role: String,
+    },
     /// An object of this type cannot be looked up.
     #[error(
         "routes.yaml looks up objects of type `{0}`, for which the mapping of facts has no statement"
@@ -101,6 +111,7 @@ impl Gate {
         crate::record::journal::ignore_file_size_signal()?;
         let metrics = parts::metrics()?;
         let (facts, bundles) = facts::open(&config, &metrics).await?;
+        parts::restrictions(&config.jwt, &bundles)?;
         let keys = KeyStore::start(&config.jwt.issuers)?;
         let assertion = config.upstream.assertion.as_ref();
         let signer = assertion.map(AssertionSigner::open).transpose()?.map(Arc::new);

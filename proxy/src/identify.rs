@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use jsonwebtoken::crypto;
+use policy_store::facts::UserFacts;
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
-use crate::config::Algorithm;
-use crate::keys::{IssuerKeys, KeyStore};
+use crate::config::{Algorithm, Broken, Issuer};
+use crate::keys::{IssuerKeys, KeyStore, Named};
 use crate::metrics::Metrics;
 
 use token::Parts;
@@ -41,6 +42,38 @@ pub struct VerifiedToken {
     pub expires_at: f64,
     /// When it begins (`nbf`).
     pub not_before: Option<f64>,
+    /// Who issued it; `None`: nobody, as on the workbench.
+    pub issuer: Option<Arc<Issuer>>,
+}
+
+impl VerifiedToken {
+    /// Whether its issuer may speak for a user of this organisation with these roles.
+    ///
+    /// # Errors
+    ///
+    /// Names the restriction that the user breaks.
+    pub(crate) fn may_be_about(&self, user: &UserFacts) -> Result<(), Unidentified> {
+        let Some(issuer) = &self.issuer else { return Ok(()) };
+        let holds = issuer.speaks_for.holds_for_user(user.organization.as_deref(), &user.roles);
+        holds.map_err(|broken| Overreach::of(issuer, &self.subject, broken).into())
+    }
+}
+
+/// An issuer's word about somebody for whom it may not speak (`speaks_for` in its entry).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overreach {
+    /// Which issuer.
+    pub issuer: String,
+    /// The user whom its token names.
+    pub user: Arc<str>,
+    /// Which restriction does not hold: its key below `speaks_for`.
+    pub broken: Broken,
+}
+
+impl Overreach {
+    fn of(issuer: &Issuer, user: &Arc<str>, broken: Broken) -> Self {
+        Self { issuer: issuer.issuer.to_string(), user: Arc::clone(user), broken }
+    }
 }
 
 /// The token did not prove who is calling.
@@ -64,6 +97,9 @@ pub enum Unidentified {
     /// Issued by somebody else.
     #[error("the token is of another issuer")]
     Issuer,
+    /// Its issuer may not speak for the user.
+    #[error("`{issuer}` may not speak for this user: `speaks_for.{broken}`", issuer = .0.issuer, broken = .0.broken)]
+    Overreach(Box<Overreach>),
     /// Meant for somebody else.
     #[error("the token is for another audience")]
     Audience,
@@ -90,12 +126,25 @@ impl Unidentified {
             Self::Algorithm => "token_algorithm",
             Self::KeyUnknown => "token_key_unknown",
             Self::Signature => "token_signature",
-            Self::Issuer => "token_issuer",
+            Self::Issuer | Self::Overreach(_) => "token_issuer",
             Self::Audience => "token_audience",
             Self::Expired => "token_expired",
             Self::NotYetValid => "token_not_yet_valid",
             Self::KeysUnavailable { .. } => "keys_unavailable",
         }
+    }
+}
+
+impl Unidentified {
+    /// Whether the token may be a good one, by a key that its issuer has just begun to use.
+    fn may_be_of_a_new_key(&self) -> bool {
+        matches!(self, Self::KeyUnknown | Self::Signature | Self::KeysUnavailable { .. })
+    }
+}
+
+impl From<Overreach> for Unidentified {
+    fn from(overreach: Overreach) -> Self {
+        Self::Overreach(Box::new(overreach))
     }
 }
 
@@ -132,7 +181,8 @@ const fn is_plain(byte: u8) -> bool {
 #[error("the cookie with the token came twice")]
 pub struct CookieTwice;
 
-/// The token in the cookie `name` (RFC 6265, 4.2), if it is there.
+/// The token in the cookie `name` (RFC 6265, 4.2), if it is there. Quotes around it are not part of it
+/// (4.1.1); an empty one is what a page leaves that signs out.
 ///
 /// # Errors
 ///
@@ -154,7 +204,8 @@ pub fn cookie_token<'a>(
         }
         // What is no UTF-8 is no token either: it is told as one that is malformed.
         let value = value.get(1..).unwrap_or_default().trim_ascii();
-        found = Some(std::str::from_utf8(value).unwrap_or("?"));
+        let quoted = value.strip_prefix(b"\"").and_then(|it| it.strip_suffix(b"\""));
+        found = Some(std::str::from_utf8(quoted.unwrap_or(value)).unwrap_or("?"));
     }
     Ok(found)
 }
@@ -213,22 +264,67 @@ impl Verifier {
         Self { keys, leeway: leeway.as_secs_f64(), known, metrics: Arc::clone(metrics) }
     }
 
-    /// Who `token` is about, at `now` (seconds since the epoch).
+    /// Who `token` is about, at `now` (seconds since the epoch), by the keys that are there.
     ///
     /// # Errors
     ///
     /// The first fault that is found.
     pub fn verify(&self, token: &str, now: f64) -> Result<Arc<VerifiedToken>, Unidentified> {
-        let outcome = self.look(token, now);
-        let word = match &outcome {
+        let outcome = self.judge(token, now);
+        self.count(&outcome);
+        outcome
+    }
+
+    /// The same; a token by a key that is not there waits for a look at the source of its issuer's keys.
+    ///
+    /// # Errors
+    ///
+    /// The first fault that is found.
+    pub(crate) async fn identify(
+        &self,
+        token: &str,
+        now: f64,
+    ) -> Result<Arc<VerifiedToken>, Unidentified> {
+        let mut outcome = self.judge(token, now);
+        if outcome.as_ref().is_err_and(Unidentified::may_be_of_a_new_key) {
+            // In a box: hardly any request comes here, and all of them would carry its room.
+            outcome = Box::pin(self.judge_by_new_keys(token, now)).await;
+        }
+        self.count(&outcome);
+        outcome
+    }
+
+    async fn judge_by_new_keys(
+        &self,
+        token: &str,
+        now: f64,
+    ) -> Result<Arc<VerifiedToken>, Unidentified> {
+        let sought = Sought::of(token, &self.keys)?;
+        let mut seeking = sought.issuer.seek((&sought.kid, sought.algorithm));
+        loop {
+            let outcome = self.judge(token, now);
+            let Err(doubt) = &outcome else { return outcome };
+            // A name for a key is given once; a signature that is wrong is wrong, unless keys have no names.
+            let named = sought.kid.is_some() && *doubt == Unidentified::Signature;
+            if named || !doubt.may_be_of_a_new_key() {
+                return outcome;
+            }
+            let Some(seeking) = &mut seeking else { return outcome };
+            if !seeking.look().await {
+                return outcome;
+            }
+        }
+    }
+
+    fn count(&self, outcome: &Result<Arc<VerifiedToken>, Unidentified>) {
+        let word = match outcome {
             Ok(_) => "verified",
             Err(doubt) => doubt.reason(),
         };
         self.metrics.traffic.token_verified(word);
-        outcome
     }
 
-    fn look(&self, token: &str, now: f64) -> Result<Arc<VerifiedToken>, Unidentified> {
+    fn judge(&self, token: &str, now: f64) -> Result<Arc<VerifiedToken>, Unidentified> {
         if token.len() > LONGEST {
             return Err(Unidentified::Malformed("longer than 16 KiB"));
         }
@@ -275,15 +371,21 @@ impl Verifier {
         let parts = Parts::split(token)?;
         let header = parts.header()?;
         let claims = parts.claims()?;
-        let issuer = self.keys.issuer(&claims.issuer).ok_or(Unidentified::Issuer)?;
+        let iss = claims.issuer()?;
+        let issuer = self.keys.issuer(iss, claims.all()).ok_or(Unidentified::Issuer)?;
         let algorithm = Algorithm::from_name(&header.algorithm)
             .filter(|it| issuer.config.algorithms.contains(it))
             .ok_or(Unidentified::Algorithm)?;
-        let key = signed(&parts, issuer, (header.key_id.as_deref(), algorithm), before)?;
-        if !claims.audiences.iter().any(|it| issuer.config.audiences.contains(it)) {
+        let verified = claims.verified(&issuer.config)?;
+        let audiences = claims.audiences(issuer.config.audience_claim.as_deref())?;
+        let by = SignedBy { iss, kid: header.key_id.as_deref(), algorithm };
+        let key = signed(&parts, issuer, by, before)?;
+        if !audiences.iter().any(|it| issuer.config.audiences.iter().any(|own| own == it)) {
             return Err(Unidentified::Audience);
         }
-        Ok((claims.token, key))
+        let held = issuer.config.speaks_for.holds_for_token(&verified.subject, claims.all());
+        held.map_err(|broken| Overreach::of(&issuer.config, &verified.subject, broken))?;
+        Ok((verified, key))
     }
 
     fn in_time(&self, token: &VerifiedToken, now: f64) -> Result<(), Unidentified> {
@@ -299,35 +401,42 @@ impl Verifier {
     }
 }
 
+/// The key that a token says it is signed by.
+#[derive(Clone, Copy)]
+struct SignedBy<'a> {
+    iss: &'a str,
+    kid: Option<&'a str>,
+    algorithm: Algorithm,
+}
+
 /// The issuer's key that has signed it: the one that is named, or the only one that fits. By `before` it is
 /// known to be signed.
 fn signed(
     parts: &Parts<'_>,
     issuer: &IssuerKeys,
-    (kid, algorithm): (Option<&str>, Algorithm),
+    SignedBy { iss, kid, algorithm }: SignedBy<'_>,
     before: Option<&[u8]>,
 ) -> Result<Arc<[u8]>, Unidentified> {
-    let keys = issuer
-        .keys()
-        .ok_or_else(|| Unidentified::KeysUnavailable { issuer: issuer.config.issuer.clone() })?;
-    let key = match kid {
-        Some(kid) => keys.named(kid),
-        None => keys.only(algorithm),
+    let keys = issuer.keys().ok_or_else(|| Unidentified::KeysUnavailable {
+        issuer: issuer.config.issuer.to_string(),
+    })?;
+    let key = match kid.map(|kid| keys.named(kid, algorithm, iss)) {
+        Some(Named::Key(key)) => key,
+        Some(Named::OtherAlgorithm) => return Err(Unidentified::Algorithm),
+        Some(Named::None) => return Err(Unidentified::KeyUnknown),
+        None => keys.only(algorithm, iss).ok_or(Unidentified::KeyUnknown)?,
     };
-    let Some(key) = key else {
-        issuer.suspect();
-        return Err(Unidentified::KeyUnknown);
-    };
-    if key.algorithm != algorithm {
-        return Err(Unidentified::Algorithm);
-    }
     if before == Some(&*key.material) {
         return Ok(Arc::clone(&key.material));
     }
     let algorithm = match algorithm {
         Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
         Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
+        Algorithm::ES384 => jsonwebtoken::Algorithm::ES384,
         Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
+        Algorithm::RS384 => jsonwebtoken::Algorithm::RS384,
+        Algorithm::RS512 => jsonwebtoken::Algorithm::RS512,
+        Algorithm::PS256 => jsonwebtoken::Algorithm::PS256,
     };
     let verified =
         crypto::verify(parts.signature, parts.signed.as_bytes(), &key.decoding, algorithm);
@@ -335,4 +444,21 @@ fn signed(
         return Err(Unidentified::Signature);
     }
     Ok(Arc::clone(&key.material))
+}
+
+/// The key that a token may be waiting for.
+struct Sought<'a> {
+    issuer: &'a IssuerKeys,
+    kid: Option<String>,
+    algorithm: Option<Algorithm>,
+}
+
+impl<'a> Sought<'a> {
+    fn of(token: &str, keys: &'a KeyStore) -> Result<Self, Unidentified> {
+        let parts = Parts::split(token)?;
+        let (header, claims) = (parts.header()?, parts.claims()?);
+        let issuer = keys.issuer(claims.issuer()?, claims.all()).ok_or(Unidentified::Issuer)?;
+        let algorithm = Algorithm::from_name(&header.algorithm);
+        Ok(Self { issuer, kid: header.key_id, algorithm })
+    }
 }

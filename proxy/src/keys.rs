@@ -3,19 +3,30 @@
 //! A snapshot for each issuer. A source that fails keeps the last good set; one that never
 //! answered leaves its issuer without keys, whose tokens are then refused with `keys_unavailable`.
 
+mod jwk;
 mod jwks;
+mod looks;
 mod refresh;
 
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
-use tokio::sync::Notify;
+use serde_json::{Map, Value};
 
 use crate::config::{Issuer, JwksSource};
 
-pub use jwks::{Key, KeySet};
+use jwk::Why;
+pub use jwk::{Key, PassedOver};
+pub use jwks::KeySet;
+pub(crate) use jwks::Named;
+use looks::Looks;
+pub(crate) use looks::Seeking;
+
+/// The log tells of this many keys of a set that are passed over.
+const TOLD: usize = 32;
 
 /// The keys of an issuer cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -44,9 +55,11 @@ pub enum KeysError {
 /// One issuer with its keys as they are now.
 #[derive(Debug)]
 pub(crate) struct IssuerKeys {
-    pub(crate) config: Issuer,
+    pub(crate) config: Arc<Issuer>,
     keys: ArcSwapOption<KeySet>,
-    unknown: Notify,
+    looks: Looks,
+    /// The keys that are passed over and that the log has told of.
+    told: Mutex<HashSet<PassedOver>>,
 }
 
 /// The keys of all issuers.
@@ -69,8 +82,7 @@ impl KeyStore {
                 JwksSource::File(file) => Some(Arc::new(read(file, config)?)),
                 JwksSource::Url(_) => None,
             };
-            let keys = ArcSwapOption::new(first);
-            all.push(Arc::new(IssuerKeys { config: config.clone(), keys, unknown: Notify::new() }));
+            all.push(Arc::new(IssuerKeys::new(config, first)));
         }
         let store = Arc::new(Self { issuers: all, generation: Arc::new(AtomicU64::new(1)) });
         for issuer in &store.issuers {
@@ -79,29 +91,37 @@ impl KeyStore {
         Ok(store)
     }
 
-    /// Checks the sets in files, as [`KeyStore::start`] does; fetches nothing.
+    /// Checks the sets in files, as [`KeyStore::start`] does; fetches nothing. Gives what is not
+    /// used of them, a sentence for each key.
     ///
     /// # Errors
     ///
     /// When a file has no good set.
-    pub fn check(issuers: &[Issuer]) -> Result<(), KeysError> {
+    pub fn check(issuers: &[Issuer]) -> Result<Vec<String>, KeysError> {
+        let mut notes = Vec::new();
         for config in issuers {
             if let JwksSource::File(file) = &config.jwks {
-                read(file, config)?;
+                let set = read(file, config)?;
+                let place = file.display();
+                notes.extend(set.passed_over.iter().map(|it| format!("{place}: {it}")));
             }
         }
-        Ok(())
+        Ok(notes)
     }
 
-    /// Whether every issuer has keys.
+    /// Whether there are keys to verify tokens with. Names the issuers without any.
     ///
     /// # Errors
     ///
-    /// Names those that have none.
-    pub fn ready(&self) -> Result<(), String> {
+    /// When no issuer has keys: then no token at all can be verified.
+    pub fn ready(&self) -> Result<Option<String>, String> {
         let without = self.issuers.iter().filter(|issuer| issuer.keys.load().is_none());
         let names: Vec<&str> = without.map(|issuer| issuer.config.issuer.as_str()).collect();
-        if names.is_empty() { Ok(()) } else { Err(format!("no keys yet of {}", names.join(", "))) }
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let said = format!("no keys yet of {}", names.join(", "));
+        if names.len() < self.issuers.len() { Ok(Some(said)) } else { Err(said) }
     }
 
     /// Changes whenever any of the sets does.
@@ -109,21 +129,64 @@ impl KeyStore {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// The issuer of this name.
-    pub(crate) fn issuer(&self, name: &str) -> Option<&Arc<IssuerKeys>> {
-        self.issuers.iter().find(|issuer| issuer.config.issuer == name)
+    /// The issuer of tokens with this `iss` and these claims. An entry that names it whole goes before a
+    /// template.
+    pub(crate) fn issuer(
+        &self,
+        iss: &str,
+        claims: &Map<String, Value>,
+    ) -> Option<&Arc<IssuerKeys>> {
+        let mut signing = self.issuers.iter().filter(|issuer| issuer.config.signs_as(iss, claims));
+        let first = signing.next()?;
+        if first.config.issuer.claim().is_none() {
+            return Some(first);
+        }
+        Some(signing.find(|issuer| issuer.config.issuer.claim().is_none()).unwrap_or(first))
     }
 }
 
 impl IssuerKeys {
+    fn new(config: &Issuer, first: Option<Arc<KeySet>>) -> Self {
+        let issuer = Self {
+            config: Arc::new(config.clone()),
+            keys: ArcSwapOption::empty(),
+            looks: Looks::new(),
+            told: Mutex::default(),
+        };
+        if let Some(first) = first {
+            issuer.tell(&first);
+            issuer.keys.store(Some(first));
+        }
+        issuer
+    }
+
     /// The keys now; `None`: none were ever had.
     pub(crate) fn keys(&self) -> Option<Arc<KeySet>> {
         self.keys.load_full()
     }
 
-    /// A token named a key that is not in the set: the set may be old.
-    pub(crate) fn suspect(&self) {
-        self.unknown.notify_one();
+    /// Begins to wait for a key that is not in the set, which may be old. `None`: it was looked for
+    /// just now.
+    pub(crate) fn seek(&self, sought: impl std::hash::Hash) -> Option<Seeking<'_>> {
+        self.looks.seek(sought)
+    }
+
+    /// Tells the log of the keys of a set that are passed over, of each once.
+    fn tell(&self, set: &KeySet) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let issuer = &self.config.issuer;
+        let news = set.passed_over.iter().filter(|it| !told.contains(*it));
+        for passed_over in news.clone().take(TOLD) {
+            match passed_over.why {
+                Why::Fault(_) => tracing::warn!(%issuer, %passed_over, "a key is not used"),
+                Why::Foreign(_) => tracing::info!(%issuer, %passed_over, "a key is not used"),
+            }
+        }
+        let more = news.count().saturating_sub(TOLD);
+        if more > 0 {
+            tracing::warn!(%issuer, more, "more keys are not used");
+        }
+        *told = set.passed_over.iter().cloned().collect();
     }
 }
 
@@ -131,6 +194,6 @@ impl IssuerKeys {
 fn read(file: &Path, issuer: &Issuer) -> Result<KeySet, KeysError> {
     let text =
         std::fs::read(file).map_err(|source| KeysError::File { file: file.to_owned(), source })?;
-    KeySet::parse(&text, &issuer.algorithms)
+    KeySet::parse(&text, issuer)
         .map_err(|problem| KeysError::Bad { place: file.display().to_string(), problem })
 }

@@ -112,7 +112,7 @@ impl Pipeline {
         now: f64,
         trail: &mut Trail,
     ) -> Result<First, Refusal> {
-        let identify = || credentials::identify(&self.verifier, arrival, self.cookie.as_ref(), now);
+        let identify = credentials::identify(&self.verifier, arrival, self.cookie.as_ref(), now);
         self.admit_as(arrival, identify, now, trail).await
     }
 
@@ -121,7 +121,7 @@ impl Pipeline {
     pub(crate) async fn admit_as(
         &self,
         arrival: &Arrival,
-        identify: impl FnOnce() -> Result<Arc<VerifiedToken>, Refusal>,
+        identify: impl Future<Output = Result<Arc<VerifiedToken>, Refusal>>,
         now: f64,
         trail: &mut Trail,
     ) -> Result<First, Refusal> {
@@ -139,9 +139,11 @@ impl Pipeline {
         if slice.public {
             return self.guest(arrival, &published, &access, trail);
         }
+        // Before the time for facts begins: the token may wait for the keys of its issuer.
+        let token = identify.await?;
         let reads = matches!(&*arrival.method, "GET" | "HEAD");
         let mut terms = self.facts.terms(reads).within(trail.time_for_facts);
-        let caller = self.caller(identify()?, now, &terms, trail).await?;
+        let caller = self.caller(token, now, &terms, trail).await?;
         let seen = Seen::early(arrival, &access, Some(&caller));
         let early = self.memo.early(&published, &seen, self.witness())?;
         early.guards.clone()?;

@@ -60,6 +60,7 @@ impl Probe for Probes {
                 facts.and_then(|()| self.fitness.check()).map(|said| said.or(self.unheard())),
             ),
             ("audit", audit),
+            ("keys", self.keys.ready()),
         ]
     }
 
@@ -80,7 +81,10 @@ impl Probe for Probes {
             "policy_error": self.bundles.rejected().map(|findings| findings.to_string()),
             "policies": current.bundle.rules().count(),
             "routes": current.bundle.routes().routes().len(),
-            "keys": self.keys.ready().err().unwrap_or_else(|| "ok".to_owned()),
+            "keys": match self.keys.ready() {
+                Ok(None) => "ok".to_owned(),
+                Ok(Some(said)) | Err(said) => said,
+            },
             "draining": self.draining(),
             "audit": {
                 "durability": format!("{:?}", self.journal.durability()).to_lowercase(),

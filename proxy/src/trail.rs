@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::accept::{Arrival, Control};
 use crate::break_glass;
 use crate::decide::Permitted;
+use crate::identify::{Overreach, Unidentified};
 use crate::metrics::Timings;
 use crate::record::entry::{BROKE_GLASS, UNMAPPED, millis};
 use crate::record::text::printable;
@@ -163,8 +164,24 @@ impl Trail {
         self.record.success = Some(false);
         self.record.broke_glass = false;
         self.record.details.remove(BROKE_GLASS);
+        if let Refusal::Unidentified(Unidentified::Overreach(overreach)) = refusal {
+            self.overreach(overreach);
+        }
         self.stamp();
         answer
+    }
+
+    /// An issuer has spoken for somebody for whom it may not: which one, for whom, and what forbids it.
+    fn overreach(&mut self, overreach: &Overreach) {
+        let Overreach { issuer, user, broken } = overreach;
+        for (name, value) in [
+            ("token_issuer", issuer.as_str()),
+            ("token_user", user),
+            ("restriction", &format!("speaks_for.{broken}")),
+        ] {
+            let value = Value::from(printable(value, 256).into_owned());
+            self.record.details.insert(name.to_owned(), value);
+        }
     }
 
     /// From now on the record tells of a request that is about to be forwarded.

@@ -198,7 +198,7 @@ impl Workbench {
         ask: &Ask,
         trail: &mut Trail,
     ) -> Result<Permit, Refusal> {
-        let identify = || ask.token();
+        let identify = std::future::ready(ask.token());
         match self.pipeline.admit_as(arrival, identify, NOW, trail).await? {
             First::Guest(permit) => Ok(permit),
             First::Caller(admitted) => {
@@ -265,6 +265,7 @@ impl Ask {
             issued_at: self.token_age.map(|age| NOW - f64::from(age)),
             expires_at: NOW + 3_600.0,
             not_before: None,
+            issuer: None,
         }))
     }
 }

@@ -11,14 +11,14 @@ use tests::{
 
 const PATH: &str = "/api/patients";
 
-fn fetched_from(provider: &Upstream) -> Builder {
+pub(crate) fn fetched_from(provider: &Upstream) -> Builder {
     let url = format!("http://{}/jwks.json", provider.address());
     let issuer = json!([{"issuer": ISSUER, "audiences": [AUDIENCE],
         "algorithms": ["EdDSA", "ES256", "RS256"], "jwks": url}]);
     Stand::builder().set("jwt.issuers", issuer)
 }
 
-fn serve(provider: &Upstream, keys: &Value) {
+pub(crate) fn serve(provider: &Upstream, keys: &Value) {
     let answer = Behaviour::Answer(200, Vec::new(), keys.to_string().into_bytes());
     provider.on("/jwks.json", answer);
 }

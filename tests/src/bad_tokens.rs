@@ -346,6 +346,11 @@ pub fn odd() -> Vec<(String, String)> {
         header["typ"] = json!(kind);
         format!("Bearer {}", signed(Signing::EdDsa, &header, &claims(USER)))
     };
+    let newer_name = {
+        let mut header = header(Signing::EdDsa);
+        header["alg"] = json!("Ed25519");
+        format!("Bearer {}", signed(Signing::EdDsa, &header, &claims(USER)))
+    };
     let case = |case: Case| (case.name, case.authorization);
     let fraction = format!("{}.75", now() + 600);
     vec![
@@ -358,6 +363,9 @@ pub fn odd() -> Vec<(String, String)> {
         ("a scheme in lower case".to_owned(), format!("bearer {}", token(USER))),
         ("a scheme in capitals".to_owned(), format!("BEARER {}", token(USER))),
         ("at+jwt".to_owned(), typed("at+jwt")),
+        ("application/at+jwt".to_owned(), typed("application/at+JWT")),
+        ("application/jwt".to_owned(), typed("application/jwt")),
+        ("EdDSA by its newer name".to_owned(), newer_name),
         case(with_claim("our audience among others", "aud", json!(["x", AUDIENCE]), &[])),
         case(with_claim("expired within the leeway", "exp", json!(now() - 10), &[])),
         case(with_claim("nbf within the leeway", "nbf", json!(now() + 10), &[])),

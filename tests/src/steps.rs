@@ -17,7 +17,7 @@ use policy_store::source::FixedFacts;
 use policy_store::watch::BundleStore;
 use proxy::accept::Arrival;
 use proxy::benchmarks::{self, Line, Questions};
-use proxy::config::{Algorithm, Issuer, JwksSource, Tenancy};
+use proxy::config::{Issuer, JwksSource, Tenancy};
 use proxy::identify::Verifier;
 use proxy::keys::KeyStore;
 use proxy::metrics::Metrics;
@@ -98,12 +98,9 @@ fn step(group: &'static str, name: impl Into<String>, run: impl FnMut() + 'stati
 /// The issuer of the tokens of tests, whose keys are in `folder`.
 #[must_use]
 pub fn issuer(folder: &Path) -> Issuer {
-    Issuer {
-        issuer: ISSUER.to_owned(),
-        audiences: vec![AUDIENCE.to_owned()],
-        algorithms: Algorithm::ALL.to_vec(),
-        jwks: JwksSource::File(folder.join("jwks.json")),
-    }
+    let jwks = JwksSource::File(folder.join("jwks.json"));
+    let audiences = vec![AUDIENCE.to_owned()];
+    Issuer { audiences, ..Issuer::usual(ISSUER, jwks).unwrap() }
 }
 
 /// What steps are made of.

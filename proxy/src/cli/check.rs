@@ -92,6 +92,8 @@ pub(super) fn located(finding: Finding, directory: &Path) -> Finding {
 #[derive(Default)]
 struct Report {
     fine: Vec<String>,
+    /// What is accepted, and worth a second look.
+    warnings: Vec<String>,
     wrong: Vec<Wrong>,
 }
 
@@ -119,9 +121,13 @@ impl Report {
     fn everything(&mut self, file: &Path, config: &Config, facts: bool) -> Result<(), Failure> {
         self.fine.push(format!("configuration {}", file.display()));
         match KeyStore::check(&config.jwt.issuers) {
-            Ok(()) => self.fine.push(format!("keys of {} issuers", config.jwt.issuers.len())),
+            Ok(notes) => {
+                self.fine.push(format!("keys of {} issuers", config.jwt.issuers.len()));
+                self.warnings.extend(notes);
+            }
             Err(error) => self.wrong("keys", file, &chain(&error)),
         }
+        self.warnings.extend(config.jwt.doubts());
         if let Some(assertion) = &config.upstream.assertion {
             match AssertionSigner::open(assertion) {
                 Ok(_) => self.fine.push("the assertion's key".to_owned()),
@@ -129,6 +135,15 @@ impl Report {
             }
         }
         let bundle = self.policies(&config.policies.directory);
+        if let Some(bundle) = &bundle
+            && let Some((issuer, role)) =
+                config.jwt.unknown_role(|role| bundle.vocabulary().has_role(role))
+        {
+            let what = format!(
+                "`{issuer}` must never stand for the role `{role}`, which the policies' schema does not list"
+            );
+            self.wrong("configuration", file, &what);
+        }
         match bundle.filter(|_| facts) {
             Some(bundle) => self.facts(file, config, &bundle),
             None => Ok(()),
@@ -200,13 +215,21 @@ impl Report {
         let ok = self.wrong.is_empty();
         match format {
             CheckFormat::Json => {
-                let report = json!({ "ok": ok, "fine": self.fine, "findings": self.wrong });
+                let report = json!({
+                    "ok": ok,
+                    "fine": self.fine,
+                    "warnings": self.warnings,
+                    "findings": self.wrong,
+                });
                 say(&report.to_string());
             }
             CheckFormat::Sarif => say(&sarif::log(&self.wrong, &OTHERS).to_string()),
             CheckFormat::Text => {
                 for fine in &self.fine {
                     say(&format!("ok      {fine}"));
+                }
+                for warning in &self.warnings {
+                    say(&format!("warning {warning}"));
                 }
                 for wrong in &self.wrong {
                     say(&wrong.text);

@@ -119,7 +119,7 @@ async fn bind_backend(config: &Config, dir: &Path) -> Result<Backend, Failure> {
         listen,
         issuer_key: dir.join("keys/issuer.pem"),
         jwks: jwks.clone(),
-        issuer: issuer.issuer.clone(),
+        issuer: issuer.issuer.to_string(),
         audience: issuer.audiences.first().cloned().unwrap_or_default(),
     };
     if let Some(listen) = wanted

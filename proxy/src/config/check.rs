@@ -1,7 +1,5 @@
 //! What no single value can say about itself: what is missing, and what does not go together.
 
-use std::collections::HashSet;
-
 use serde_json::Value;
 
 use super::audit::SIX_YEARS;
@@ -65,12 +63,8 @@ pub(super) fn consistent(config: &Config, source: &Source) -> Result<(), ConfigE
             source.bad("listen.admin", "is where `listen.proxy` listens; take another port")
         );
     }
-    let mut names = HashSet::new();
-    for (index, issuer) in config.jwt.issuers.iter().enumerate() {
-        if !names.insert(&issuer.issuer) {
-            let what = format!("`{}` has an entry already; merge the two", issuer.issuer);
-            return Err(source.bad(&format!("jwt.issuers[{index}].issuer"), &what));
-        }
+    if let Some((key, what)) = config.jwt.misfit() {
+        return Err(source.bad(&key, &what));
     }
     audit_is_kept(config, source)?;
     let misfit =

@@ -1,12 +1,21 @@
-//! Whose tokens are believed.
+//! Whose tokens are believed, and about whom.
 
-use std::fmt;
+mod algorithm;
+mod doubts;
+mod issuer_name;
+mod speaks_for;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error};
+use serde_json::{Map, Value};
 
 use super::values;
+
+pub use algorithm::Algorithm;
+pub use issuer_name::IssuerName;
+pub use speaks_for::{Broken, Pattern, SpeaksFor};
 
 /// Whose tokens are believed.
 #[derive(Clone, Debug, serde::Deserialize)]
@@ -42,85 +51,79 @@ fn issuers<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Issuer>, D::Error> {
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Issuer {
-    /// The `iss` of its tokens, byte for byte.
-    #[serde(default = "Issuer::default_issuer", deserialize_with = "values::name")]
-    pub issuer: String,
-    /// A token must be for one of them (`aud`).
+    /// The `iss` of its tokens.
+    #[serde(default = "Issuer::default_issuer")]
+    pub issuer: IssuerName,
+    /// What may stand in `iss` in place of the claim that a template names.
+    #[serde(default, deserialize_with = "values::names")]
+    pub issuer_values: Vec<String>,
+    /// Whether anything may stand there: every tenant of the provider signs in.
+    #[serde(default)]
+    pub dangerous_any_issuer_value: bool,
+    /// A token must be for one of them.
     #[serde(default = "Issuer::default_audiences", deserialize_with = "values::names")]
     pub audiences: Vec<String>,
+    /// The claim that says whom a token is for, where its tokens have no `aud`.
+    #[serde(default, deserialize_with = "values::optional_name")]
+    pub audience_claim: Option<String>,
+    /// The claim with the id of the user.
+    #[serde(default = "Issuer::default_subject_claim", deserialize_with = "values::name")]
+    pub subject_claim: String,
     /// How its tokens may be signed.
-    #[serde(default = "Issuer::default_algorithms", deserialize_with = "algorithms")]
+    #[serde(default = "Issuer::default_algorithms", deserialize_with = "algorithm::list")]
     pub algorithms: Vec<Algorithm>,
     /// Where its keys are.
     pub jwks: JwksSource,
+    /// Whom its tokens may be about; everybody when absent.
+    #[serde(default, deserialize_with = "speaks_for::restriction")]
+    pub speaks_for: SpeaksFor,
 }
 
 impl Issuer {
-    fn default_issuer() -> String {
-        "https://auth.cedargate.example".to_owned()
+    /// The entry of an issuer of this name that says nothing else.
+    ///
+    /// # Errors
+    ///
+    /// When the name is none.
+    pub fn usual(name: &str, jwks: JwksSource) -> Result<Self, &'static str> {
+        Ok(Self {
+            issuer: IssuerName::parse(name)?,
+            issuer_values: Vec::new(),
+            dangerous_any_issuer_value: false,
+            audiences: Self::default_audiences(),
+            audience_claim: None,
+            subject_claim: Self::default_subject_claim(),
+            algorithms: Self::default_algorithms(),
+            jwks,
+            speaks_for: SpeaksFor::default(),
+        })
+    }
+
+    fn default_issuer() -> IssuerName {
+        IssuerName::plain("https://auth.cedargate.example")
     }
 
     fn default_audiences() -> Vec<String> {
         vec!["cedargate".to_owned()]
     }
 
+    fn default_subject_claim() -> String {
+        "sub".to_owned()
+    }
+
     fn default_algorithms() -> Vec<Algorithm> {
-        Algorithm::ALL.to_vec()
+        Algorithm::USUAL.to_vec()
     }
-}
 
-fn algorithms<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Algorithm>, D::Error> {
-    let algorithms = Vec::<Algorithm>::deserialize(d)?;
-    if algorithms.is_empty() {
-        return Err(D::Error::custom("is empty; list `EdDSA`, `ES256` or `RS256`"));
-    }
-    Ok(algorithms)
-}
-
-/// How a token may be signed. Shared secrets are not among them, and `none` never is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Algorithm {
-    /// Ed25519.
-    EdDSA,
-    /// ECDSA on P-256.
-    ES256,
-    /// RSA, PKCS#1 v1.5.
-    RS256,
-}
-
-impl Algorithm {
-    /// Every one.
-    pub const ALL: [Self; 3] = [Self::EdDSA, Self::ES256, Self::RS256];
-
-    /// The word for it in a token's `alg`.
+    /// Whether this is the entry for tokens with this `iss` and these claims. What stands in `iss` in
+    /// place of a claim has to be one of the values that are named, and what the token says there.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::EdDSA => "EdDSA",
-            Self::ES256 => "ES256",
-            Self::RS256 => "RS256",
-        }
-    }
-
-    /// The algorithm of that exact name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|algorithm| algorithm.name() == name)
-    }
-}
-
-impl fmt::Display for Algorithm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl<'de> Deserialize<'de> for Algorithm {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let name = String::deserialize(deserializer)?;
-        Self::from_name(&name).ok_or_else(|| {
-            D::Error::custom(format!("`{name}` is not accepted; use `EdDSA`, `ES256` or `RS256`"))
-        })
+    pub fn signs_as(&self, iss: &str, claims: &Map<String, Value>) -> bool {
+        let Some(value) = self.issuer.value_in(iss) else { return false };
+        let Some(claim) = self.issuer.claim() else { return true };
+        let allowed =
+            self.dangerous_any_issuer_value || self.issuer_values.iter().any(|it| it == value);
+        allowed && claims.get(claim).and_then(Value::as_str) == Some(value)
     }
 }
 

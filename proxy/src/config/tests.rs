@@ -83,7 +83,7 @@ fn defaults_are_values() {
     assert_eq!(config.limits.requests_per_second, None);
     assert_eq!(config.facts.timeout, Duration::from_millis(500));
     assert_eq!(config.jwt.leeway, Duration::from_secs(30));
-    assert_eq!(config.jwt.issuers[0].algorithms, Algorithm::ALL);
+    assert_eq!(config.jwt.issuers[0].algorithms, Algorithm::USUAL);
     assert_eq!(config.audit.anonymous_per_second, 1000);
     assert_eq!(config.audit.durability, Durability::Process);
     assert_eq!(config.workers, None);
@@ -127,6 +127,49 @@ fast_paths: false
     assert_eq!(config.admin_hosts, ["gate.internal"]);
     assert_eq!(config.workers, Some(3));
     assert!(!config.fast_paths);
+}
+
+/// The doubts about a configuration with these entries besides the least one.
+fn doubts(entries: &str) -> Vec<String> {
+    parse(&LEAST.replacen("}] }", &format!("}}{entries}] }}"), 1), &[], &[]).unwrap().jwt.doubts()
+}
+
+#[test]
+fn what_is_doubtful_about_issuers_is_told() {
+    assert_eq!(doubts(""), [""; 0]);
+    let open = doubts(", { issuer: b, jwks: k }, { issuer: c, jwks: k }");
+    assert_eq!(open.len(), 3);
+    assert!(open[1].contains("`b` is one of 3 issuers and may speak for every user"), "{open:?}");
+    for restricted in [
+        "users: ['beta-*']",
+        "claims: { hd: [beta.example] }",
+        "organizations: [org-beta]",
+        "never_roles: [STAFF]",
+    ] {
+        let entry = format!(", {{ issuer: b, jwks: k, speaks_for: {{ {restricted} }} }}");
+        assert_eq!(doubts(&entry), [""; 0], "{restricted}");
+    }
+    let restricted = "speaks_for: { users: ['*'] }";
+    for (entry, told) in [
+        ("issuer: 'a/{tid}', dangerous_any_issuer_value: true, jwks: k", "every tenant"),
+        ("issuer: b, subject_claim: email, jwks: k", "`email`"),
+        ("issuer: b, jwks: 'http://id.example/keys'", "without TLS"),
+    ] {
+        let told_of = doubts(&format!(", {{ {entry}, {restricted} }}"));
+        assert!(told_of.len() == 1 && told_of[0].contains(told), "{entry}: {told_of:?}");
+    }
+    for url in [
+        "https://id.example/keys",
+        "http://127.0.0.1:8/keys",
+        "http://[::1]/",
+        "http://localhost/k",
+    ] {
+        assert_eq!(
+            doubts(&format!(", {{ issuer: b, jwks: '{url}', {restricted} }}")),
+            [""; 0],
+            "{url}"
+        );
+    }
 }
 
 #[test]

@@ -192,6 +192,11 @@ pub(super) fn name<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> 
     if name.is_empty() { Err(D::Error::custom("is empty; give it a value")) } else { Ok(name) }
 }
 
+/// A text that is not empty, or nothing.
+pub(super) fn optional_name<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
+    optional(d, name)
+}
+
 /// The name of a cookie.
 pub(super) fn cookie<'de, D: Deserializer<'de>>(d: D) -> Result<Option<String>, D::Error> {
     optional(d, |value| {

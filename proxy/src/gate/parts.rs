@@ -16,7 +16,7 @@ use super::door::Door;
 use crate::accept::Rules;
 use crate::admin::AdminState;
 use crate::assertion::AssertionSigner;
-use crate::config::Config;
+use crate::config::{Config, Jwt};
 use crate::connection::Limits;
 use crate::cors::Cors;
 use crate::credentials::CookieRules;
@@ -67,6 +67,19 @@ pub(super) fn open_bundles(
         return Err(StartError::Unmapped(Arc::clone(&route.resource)));
     }
     Ok(bundles)
+}
+
+/// Sees to it that the roles for which issuers must not stand are roles of the policies, and tells the
+/// log what is doubtful about issuers.
+pub(super) fn restrictions(jwt: &Jwt, bundles: &BundleStore) -> Result<(), StartError> {
+    for doubt in jwt.doubts() {
+        tracing::warn!("{doubt}");
+    }
+    let current = bundles.current();
+    let unknown = jwt.unknown_role(|role| current.bundle.vocabulary().has_role(role));
+    unknown.map_or(Ok(()), |(issuer, role)| {
+        Err(StartError::UnknownRole { issuer: issuer.to_owned(), role: role.to_owned() })
+    })
 }
 
 /// What judges requests.

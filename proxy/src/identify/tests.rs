@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::config::{Algorithm, Issuer, JwksSource};
 
+mod issuers;
 mod refusals;
 
 const NOW: f64 = 1_700_000_000.0;
@@ -86,7 +87,7 @@ struct Stand {
 
 fn issuer(name: &str, algorithms: Vec<Algorithm>, jwks: JwksSource) -> Issuer {
     let audiences = vec!["cedargate".to_owned(), "other".to_owned()];
-    Issuer { issuer: name.to_owned(), audiences, algorithms, jwks }
+    Issuer { audiences, algorithms, ..Issuer::usual(name, jwks).unwrap() }
 }
 
 impl Stand {
@@ -185,6 +186,9 @@ async fn tokens_of_every_legal_form_are_good() {
         ("ed", json!({"kid": null}), json!({"iss": "second"})),
         ("ed", json!({"typ": null}), json!({})),
         ("ed", json!({"typ": "at+JWT"}), json!({})),
+        ("ed", json!({"typ": "application/at+jwt"}), json!({})),
+        ("ed", json!({"typ": "Application/JWT"}), json!({})),
+        ("ed", json!({"alg": "Ed25519"}), json!({})),
         ("ed", json!({"typ": "jwt"}), json!({})),
         ("ed", json!({"jku": "http://evil.example/", "x5u": 1, "jwk": {}, "x5c": []}), json!({})),
         ("ed", json!({}), json!({"aud": ["elsewhere", "other"]})),
@@ -250,6 +254,12 @@ fn the_token_in_a_cookie() {
         (&["a=b", "session=t.o.k"], Ok(Some("t.o.k"))),
         (&["Session=x; xsession=y; session"], Ok(None)),
         (&["session=; a=b"], Ok(Some(""))),
+        (&["session=\"t.o.k\"; a=b"], Ok(Some("t.o.k"))),
+        (&["session=\"\""], Ok(Some(""))),
+        (&["session=\""], Ok(Some("\""))),
+        (&["session=\"t.o.k"], Ok(Some("\"t.o.k"))),
+        (&["session=\"\"t.o.k\"\""], Ok(Some("\"t.o.k\""))),
+        (&["session=\"\"; session=t.o.k"], Err(CookieTwice)),
         (&["session=a=b"], Ok(Some("a=b"))),
         (&["session=a; session=a"], Err(CookieTwice)),
         (&["session=a", "b=c; session=d"], Err(CookieTwice)),

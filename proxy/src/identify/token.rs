@@ -8,6 +8,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
 use super::{Unidentified, VerifiedToken};
+use crate::config::Issuer;
 use crate::strict_json;
 
 /// A `NumericDate` ends here: beyond, a double no longer holds every second.
@@ -32,12 +33,8 @@ pub(super) struct Header {
     pub(super) key_id: Option<String>,
 }
 
-/// What the payload says that matters.
-pub(super) struct Claims {
-    pub(super) issuer: String,
-    pub(super) audiences: Vec<String>,
-    pub(super) token: VerifiedToken,
-}
+/// The payload.
+pub(super) struct Claims(Map<String, Value>);
 
 const fn malformed(problem: &'static str) -> Unidentified {
     Unidentified::Malformed(problem)
@@ -77,34 +74,77 @@ impl<'a> Parts<'a> {
     }
 
     pub(super) fn claims(&self) -> Result<Claims, Unidentified> {
-        let claims = object(self.payload)?;
-        let date = |name| date(&claims, name);
-        let expires_at = date("exp")?.ok_or(malformed("it has no `exp`"))?;
-        let jti = match claims.get("jti") {
+        object(self.payload).map(Claims)
+    }
+}
+
+impl Claims {
+    pub(super) fn all(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// Who issued it.
+    pub(super) fn issuer(&self) -> Result<&str, Unidentified> {
+        self.text("iss").ok_or(malformed("it has no `iss`"))
+    }
+
+    /// Whom it is for: `aud`, or the claim that takes its place where an issuer's tokens have none. Such
+    /// an issuer's token that has one all the same is a token of another kind, for somebody else.
+    pub(super) fn audiences(&self, instead: Option<&str>) -> Result<Vec<&str>, Unidentified> {
+        const FAULT: Unidentified = malformed("it does not say whom it is for");
+        if instead.is_some() && self.0.contains_key("aud") {
+            return Err(Unidentified::Audience);
+        }
+        match self.0.get(instead.unwrap_or("aud")) {
+            Some(Value::String(one)) => Ok(vec![one]),
+            Some(Value::Array(several)) if !several.is_empty() => {
+                several.iter().map(Value::as_str).collect::<Option<_>>().ok_or(FAULT)
+            }
+            _ => Err(FAULT),
+        }
+    }
+
+    /// What it says of the user whom the claim `subject` names.
+    pub(super) fn verified(&self, issuer: &Arc<Issuer>) -> Result<VerifiedToken, Unidentified> {
+        let jti = match self.0.get("jti") {
             None => None,
             Some(Value::String(id)) if id.len() <= LONGEST_ID && !id.contains(char::is_control) => {
                 Some(Arc::from(id.as_str()))
             }
             Some(_) => return Err(malformed("its `jti` is no short string")),
         };
-        let subject =
-            string(&claims, "sub").filter(|it| !it.is_empty() && !it.contains(char::is_control));
-        Ok(Claims {
-            issuer: string(&claims, "iss").ok_or(malformed("it has no `iss`"))?.to_owned(),
-            audiences: audiences(&claims)?,
-            token: VerifiedToken {
-                subject: Arc::from(subject.ok_or(malformed("it has no `sub`"))?),
-                jti,
-                issued_at: date("iat")?,
-                expires_at,
-                not_before: date("nbf")?,
-            },
+        let subject = self.text(&issuer.subject_claim);
+        let subject = subject.filter(|it| !it.is_empty() && !it.contains(char::is_control));
+        Ok(VerifiedToken {
+            subject: Arc::from(subject.ok_or(malformed("it does not say whom it is about"))?),
+            jti,
+            issued_at: self.date("iat")?,
+            expires_at: self.date("exp")?.ok_or(malformed("it has no `exp`"))?,
+            not_before: self.date("nbf")?,
+            issuer: Some(Arc::clone(issuer)),
         })
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.0.get(name).and_then(Value::as_str)
+    }
+
+    fn date(&self, name: &str) -> Result<Option<f64>, Unidentified> {
+        let Some(value) = self.0.get(name) else { return Ok(None) };
+        // 2^53 + 1 is the same double as 2^53.
+        if value.as_u64().is_some_and(|date| date > LAST_WHOLE_DATE) {
+            return Err(malformed("a date is none"));
+        }
+        let date = value.as_f64().filter(|date| (0.0..=LAST_DATE).contains(date));
+        date.map(Some).ok_or(malformed("a date is none"))
     }
 }
 
+/// Whether the media type is that of an access token (RFC 9068, 4) or of any JWT. RFC 7515, 4.1.9,
+/// leaves `application/` out where nothing else has a slash.
 fn is_known_type(kind: &str) -> bool {
-    ["JWT", "at+jwt"].iter().any(|known| kind.eq_ignore_ascii_case(known))
+    let known = ["JWT", "at+jwt", "application/jwt", "application/at+jwt"];
+    known.iter().any(|known| kind.eq_ignore_ascii_case(known))
 }
 
 fn decoded(part: &str) -> Result<Vec<u8>, Unidentified> {
@@ -114,30 +154,4 @@ fn decoded(part: &str) -> Result<Vec<u8>, Unidentified> {
 fn object(part: &str) -> Result<Map<String, Value>, Unidentified> {
     strict_json::parse_object(&decoded(part)?)
         .map_err(|_| malformed("not a JSON object without duplicate members"))
-}
-
-fn string<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
-    claims.get(name).and_then(Value::as_str)
-}
-
-fn date(claims: &Map<String, Value>, name: &str) -> Result<Option<f64>, Unidentified> {
-    let Some(value) = claims.get(name) else { return Ok(None) };
-    // 2^53 + 1 is the same double as 2^53.
-    if value.as_u64().is_some_and(|date| date > LAST_WHOLE_DATE) {
-        return Err(malformed("a date is none"));
-    }
-    let date = value.as_f64().filter(|date| (0.0..=LAST_DATE).contains(date));
-    date.map(Some).ok_or(malformed("a date is none"))
-}
-
-fn audiences(claims: &Map<String, Value>) -> Result<Vec<String>, Unidentified> {
-    const FAULT: Unidentified = malformed("it has no `aud`");
-    match claims.get("aud") {
-        Some(Value::String(one)) => Ok(vec![one.clone()]),
-        Some(Value::Array(several)) if !several.is_empty() => {
-            let names = several.iter().map(|it| it.as_str().map(str::to_owned));
-            names.collect::<Option<_>>().ok_or(FAULT)
-        }
-        _ => Err(FAULT),
-    }
 }

@@ -1,132 +1,173 @@
-//! A set of keys (RFC 7517): those that can be used, each for one algorithm.
+//! A set of keys (RFC 7517): those that can be used, each for one algorithm. A fault of one key is
+//! no fault of the set.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::fmt;
 
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ED25519, ParsedPublicKey, VerificationAlgorithm,
-};
-use jsonwebtoken::DecodingKey;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, PublicKeyUse};
-use serde_json::Value;
+use serde::de::{Deserializer as _, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
-use crate::config::Algorithm;
-use crate::strict_json;
+use super::jwk::{self, Key, PassedOver, Why};
+use crate::config::{Algorithm, Issuer};
 
-/// A key, for its one algorithm.
-pub struct Key {
-    pub(crate) algorithm: Algorithm,
-    pub(crate) decoding: DecodingKey,
-    /// The key itself, as the set has it: two that are equal here verify the same.
-    pub(crate) material: Arc<[u8]>,
-}
-
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Key").field("algorithm", &self.algorithm).finish_non_exhaustive()
-    }
-}
+/// A message tells of this many keys at the most.
+const TOLD: usize = 16;
 
 /// The usable keys of a set.
 #[derive(Debug)]
 pub struct KeySet {
-    named: HashMap<String, Key>,
+    /// By `kid`. RFC 7517, 4.5, lets keys of several kinds share one.
+    named: HashMap<String, Vec<Key>>,
     nameless: Vec<Key>,
+    /// The keys that are not used.
+    pub(crate) passed_over: Vec<PassedOver>,
     /// What it was read from, to see whether it has changed.
     pub(crate) text: Vec<u8>,
 }
 
+/// What a set has under a `kid`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Named<'a> {
+    /// The one key for the algorithm.
+    Key(&'a Key),
+    /// A key, for another algorithm.
+    OtherAlgorithm,
+    /// None, or several keys for the algorithm.
+    None,
+}
+
 impl KeySet {
-    /// Reads a set. Keys for another use, of other kinds, or too weak, are passed over.
+    /// Reads a set of `issuer`.
     ///
     /// # Errors
     ///
-    /// When it is no set, names two keys alike, or has no key that can be used.
-    pub(crate) fn parse(text: &[u8], allowed: &[Algorithm]) -> Result<Self, String> {
-        let object =
-            strict_json::parse_object(text).map_err(|error| format!("no JWKS: {error}"))?;
-        let Some(Value::Array(keys)) = object.get("keys") else {
-            return Err("no JWKS: it has no list `keys`".to_owned());
+    /// When it is no set, or has no key that can be used.
+    pub(crate) fn parse(text: &[u8], issuer: &Issuer) -> Result<Self, String> {
+        let mut set = Self {
+            named: HashMap::new(),
+            nameless: Vec::new(),
+            passed_over: Vec::new(),
+            text: text.to_owned(),
         };
-        let mut set = Self { named: HashMap::new(), nameless: Vec::new(), text: text.to_owned() };
-        for value in keys {
-            let Some((kid, key)) = usable(value, allowed) else { continue };
-            match kid {
-                None => set.nameless.push(key),
-                Some(kid) if set.named.contains_key(&kid) => {
-                    return Err(format!("two keys are named `{kid}`"));
-                }
-                Some(kid) => drop(set.named.insert(kid, key)),
+        for (index, key) in keys(text)?.iter().enumerate() {
+            match jwk::read(key.get(), index + 1, issuer) {
+                Err(passed_over) => set.passed_over.push(passed_over),
+                Ok((kid, key)) => set.add(kid, key),
             }
         }
-        if set.named.is_empty() && set.nameless.is_empty() {
-            return Err("no key in it can be used with the issuer's algorithms".to_owned());
+        set.tell_ambiguous();
+        if !set.is_usable() {
+            return Err(set.why_none());
         }
         Ok(set)
     }
 
-    /// The key of this name.
-    pub(crate) fn named(&self, kid: &str) -> Option<&Key> {
-        self.named.get(kid)
-    }
-
-    /// The one key that fits `algorithm`; `None` when there are several, or none.
-    pub(crate) fn only(&self, algorithm: Algorithm) -> Option<&Key> {
-        let mut fitting =
-            self.named.values().chain(&self.nameless).filter(|key| key.algorithm == algorithm);
-        let first = fitting.next();
-        if fitting.next().is_some() { None } else { first }
-    }
-}
-
-/// A key that can verify, with its name.
-fn usable(value: &Value, allowed: &[Algorithm]) -> Option<(Option<String>, Key)> {
-    if value.get("d").is_some() {
-        tracing::warn!("a JWKS holds a private key, which is passed over");
-        return None;
-    }
-    let jwk: Jwk = serde_json::from_value(value.clone()).ok()?;
-    if !matches!(jwk.common.public_key_use, None | Some(PublicKeyUse::Signature)) {
-        return None;
-    }
-    let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::OctetKeyPair(pair) if pair.curve == EllipticCurve::Ed25519 => {
-            Algorithm::EdDSA
+    /// Adds a key, unless it is there already.
+    fn add(&mut self, kid: Option<String>, key: Key) {
+        let same = match kid {
+            Some(kid) => self.named.entry(kid).or_default(),
+            None => &mut self.nameless,
+        };
+        if !same.iter().any(|known| known.is(&key)) {
+            same.push(key);
         }
-        AlgorithmParameters::EllipticCurve(curve) if curve.curve == EllipticCurve::P256 => {
-            Algorithm::ES256
+    }
+
+    /// Tells of names that stand for several keys. Those without a name share one, so to speak.
+    fn tell_ambiguous(&mut self) {
+        let named = self.named.iter().map(|(kid, keys)| (jwk::shown(kid), keys));
+        let groups = named.chain([("without `kid`".to_owned(), &self.nameless)]);
+        for (key, keys) in groups {
+            if let Some(one) = keys.iter().find(|key| !is_alone(keys, key)) {
+                let why = Why::Fault(format!("there are several for `{}`", one.algorithm));
+                self.passed_over.push(PassedOver { key, why });
+            }
         }
-        AlgorithmParameters::RSA(rsa) if modulus_bits(&rsa.n) >= 2048 => Algorithm::RS256,
-        _ => return None,
-    };
-    let said = value.get("alg").and_then(Value::as_str);
-    if said.is_some_and(|said| said != algorithm.name()) || !allowed.contains(&algorithm) {
-        return None;
     }
-    let decoding = DecodingKey::from_jwk(&jwk).ok().filter(|key| is_sound(key, algorithm))?;
-    let material = serde_json::to_vec(&jwk.algorithm).ok()?.into();
-    Some((jwk.common.key_id, Key { algorithm, decoding, material }))
+
+    /// Whether any key can be chosen.
+    fn is_usable(&self) -> bool {
+        let mut groups = self.named.values().chain([&self.nameless]);
+        groups.any(|keys| keys.iter().any(|key| is_alone(keys, key)))
+    }
+
+    fn why_none(&self) -> String {
+        let mut told: Vec<String> =
+            self.passed_over.iter().take(TOLD).map(ToString::to_string).collect();
+        let more = self.passed_over.len().saturating_sub(TOLD);
+        if more > 0 {
+            told.push(format!("and {more} more"));
+        }
+        let told = if told.is_empty() { "it is empty".to_owned() } else { told.join("; ") };
+        format!("no key in it can be used: {told}")
+    }
+
+    /// The key of this name for `algorithm` and tokens with this `iss`.
+    pub(crate) fn named(&self, kid: &str, algorithm: Algorithm, iss: &str) -> Named<'_> {
+        let Some(keys) = self.named.get(kid) else { return Named::None };
+        let mut serving = keys.iter().filter(|key| key.serves(iss)).peekable();
+        if serving.peek().is_none() {
+            return Named::None;
+        }
+        let mut fitting = serving.filter(|key| key.algorithm == algorithm);
+        match (fitting.next(), fitting.next()) {
+            (Some(key), None) => Named::Key(key),
+            (None, _) => Named::OtherAlgorithm,
+            (Some(_), Some(_)) => Named::None,
+        }
+    }
+
+    /// The one key that fits `algorithm` and tokens with this `iss`, whatever its name; `None` when
+    /// there are several, or none.
+    pub(crate) fn only(&self, algorithm: Algorithm, iss: &str) -> Option<&Key> {
+        let all = self.named.values().flatten().chain(&self.nameless);
+        let mut fitting = all.filter(|key| key.algorithm == algorithm && key.serves(iss));
+        let first = fitting.next()?;
+        fitting.all(|other| other.is(first)).then_some(first)
+    }
 }
 
-/// Whether there is such a key at all: a set of keys that can verify nothing must not replace one
-/// that can.
-fn is_sound(key: &DecodingKey, algorithm: Algorithm) -> bool {
-    let parses = |kind: &'static dyn VerificationAlgorithm| {
-        key.try_get_as_bytes().is_ok_and(|bytes| ParsedPublicKey::new(kind, bytes).is_ok())
-    };
-    match algorithm {
-        Algorithm::EdDSA => parses(&ED25519),
-        Algorithm::ES256 => parses(&ECDSA_P256_SHA256_FIXED),
-        // Its strength was looked at.
-        Algorithm::RS256 => true,
-    }
+/// Whether no other of these keys could have been meant.
+fn is_alone(keys: &[Key], key: &Key) -> bool {
+    keys.iter().filter(|other| key.meets(other)).count() == 1
 }
 
-fn modulus_bits(modulus: &str) -> usize {
-    use base64::Engine as _;
-    let bytes =
-        base64::engine::general_purpose::URL_SAFE_NO_PAD.decode(modulus).unwrap_or_default();
-    bytes.iter().skip_while(|byte| **byte == 0).count() * 8
+/// The keys of a set, each as it is written.
+fn keys(text: &[u8]) -> Result<Vec<Box<RawValue>>, String> {
+    if text.starts_with(b"\xef\xbb\xbf") {
+        return Err("it begins with a byte order mark (BOM); save it without one".to_owned());
+    }
+    if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") {
+        return Err("it is UTF-16; save it as UTF-8 without a byte order mark".to_owned());
+    }
+    let mut reader = serde_json::Deserializer::from_slice(text);
+    let keys = reader.deserialize_map(SetVisitor).and_then(|keys| reader.end().map(|()| keys));
+    keys.map_err(|error| format!("no JWKS: {error}"))
+}
+
+/// Reads an object with the one list `keys`.
+struct SetVisitor;
+
+impl<'de> Visitor<'de> for SetVisitor {
+    type Value = Vec<Box<RawValue>>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with a list `keys`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Self::Value, A::Error> {
+        let mut keys = None;
+        while let Some(name) = members.next_key::<String>()? {
+            if name != "keys" {
+                members.next_value::<IgnoredAny>()?;
+            } else if keys.is_some() {
+                return Err(A::Error::custom("it has two lists `keys`"));
+            } else {
+                keys = Some(members.next_value()?);
+            }
+        }
+        keys.ok_or_else(|| A::Error::custom("it has no list `keys`"))
+    }
 }
 
 #[cfg(test)]

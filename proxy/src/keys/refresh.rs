@@ -1,26 +1,28 @@
-//! Keeps a set of keys fresh: a file when it changes, a URL now and then and when a token names a
-//! key that is not there.
+//! Keeps a set of keys fresh: looks at its source now and then, and when a token names a key that
+//! is not there.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
+
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 
 use super::{IssuerKeys, KeySet, KeysError, read};
 use crate::chain::chain;
 use crate::config::JwksSource;
 
-/// A file is looked at this often.
-const LOOK: Duration = Duration::from_secs(2);
-/// A URL is fetched this often, whatever happens.
-const FETCH: Duration = Duration::from_mins(5);
-/// And not more often than this when tokens name unknown keys.
-const AT_MOST: Duration = Duration::from_secs(2);
+/// A file is looked at this often, and this far apart when tokens name unknown keys.
+const LOOK: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(50));
+/// The same for a URL.
+const FETCH: (Duration, Duration) = (Duration::from_mins(5), Duration::from_secs(2));
 /// The first and the longest wait after a fetch that failed.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
 /// A fetch takes this long at the most, and brings so many bytes.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const BYTES: usize = 1 << 20;
+/// Who asks: some providers' firewalls refuse requests of nobody.
+const AGENT: &str = concat!("cedargate/", env!("CARGO_PKG_VERSION"));
 
 /// Begins to keep the set of `issuer` fresh, for as long as somebody holds it.
 pub(super) fn spawn(
@@ -28,70 +30,112 @@ pub(super) fn spawn(
     generation: &Arc<AtomicU64>,
 ) -> Result<(), KeysError> {
     let (weak, generation) = (Arc::downgrade(issuer), Arc::clone(generation));
-    match issuer.config.jwks.clone() {
-        JwksSource::File(file) => {
-            tokio::spawn(async move { watch(&file, &weak, &generation).await });
-        }
-        JwksSource::Url(url) => {
-            let client = reqwest::Client::builder()
-                .timeout(TIMEOUT)
-                .redirect(reqwest::redirect::Policy::none())
-                .build()?;
-            tokio::spawn(async move { poll(&client, &url, &weak, &generation).await });
-        }
-    }
+    let source = Source::of(&issuer.config.jwks)?;
+    tokio::spawn(async move { keep_fresh(source, &weak, &generation).await });
     Ok(())
 }
 
-async fn watch(file: &Path, weak: &Weak<IssuerKeys>, generation: &AtomicU64) {
-    // What was read at the start may be older than the file is now: it is read once more.
-    let mut seen = None;
+async fn keep_fresh(mut source: Source, weak: &Weak<IssuerKeys>, generation: &AtomicU64) {
+    let mut wait = source.first_wait();
     loop {
-        tokio::time::sleep(LOOK).await;
         let Some(issuer) = weak.upgrade() else { return };
-        let now = fingerprint(file).await;
-        if now == seen {
-            continue;
+        let caused = match wait {
+            Some(wait) => issuer.looks.next(wait).await,
+            None => false,
+        };
+        let look = issuer.looks.begin(caused, source.apart());
+        wait = Some(source.look(&issuer, generation).await);
+        drop(look);
+    }
+}
+
+/// Where keys are looked for.
+enum Source {
+    File {
+        file: PathBuf,
+        /// What was read at the start may be older than the file is now: it is read once more.
+        seen: Option<Fingerprint>,
+    },
+    Url {
+        client: reqwest::Client,
+        url: String,
+        retry: Duration,
+    },
+}
+
+type Fingerprint = (u64, Option<SystemTime>);
+
+impl Source {
+    fn of(source: &JwksSource) -> Result<Self, KeysError> {
+        Ok(match source.clone() {
+            JwksSource::File(file) => Self::File { file, seen: None },
+            JwksSource::Url(url) => Self::Url { client: client()?, url, retry: RETRY.0 },
+        })
+    }
+
+    /// A file was read at the start.
+    fn first_wait(&self) -> Option<Duration> {
+        matches!(self, Self::File { .. }).then_some(LOOK.0)
+    }
+
+    /// How far apart looks are that tokens cause.
+    fn apart(&self) -> Duration {
+        match self {
+            Self::File { .. } => LOOK.1,
+            Self::Url { .. } => FETCH.1,
         }
-        // A bad file is told of once, and read again when it changes again.
-        seen = now;
-        match read(file, &issuer.config) {
-            Ok(set) => publish(&issuer, set, generation),
-            Err(error) => tracing::warn!(error = %chain(&error), "the last good keys stay"),
+    }
+
+    /// Looks once, and publishes what it finds. Gives when to look again.
+    async fn look(&mut self, issuer: &IssuerKeys, generation: &AtomicU64) -> Duration {
+        match self {
+            Self::File { file, seen } => {
+                let now = fingerprint(file).await;
+                // A bad file is told of once, and read again when it changes again.
+                if now != *seen {
+                    *seen = now;
+                    match read(file, &issuer.config) {
+                        Ok(set) => publish(issuer, set, generation),
+                        Err(error) => {
+                            tracing::warn!(error = %chain(&error), "the last good keys stay");
+                        }
+                    }
+                }
+                LOOK.0
+            }
+            Self::Url { client, url, retry } => match fetch(client, url, issuer).await {
+                Ok(set) => {
+                    publish(issuer, set, generation);
+                    *retry = RETRY.0;
+                    FETCH.0
+                }
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::warn!(%error, "keys cannot be fetched; the last good ones stay");
+                    let wait = *retry;
+                    *retry = (wait * 2).min(RETRY.1);
+                    wait
+                }
+            },
         }
     }
 }
 
-async fn fingerprint(file: &Path) -> Option<(u64, Option<SystemTime>)> {
+fn client() -> Result<reqwest::Client, reqwest::Error> {
+    let mut headers = HeaderMap::new();
+    let accepted = HeaderValue::from_static("application/jwk-set+json, application/json");
+    headers.insert(ACCEPT, accepted);
+    reqwest::Client::builder()
+        .user_agent(AGENT)
+        .default_headers(headers)
+        .timeout(TIMEOUT)
+        .redirect(reqwest::redirect::Policy::none())
+        .build()
+}
+
+async fn fingerprint(file: &Path) -> Option<Fingerprint> {
     let about = tokio::fs::metadata(file).await.ok()?;
     Some((about.len(), about.modified().ok()))
-}
-
-async fn poll(
-    client: &reqwest::Client,
-    url: &str,
-    weak: &Weak<IssuerKeys>,
-    generation: &AtomicU64,
-) {
-    let mut retry = RETRY.0;
-    loop {
-        let Some(issuer) = weak.upgrade() else { return };
-        match fetch(client, url, &issuer).await {
-            Ok(set) => {
-                publish(&issuer, set, generation);
-                retry = RETRY.0;
-                tokio::time::sleep(AT_MOST).await;
-                // Until it is time again, or a token names a key that is not there.
-                let _either = tokio::time::timeout(FETCH, issuer.unknown.notified()).await;
-            }
-            Err(error) => {
-                let error = chain(&error);
-                tracing::warn!(%error, "keys cannot be fetched; the last good ones stay");
-                tokio::time::sleep(retry).await;
-                retry = (retry * 2).min(RETRY.1);
-            }
-        }
-    }
 }
 
 async fn fetch(
@@ -111,7 +155,7 @@ async fn fetch(
             return Err(bad("longer than 1 MiB".to_owned()));
         }
     }
-    KeySet::parse(&text, &issuer.config.algorithms).map_err(bad)
+    KeySet::parse(&text, &issuer.config).map_err(bad)
 }
 
 /// Publishes a set that differs from the one in force.
@@ -119,6 +163,7 @@ fn publish(issuer: &IssuerKeys, set: KeySet, generation: &AtomicU64) {
     if issuer.keys.load().as_ref().is_some_and(|current| current.text == set.text) {
         return;
     }
+    issuer.tell(&set);
     issuer.keys.store(Some(Arc::new(set)));
     generation.fetch_add(1, Ordering::AcqRel);
     tracing::info!(issuer = %issuer.config.issuer, "keys in force");

@@ -63,6 +63,9 @@ impl Pipeline {
     ) -> Result<Caller, Refusal> {
         let user = self.facts.user(&token.subject, terms).await?;
         let user = user.ok_or(Refusal::UnknownUser)?;
+        // The record of a token that may not speak for this user is nobody's.
+        trail.asked_at(user.asked_at);
+        token.may_be_about(&user.value)?;
         trail.user(&user);
         if revoked(token, &user.value) {
             return Err(Refusal::Revoked);

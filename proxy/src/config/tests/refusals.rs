@@ -195,22 +195,92 @@ const BAD_REQUIRED: &[(&str, &str, &str)] = &[
     (
         "jwks: keys",
         "algorithms: [none], jwks: keys",
-        ":1:33: `jwt.issuers[0].algorithms[0]`: `none` is not accepted; use `EdDSA`, `ES256` or `RS256`",
+        ":1:33: `jwt.issuers[0].algorithms[0]`: `none` is not accepted; use `EdDSA`, `ES256`, `ES384`, `RS256`, `RS384`, `RS512` or `PS256`",
     ),
     (
         "jwks: keys",
         "algorithms: [EdDSA, HS256], jwks: keys",
-        ":1:40: `jwt.issuers[0].algorithms[1]`: `HS256` is not accepted; use `EdDSA`, `ES256` or `RS256`",
+        ":1:40: `jwt.issuers[0].algorithms[1]`: `HS256` is not accepted; use `EdDSA`, `ES256`, `ES384`, `RS256`, `RS384`, `RS512` or `PS256`",
     ),
     (
         "jwks: keys",
         "algorithms: [], jwks: keys",
-        ":1:20: `jwt.issuers[0].algorithms`: is empty; list `EdDSA`, `ES256` or `RS256`",
+        ":1:20: `jwt.issuers[0].algorithms`: is empty; list `EdDSA`, `ES256`, `ES384`, `RS256`, `RS384`, `RS512` or `PS256`",
     ),
     (
         "jwks: keys",
         "audiences: [], jwks: keys",
         ":1:20: `jwt.issuers[0].audiences`: is empty; name at least one",
+    ),
+    (
+        "jwks: keys",
+        "issuer: 'https://a/{t', jwks: keys",
+        ":1:28: `jwt.issuers[0].issuer`: has braces; write the name of one claim in them, such as `{tid}`",
+    ),
+    (
+        "jwks: keys",
+        "issuer: 'https://a/{t}', jwks: keys",
+        ":1:28: `jwt.issuers[0].issuer`: is a template; list the accepted values of `t` under `issuer_values`, or accept every tenant with `dangerous_any_issuer_value: true`",
+    ),
+    (
+        "jwks: keys",
+        "issuer_values: [a], jwks: keys",
+        ":1:20: `jwt.issuers[0].issuer_values`: needs `issuer` to be a template; name a claim there in braces",
+    ),
+    (
+        "jwks: keys",
+        "dangerous_any_issuer_value: true, jwks: keys",
+        ":1:48: `jwt.issuers[0].dangerous_any_issuer_value`: needs `issuer` to be a template; remove it",
+    ),
+    (
+        "jwks: keys",
+        "dangerous_any_issuer_value: true, issuer: '{t}', issuer_values: [a], jwks: keys",
+        ":1:48: `jwt.issuers[0].dangerous_any_issuer_value`: takes every value; remove it, or `issuer_values`",
+    ),
+    (
+        "jwks: keys",
+        "issuer_values: [a/b], issuer: 'https://a/{t}', jwks: keys",
+        ":1:20: `jwt.issuers[0].issuer_values`: `a/b` cannot stand in `issuer`; use letters, digits and `-._~`",
+    ),
+    (
+        "jwks: keys",
+        "subject_claim: iss, jwks: keys",
+        ":1:35: `jwt.issuers[0].subject_claim`: `iss` names no person; write another claim, such as `oid`",
+    ),
+    (
+        "jwks: keys",
+        "audience_claim: sub, jwks: keys",
+        ":1:36: `jwt.issuers[0].audience_claim`: `sub` cannot take the place of `aud`; write another claim, such as `client_id`",
+    ),
+    (
+        "jwks: keys",
+        "speaks_for: {}, jwks: keys",
+        ":1:20: `jwt.issuers[0].speaks_for`: is empty; name `users`, `claims`, `organizations` or `never_roles`",
+    ),
+    (
+        "jwks: keys",
+        "speaks_for: { users: [] }, jwks: keys",
+        ":1:34: `jwt.issuers[0].speaks_for.users`: is empty; name at least one",
+    ),
+    (
+        "jwks: keys",
+        "speaks_for: { organizations: [] }, jwks: keys",
+        ":1:34: `jwt.issuers[0].speaks_for.organizations`: is empty; name at least one",
+    ),
+    (
+        "jwks: keys",
+        "speaks_for: { claims: { hd: [] } }, jwks: keys",
+        ":1:34: `jwt.issuers[0].speaks_for.claims`: `hd` needs a list of texts, numbers or booleans",
+    ),
+    (
+        "jwks: keys",
+        "speaks_for: { roles: [a] }, jwks: keys",
+        ":1:34: `jwt.issuers[0].speaks_for.roles`: unknown key; expected one of `users`, `claims`, `organizations`, `never_roles`",
+    ),
+    (
+        "}] }",
+        "}, { issuer: 'https://a/{t}', issuer_values: [b, c], jwks: b }, { issuer: 'https://a/c', jwks: c }] }",
+        ":1:115: `jwt.issuers[2].issuer`: `https://a/c` has an entry already; merge the two",
     ),
     ("[{ jwks: keys/jwks.json }]", "[]", ":1:8: `jwt.issuers`: is empty; name at least one"),
     (

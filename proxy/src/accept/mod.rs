@@ -16,7 +16,7 @@ use ipnet::IpNet;
 use crate::canonical::{self, PathFault};
 use crate::framing::Framing;
 use crate::head::{Head, HeadFault};
-use crate::hygiene::{Fate, fate, is_structural};
+use crate::hygiene::{Fate, Hygiene, is_structural};
 
 pub use host::Host;
 
@@ -27,6 +27,8 @@ pub(crate) struct Rules {
     pub(crate) header_count: usize,
     /// Bytes of the target at the most.
     pub(crate) target_bytes: usize,
+    /// Which fields reach the upstream.
+    pub(crate) hygiene: Hygiene,
     /// Peers whose word about the way of a request is taken.
     pub(crate) trusted: Vec<IpNet>,
     /// Whether `Authorization` goes on to the upstream.
@@ -229,7 +231,7 @@ fn judge(head: &Head<'_>, arrival: &mut Arrival, rules: &Rules) -> Result<Framin
         canonical::query(query)?;
         arrival.query = Some(Bytes::copy_from_slice(query));
     }
-    for single in ["authorization", "x-tenant", "x-break-glass"] {
+    for single in ["authorization", "x-tenant", "x-break-glass", "content-type"] {
         head.one(single)?;
     }
     body_framing(head)
@@ -293,7 +295,6 @@ fn read_control(raw: &Bytes, head: &Head<'_>, arrival: &mut Arrival) {
             .filter(|_| !dropped.iter().any(|it| it.eq_ignore_ascii_case(name.as_bytes())));
         all.map(|value| raw.slice_ref(value)).collect::<Vec<_>>()
     };
-    let types = kept("content-type");
     arrival.control = Control {
         authorization: first("authorization"),
         cookies: head.all("cookie").map(|value| raw.slice_ref(value)).collect(),
@@ -304,8 +305,8 @@ fn read_control(raw: &Bytes, head: &Head<'_>, arrival: &mut Arrival) {
         fetch_site: first("sec-fetch-site"),
         accept: first("accept"),
         preflight: first("access-control-request-method"),
-        coded: !kept("content-encoding").is_empty() || types.len() > 1,
-        content_type: types.into_iter().next(),
+        coded: !kept("content-encoding").is_empty(),
+        content_type: kept("content-type").into_iter().next(),
         expects_continue: first("expect")
             .is_some_and(|it| it.eq_ignore_ascii_case(b"100-continue")),
     };
@@ -319,9 +320,9 @@ fn nominated<'a>(head: &Head<'a>) -> Vec<&'a [u8]> {
 
 /// Whether a field goes on: its own fate, and what `Connection` says of it.
 fn passes(name: &[u8], dropped: &[&[u8]], rules: &Rules) -> bool {
-    let own = match fate(name) {
+    let own = match rules.hygiene.fate(name) {
         Fate::Pass => true,
-        Fate::Drop | Fate::Way => false,
+        Fate::Drop | Fate::Remove | Fate::Way => false,
         Fate::Credential => rules.forward_authorization,
     };
     own && !dropped.iter().any(|it| it.eq_ignore_ascii_case(name))

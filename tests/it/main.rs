@@ -51,3 +51,4 @@ mod tampering;
 mod targets;
 mod tidy;
 mod tokens;
+mod upstreams;

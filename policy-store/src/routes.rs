@@ -56,7 +56,7 @@ impl Scope {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Body {
-    /// None is expected; one that comes is forwarded unread.
+    /// A request with a body is refused.
     #[default]
     None,
     /// Forwarded unread.

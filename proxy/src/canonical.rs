@@ -61,10 +61,10 @@ pub fn path(path: &[u8]) -> Result<String, PathFault> {
 ///
 /// # Errors
 ///
-/// [`PathFault::Query`] for control bytes, white space and a fragment; and for `"`, `<` and `>`, which
-/// RFC 3986 forbids and pingora 0.9 cannot send: nothing is sent that was not judged.
+/// [`PathFault::Query`] for control bytes, white space and a fragment. Other bytes that RFC 3986 forbids pass
+/// as they came: scripts send `"`, `<` and `>`.
 pub fn query(query: &[u8]) -> Result<(), PathFault> {
-    let fine = |byte: &u8| *byte > 0x20 && !matches!(byte, 0x7F | b'#' | b'"' | b'<' | b'>');
+    let fine = |byte: &u8| *byte > 0x20 && !matches!(byte, 0x7F | b'#');
     if query.iter().all(fine) { Ok(()) } else { Err(PathFault::Query) }
 }
 

@@ -8,6 +8,7 @@
 mod audit;
 mod check;
 mod error;
+mod headers;
 mod jwt;
 mod overrides;
 mod paths;
@@ -26,6 +27,7 @@ use serde::Deserialize;
 pub use crate::record::Durability;
 pub use audit::{Audit, AuditDatabase};
 pub use error::{ConfigError, Place};
+pub use headers::Headers;
 pub use jwt::{Algorithm, Broken, Issuer, IssuerName, JwksSource, Jwt, Pattern, SpeaksFor};
 pub use sections::{
     Admin, Assertion, DatabaseUrl, Facts, Limits, Listen, Policies, Shutdown, Upstream,
@@ -59,6 +61,9 @@ pub struct Config {
     /// How a request names its tenant.
     #[serde(default)]
     pub tenancy: Tenancy,
+    /// Which header fields of clients reach the upstream.
+    #[serde(default)]
+    pub headers: Headers,
     /// What a request may take.
     #[serde(default)]
     pub limits: Limits,

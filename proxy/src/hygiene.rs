@@ -1,137 +1,220 @@
 //! Which header fields of a client may reach the upstream (`gate.md`, "Header hygiene").
+//!
+//! INVARIANT: a field passes only under a name that every upstream reads as that name. CGI, WSGI, Rack and
+//! PHP read each character that is neither a letter nor a digit as `_`, so names with any other character
+//! than letters, digits and `-` do not pass, unless the operator has named them.
 
-/// Fields that are ours to say, by the name that a careless upstream would read.
-const OURS: [&[u8]; 15] = [
-    b"x-tenant",
-    b"x-break-glass",
-    b"x-request-id",
-    b"x-original-url",
-    b"x-original-uri",
-    b"x-rewrite-url",
-    b"x-forwarded-prefix",
-    b"x-forwarded-user",
-    b"x-forwarded-uri",
-    b"x-forwarded-method",
-    b"remote-user",
-    b"x-remote-user",
-    b"x-http-method",
-    b"x-http-method-override",
-    b"x-method-override",
-];
-/// Beginnings of names that are ours to say.
-const OUR_PREFIXES: [&[u8]; 2] = [b"x-auth-", b"x-audit-"];
-/// Fields about the way a request came.
-const WAY: [&[u8]; 6] = [
-    b"x-forwarded-for",
-    b"x-forwarded-proto",
-    b"x-forwarded-host",
-    b"x-forwarded-port",
-    b"forwarded",
-    b"x-real-ip",
-];
-/// Hop-by-hop fields (RFC 9110, 7.6.1), and those that only ever meant the next hop.
-const HOP_BY_HOP: [&[u8]; 10] = [
-    b"connection",
-    b"keep-alive",
-    b"proxy-connection",
-    b"proxy-authenticate",
-    b"proxy-authorization",
-    b"proxy-authentication-info",
-    b"te",
-    b"trailer",
-    b"upgrade",
-    b"http2-settings",
-];
-/// Fields that say where a message ends and for whom it is: `Connection` cannot name them away.
-const STRUCTURAL: [&[u8]; 3] = [b"host", b"content-length", b"transfer-encoding"];
+mod names;
+#[cfg(test)]
+mod tests;
+
+use prometheus::IntCounter;
+
+use crate::config::{Headers, Tenancy};
+use crate::tenant_names;
+
+use names::{CONTENT, HOP_BY_HOP, OBEYED, RESERVED, RESERVED_PREFIXES, STRUCTURAL, TENANTS, WAY};
 
 /// What is to be done with a field of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// It passes.
+    /// The field passes.
     Pass,
-    /// It never passes.
+    /// The field ends here: it is for this hop alone, or for the gate.
     Drop,
-    /// It tells the way of the request: believed of a trusted peer, else said anew.
+    /// The field could pass for the word of the gate, or of a proxy that the upstream trusts: it is removed,
+    /// and counted.
+    Remove,
+    /// The field tells how the request came: believed of a trusted peer, else written anew.
     Way,
-    /// It carries the caller's proof.
+    /// The field carries the caller's proof.
     Credential,
 }
 
-/// The fate of the field `name`, whatever its spelling.
-pub(crate) fn fate(name: &[u8]) -> Fate {
-    // Most names are none of ours and differ in the first letter.
-    if !matches!(
-        name.first().map(u8::to_ascii_lowercase),
-        Some(b'x' | b'r' | b'f' | b'c' | b'k' | b'p' | b't' | b'u' | b'h' | b'a')
-    ) {
-        return Fate::Pass;
+/// Decides what becomes of each field of a request.
+#[derive(Debug, Clone)]
+pub(crate) struct Hygiene {
+    /// Whole names in lower case, by their length.
+    known: Vec<Vec<(Box<[u8]>, Fate)>>,
+    /// The letters and digits of the names of a tenant, in lower case.
+    tenants: Vec<Vec<u8>>,
+    /// Names with odd characters that pass all the same.
+    allowed: Vec<String>,
+    marks: Marks,
+    /// Counts what is removed.
+    removed: Option<IntCounter>,
+}
+
+impl Hygiene {
+    /// The rules of `gate.md`, and what the operator adds to them.
+    pub(crate) fn new(headers: &Headers, tenancy: &Tenancy) -> Self {
+        let mut hygiene = Self {
+            known: Vec::new(),
+            tenants: Vec::new(),
+            allowed: headers.allow.clone(),
+            marks: Marks::default(),
+            removed: None,
+        };
+        // The first entry of a name counts: what the operator strips is stripped.
+        headers.strip.iter().for_each(|name| hygiene.know(name, Fate::Remove));
+        for (names, fate) in [
+            (STRUCTURAL, Fate::Pass),
+            (CONTENT, Fate::Pass),
+            (OBEYED, Fate::Drop),
+            (HOP_BY_HOP, Fate::Drop),
+            (WAY, Fate::Way),
+            (&["authorization"], Fate::Credential),
+            (RESERVED, Fate::Remove),
+        ] {
+            names.iter().for_each(|name| hygiene.know(name, fate));
+        }
+        for prefix in RESERVED_PREFIXES {
+            hygiene.marks.set_from(prefix.as_bytes(), prefix.len());
+        }
+        let configured = tenancy.names.iter().map(String::as_str);
+        TENANTS.iter().copied().chain(configured).for_each(|name| hygiene.know_tenant(name));
+        hygiene
     }
-    let is = |known: &[u8]| same(name, known);
-    if OURS.iter().any(|known| is(known)) {
-        return Fate::Drop;
+
+    /// The same, and what is removed is counted.
+    pub(crate) fn counted_by(self, removed: IntCounter) -> Self {
+        Self { removed: Some(removed), ..self }
     }
-    let begins = |prefix: &&[u8]| name.get(..prefix.len()).is_some_and(|start| same(start, prefix));
-    if OUR_PREFIXES.iter().any(begins) {
-        return Fate::Drop;
+
+    fn know(&mut self, name: &str, fate: Fate) {
+        let name = name.to_ascii_lowercase().into_bytes();
+        if self.known.len() <= name.len() {
+            self.known.resize(name.len() + 1, Vec::new());
+        }
+        self.marks.set(&name);
+        if let Some(alike) = self.known.get_mut(name.len()) {
+            alike.push((name.into(), fate));
+        }
     }
-    if WAY.iter().any(|known| is(known)) {
-        let plain = WAY.iter().any(|known| name.eq_ignore_ascii_case(known));
-        return if plain { Fate::Way } else { Fate::Drop };
+
+    fn know_tenant(&mut self, name: &str) {
+        let letters = tenant_names::letters(name).collect::<String>().into_bytes();
+        // A name without letters would be every name without letters.
+        if letters.is_empty() || self.tenants.contains(&letters) {
+            return;
+        }
+        // The dashes of a field may stand anywhere, at its start too.
+        for start in [letters.as_slice(), b"x", b"-"] {
+            self.marks.set_from(start, letters.len());
+        }
+        self.tenants.push(letters);
     }
-    if is_hop_by_hop(name) {
-        return Fate::Drop;
+
+    /// The fate of the field `name`.
+    pub(crate) fn fate(&self, name: &[u8]) -> Fate {
+        // No way out of the loop and no branch in it: the compiler looks at many bytes at a time.
+        let plain = name.iter().fold(true, |all, byte| all & is_plain(*byte));
+        if plain && !self.marks.has(name) {
+            return Fate::Pass;
+        }
+        let fate = match plain {
+            true => self.looked_up(name),
+            false if self.is_allowed(name) => Fate::Pass,
+            false => Fate::Remove,
+        };
+        if let (Fate::Remove, Some(removed)) = (fate, &self.removed) {
+            removed.inc();
+        }
+        fate
     }
-    if name.eq_ignore_ascii_case(b"authorization") {
-        return Fate::Credential;
+
+    /// Whether the operator may let `name` pass although it has odd characters: no upstream reads it as a name
+    /// that has a meaning here.
+    pub(crate) fn may_be_allowed(&self, name: &str) -> bool {
+        let read = |byte: u8| if byte.is_ascii_alphanumeric() { byte } else { b'-' };
+        let read: Vec<u8> = name.bytes().map(read).collect();
+        let passes_for_reasons = [STRUCTURAL, CONTENT, &["cookie"]].concat();
+        let is = |known: &&str| read.eq_ignore_ascii_case(known.as_bytes());
+        !passes_for_reasons.iter().any(is) && self.looked_up(&read) == Fate::Pass
     }
-    Fate::Pass
+
+    fn looked_up(&self, name: &[u8]) -> Fate {
+        let mut alike = self.known.get(name.len()).into_iter().flatten();
+        if let Some((_, fate)) = alike.find(|(known, _)| known.eq_ignore_ascii_case(name)) {
+            return *fate;
+        }
+        let begins = |prefix: &&str| {
+            name.get(..prefix.len()).is_some_and(|it| it.eq_ignore_ascii_case(prefix.as_bytes()))
+        };
+        if RESERVED_PREFIXES.iter().any(begins) || self.names_a_tenant(name) {
+            return Fate::Remove;
+        }
+        Fate::Pass
+    }
+
+    /// Whether `name` names a tenant, with or without `x` before it, wherever its dashes are.
+    fn names_a_tenant(&self, name: &[u8]) -> bool {
+        let letters = name.iter().filter(|byte| **byte != b'-').map(u8::to_ascii_lowercase);
+        let mut behind = letters.clone();
+        let has_x = behind.next() == Some(b'x');
+        let is = |tenant: &[u8]| {
+            letters.clone().eq(tenant.iter().copied())
+                || (has_x && behind.clone().eq(tenant.iter().copied()))
+        };
+        self.tenants.iter().any(|tenant| is(tenant))
+    }
+
+    fn is_allowed(&self, name: &[u8]) -> bool {
+        self.allowed.iter().any(|allowed| name.eq_ignore_ascii_case(allowed.as_bytes()))
+    }
+}
+
+/// Whether the operator may have fields of this name removed: no request can do without some of them, and the
+/// upstream has to read a body as it was judged.
+pub(crate) fn may_be_stripped(name: &str) -> bool {
+    ![STRUCTURAL, CONTENT].concat().iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
 /// Whether a field is for one hop alone.
 pub(crate) fn is_hop_by_hop(name: &[u8]) -> bool {
-    HOP_BY_HOP.iter().any(|known| name.eq_ignore_ascii_case(known))
+    HOP_BY_HOP.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// Whether `Connection` may name this field away.
+/// Whether `Connection` may not name this field away.
 pub(crate) fn is_structural(name: &[u8]) -> bool {
-    STRUCTURAL.iter().any(|known| name.eq_ignore_ascii_case(known))
+    STRUCTURAL.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// Equal when `_` and `.` are read as `-` and case does not count: as CGI and its heirs do.
-fn same(name: &[u8], known: &[u8]) -> bool {
-    let folded = |byte: &u8| match byte {
-        b'_' | b'.' => b'-',
-        other => other.to_ascii_lowercase(),
-    };
-    name.len() == known.len() && name.iter().map(folded).eq(known.iter().copied())
+const fn is_plain(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() | (byte == b'-')
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{Fate, fate};
+/// At which first letters and lengths there are names that have to be looked up: those of most honest fields
+/// are not among them. For each letter, a bit for each length; the last one stands for longer names, too.
+#[derive(Debug, Clone, Default)]
+struct Marks([u64; 32]);
 
-    #[test]
-    fn names_and_their_spellings() {
-        for (name, expected) in [
-            ("X-Auth-User-Id", Fate::Drop),
-            ("x_auth_user_id", Fate::Drop),
-            ("X.Auth-Anything", Fate::Drop),
-            ("X-Auth-", Fate::Drop),
-            ("X-Authority", Fate::Pass),
-            ("X-Tenant", Fate::Drop),
-            ("X_TENANT", Fate::Drop),
-            ("Remote_User", Fate::Drop),
-            ("X-Forwarded-For", Fate::Way),
-            ("X_Forwarded_For", Fate::Drop),
-            ("Forwarded", Fate::Way),
-            ("Connection", Fate::Drop),
-            ("Upgrade", Fate::Drop),
-            ("Authorization", Fate::Credential),
-            ("Accept", Fate::Pass),
-            ("Cookie", Fate::Pass),
-        ] {
-            assert_eq!(fate(name.as_bytes()), expected, "{name}");
+impl Marks {
+    /// The five bits that tell a letter from any other are the same in either case.
+    fn letter(name: &[u8]) -> usize {
+        usize::from(name.first().copied().unwrap_or_default() & 0x1F)
+    }
+
+    fn length(length: usize) -> usize {
+        length.min(u64::BITS as usize - 1)
+    }
+
+    /// Marks this name.
+    fn set(&mut self, name: &[u8]) {
+        if let Some(bits) = self.0.get_mut(Self::letter(name)) {
+            *bits |= 1 << Self::length(name.len());
         }
+    }
+
+    /// Marks all names with the first letter of `start` that are at least this long.
+    fn set_from(&mut self, start: &[u8], shortest: usize) {
+        if let Some(bits) = self.0.get_mut(Self::letter(start)) {
+            *bits |= u64::MAX << Self::length(shortest);
+        }
+    }
+
+    fn has(&self, name: &[u8]) -> bool {
+        let bits = self.0.get(Self::letter(name)).copied().unwrap_or(u64::MAX);
+        bits >> Self::length(name.len()) & 1 == 1
     }
 }

@@ -152,7 +152,7 @@ impl From<Overreach> for Unidentified {
 ///
 /// # Errors
 ///
-/// Another scheme, or none, is no token; `Bearer` with anything but one token is malformed.
+/// Another scheme, or none, is no token; `Bearer` with anything but spaces and one token is malformed.
 pub fn bearer(authorization: Option<&[u8]>) -> Result<&str, Unidentified> {
     let value = authorization.ok_or(Unidentified::Missing)?;
     let end =
@@ -161,7 +161,10 @@ pub fn bearer(authorization: Option<&[u8]>) -> Result<&str, Unidentified> {
     if !scheme.eq_ignore_ascii_case(b"bearer") {
         return Err(Unidentified::Missing);
     }
-    one_token(rest.trim_ascii())
+    let is_other = |byte: &u8| *byte != b' ';
+    let start = rest.iter().position(is_other).unwrap_or(rest.len());
+    let end = rest.iter().rposition(is_other).map_or(start, |last| last + 1);
+    one_token(rest.get(start..end).unwrap_or_default())
 }
 
 fn one_token(text: &[u8]) -> Result<&str, Unidentified> {

@@ -1,15 +1,23 @@
 //! Doors to the parsers that read what strangers send, for the fuzz targets in `tests/fuzz`. Nothing that serves
 //! comes through here.
 
+use std::sync::LazyLock;
+
 use bytes::BytesMut;
 
 use crate::accept::{self, Rules};
+use crate::config::{Headers, Tenancy};
 use crate::framing::{self, Misframed, Span};
 use crate::head;
-use crate::relay::{Answer, Hygiene};
+use crate::hygiene::Hygiene;
+use crate::relay::{Answer, AnswerRules};
 
 /// The limit of a head in the fuzz targets, in bytes.
 const HEADER_BYTES: usize = 32 * 1024;
+
+/// The rules of a gate without configuration.
+static RULES: LazyLock<Rules> =
+    LazyLock::new(|| Rules::usual(Hygiene::new(&Headers::default(), &Tenancy::default())));
 
 /// What the gate makes of the bytes at the start of a connection.
 #[derive(Debug)]
@@ -52,7 +60,7 @@ pub fn request(bytes: &[u8]) -> Read {
     let mut buffer = BytesMut::from(bytes);
     let Some(raw) = head::take(&mut buffer, HEADER_BYTES, &mut 0) else { return Read::Incomplete };
     let peer = ([127, 0, 0, 1], 1).into();
-    let Some(accepted) = accept::accept(&raw, peer, &Rules::usual()) else { return Read::NotHttp };
+    let Some(accepted) = accept::accept(&raw, peer, &RULES) else { return Read::NotHttp };
     if accepted.arrival.fault.is_some() {
         return Read::Refused;
     }
@@ -120,7 +128,7 @@ pub struct Passed {
 /// What is wrong with the head.
 pub fn answer(bytes: &[u8], head_only: bool) -> Option<Result<Passed, &'static str>> {
     let mut head = BytesMut::new();
-    let read = Answer::read(bytes, Hygiene { head_only, own_cors: false }, &mut head);
+    let read = Answer::read(bytes, AnswerRules { head_only, own_cors: false }, &mut head);
     let (length, answer) = match read.transpose()? {
         Ok(read) => read,
         Err(fault) => return Some(Err(fault)),

@@ -47,6 +47,8 @@ pub struct Pipeline {
     pub(crate) verifier: Verifier,
     pub(crate) tenancy: Tenancy,
     pub(crate) cookie: Option<CookieRules>,
+    /// The maximum number of members at the top of a judged body.
+    pub(crate) json_members: usize,
     pub(crate) memo: Arc<Memo>,
     /// Hears each question that is put to the policies; nobody listens where requests are served.
     pub(crate) witness: Option<Arc<Witness>>,
@@ -157,6 +159,7 @@ impl Pipeline {
             (permits, _) => permits.clone()?,
         };
         trail.permitted(&permitted);
+        body::expected(access.route(), arrival)?;
         let broke_glass = permitted.broke_glass;
         terms.pause();
         let admitted = Admitted {
@@ -228,11 +231,9 @@ impl Pipeline {
         trail: &mut Trail,
     ) -> Result<(Option<Arc<Fact<OrganizationFacts>>>, Vec<Arc<str>>), Refusal> {
         let access = &admitted.access;
-        let body = if access.reads_body() {
-            body::judge(body, &self.tenancy.names)?
-        } else {
-            body::Judged::default()
-        };
+        let terms = body::Terms { tenant_names: &self.tenancy.names, members: self.json_members };
+        let body =
+            if access.reads_body() { body::judge(body, terms)? } else { body::Judged::default() };
         let named = self.named_tenant(arrival, admitted, &body, trail).await?;
         let object = self.object(admitted, trail).await?;
         let tenant = self.tenant(arrival, admitted, named, object.as_ref(), trail).await?;

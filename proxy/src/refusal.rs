@@ -178,11 +178,17 @@ fn facts_unavailable() -> Answer {
 
 fn body(fault: &BodyFault) -> Answer {
     match fault {
+        BodyFault::Unexpected => {
+            Answer::new(400, "body_unexpected", "This request may not have a body")
+        }
         BodyFault::TooLarge => Answer::new(413, "body_too_large", "The body is too large"),
+        BodyFault::TooManyMembers(_) => {
+            Answer::new(413, "body_too_large", "The body has too many members")
+        }
         BodyFault::Unsupported => Answer::new(
             415,
             "body_unsupported",
-            "The body has to be JSON, without any content coding",
+            "The body has to be JSON in UTF-8, without any content coding",
         ),
         BodyFault::Invalid(_) => Answer::new(400, "body_invalid", "The body is not valid"),
     }

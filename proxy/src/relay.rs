@@ -14,7 +14,7 @@ use std::io;
 
 use crate::refusal::Refusal;
 
-pub(crate) use answer::{Answer, Hygiene};
+pub(crate) use answer::{Answer, AnswerRules};
 pub(crate) use body::{Broken, Upload, UploadEnd, pass_on, upload};
 pub(crate) use link::{Link, LinkIncoming, Turn};
 pub(crate) use pool::Pool;

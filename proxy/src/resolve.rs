@@ -4,6 +4,7 @@
 //! tenants the head names. A path that no route declares is a value, not a refusal: the boundary
 //! is judged first. No I/O.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use policy_store::bundle::{Bundle, Slice, UNMAPPED};
@@ -12,6 +13,8 @@ use policy_store::routes::{Body, Matched, Route};
 
 use crate::accept::{Arrival, Malformed};
 use crate::config::Tenancy;
+use crate::media_type;
+use crate::tenant_names::is_alias;
 
 /// What a request asks for.
 #[derive(Debug, Clone)]
@@ -25,17 +28,26 @@ pub(crate) struct Access {
 ///
 /// # Errors
 ///
-/// A query whose pair with the name of a tenant is badly escaped, on any route.
+/// A query whose pair with the name of a tenant is badly escaped, on any route; and one with a name that some
+/// upstream takes for the name of a tenant, or that some upstream reads in another charset, unless the route is
+/// public.
 pub(crate) fn resolve(
     arrival: &Arrival,
     bundle: &Bundle,
     tenancy: &Tenancy,
 ) -> Result<Access, Malformed> {
-    let query = arrival.query.as_deref().unwrap_or_default();
-    Ok(Access {
-        matched: bundle.routes().find(&arrival.method, &arrival.path),
-        query_tenants: query_tenants(query, &tenancy.names)?,
-    })
+    let mut access = Access::found(&arrival.method, &arrival.path, bundle);
+    if let Some(query) = arrival.query.as_deref() {
+        let public = access.slice(bundle).public;
+        access.query_tenants = query_tenants(query, &tenancy.names, public)?;
+        // The type of a body that is judged is looked at when the body is read.
+        let looked_at = access.reads_body() && arrival.has_body;
+        let kind = arrival.control.content_type.as_deref().unwrap_or_default();
+        if !(public || looked_at || media_type::leaves_the_query_alone(kind)) {
+            return Err(Malformed::Request("`Content-Type` names a charset for the query"));
+        }
+    }
+    Ok(access)
 }
 
 impl Access {
@@ -116,35 +128,134 @@ fn host_tenant<'a>(host: &'a str, tenancy: &'a Tenancy) -> Option<&'a str> {
     host.strip_suffix(tenancy.host_suffix.as_deref()?)
 }
 
-/// The values of the pairs with one of `names` in an `application/x-www-form-urlencoded` query.
-fn query_tenants(query: &[u8], names: &[String]) -> Result<Vec<Arc<str>>, Malformed> {
-    const FAULT: Malformed = Malformed::Request("the query names a tenant in a bad encoding");
+/// The values of the pairs with one of `names` in an `application/x-www-form-urlencoded` query. What is nearly
+/// one of `names` is refused unless the route is `public`.
+fn query_tenants(query: &[u8], names: &[String], public: bool) -> Result<Vec<Arc<str>>, Malformed> {
+    const BAD: Malformed = Malformed::Request("the query names a tenant in a bad encoding");
+    const ALIAS: Malformed = Malformed::Request("a name in the query is nearly that of a tenant");
     let mut tenants = Vec::new();
     for pair in query.split(|byte| *byte == b'&') {
         let mut halves = pair.splitn(2, |byte| *byte == b'=');
-        let Some(name) = halves.next().and_then(form_decoded) else { continue };
-        if names.contains(&name) {
-            let value = form_decoded(halves.next().unwrap_or_default()).ok_or(FAULT)?;
+        let raw = halves.next().unwrap_or_default();
+        let name = form_decoded(raw);
+        if name.as_ref().is_some_and(|name| names.iter().any(|known| known == name)) {
+            let value = form_decoded(halves.next().unwrap_or_default()).ok_or(BAD)?;
             tenants.push(Arc::from(value));
+        } else if !public && is_alias(&name.unwrap_or_else(|| as_far_as_decoded(raw)), names) {
+            return Err(ALIAS);
         }
     }
     Ok(tenants)
 }
 
 /// `None`: a bad escape, or no UTF-8.
-fn form_decoded(text: &[u8]) -> Option<String> {
+fn form_decoded(text: &[u8]) -> Option<Cow<'_, str>> {
+    if memchr::memchr2(b'%', b'+', text).is_none() {
+        return std::str::from_utf8(text).ok().map(Cow::Borrowed);
+    }
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.iter();
-    while let Some(byte) = rest.next() {
-        let digit = |byte: Option<&u8>| char::from(*byte?).to_digit(16);
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        rest = after;
         bytes.push(match byte {
             b'+' => b' ',
             b'%' => {
-                let (high, low) = (digit(rest.next())?, digit(rest.next())?);
-                u8::try_from(high * 16 + low).ok()?
+                let value = escaped(rest)?;
+                rest = rest.get(2..).unwrap_or_default();
+                value
             }
-            other => *other,
+            other => other,
         });
     }
-    String::from_utf8(bytes).ok()
+    String::from_utf8(bytes).ok().map(Cow::Owned)
+}
+
+/// The byte that the two hexadecimal digits at the start stand for.
+fn escaped(text: &[u8]) -> Option<u8> {
+    let digit = |at: usize| char::from(*text.get(at)?).to_digit(16);
+    u8::try_from(digit(0)? * 16 + digit(1)?).ok()
+}
+
+/// A name that cannot be decoded, as lenient readers take it: good escapes are decoded, bad ones stay as they
+/// are, and bytes that are no UTF-8 become U+FFFD.
+fn as_far_as_decoded(text: &[u8]) -> Cow<'_, str> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((&byte, after)) = rest.split_first() {
+        let value = if byte == b'%' { escaped(after) } else { None };
+        bytes.push(value.unwrap_or(if byte == b'+' { b' ' } else { byte }));
+        rest = if value.is_some() { after.get(2..).unwrap_or_default() } else { after };
+    }
+    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Malformed, query_tenants};
+
+    #[track_caller]
+    fn check(query: &str, public: bool, expected: Option<&[&str]>) {
+        let names = ["organization_id", "organizationId"].map(String::from);
+        let found = query_tenants(query.as_bytes(), &names, public);
+        match (found, expected) {
+            (Ok(found), Some(expected)) => {
+                assert_eq!(found.iter().map(|it| &**it).collect::<Vec<_>>(), expected, "{query}");
+            }
+            (Err(Malformed::Request(_)), None) => {}
+            (found, expected) => panic!("{query}: {found:?}, not {expected:?}"),
+        }
+    }
+
+    #[test]
+    fn names_of_tenants_are_read_as_they_are_written_in_a_form() {
+        for (query, expected) in [
+            ("", &[][..]),
+            ("a=b&&c", &[]),
+            ("organization_id=org-beta", &["org-beta"]),
+            ("organization%5Fid=a%20+b&organizationId", &["a  b", ""]),
+            ("%6frganization_id=a=b&organization_id=a", &["a=b", "a"]),
+        ] {
+            check(query, false, Some(expected));
+            check(query, true, Some(expected));
+        }
+        for bad in
+            ["organization_id=%", "organization_id=%f", "organizationId=%zz", "organization_id=%ff"]
+        {
+            check(bad, false, None);
+            check(bad, true, None);
+        }
+    }
+
+    #[test]
+    fn what_is_nearly_the_name_of_a_tenant_is_refused() {
+        for alias in [
+            "Organization_Id=a",
+            "organization_id[]=a",
+            "organization_id%5B%5D=a",
+            "organization%5fid%5b0%5d",
+            "a=1&organization.id=b",
+            "organization%2eid=b",
+            "organization+id=b",
+            "+organization_id=b",
+            "organization-id",
+            "organization_id%00x=b",
+            "organization_id%=b",
+            "organization_id%ff=b",
+            "%ff%zorganization_id=b",
+            ";organization_id=b",
+        ] {
+            let refused = !alias.starts_with("%ff%z");
+            check(alias, false, if refused { None } else { Some(&[]) });
+            check(alias, true, Some(&[]));
+        }
+        for other in [
+            "organization=a",
+            "organization[id]=a",
+            "q=organization_id",
+            "q=%zz&%=1",
+            "a=1;organization_id=b",
+        ] {
+            check(other, false, Some(&[]));
+        }
+    }
 }

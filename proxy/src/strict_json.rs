@@ -1,124 +1,95 @@
-//! JSON that two readers cannot read in two ways: one object, in UTF-8, no member twice (RFC 8259
-//! leaves duplicates to each reader, RFC 7515 forbids them).
+//! JSON that two readers cannot read in two ways: one object in UTF-8, in which no object has a member twice
+//! (RFC 8259 leaves that to each reader, RFC 7515 forbids it).
+//!
+//! The whole text is held against the grammar. A value is read only when somebody asks for it, so that what
+//! nobody looks at may be what RFC 8259 allows and Rust has no value for: half of a surrogate pair, or 1e400.
+//! Names of members are always read.
 
-use std::fmt;
+mod scanner;
+#[cfg(test)]
+mod tests;
 
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use serde_json::{Map, Number, Value};
+use std::borrow::Cow;
+use std::ops::Range;
 
-/// Reads `bytes` as one JSON object without duplicate members at any depth. Depth is bounded by
-/// `serde_json` (128).
+use serde_json::{Map, Value};
+
+use scanner::Scanner;
+
+/// The maximum depth of nested lists and objects.
+const DEPTH: usize = 1_000;
+
+/// Why a text is not such an object. Never holds a value of the text, only names of members, cut.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum JsonFault {
+    /// The text is not UTF-8.
+    #[error("it is not UTF-8 from byte {0} on")]
+    Utf8(usize),
+    /// The text breaks the grammar.
+    #[error("{what} at byte {at}")]
+    Grammar {
+        /// What is wrong.
+        what: &'static str,
+        /// Where, in bytes.
+        at: usize,
+    },
+    /// An object has a member twice.
+    #[error("the member `{0}` is there twice")]
+    Twice(String),
+    /// The text is JSON, but no object.
+    #[error("it is not an object")]
+    NoObject,
+}
+
+/// An object whose grammar and names were checked.
+#[derive(Debug)]
+pub struct Object<'a> {
+    members: Vec<Member<'a>>,
+}
+
+/// A member of an object.
+#[derive(Debug)]
+pub struct Member<'a> {
+    /// The name, without escapes.
+    pub name: Cow<'a, str>,
+    /// The value as it is written.
+    pub value: &'a [u8],
+    /// Where that is in the text, in bytes.
+    pub place: Range<usize>,
+}
+
+impl<'a> Object<'a> {
+    /// Checks `bytes`, a whole text.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong, and where.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, JsonFault> {
+        let text =
+            std::str::from_utf8(bytes).map_err(|error| JsonFault::Utf8(error.valid_up_to()))?;
+        Scanner::new(text).object().map(|members| Self { members })
+    }
+
+    /// The members in their order.
+    pub fn members(&self) -> &[Member<'a>] {
+        &self.members
+    }
+}
+
+/// Reads a value of an [`Object`]. What Rust has no value for is null: there, and of no type that is asked
+/// for.
+pub fn value(written: &[u8]) -> Value {
+    serde_json::from_slice(written).unwrap_or(Value::Null)
+}
+
+/// Reads `bytes` as one object without duplicate members at any depth. A value for which Rust has none is
+/// null, as [`value`] has it.
 ///
 /// # Errors
 ///
-/// Says what is wrong and where, never with the content itself but for names of members.
-pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
-    match serde_json::from_slice::<Strict>(bytes)?.0 {
-        Value::Object(object) => Ok(object),
-        _ => Err(serde_json::Error::custom("not an object")),
-    }
-}
-
-/// A value in which no object has a member twice.
-struct Strict(Value);
-
-impl<'de> Deserialize<'de> for Strict {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StrictVisitor).map(Self)
-    }
-}
-
-struct StrictVisitor;
-
-impl<'de> Visitor<'de> for StrictVisitor {
-    type Value = Value;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON value")
-    }
-
-    fn visit_unit<E>(self) -> Result<Value, E> {
-        Ok(Value::Null)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-        Ok(Value::Bool(value))
-    }
-
-    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-        Ok(Value::from(value))
-    }
-
-    fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        Number::from_f64(value).map(Value::Number).ok_or_else(|| E::custom("not a number"))
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-        Ok(Value::String(value.to_owned()))
-    }
-
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
-        Ok(Value::String(value))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-        let mut list = Vec::new();
-        while let Some(Strict(item)) = items.next_element()? {
-            list.push(item);
-        }
-        Ok(Value::Array(list))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
-        let mut object = Map::new();
-        while let Some(name) = members.next_key::<String>()? {
-            if object.contains_key(&name) {
-                return Err(A::Error::custom(format!("member `{name}` is there twice")));
-            }
-            let Strict(value) = members.next_value()?;
-            object.insert(name, value);
-        }
-        Ok(Value::Object(object))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_object;
-
-    #[test]
-    fn objects_are_read_as_they_are() {
-        let text = r#"{"a":1,"b":[true,null,-2,1.5,"x"],"c":{"d":"é"}}"#;
-        let read = parse_object(text.as_bytes()).unwrap();
-        assert_eq!(serde_json::to_string(&read).unwrap(), text);
-    }
-
-    #[test]
-    fn what_can_be_read_in_two_ways_is_refused() {
-        let deep = format!("{}{}", "{\"a\":".repeat(200), "1");
-        for bad in [
-            "",
-            "[]",
-            "1",
-            "\"a\"",
-            "{} {}",
-            "{}x",
-            "{\"a\":1,\"a\":2}",
-            "{\"b\":{\"a\":1,\"\\u0061\":2}}",
-            "{\"b\":[{\"a\":1,\"a\":1}]}",
-            "{'a':1}",
-            "{\"a\":NaN}",
-            "{\"a\":1e999}",
-            "{\"a\":01}",
-            "\u{feff}{}",
-            &deep,
-        ] {
-            assert!(parse_object(bad.as_bytes()).is_err(), "{bad}");
-        }
-        assert!(parse_object(b"{\"a\":\"\xff\"}").is_err());
-    }
+/// Says what is wrong, and where.
+pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, JsonFault> {
+    let object = Object::parse(bytes)?;
+    let members = object.members.into_iter();
+    Ok(members.map(|member| (member.name.into_owned(), value(member.value))).collect())
 }

@@ -17,8 +17,9 @@ use uuid::Uuid;
 
 use crate::accept::{self, Accepted, Arrival, Rules};
 use crate::body::{self, BodyFault};
-use crate::config::Tenancy;
+use crate::config::{Headers, Limits, Tenancy};
 use crate::head::RawHead;
+use crate::hygiene::Hygiene;
 use crate::identify::{Unidentified, VerifiedToken, Verifier};
 use crate::keys::KeyStore;
 use crate::metrics::Metrics;
@@ -124,17 +125,19 @@ impl Workbench {
         let verifier = Verifier::new(keys, Duration::ZERO, false, &metrics);
         let settings = Settings::new(ttl, Duration::from_secs(10));
         let facts = FactStore::new(facts, settings, Box::new(|_| {}));
+        let hygiene = Hygiene::new(&Headers::default(), &tenancy);
         let pipeline = Pipeline {
             bundles,
             facts: Arc::new(facts),
             verifier,
             tenancy,
             cookie: None,
+            json_members: Limits::default().json_members,
             memo: Arc::new(Memo::new(true)),
             witness,
             metrics,
         };
-        let rules = Rules::usual();
+        let rules = Rules::usual(hygiene);
         Ok(Self { pipeline, rules })
     }
 

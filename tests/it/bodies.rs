@@ -21,6 +21,10 @@ const GOOD: &[&str] = &[
     r#"{"organization\u005fid":"org-kauvery"}"#,
     r#"{"nested":{"organization_id":"org-beta"}}"#,
     r#"{"big":123456789012345678901234567890,"tiny":1e-400}"#,
+    r#"{"note":"cut \ud83d","notes":["\udead",{"a":"\ud83d\ud83d"}]}"#,
+    r#"{"a":1e400,"b":[-1E+99999]}"#,
+    r#"{"organization":"org-beta","organization[id]":"org-beta","id":"org-beta"}"#,
+    r#"{"nested":{"Organization_Id":"org-beta","organization_id[]":1}}"#,
 ];
 
 /// Bodies that are not, with the reason for which they are refused.
@@ -41,7 +45,20 @@ const BAD: &[(&[u8], &str)] = &[
     (b"\xef\xbb\xbf{}", "body_invalid"),
     (b"{\"a\":\"\xff\"}", "body_invalid"),
     (b"{\"a\":\"\xc0\x80\"}", "body_invalid"),
-    (b"{\"a\":\"\\ud800\"}", "body_invalid"),
+    (b"{\"\\ud800\":1}", "body_invalid"),
+    (b"{\"a\":{\"\\ud800\":1}}", "body_invalid"),
+    (b"{\"organization_id\":\"\\ud800\"}", "body_invalid"),
+    (b"{\"organization_id\":1e400}", "body_invalid"),
+    (b"{\"Organization_Id\":\"org-kauvery\"}", "body_invalid"),
+    (b"{\"organizationid\":\"org-kauvery\"}", "body_invalid"),
+    (b"{\"organization_id[]\":\"org-kauvery\"}", "body_invalid"),
+    (b"{\"organization_id\":\"org-kauvery\",\"organization_id[0]\":\"org-beta\"}", "body_invalid"),
+    (b"{\"organization.id\":\"org-beta\"}", "body_invalid"),
+    (b"{\"organization-id\":null}", "body_invalid"),
+    (b"{\" organization_id\":\"org-beta\"}", "body_invalid"),
+    (b"{\"organization_id\\u0000\":\"org-beta\"}", "body_invalid"),
+    (b"{\"\\u004frganization_id\":\"org-beta\"}", "body_invalid"),
+    (b"{\"organizat\xc4\xb1on_id\":\"org-beta\"}", "body_invalid"),
     (b"{\"a\":\"\x01\"}", "body_invalid"),
     (b"\xff\xfe{\x00}\x00", "body_invalid"),
     (b"{\"a\":1,\"a\":1}", "body_invalid"),
@@ -161,4 +178,129 @@ fn any_object_arrives_byte_for_byte() {
         Ok(())
     });
     runtime.block_on(stand.stop());
+}
+
+#[tokio::test]
+async fn what_nobody_looks_at_may_be_deep() {
+    let stand = Stand::sqlite().await;
+    for depth in [127, 128, 900] {
+        let body = format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        let request = Request::new("POST", "/api/visits").token(&token(USER)).json(&body);
+        let answer = stand.send(&request).await;
+        assert_eq!((answer.status, answer.reason().as_str()), (200, ""), "{depth}");
+        assert_eq!(stand.ground.upstream.take().remove(0).body, body.as_bytes());
+    }
+}
+
+/// Values of `Content-Type`, and whether a body under it is JSON in UTF-8 for every reader.
+const TYPES: &[(&str, bool)] = &[
+    ("application/json", true),
+    ("Application/Json ;\tcharset=\"UTF-8\";", true),
+    ("application/merge-patch+json; v=1; charset=utf-8", true),
+    ("application/ld+json; profile=\"https://example.com/a;b=c\"", true),
+    ("application/json; charset=utf-7", false),
+    ("application/json; charset=unicode_escape", false),
+    ("application/json; charset=utf-16", false),
+    ("application/json; charset=utf8", false),
+    ("application/json; charset=", false),
+    ("application/json; charset", false),
+    ("application/json; charset=\"utf-7\"", false),
+    ("application/json; charset='utf-8'", false),
+    ("application/json; charset=utf-8; charset=utf-8", false),
+    ("application/json; charset=utf-8; CharSet=utf-7", false),
+    ("application/json; charset*=utf-8''utf-7", false),
+    ("application/json; charset*0=utf; charset*1=-7", false),
+    ("application/json; charset = utf-7", false),
+    ("application/json; a=\"; charset=utf-7\"", false),
+    ("application/json; a=\"\\\"; charset=utf-7", false),
+    ("application/json, charset=utf-7", false),
+    ("application/json; a=b, charset=utf-7", false),
+    ("application/json charset=utf-7", false),
+    ("application/json; charset=utf-8 charset=utf-7", false),
+    ("application/json; a", false),
+    ("text/json", false),
+    ("text/plain", false),
+    ("", false),
+];
+
+#[tokio::test]
+async fn a_body_in_another_charset_is_not_judged() {
+    for stand in Stand::both_ways().await {
+        for (kind, fine) in TYPES {
+            let request = Request::new("POST", "/api/visits").token(&token(USER));
+            let request = request.header("Content-Type", kind).body("{\"a\":1}");
+            let answer = stand.send(&request).await;
+            let expected = if *fine { (200, "") } else { (415, "body_unsupported") };
+            assert_eq!((answer.status, answer.reason().as_str()), expected, "{kind}");
+            let seen = stand.ground.upstream.take();
+            assert_eq!(seen.len(), usize::from(*fine), "{kind}");
+            let sent =
+                seen.iter().all(|seen| seen.head.header("content-type") == Some(kind.trim()));
+            assert!(sent, "{kind}: {seen:?}");
+        }
+    }
+}
+
+/// Whoever is allowed to send this request at all may not send a body with it.
+#[tokio::test]
+async fn a_route_that_takes_no_body_is_sent_none() {
+    for stand in Stand::both_ways().await {
+        let (get, delete) = ("/api/patients", "/api/appointments/appointment-kauvery-1");
+        let evil = "{\"organization_id\":\"org-beta\"}";
+        for (method, target, user, expected) in [
+            ("GET", get, USER, (400, "body_unexpected")),
+            ("HEAD", get, USER, (400, "")),
+            ("DELETE", delete, USER, (400, "body_unexpected")),
+            ("DELETE", delete, "east-doctor", (400, "body_unexpected")),
+            ("GET", get, "kauvery-coder", (403, "outside_boundary")),
+            ("DELETE", "/api/patients/patient-kauvery-1", USER, (403, "role_not_allowed")),
+            ("GET", "/no/such/path", USER, (403, "route_unmapped")),
+        ] {
+            let mut connection = Connection::open(stand.proxy()).await;
+            let request = Request::new(method, target).token(&token(user)).json(evil);
+            let answer = connection.send(&request).await.unwrap();
+            assert_eq!((answer.status, answer.reason().as_str()), expected, "{method} {target}");
+            let chunked = format!(
+                "{method} {target} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+                 Transfer-Encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n",
+                token(user)
+            );
+            let mut connection = Connection::open(stand.proxy()).await;
+            let answer = connection.exchange(chunked.as_bytes(), method == "HEAD").await.unwrap();
+            assert_eq!((answer.status, answer.reason().as_str()), expected, "{method} {target}");
+        }
+        assert!(stand.ground.upstream.take().is_empty());
+        let request = Request::new("DELETE", delete).token(&token(USER)).json("");
+        let answer = stand.send(&request).await;
+        assert_eq!((answer.status, answer.reason().as_str()), (200, ""), "no bytes are no body");
+        let request = Request::get("/healthz").json(evil);
+        assert_eq!(stand.send(&request).await.status, 200, "guests are not looked at");
+        assert_eq!(stand.ground.upstream.take().pop().unwrap().body, evil.as_bytes());
+    }
+}
+
+#[tokio::test]
+async fn a_body_with_very_many_members_is_too_large() {
+    let stand = Stand::builder().set("limits.json_members", 100).start().await;
+    let members = |count: usize, name: &dyn Fn(usize) -> String| {
+        let members: Vec<String> = (0..count).map(|at| format!("\"{}\":1", name(at))).collect();
+        format!("{{{}}}", members.join(","))
+    };
+    let short = |at: usize| format!("m{at}");
+    let long = |length: usize| move |at: usize| format!("{}{at}", "x".repeat(length - 1));
+    let nested = format!("{{\"a\":{}}}", members(1_000, &short));
+    for (body, fine) in [
+        (members(100, &short), true),
+        (members(101, &short), false),
+        (members(6_000, &short), false),
+        (members(2, &long(256)), true),
+        (members(2, &long(257)), false),
+        (nested, true),
+    ] {
+        let request = Request::new("POST", "/api/visits").token(&token(USER)).json(&body);
+        let answer = stand.send(&request).await;
+        let expected = if fine { (200, "") } else { (413, "body_too_large") };
+        assert_eq!((answer.status, answer.reason().as_str()), expected, "{body:.80}");
+        assert_eq!(stand.ground.upstream.take().len(), usize::from(fine));
+    }
 }

@@ -2,7 +2,8 @@
 
 use tests::{
     client::{Answer, Connection, Request},
-    hostile_headers::{Fate, HOSTS, RESERVED, SETS},
+    hostile_headers::{Fate, HOSTS, RESERVED, SETS, disguises},
+    metrics::Metrics,
     people::{by_id, user},
     stand::Stand,
     tokens::{token, token_id},
@@ -26,6 +27,59 @@ async fn reserved_names_never_reach_the_upstream_as_sent() {
         }
         assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
     }
+}
+
+/// Many fields in each request: what matters is that none of them gets through.
+#[tokio::test]
+async fn no_character_disguises_a_reserved_name() {
+    for stand in Stand::both_ways().await {
+        let (host, names) = (stand.proxy().to_string(), disguises());
+        assert!(names.len() > 4_000);
+        let mut faults = Vec::new();
+        for some in names.chunks(80) {
+            let lines: String = some.iter().map(|name| format!("{name}: evil\r\n")).collect();
+            faults.extend(check(&stand, host.as_bytes(), lines.as_bytes(), Fate::Cleaned).await);
+        }
+        assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+        let counted = Metrics::of(&stand).await.sum("cedargate_fields_removed_total", &[]);
+        assert!((counted - names.len() as f64).abs() < 0.5, "{counted} were counted");
+    }
+}
+
+#[tokio::test]
+async fn a_guest_forges_no_name_either() {
+    for stand in Stand::both_ways().await {
+        let names = RESERVED.iter().map(|name| (*name).to_owned()).chain(disguises());
+        for some in names.collect::<Vec<_>>().chunks(80) {
+            let mut request = Request::get("/healthz");
+            for name in some {
+                request = request.header(name, "evil");
+            }
+            assert_eq!(stand.send(&request).await.status, 200);
+            let seen = stand.ground.upstream.take().remove(0);
+            let sent = String::from_utf8_lossy(&seen.raw_head);
+            assert!(!sent.contains("evil") && seen.identity().is_empty(), "{sent}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn operators_add_names_and_exceptions() {
+    let stand = Stand::builder()
+        .set("headers.allow", vec!["sentry_trace"])
+        .set("headers.strip", vec!["X-Partner"])
+        .set("tenancy.names", vec!["mandant"])
+        .start()
+        .await;
+    let request = Request::get("/api/patients").token(&token(USER));
+    let mut request = request.header("Sentry_Trace", "kept");
+    for name in ["Sentry.Trace", "x-partner", "Mandant", "X-Mandant", "Organization-Id"] {
+        request = request.header(name, "evil");
+    }
+    assert_eq!(stand.send(&request).await.status, 200);
+    let seen = stand.ground.upstream.take().remove(0);
+    assert_eq!(seen.head.header("sentry_trace"), Some("kept"));
+    assert!(!String::from_utf8_lossy(&seen.raw_head).contains("evil"), "{:?}", seen.head);
 }
 
 #[tokio::test]
@@ -95,20 +149,25 @@ fn lines(seen: &Seen) -> Vec<String> {
 
 #[tokio::test]
 async fn trailers_do_not_smuggle_either() {
-    let stand = Stand::sqlite().await;
-    let head = format!(
-        "POST /api/visits HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
-         Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\
-         Trailer: X-Auth-User-Id\r\n\r\n2\r\n{{}}\r\n0\r\nX-Auth-User-Id: evil\r\n\
-         X_Auth_Roles: evil\r\n\r\n",
-        token(USER)
-    );
-    let answer = Connection::open(stand.proxy()).await.exchange(head.as_bytes(), false).await;
-    assert_eq!(answer.unwrap().status, 200);
-    let seen = stand.ground.upstream.take().remove(0);
-    let sent = [seen.raw_head.clone(), seen.raw_body.clone()].concat();
-    assert!(!String::from_utf8_lossy(&sent).contains("evil"));
-    assert_eq!(seen.body, b"{}");
+    for stand in Stand::both_ways().await {
+        // One route whose body is judged, one whose body is opaque.
+        for path in ["/api/visits", "/api/codes/extract"] {
+            let head = format!(
+                "POST {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+                 Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\
+                 Trailer: X-Auth-User-Id\r\n\r\n2\r\n{{}}\r\n0\r\nX-Auth-User-Id: evil\r\n\
+                 X~Auth~Roles: evil\r\nX_Auth_Roles: evil\r\nX-Organization-Id: evil\r\n\r\n",
+                token(USER)
+            );
+            let mut connection = Connection::open(stand.proxy()).await;
+            let answer = connection.exchange(head.as_bytes(), false).await;
+            assert_eq!(answer.unwrap().status, 200);
+            let seen = stand.ground.upstream.take().remove(0);
+            let sent = [seen.raw_head.clone(), seen.raw_body.clone()].concat();
+            assert!(!String::from_utf8_lossy(&sent).contains("evil"));
+            assert_eq!(seen.body, b"{}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -55,4 +55,5 @@ mod targets;
 mod tidy;
 mod tokens;
 mod uploads;
+mod upstreams;
 mod ways;

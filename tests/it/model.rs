@@ -13,7 +13,7 @@ use tests::{
 };
 
 /// Every reason that random requests may meet, and how often at least one in 100,000 must.
-const REASONS: [(&str, u32); 24] = [
+const REASONS: [(&str, u32); 25] = [
     ("allowed", 10_000),
     ("request_invalid", 200),
     ("path_invalid", 500),
@@ -27,6 +27,7 @@ const REASONS: [(&str, u32); 24] = [
     ("route_unmapped", 1_000),
     ("justification_invalid", 500),
     ("role_not_allowed", 5_000),
+    ("body_unexpected", 300),
     ("body_too_large", 20),
     ("body_unsupported", 300),
     ("body_invalid", 500),

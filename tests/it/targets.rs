@@ -1,8 +1,8 @@
 //! What is decided is byte for byte what is forwarded.
 
 use tests::{
-    client::{Answer, Connection},
-    hostile_targets::{Fate, all},
+    client::{Answer, Connection, Request},
+    hostile_targets::{Fate, RAW_QUERIES, all},
     stand::Stand,
     tokens::token,
 };
@@ -20,6 +20,42 @@ async fn hostile_targets_are_refused_or_forwarded_as_they_were_judged() {
             }
         }
         assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
+    }
+}
+
+#[tokio::test]
+async fn a_query_is_forwarded_as_it_came() {
+    let stand = Stand::sqlite().await;
+    for (target, fate) in RAW_QUERIES {
+        assert_eq!(check(&stand, target, *fate).await, None);
+    }
+}
+
+/// Django reads the query in the charset of `Content-Type`, also where there is no body.
+#[tokio::test]
+async fn a_query_is_read_in_one_charset_alone() {
+    const UTF_7: &str = "text/plain; charset=utf-7";
+    for stand in Stand::both_ways().await {
+        let query = "organization+AF8-id=org-beta";
+        for (method, path, kind, expected) in [
+            ("GET", "/api/patients", UTF_7, (400, "request_invalid")),
+            ("GET", "/api/patients", "x/y; charset*=''utf-7", (400, "request_invalid")),
+            ("GET", "/no/such/path", UTF_7, (400, "request_invalid")),
+            ("POST", "/api/codes/extract", UTF_7, (400, "request_invalid")),
+            ("POST", "/api/visits", UTF_7, (400, "request_invalid")),
+            ("GET", "/api/patients", "text/plain; charset=iso-8859-1", (200, "")),
+            ("GET", "/healthz", UTF_7, (200, "")),
+        ] {
+            let request = Request::new(method, format!("{path}?{query}")).token(&token(USER));
+            let answer = stand.send(&request.clone().header("Content-Type", kind)).await;
+            assert_eq!((answer.status, answer.reason().as_str()), expected, "{path} {kind}");
+            assert_eq!(stand.ground.upstream.take().len(), usize::from(expected.0 == 200));
+        }
+        let request = Request::new("POST", format!("/api/visits?{query}")).token(&token(USER));
+        let answer = stand.send(&request.header("Content-Type", UTF_7).body("{}")).await;
+        assert_eq!((answer.status, answer.reason().as_str()), (415, "body_unsupported"));
+        let request = Request::new("GET", "/api/patients").token(&token(USER));
+        assert_eq!(stand.send(&request.header("Content-Type", UTF_7)).await.status, 200);
     }
 }
 

@@ -58,6 +58,8 @@ fn schemes() -> Vec<Case> {
         header_value("a good token and no scheme", &good, MISSING),
         header_value("Negotiate", "Negotiate", MISSING),
         header_value("Bearer and nothing", "Bearer", MALFORMED),
+        header_value("a tab before the token", &format!("Bearer\t{good}"), MALFORMED),
+        header_value("a space, a tab and the token", &format!("Bearer \t{good}"), MALFORMED),
         bearer("two tokens", &format!("{good} {good}"), MALFORMED),
         bearer("two tokens and a comma", &format!("{good}, {good}"), MALFORMED),
         bearer("two tokens joined", &format!("{good},{good}"), MALFORMED),
@@ -316,6 +318,11 @@ fn members() -> Vec<Case> {
     let good = claims(USER).to_string();
     let twice = |member: &str| good.replacen('{', &format!("{{{member},"), 1);
     let deep = format!("{}{}", "[".repeat(5000), "]".repeat(5000));
+    let cut = |name: &str| {
+        let mut claims = claims(USER);
+        claims[name] = json!("CUT");
+        claims.to_string().replace("CUT", r"cut \ud83d")
+    };
     vec![
         with_claims_text("a payload that is no JSON", "sub=kauvery-doctor", MALFORMED),
         with_claims_text("a payload that is a list", format!("[{good}]"), MALFORMED),
@@ -327,6 +334,9 @@ fn members() -> Vec<Case> {
         with_claims_text("two exps", twice(r#""exp":1"#), MALFORMED),
         with_claims_text("two of a claim unheard of", twice(r#""a":1,"a":2"#), MALFORMED),
         with_claims_text("a very deep claim", twice(&format!("\"a\":{deep}")), MALFORMED),
+        with_claims_text("half of a pair in a name", twice(r#""\ud83d":1"#), MALFORMED),
+        with_claims_text("half of a pair in jti", cut("jti"), MALFORMED),
+        with_claims_text("half of a pair in sub", cut("sub"), MALFORMED),
     ]
 }
 
@@ -353,6 +363,8 @@ pub fn odd() -> Vec<(String, String)> {
     };
     let case = |case: Case| (case.name, case.authorization);
     let fraction = format!("{}.75", now() + 600);
+    let more = |member: &str| claims(USER).to_string().replacen('{', &format!("{{{member},"), 1);
+    let deep = format!("\"groups\":{}{}", "[".repeat(200), "]".repeat(200));
     vec![
         own("EdDSA", Signing::EdDsa),
         own("EdDSA by the other key", Signing::EdDsaSecond),
@@ -371,6 +383,9 @@ pub fn odd() -> Vec<(String, String)> {
         case(with_claim("nbf within the leeway", "nbf", json!(now() + 10), &[])),
         case(with_claim("iat within the leeway", "iat", json!(now() + 10), &[])),
         case(with_raw_time("exp with a fraction", "exp", &fraction, &[])),
+        case(with_claims_text("a name cut in an emoji", more(r#""name":"cut \ud83d""#), &[])),
+        case(with_claims_text("a number beyond any", more(r#""score":1e400"#), &[])),
+        case(with_claims_text("a deep claim", more(&deep), &[])),
         case(without_claim("nbf", &[])),
         case(without_claim("iat", &[])),
         case(without_claim("jti", &[])),

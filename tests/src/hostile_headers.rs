@@ -77,10 +77,103 @@ pub const RESERVED: &[&str] = &[
     "Forwarded",
     "X-Real-Ip",
     "X_Real_Ip",
+    "X-Original-Method",
+    "X-Original-Host",
+    "X-Forwarded-Path",
+    "X-Forwarded-Server",
+    "X-Forwarded-Scheme",
+    "X-Forwarded-Ssl",
+    "X-Forwarded-Email",
+    "X-Forwarded-Groups",
+    "X-Forwarded-Preferred-Username",
+    "X-WebAuth-User",
+    "X-Host",
+    "X-Envoy-Original-Path",
+    "X-Middleware-Subrequest",
+    "X-Accel-Redirect",
+    "X-Accel-Mapping",
+    "X-Sendfile",
+    "X-Sendfile-Type",
+    "X-Client-IP",
+    "True-Client-IP",
+    "CF-Connecting-IP",
+    "X-Client-Cert",
+    "Ssl-Client-Cert",
+    "SSL-CLIENT-VERIFY",
+    "Proxy",
+    "Destination",
+    "X-Authenticated-Userid",
+    "X-Pomerium-Jwt-Assertion",
+    "X-Goog-Authenticated-User-Email",
+    "Cf-Access-Jwt-Assertion",
+    "CF-Access-Authenticated-User-Email",
+    "X-Amzn-Oidc-Identity",
+    "Tenant",
+    "Tenant-Id",
+    "X-Tenant-Id",
+    "X-TenantId",
+    "XTenant",
+    "Org",
+    "X-Org",
+    "Org-Id",
+    "X-OrgId",
+    "Organization",
+    "X-Organization",
+    "Organization-Id",
+    "X-Organization-Id",
+    "X-OrganizationId",
+    "Organizationid",
+    "O-rganization-Id",
+    "-Tenant-Id-",
     "Keep-Alive",
     "Proxy-Connection",
     "Proxy-Authorization",
 ];
+
+/// Characters of a token (RFC 9110, 5.6.2) that CGI, WSGI, Rack and PHP read as `_`, as they read `-`.
+pub const ODD_CHARACTERS: &str = "!#$%&'*+.^_`|~";
+
+/// Names that the gate itself sends, or that it obeys.
+pub const OWN: &[&str] = &[
+    "X-Auth-User-Id",
+    "X-Auth-Org-Id",
+    "X-Auth-Tenant-Id",
+    "X-Auth-Tenant-Slug",
+    "X-Auth-Roles",
+    "X-Auth-Features",
+    "X-Auth-Token-Id",
+    "X-Auth-Break-Glass",
+    "X-Auth-Assertion",
+    "X-Audit-User-Id",
+    "X-Request-Id",
+    "X-Tenant",
+    "X-Break-Glass",
+    "X-Forwarded-For",
+    "X-Real-Ip",
+    "Content-Length",
+    "Transfer-Encoding",
+    "Content-Type",
+    "Host",
+];
+
+/// Each name of [`OWN`] with each odd character: in the place of each of its characters, in the place of all
+/// its dashes, before it and behind it.
+#[must_use]
+pub fn disguises() -> Vec<String> {
+    let mut names = Vec::new();
+    for own in OWN {
+        for odd in ODD_CHARACTERS.chars() {
+            let places =
+                own.char_indices().map(|(at, _)| format!("{}{odd}{}", &own[..at], &own[at + 1..]));
+            names.extend(places);
+            names.extend([format!("{odd}{own}"), format!("{own}{odd}")]);
+            if own.contains('-') {
+                names.push(own.replace('-', &odd.to_string()));
+            }
+        }
+    }
+    names
+}
 
 /// Whole sets of header lines, each with its end.
 pub const SETS: &[(&[u8], Fate)] = &[
@@ -91,6 +184,9 @@ pub const SETS: &[(&[u8], Fate)] = &[
     (b"X-Tenant: kauvery\r\nX-Tenant: kauvery\r\n", INVALID),
     (b"X-Tenant: kauvery\r\nx-tenant: demo_clinic_beta\r\n", INVALID),
     (b"X-Break-Glass: emergency admission\r\nX-Break-Glass: emergency admission\r\n", INVALID),
+    (b"Content-Type: application/json\r\nContent-Type: application/json\r\n", INVALID),
+    (b"Content-Type: application/json\r\ncontent-type: text/plain\r\n", INVALID),
+    (b"Connection: content-type\r\nContent-Type: a/b\r\nContent-Type: a/b\r\n", INVALID),
     // Control headers are obeyed in their own spelling alone, and never passed on.
     (b"X-Tenant: kauvery\r\nX_Tenant: evil\r\n", Cleaned),
     (b"X-Tenant: demo_clinic_beta\r\n", STRANGER),

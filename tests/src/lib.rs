@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod model;
 pub mod people;
 pub mod postgres;
+pub mod real_upstream;
 pub mod seed;
 pub mod stand;
 pub mod steps;

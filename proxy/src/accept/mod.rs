@@ -14,9 +14,10 @@ use bytes::{Bytes, BytesMut};
 use ipnet::IpNet;
 
 use crate::canonical::{self, PathFault};
+use crate::config::Limits;
 use crate::framing::Framing;
 use crate::head::{Head, HeadFault, RawHead};
-use crate::hygiene::{Fate, fate, is_structural};
+use crate::hygiene::{Fate, Hygiene, is_structural};
 
 pub use host::Host;
 
@@ -27,6 +28,8 @@ pub(crate) struct Rules {
     pub(crate) header_count: usize,
     /// Bytes of the target at the most.
     pub(crate) target_bytes: usize,
+    /// Which fields reach the upstream.
+    pub(crate) hygiene: Hygiene,
     /// Peers whose word about the way of a request is taken.
     pub(crate) trusted: Vec<IpNet>,
     /// Whether `Authorization` goes on to the upstream.
@@ -38,11 +41,13 @@ pub(crate) struct Rules {
 }
 
 impl Rules {
-    /// The rules of a gate without configuration, for requests that no gate serves.
-    pub(crate) fn usual() -> Self {
+    /// The rules of a gate without configuration but for `hygiene`, for requests that no gate serves.
+    pub(crate) fn usual(hygiene: Hygiene) -> Self {
+        let limits = Limits::default();
         Self {
-            header_count: 100,
-            target_bytes: 8 * 1024,
+            header_count: limits.header_count,
+            target_bytes: limits.target_bytes,
+            hygiene,
             trusted: Vec::new(),
             forward_authorization: false,
             cookie: None,
@@ -273,7 +278,7 @@ fn judge(
         canonical::query(query)?;
         arrival.query = Some(Bytes::copy_from_slice(query));
     }
-    for single in ["authorization", "x-tenant", "x-break-glass"] {
+    for single in ["authorization", "x-tenant", "x-break-glass", "content-type"] {
         head.one(single)?;
     }
     body_framing(head)
@@ -337,7 +342,6 @@ fn read_control(raw: &Bytes, head: &Head<'_>, arrival: &mut Arrival) {
             .filter(|_| !dropped.iter().any(|it| it.eq_ignore_ascii_case(name.as_bytes())));
         all.map(|value| raw.slice_ref(value)).collect::<Vec<_>>()
     };
-    let types = kept("content-type");
     arrival.control = Control {
         authorization: first("authorization"),
         cookies: head.all("cookie").map(|value| raw.slice_ref(value)).collect(),
@@ -348,8 +352,8 @@ fn read_control(raw: &Bytes, head: &Head<'_>, arrival: &mut Arrival) {
         fetch_site: first("sec-fetch-site"),
         accept: first("accept"),
         preflight: first("access-control-request-method"),
-        coded: !kept("content-encoding").is_empty() || types.len() > 1,
-        content_type: types.into_iter().next(),
+        coded: !kept("content-encoding").is_empty(),
+        content_type: kept("content-type").into_iter().next(),
         // RFC 9110, 10.1.1: in a request of HTTP/1.0 the expectation is ignored.
         expects_continue: head.http_11
             && head.all("expect").any(|value| value.eq_ignore_ascii_case(CONTINUE)),
@@ -364,9 +368,9 @@ fn nominated<'a>(head: &Head<'a>) -> Vec<&'a [u8]> {
 
 /// Whether a field goes on: its own fate, and what `Connection` says of it.
 fn passes(name: &[u8], dropped: &[&[u8]], rules: &Rules) -> bool {
-    let own = match fate(name) {
+    let own = match rules.hygiene.fate(name) {
         Fate::Pass => true,
-        Fate::Drop | Fate::Way => false,
+        Fate::Drop | Fate::Remove | Fate::Way => false,
         Fate::Credential => rules.forward_authorization,
     };
     own && !dropped.iter().any(|it| it.eq_ignore_ascii_case(name))

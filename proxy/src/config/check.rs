@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::audit::SIX_YEARS;
 use super::source::Source;
 use super::{AuditDatabase, Config, ConfigError};
+use crate::hygiene::{self, Hygiene};
 
 /// The keys without a default, each with a value that would do.
 const REQUIRED: [(&str, &str, &str); 3] = [
@@ -67,9 +68,28 @@ pub(super) fn consistent(config: &Config, source: &Source) -> Result<(), ConfigE
         return Err(source.bad(&key, &what));
     }
     audit_is_kept(config, source)?;
+    header_names_fit(config, source)?;
     let misfit =
         config.facts.mapping.as_ref().and_then(|mapping| mapping.misfits().into_iter().next());
     misfit.map_or(Ok(()), |it| Err(source.bad(&format!("facts.mapping.{}", it.key), &it.what)))
+}
+
+/// No exception undoes what the gate says of a name, and nothing is stripped that a request cannot do without.
+fn header_names_fit(config: &Config, source: &Source) -> Result<(), ConfigError> {
+    let hygiene = Hygiene::new(&config.headers, &config.tenancy);
+    let allowed = config.headers.allow.iter().enumerate();
+    let stripped = config.headers.strip.iter().enumerate();
+    if let Some((index, name)) = { allowed }.find(|(_, name)| !hygiene.may_be_allowed(name)) {
+        let what = format!(
+            "some upstreams read `{name}` as a name that has a meaning for the gate, or that is stripped; remove it"
+        );
+        return Err(source.bad(&format!("headers.allow[{index}]"), &what));
+    }
+    if let Some((index, name)) = { stripped }.find(|(_, name)| !hygiene::may_be_stripped(name)) {
+        let what = format!("the upstream cannot read a request without `{name}`; remove it");
+        return Err(source.bad(&format!("headers.strip[{index}]"), &what));
+    }
+    Ok(())
 }
 
 /// What is nowhere but in the journal stays there as long as the law wants it.

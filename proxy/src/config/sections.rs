@@ -198,6 +198,9 @@ pub struct Limits {
     /// Bytes of a JSON body that is read.
     #[serde(deserialize_with = "values::body_size")]
     pub json_body: usize,
+    /// The maximum number of members at the top of a JSON body that is read.
+    #[serde(deserialize_with = "values::json_members")]
+    pub json_members: usize,
     /// How long the whole head may take to arrive.
     #[serde(deserialize_with = "values::timeout")]
     pub header_timeout: Duration,
@@ -220,6 +223,7 @@ impl Default for Limits {
             header_count: 100,
             target_bytes: 8 * 1024,
             json_body: 64 * 1024,
+            json_members: 1_000,
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             body_rate: 128,

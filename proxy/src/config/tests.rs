@@ -38,11 +38,13 @@ audit:
 tenancy:
   names: [organization_id, organizationId]
   # host_suffix: .clinics.example
+headers: { allow: [], strip: [] }
 limits:
   header_bytes: 32KiB
   header_count: 100
   target_bytes: 8KiB
   json_body: 64KiB
+  json_members: 1000
   header_timeout: 10s                     # for the whole head
 trusted_proxies: []                       # CIDR
 cors:
@@ -102,6 +104,7 @@ upstream:
 tenancy:
   host_suffix: .Clinics.Example.
   hosts: { API.clinics.example.: '', b.example: beta }
+headers: { allow: [Sentry_Trace], strip: [X-Partner] }
 limits: { header_bytes: 16384, requests_per_second: 50 }
 trusted_proxies: [10.0.0.0/8, 'fd00::/8']
 cors: { origins: ['HTTPS://Tools.Example:443', 'http://localhost:3000'] }
@@ -120,6 +123,8 @@ fast_paths: false
     assert_eq!(config.tenancy.hosts["api.clinics.example"], "");
     assert_eq!(config.limits.header_bytes, 16_384);
     assert_eq!(config.limits.requests_per_second, Some(50));
+    assert_eq!(config.headers.allow, ["sentry_trace"]);
+    assert_eq!(config.headers.strip, ["x-partner"]);
     assert_eq!(config.trusted_proxies.len(), 2);
     assert_eq!(config.cors.unwrap().origins, ["https://tools.example", "http://localhost:3000"]);
     assert_eq!(config.redirect.unwrap().outside_boundary, None);

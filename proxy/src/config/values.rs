@@ -99,6 +99,11 @@ pub(super) fn header_count<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::
     count_within(d, 1..=200)
 }
 
+/// How many members a JSON body may have.
+pub(super) fn json_members<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
+    count_within(d, 1..=10_000)
+}
+
 /// How many facts of a kind may be kept.
 pub(super) fn entries<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
     count_within(d, 1..=10_000_000).and_then(|count| count.try_into().map_err(D::Error::custom))

@@ -21,6 +21,7 @@ use crate::connection::Limits;
 use crate::cors::Cors;
 use crate::credentials::CookieRules;
 use crate::forward::Forwarding;
+use crate::hygiene::Hygiene;
 use crate::identify::Verifier;
 use crate::ledger::Ledger;
 use crate::limit::RateLimit;
@@ -97,6 +98,7 @@ pub(super) fn pipeline(
         verifier,
         tenancy: config.tenancy.clone(),
         cookie: config.jwt.cookie.clone().map(|name| CookieRules { name, origins }),
+        json_members: config.limits.json_members,
         memo: Arc::new(Memo::new(config.fast_paths)),
         witness: None,
         metrics: Arc::clone(metrics),
@@ -144,18 +146,20 @@ pub(super) fn door(
 ) -> Door {
     Door {
         service: Arc::new(service),
-        limits: Arc::new(limits(config)),
+        limits: Arc::new(limits(config, &metrics)),
         connections: Arc::clone(connections),
         metrics,
     }
 }
 
 /// What a connection has to know.
-fn limits(config: &Config) -> Limits {
+fn limits(config: &Config, metrics: &Metrics) -> Limits {
+    let removed = metrics.traffic.fields_removed.clone();
     Limits {
         rules: Rules {
             header_count: config.limits.header_count,
             target_bytes: config.limits.target_bytes,
+            hygiene: Hygiene::new(&config.headers, &config.tenancy).counted_by(removed),
             trusted: config.trusted_proxies.clone(),
             forward_authorization: config.upstream.forward_authorization,
             cookie: config.jwt.cookie.clone(),

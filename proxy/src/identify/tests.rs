@@ -239,6 +239,10 @@ fn the_token_after_bearer() {
         (Some("Bearer a.b.c,d.e.f"), Err("token_malformed")),
         (Some("Bearer a.b.c d.e.f"), Err("token_malformed")),
         (Some("Bearer token=\"a\""), Err("token_malformed")),
+        (Some("Bearer\ta.b.c"), Err("token_malformed")),
+        (Some("Bearer \ta.b.c"), Err("token_malformed")),
+        (Some("Bearer a.b.c\t"), Err("token_malformed")),
+        (Some("Bearer\u{b}a.b.c"), Err("token_missing")),
         (Some("Bearer é"), Err("token_malformed")),
     ] {
         let found = bearer(header.map(str::as_bytes)).map_err(|doubt| doubt.reason());

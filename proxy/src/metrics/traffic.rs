@@ -39,6 +39,8 @@ pub struct TrafficMetrics {
     upstream_duration: Histogram,
     token_verifications: IntCounterVec,
     malformed: IntCounter,
+    /// Fields of requests that were removed because an upstream could take them for the word of the gate.
+    pub fields_removed: IntCounter,
 }
 
 impl TrafficMetrics {
@@ -82,6 +84,10 @@ impl TrafficMetrics {
             malformed: new.counter(
                 "cedargate_malformed_requests_total",
                 "Heads that are no HTTP, answered and not recorded.",
+            )?,
+            fields_removed: new.counter(
+                "cedargate_fields_removed_total",
+                "Header fields of requests that were removed: names of the gate, of other proxies or of tenants, names with odd characters, and those of headers.strip.",
             )?,
         })
     }

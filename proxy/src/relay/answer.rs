@@ -14,7 +14,7 @@ const FIELDS: usize = 256;
 
 /// What is asked of the head of an answer besides what HTTP asks.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Hygiene {
+pub(crate) struct AnswerRules {
     /// The request was HEAD: no body follows, whatever the head says of one.
     pub(crate) head_only: bool,
     /// Who may read answers is said by the gate, not by the upstream.
@@ -51,7 +51,7 @@ impl Answer {
     /// What is wrong with the head: nothing of it may be passed on then.
     pub(crate) fn read(
         buffer: &[u8],
-        hygiene: Hygiene,
+        rules: AnswerRules,
         out: &mut BytesMut,
     ) -> Result<Option<(usize, Self)>, &'static str> {
         let mut room = [const { MaybeUninit::<Header<'_>>::uninit() }; FIELDS];
@@ -65,8 +65,8 @@ impl Answer {
             Status::Partial => return Ok(None),
         };
         let said = Said::of(head.headers)?;
-        let mut answer = Self::told(&head, &said, hygiene.head_only)?;
-        answer.write(&head, &said, hygiene, out);
+        let mut answer = Self::told(&head, &said, rules.head_only)?;
+        answer.write(&head, &said, rules, out);
         Ok(Some((length, answer)))
     }
 
@@ -131,7 +131,7 @@ impl Answer {
         &mut self,
         head: &Response<'_, '_>,
         said: &Said<'_>,
-        hygiene: Hygiene,
+        rules: AnswerRules,
         out: &mut BytesMut,
     ) {
         out.put_slice(b"HTTP/1.1 ");
@@ -144,7 +144,7 @@ impl Answer {
             if starts_with(name, b"x-audit-") {
                 let value = String::from_utf8_lossy(field.value).into_owned();
                 self.told.push((field.name.to_ascii_lowercase(), value));
-            } else if passes(name, hygiene) && !said.names(name) {
+            } else if passes(name, rules) && !said.names(name) {
                 unfolded(out, name, field.value);
             }
         }
@@ -152,11 +152,11 @@ impl Answer {
 }
 
 /// Whether a field of an answer passes as it is.
-fn passes(name: &[u8], hygiene: Hygiene) -> bool {
+fn passes(name: &[u8], rules: AnswerRules) -> bool {
     let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
     // Most names are none of these and differ in the first letter.
     match name.first().map(u8::to_ascii_lowercase) {
-        Some(b'a') => !(hygiene.own_cors && starts_with(name, b"access-control-")),
+        Some(b'a') => !(rules.own_cors && starts_with(name, b"access-control-")),
         Some(b'c') => !is(b"content-length") && !is(b"connection"),
         Some(b'x') => !is(b"x-request-id"),
         Some(b't' | b'k' | b'p' | b'u' | b'h') => !is(b"transfer-encoding") && !is_hop_by_hop(name),

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio_util::io::poll_read_buf;
 
-use super::answer::{Answer, Hygiene};
+use super::answer::{Answer, AnswerRules};
 use super::{failure, nonsense};
 use crate::connection::Outgoing;
 use crate::idle::Idle;
@@ -152,13 +152,13 @@ impl LinkIncoming {
     /// What the client is told.
     pub(crate) async fn head(
         &mut self,
-        hygiene: Hygiene,
+        rules: AnswerRules,
         out: &mut BytesMut,
         turn: &Turn,
     ) -> Result<Answer, Refusal> {
         loop {
             if let Some((length, answer)) =
-                Answer::read(&self.buffer, hygiene, out).map_err(nonsense)?
+                Answer::read(&self.buffer, rules, out).map_err(nonsense)?
             {
                 self.buffer.advance(length);
                 return Ok(answer);

@@ -13,7 +13,8 @@ use crate::date;
 use crate::framing::Framing;
 use crate::refusal::{Blanks, Refusal};
 use crate::relay::{
-    Answer, Broken, Hygiene, Link, LinkIncoming, Turn, Upload, UploadEnd, failure, pass_on, upload,
+    Answer, AnswerRules, Broken, Link, LinkIncoming, Turn, Upload, UploadEnd, failure, pass_on,
+    upload,
 };
 use crate::reply::Reply;
 
@@ -55,7 +56,7 @@ struct Way {
     persistence: Persistence,
     /// Whether the client waits to be asked for its body.
     expects: bool,
-    hygiene: Hygiene,
+    rules: AnswerRules,
 }
 
 impl Service {
@@ -69,8 +70,8 @@ impl Service {
     ) -> bool {
         let control = &ctx.arrival.control;
         let expects = control.expects_continue && ctx.body.is_none() && !client.incoming.is_done();
-        let hygiene = Hygiene { head_only: ctx.arrival.head_only, own_cors: self.cors.is_on() };
-        let mut way = Way { persistence, expects, hygiene };
+        let rules = AnswerRules { head_only: ctx.arrival.head_only, own_cors: self.cors.is_on() };
+        let mut way = Way { persistence, expects, rules };
         let ended = match self.complete(&ctx, &mut head, framing, expects) {
             Ok(()) => self.forward(&mut ctx, head, &mut way, client).await,
             Err(refusal) => Err(refusal.into()),
@@ -189,7 +190,7 @@ impl Service {
         (out, turn): (&mut BytesMut, &Turn),
     ) -> Result<Answer, End> {
         for _ in 0..HINTS {
-            let mut answer = link.head(way.hygiene, out, turn).await?;
+            let mut answer = link.head(way.rules, out, turn).await?;
             ctx.audit.append(&mut answer.told);
             if answer.status >= 200 {
                 return Ok(answer);

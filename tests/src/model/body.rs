@@ -143,4 +143,14 @@ impl Body {
         let sub = kind.strip_prefix("application/").unwrap_or_default();
         sub == "json" || sub.ends_with("+json")
     }
+
+    /// Whether no reader takes its charset for another one than UTF-8.
+    #[must_use]
+    pub fn is_called_utf_8(&self) -> bool {
+        let kind = self.kind.to_lowercase();
+        let Some((before, charset)) = kind.split_once("charset=") else {
+            return !kind.contains("charset");
+        };
+        before.trim_end().ends_with(';') && ["utf-8", "\"utf-8\""].contains(&charset)
+    }
 }

@@ -78,6 +78,15 @@ pub fn expected(world: &World, request: &Request) -> Expected {
         if matched.is_some_and(|matched| matched.route.is_public()) {
             return Ok(Passed::default());
         }
+        if let Some(alias) = tenancy::alias_in_query(request) {
+            return refuse(400, "request_invalid", format!("`{alias}` is nearly a tenant's name"));
+        }
+        let judged = matched.is_some_and(|matched| matched.route.body == "json");
+        let body = request.body.as_ref().filter(|body| !judged && !body.is_called_utf_8());
+        if let Some(body) = body.filter(|_| !request.query.is_empty()) {
+            let why = format!("the query might be read in another charset: {}", body.kind);
+            return refuse(400, "request_invalid", why);
+        }
         let caller = authentication(world, request)?;
         boundary(caller, path)?;
         signed_in(&Case { world, request, caller }, matched, in_query)
@@ -207,17 +216,25 @@ impl<'a> Case<'a> {
 
     /// The end of layer 4: the members of the body, where it is read.
     fn body(&self, route: &Route) -> Layer<&'a [(String, Json)]> {
-        let body = self.request.body.as_ref().filter(|_| route.body == "json");
-        let Some(body) = body else { return Ok(&[]) };
+        let sent = self.request.body.as_ref();
+        if route.body == "none" && sent.is_some_and(|body| !body.text().is_empty()) {
+            return refuse(400, "body_unexpected", "the route takes no body");
+        }
+        let Some(body) = sent.filter(|_| route.body == "json") else { return Ok(&[]) };
         if body.text().len() > 64 << 10 {
             return refuse(413, "body_too_large", "the body is longer than 64 KiB");
         }
-        if !body.is_called_json() {
+        if !body.is_called_json() || !body.is_called_utf_8() {
             return refuse(415, "body_unsupported", format!("the body is {}", body.kind));
         }
-        match body.members() {
-            Some(members) => Ok(members),
-            None => refuse(400, "body_invalid", "the body is not one object without duplicates"),
+        let Some(members) = body.members() else {
+            return refuse(400, "body_invalid", "the body is not one object without duplicates");
+        };
+        match members.iter().find(|(name, _)| tenancy::is_nearly_a_name(name)) {
+            Some((name, _)) => {
+                refuse(400, "body_invalid", format!("`{name}` is nearly a tenant's name"))
+            }
+            None => Ok(members),
         }
     }
 

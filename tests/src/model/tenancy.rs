@@ -27,6 +27,21 @@ pub(super) fn in_host(world: &World, request: &Request) -> Option<Name> {
     }
 }
 
+/// Whether a careless reader takes `name`, which is none of [`NAMES`], for one of them.
+pub(super) fn is_nearly_a_name(name: &str) -> bool {
+    let plain = |name: &str| {
+        let start = name.split('[').next().unwrap_or_default().to_lowercase();
+        start.chars().filter(char::is_ascii_alphanumeric).collect::<String>()
+    };
+    !NAMES.contains(&name) && NAMES.iter().any(|known| plain(known) == plain(name))
+}
+
+/// A name in the query that is nearly one of a tenant.
+pub(super) fn alias_in_query(request: &Request) -> Option<String> {
+    let names = request.query.iter().map(|pair| pair.split('=').next().unwrap_or_default());
+    names.filter_map(form_decoded).find(|name| is_nearly_a_name(name))
+}
+
 /// The names in the query. `None`: one of them is badly escaped.
 pub(super) fn in_query(request: &Request) -> Option<Vec<Name>> {
     let pairs = request.query.iter().map(|pair| pair.split_once('=').unwrap_or((pair, "")));

@@ -24,7 +24,7 @@ fn refuses_env(name: &str, value: &str, expected: &str) {
 fn unknown_keys_are_refused() {
     refuses_more(
         "lissten: {}\n",
-        ":5:1: `lissten`: unknown key; expected one of `listen`, `upstream`, `jwt`, `facts`, `policies`, `audit`, `tenancy`, `limits`, `trusted_proxies`, `cors`, `redirect`, `admin`, `admin_hosts`, `shutdown`, `workers`, `fast_paths`",
+        ":5:1: `lissten`: unknown key; expected one of `listen`, `upstream`, `jwt`, `facts`, `policies`, `audit`, `tenancy`, `headers`, `limits`, `trusted_proxies`, `cors`, `redirect`, `admin`, `admin_hosts`, `shutdown`, `workers`, `fast_paths`",
     );
     refuses_more(
         "listen:\n  proxxy: 127.0.0.1:1\n",
@@ -110,6 +110,27 @@ const BAD: &[(&str, &str)] = &[
     (
         "limits: { json_body: huge }",
         ":5:22: `limits.json_body`: `huge` will not do; write a size, such as `64KiB`",
+    ),
+    ("limits: { json_members: 0 }", ":5:25: `limits.json_members`: 0 is outside 1 to 10000"),
+    (
+        "headers: { allow: [X-Custom] }",
+        ":5:12: `headers.allow`: `X-Custom` needs no exception: it holds only letters, digits and `-`; remove it",
+    ),
+    (
+        "headers: { allow: [a_b, 'X~Auth_User.Id'] }",
+        ":5:25: `headers.allow[1]`: some upstreams read `x~auth_user.id` as a name that has a meaning for the gate, or that is stripped; remove it",
+    ),
+    (
+        "headers: { allow: [a_b], strip: [A-B] }",
+        ":5:20: `headers.allow[0]`: some upstreams read `a_b` as a name that has a meaning for the gate, or that is stripped; remove it",
+    ),
+    (
+        "headers: { strip: ['a b'] }",
+        ":5:12: `headers.strip`: `a b` is no name of a header field; write one such as `X-Partner-Id`",
+    ),
+    (
+        "headers: { strip: [x-partner, Content-Type] }",
+        ":5:31: `headers.strip[1]`: the upstream cannot read a request without `content-type`; remove it",
     ),
     ("limits: { header_count: 201 }", ":5:25: `limits.header_count`: 201 is outside 1 to 200"),
     (

@@ -21,7 +21,13 @@ const NO_OBJECTS: [&str; 12] = [
     "[{}]",
 ];
 
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 15] = [
+    "application/json; charset=\"UTF-8\"",
+    "application/json; charset=utf-7",
+    "application/json; charset=utf-16",
+    "application/json; charset=utf-8; charset=utf-8",
+    "application/json; charset*=utf-8''utf-7",
+    "application/json; x=\"; charset=utf-8\"",
     "application/json; charset=utf-8",
     "application/merge-patch+json",
     "Application/JSON",
@@ -31,6 +37,16 @@ const KINDS: [&str; 9] = [
     "application/jsonx",
     "application/x-www-form-urlencoded",
     "multipart/form-data; boundary=json",
+];
+
+/// Names that some reader takes for that of a tenant.
+const ALIASES: [&str; 6] = [
+    "Organization_Id",
+    "organizationid",
+    "organization_id[]",
+    "organizationId[0]",
+    "organization.id",
+    " organization_id",
 ];
 
 const ANY_FIELDS: [&str; 8] =
@@ -140,7 +156,10 @@ fn repeat_one(dice: &mut Dice, body: &mut Body) {
 pub(super) fn name_a_tenant(dice: &mut Dice, request: &mut Request, id: String) {
     let body = request.body.get_or_insert_with(|| Body::of(Vec::new()));
     let Content::Members(members) = &mut body.content else { return };
-    let name = dice.word(&["organization_id", "organizationId"]);
+    let mut name = dice.word(&["organization_id", "organizationId"]);
+    if dice.likely(4) {
+        name = dice.word(&ALIASES);
+    }
     let value = match dice.below(20) {
         0 => Json::Plain(dice.word(&["null", "1", "false"])),
         1 => Json::List(vec![Json::Text(id)]),

@@ -9,6 +9,7 @@ mod audit;
 mod check;
 mod error;
 mod jwt;
+mod memory;
 mod overrides;
 mod paths;
 mod sections;
@@ -27,6 +28,7 @@ pub use crate::record::Durability;
 pub use audit::{Audit, AuditDatabase};
 pub use error::{ConfigError, Place};
 pub use jwt::{Algorithm, Issuer, JwksSource, Jwt};
+pub use memory::Memory;
 pub use sections::{
     Admin, Assertion, DatabaseUrl, Facts, Limits, Listen, Policies, Shutdown, Upstream,
 };
@@ -62,6 +64,9 @@ pub struct Config {
     /// What a request may take.
     #[serde(default)]
     pub limits: Limits,
+    /// How much is remembered.
+    #[serde(default)]
+    pub memory: Memory,
     /// Peers whose `X-Forwarded-*` headers are believed.
     #[serde(default, deserialize_with = "values::networks")]
     pub trusted_proxies: Vec<IpNet>,

@@ -17,6 +17,7 @@ use tokio::net::TcpStream;
 use tokio::sync::watch;
 
 use crate::accept::{self, Accepted, Rules};
+use crate::seats::Seat;
 use crate::service::{Ctx, Front, Service, Whole};
 
 pub(crate) use stream::ClientStream;
@@ -26,6 +27,10 @@ const KEEP_ALIVE: Duration = Duration::from_mins(1);
 /// What is answered to something that is no HTTP.
 const NOT_HTTP: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// What is answered where there is no room for another connection.
+pub(crate) const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// What a connection has to know.
 #[derive(Debug, Clone)]
@@ -39,7 +44,7 @@ pub(crate) struct Limits {
 pub(crate) async fn serve(
     socket: TcpStream,
     peer: SocketAddr,
-    (service, proxy): (Arc<Service>, Arc<HttpProxy<Front>>),
+    (seat, (service, proxy)): (Seat, (Arc<Service>, Arc<HttpProxy<Front>>)),
     limits: Arc<Limits>,
     stopping: watch::Receiver<bool>,
     malformed: &(dyn Fn() + Send + Sync),
@@ -48,12 +53,15 @@ pub(crate) async fn serve(
     let mut stream = Box::new(ClientStream::new(socket));
     let outgoing = stream.outgoing();
     let mut stopped = pin!(stopped(stopping.clone()));
+    let mut told_to_close = pin!(seat.told_to_close());
     loop {
+        seat.idle();
         let read = tokio::select! {
             biased;
             read = stream.read_head(&limits) => read,
             // A request whose first byte is here is still served.
             () = &mut stopped, if stream.is_idle() => return,
+            () = &mut told_to_close => return,
         };
         let accepted = match read {
             Ok(Some(raw)) => {
@@ -61,6 +69,12 @@ pub(crate) async fn serve(
             }
             Ok(None) | Err(_) => return,
         };
+        if !seat.busy() {
+            // Told to close at the moment when the request came: it is not served.
+            let _gone = stream.write_all(FULL).await;
+            let _gone = AsyncWriteExt::shutdown(&mut stream).await;
+            return;
+        }
         let Some(Accepted { arrival, head, framing, relayed, closes }) = accepted else {
             malformed();
             let _gone = stream.write_all(NOT_HTTP).await;

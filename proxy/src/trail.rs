@@ -82,11 +82,6 @@ impl Trail {
         self.record.user_id.is_none()
     }
 
-    /// Whether strangers can have as many of it as they like: those are summed up beyond a rate.
-    pub(crate) fn is_cheap_refusal(&self) -> bool {
-        matches!(self.record.status, Some(400 | 401 | 405 | 429 | 431))
-    }
-
     pub(crate) fn bundle(&mut self, bundle: &Bundle) {
         self.record.policy_digest = Some(Arc::clone(bundle.digest()));
     }
@@ -168,6 +163,9 @@ impl Trail {
         self.record.success = Some(false);
         self.record.broke_glass = false;
         self.record.details.remove(BROKE_GLASS);
+        if self.is_anonymous() {
+            self.cut();
+        }
         self.stamp();
         answer
     }
@@ -178,6 +176,9 @@ impl Trail {
         self.record.phase = Phase::Intent;
         self.record.decision = Decision::Allow;
         self.record.reason = "allowed".into();
+        if self.is_anonymous() {
+            self.cut();
+        }
         if self.record.broke_glass {
             self.record.details.insert(BROKE_GLASS.to_owned(), Value::from(true));
         }
@@ -237,11 +238,30 @@ impl Trail {
     }
 }
 
+/// What strangers wrote is cut to this many bytes in the record.
+const ENDPOINT: usize = 512;
+const RESOURCE_ID: usize = 128;
+/// A method may be as long as a head. No method in use is longer than this.
+const METHOD: usize = 64;
+
+impl Trail {
+    /// Cuts what a stranger wrote: records of nobody stay small. The details say how long the path was.
+    fn cut(&mut self) {
+        if let Some(path) = self.record.endpoint.as_ref().filter(|it| it.len() > ENDPOINT) {
+            self.record.details.insert("endpoint_bytes".to_owned(), Value::from(path.len()));
+            self.record.endpoint = Some(Arc::from(&*printable(path, ENDPOINT)));
+        }
+        if let Some(id) = self.record.resource_id.as_ref().filter(|id| id.len() > RESOURCE_ID) {
+            self.record.resource_id = Some(Arc::from(&*printable(id, RESOURCE_ID)));
+        }
+    }
+}
+
 /// The usual methods without an allocation.
 fn method(method: &str) -> crate::record::Word {
     const USUAL: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     let known = USUAL.into_iter().find(|known| *known == method);
-    known.map_or_else(|| method.to_owned().into(), Into::into)
+    known.map_or_else(|| printable(method, METHOD).into_owned().into(), Into::into)
 }
 
 fn sent_justification(control: &Control) -> Option<Arc<str>> {

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::accept::{self, Accepted, Arrival, Rules};
 use crate::body::{self, BodyFault};
-use crate::config::Tenancy;
+use crate::config::{Memory, Tenancy};
 use crate::identify::{Unidentified, VerifiedToken, Verifier};
 use crate::keys::KeyStore;
 use crate::metrics::Metrics;
@@ -132,7 +132,7 @@ impl Workbench {
             verifier,
             tenancy,
             cookie: None,
-            memo: Arc::new(Memo::new(true)),
+            memo: Arc::new(Memo::new(Some(Memory::default().decisions))),
             witness,
             metrics,
         };
@@ -164,7 +164,7 @@ impl Workbench {
     /// The same, and each request is put to the policies anew.
     #[must_use]
     pub fn forgetful(mut self) -> Self {
-        self.pipeline.memo = Arc::new(Memo::new(false));
+        self.pipeline.memo = Arc::new(Memo::new(None));
         self
     }
 

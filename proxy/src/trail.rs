@@ -241,8 +241,6 @@ impl Trail {
 /// What strangers wrote is cut to this many bytes in the record.
 const ENDPOINT: usize = 512;
 const RESOURCE_ID: usize = 128;
-/// A method may be as long as a head. No method in use is longer than this.
-const METHOD: usize = 64;
 
 impl Trail {
     /// Cuts what a stranger wrote: records of nobody stay small. The details say how long the path was.
@@ -261,7 +259,7 @@ impl Trail {
 fn method(method: &str) -> crate::record::Word {
     const USUAL: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     let known = USUAL.into_iter().find(|known| *known == method);
-    known.map_or_else(|| printable(method, METHOD).into_owned().into(), Into::into)
+    known.map_or_else(|| method.to_owned().into(), Into::into)
 }
 
 fn sent_justification(control: &Control) -> Option<Arc<str>> {

@@ -6,7 +6,7 @@ mod memory;
 use std::net::SocketAddr;
 
 use tests::binary::Binary;
-use tests::client::{self, Connection, Request};
+use tests::client::{self, Request};
 use tests::metrics::Metrics;
 use tests::stand::Stand;
 use tests::tokens::token;
@@ -24,8 +24,8 @@ async fn from(client: u8, to: SocketAddr) -> TcpStream {
 }
 
 /// A request whose body does not come: it is being served for as long as the connection is open.
-async fn busy(client: u8, stand: &Stand) -> TcpStream {
-    let mut stream = from(client, stand.proxy()).await;
+async fn busy(client: u8, proxy: SocketAddr) -> TcpStream {
+    let mut stream = from(client, proxy).await;
     let head = format!(
         "POST /api/visits HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
          Content-Type: application/json\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n",
@@ -72,9 +72,9 @@ async fn a_client_beyond_its_bound_takes_the_place_of_its_longest_idle_connectio
     let mut silent = from(2, stand.proxy()).await;
     let mut half = from(2, stand.proxy()).await;
     half.write_all(b"GET /api/patients HTTP/1.1\r\nHost: x\r\n").await.unwrap();
-    let _third = served(2, &stand).await;
+    let mut held = vec![served(2, &stand).await];
     for longest in [&mut silent, &mut half] {
-        let _next = served(2, &stand).await;
+        held.push(served(2, &stand).await);
         assert_eq!(next(longest).await, "", "closed without a word");
     }
     assert_eq!(counted(&stand, "closed_early", "client").await, 2.0);
@@ -90,7 +90,7 @@ async fn a_client_whose_connections_are_all_busy_is_told_so() {
         .set("limits.connections_per_client", 2)
         .start()
         .await;
-    let mut held = [busy(2, &stand).await, busy(2, &stand).await];
+    let mut held = [busy(2, stand.proxy()).await, busy(2, stand.proxy()).await];
     let mut refused = from(2, stand.proxy()).await;
     refused.write_all(b"GET /api/patients HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let answer = next(&mut refused).await;
@@ -117,8 +117,9 @@ async fn beyond_all_connections_the_longest_idle_makes_room_and_then_the_next_is
         .start()
         .await;
     let mut idle = served(2, &stand).await;
-    let _busy = [busy(3, &stand).await, busy(4, &stand).await, busy(5, &stand).await];
-    let _fourth = busy(6, &stand).await;
+    let _busy =
+        [busy(3, stand.proxy()).await, busy(4, stand.proxy()).await, busy(5, stand.proxy()).await];
+    let _fourth = busy(6, stand.proxy()).await;
     assert_eq!(next(&mut idle).await, "");
     let mut refused = from(7, stand.proxy()).await;
     let answer = next(&mut refused).await;
@@ -148,7 +149,7 @@ async fn a_trusted_proxy_has_the_connections_of_many_clients() {
         .await;
     let mut held = Vec::new();
     for _ in 0..10 {
-        held.push(busy(2, &stand).await);
+        held.push(busy(2, stand.proxy()).await);
     }
     assert_eq!(counted(&stand, "refused", "client").await, 0.0);
 }
@@ -195,13 +196,7 @@ async fn refused_connections_fill_no_log() {
     let ground =
         Stand::builder().set("limits.connections", 1).set("shutdown.grace", "0s").prepare().await;
     let gate = Binary::serve_limited(ground.directory.path(), "1024:1024").await;
-    let mut held = Connection::open(gate.proxy()).await;
-    let head = format!(
-        "POST /api/visits HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nExpect: 100-continue\r\n\
-         Content-Type: application/json\r\nContent-Length: 100\r\n\r\n",
-        token(USER)
-    );
-    held.write(head.as_bytes()).await;
+    let _held = busy(1, gate.proxy()).await;
     let refused = || async {
         let metrics = Metrics::at(gate.admin()).await;
         metrics.sum("cedargate_connections_refused_total", &[])

@@ -12,7 +12,7 @@ use tests::tokens::token;
 /// Much less than what is asked for below would take.
 const MEMORY: u64 = 2 << 20;
 /// What a process may need besides: buffers, threads, what an allocator keeps.
-const BESIDES: u64 = 24 << 20;
+const BESIDES: u64 = 14 << 20;
 
 async fn gate(ground: &Path) -> Binary {
     Binary::serve_limited(ground, "4096:4096").await
@@ -32,8 +32,9 @@ async fn check(what: &str, requests: impl Fn(usize) -> Request) {
     };
     send(0..100).await;
     let before = gate.memory();
-    send(100..1300).await;
+    send(100..700).await;
     let grown = gate.memory().saturating_sub(before);
+    println!("{what}: {grown} bytes more");
     assert!(grown < MEMORY + BESIDES, "{what}: {grown} bytes more");
     let metrics = Metrics::at(gate.admin()).await;
     for memory in ["decisions", "facts", "tokens"] {
@@ -71,11 +72,6 @@ async fn paths_and_methods_fill_no_memory() {
     check("queries", |number| {
         let long = "x".repeat(7_900);
         Request::get(format!("/api/patients/{number}?{long}")).token(&token("kauvery-doctor"))
-    })
-    .await;
-    check("methods", |number| {
-        let long = "X".repeat(20_000);
-        Request::new(&format!("M{number}{long}"), "/api/patients").token(&token("kauvery-coder"))
     })
     .await;
 }

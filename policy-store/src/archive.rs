@@ -13,6 +13,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::{self, Sources, breathe};
+use crate::private;
 
 /// The file that names the newest bundle.
 const LAST_GOOD: &str = "last-good";
@@ -70,7 +71,7 @@ impl Archive {
     /// When the disk refuses.
     pub fn keep(&self, digest: &Arc<str>, sources: &Sources) -> Result<(), ArchiveError> {
         let path = self.path(digest);
-        fs::create_dir_all(&self.directory).map_err(|source| disk(&self.directory, source))?;
+        private::directory(&self.directory).map_err(|source| disk(&self.directory, source))?;
         if !path.exists() {
             let files = sources.deciding().map(|it| (it.name.clone(), Arc::clone(&it.text)));
             let kept = Kept { digest: Arc::clone(digest), files: files.collect() };
@@ -130,7 +131,7 @@ impl Archive {
     ) -> Result<(), ArchiveError> {
         let fresh = path.with_extension("new");
         let written = || {
-            let mut file = BufWriter::with_capacity(AT_ONCE, Breathing(File::create(&fresh)?));
+            let mut file = BufWriter::with_capacity(AT_ONCE, Breathing(create(&fresh)?));
             content(&mut file)?;
             file.into_inner()?.0.sync_all()?;
             fs::rename(&fresh, path)?;
@@ -138,6 +139,11 @@ impl Archive {
         };
         written().map_err(|source| disk(path, source))
     }
+}
+
+/// Makes a file, or empties the one that is there.
+fn create(path: &Path) -> io::Result<File> {
+    private::file().write(true).create(true).truncate(true).open(path)
 }
 
 /// A file that is written beside requests that are served.

@@ -9,12 +9,11 @@ mod change;
 mod errand;
 mod likeness;
 mod shelf;
+mod weight;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-use quick_cache::sync::Cache;
 
 use crate::facts::{
     Fact, ObjectFacts, OrganizationFacts, OrganizationGist, OrganizationKey, OwnedFacts, Standing,
@@ -25,6 +24,11 @@ use crate::source::{FactSource, FactsError};
 pub use change::Change;
 use likeness::Numbers;
 use shelf::{Common, Keeps, Shelf};
+pub use weight::Weigh;
+use weight::{Bounded, bounded};
+
+/// The slugs of organisations may hold this part of the memory for facts.
+const SLUGS: u64 = 40;
 
 /// How the cache keeps facts.
 #[derive(Debug, Clone, Copy)]
@@ -37,12 +41,15 @@ pub struct Settings {
     pub stale_for: Duration,
     /// How many facts of each kind are kept at the most.
     pub entries: u64,
+    /// How many bytes all facts together may take. The caches divide it between them: a quarter each for
+    /// users, organisations and objects, the rest for what is absent and for what facts are compared by.
+    pub memory: u64,
 }
 
 impl Settings {
     /// Facts that live for `ttl`, for which a request waits `timeout`.
     pub const fn new(ttl: Duration, timeout: Duration) -> Self {
-        Self { ttl, timeout, stale_for: Duration::ZERO, entries: 100_000 }
+        Self { ttl, timeout, stale_for: Duration::ZERO, entries: 100_000, memory: 256 << 20 }
     }
 }
 
@@ -147,7 +154,7 @@ pub struct FactStore {
     organizations: Arc<Shelf<Arc<str>, OrganizationFacts>>,
     /// Loads by slug, of which nothing is kept but which id it was.
     by_slug: Arc<Shelf<Arc<str>, OrganizationFacts>>,
-    slugs: Cache<Arc<str>, Arc<str>>,
+    slugs: Bounded<Arc<str>, Arc<str>>,
     objects: Arc<Shelf<ObjectKey, OwnedFacts>>,
 }
 
@@ -174,10 +181,17 @@ impl FactStore {
             users: Shelf::new("user", Keeps::Absent, users, &common),
             organizations: Shelf::new("organization", Keeps::Present, organizations(), &common),
             by_slug: Shelf::new("organization", Keeps::Nothing, organizations(), &common),
-            slugs: Cache::new(usize::try_from(settings.entries).unwrap_or(usize::MAX)),
+            slugs: bounded(&settings, SLUGS),
             objects: Shelf::new("object", Keeps::Present, objects, &common),
             common,
         }
+    }
+
+    /// How many bytes the facts take that are kept, whether or not they still count. What they are compared
+    /// by is left out: it is a fortieth of the bound at the most.
+    pub fn held(&self) -> u64 {
+        let shelves = self.users.held() + self.organizations.held() + self.objects.held();
+        shelves + self.by_slug.held() + self.slugs.weight()
     }
 
     /// The source behind the cache.

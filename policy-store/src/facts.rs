@@ -25,10 +25,10 @@ pub struct UserFacts {
 /// What a user is, whoever it is: all that policies are told of one but its name, and nothing else.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Standing {
-    organization: Option<Arc<str>>,
-    roles: Vec<Arc<str>>,
-    features: Vec<Arc<str>>,
-    status: Arc<str>,
+    pub(crate) organization: Option<Arc<str>>,
+    pub(crate) roles: Vec<Arc<str>>,
+    pub(crate) features: Vec<Arc<str>>,
+    pub(crate) status: Arc<str>,
 }
 
 impl Standing {
@@ -56,9 +56,9 @@ impl Standing {
 /// What a user is at a glance: what decides whether they get in at all, and as what.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct UserGist {
-    belongs: bool,
-    roles: Vec<Arc<str>>,
-    status: Arc<str>,
+    pub(crate) belongs: bool,
+    pub(crate) roles: Vec<Arc<str>>,
+    pub(crate) status: Arc<str>,
 }
 
 impl UserGist {
@@ -90,8 +90,8 @@ pub struct OrganizationFacts {
 /// Whether an organisation is there, at a glance.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct OrganizationGist {
-    status: Arc<str>,
-    deleted: bool,
+    pub(crate) status: Arc<str>,
+    pub(crate) deleted: bool,
 }
 
 impl OrganizationGist {

@@ -13,6 +13,7 @@ pub mod cache;
 pub mod cases;
 pub mod facts;
 pub mod mutants;
+pub mod private;
 pub mod routes;
 pub mod source;
 pub mod sql;

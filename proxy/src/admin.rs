@@ -4,10 +4,9 @@
 //! [`Probe`] only. Who may ask is decided once, before any route.
 
 mod access;
+mod listener;
 
 use std::future::Future;
-use std::io;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,15 +21,13 @@ use axum::routing::{get, post};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 
 use crate::metrics::Metrics;
 
+use listener::Listener;
+
 /// How long `/readyz` waits for the checks.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// How long connections have to end after the listener was stopped.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// Whether a part works, with a warning if there is something to know; or why it does not.
 pub type Check = Result<Option<String>, String>;
@@ -95,6 +92,8 @@ pub struct AdminState {
     pub hosts: Arc<[String]>,
     /// The file with the token for what changes something: `admin.token_file`.
     pub token_file: Option<PathBuf>,
+    /// How long the head of a request may take: `limits.header_timeout`.
+    pub header_timeout: Duration,
 }
 
 impl std::fmt::Debug for AdminState {
@@ -108,30 +107,13 @@ impl std::fmt::Debug for AdminState {
 
 /// Answers on `listener` until `stop` is done and the connections have ended, or have had a second
 /// to do so.
-///
-/// # Errors
-///
-/// When the listener fails.
 pub async fn serve(
     listener: TcpListener,
     state: AdminState,
     stop: impl Future<Output = ()> + Send + 'static,
-) -> io::Result<()> {
-    let (stopping, stopped) = oneshot::channel();
-    let service = router(state).into_make_service_with_connect_info::<SocketAddr>();
-    let server = axum::serve(listener, service).with_graceful_shutdown(async move {
-        stop.await;
-        let _ = stopping.send(());
-    });
-    let overtime = async {
-        let _ = stopped.await;
-        tokio::time::sleep(GRACE).await;
-    };
-    tokio::select! {
-        ended = server.into_future() => ended,
-        // Somebody holds a connection open without asking anything; nobody waits for that.
-        () = overtime => Ok(()),
-    }
+) {
+    let header_timeout = state.header_timeout;
+    Listener::new(router(state), header_timeout).serve(listener, stop).await;
 }
 
 fn router(state: AdminState) -> Router {

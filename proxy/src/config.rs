@@ -10,6 +10,7 @@ mod check;
 mod error;
 mod headers;
 mod jwt;
+mod memory;
 mod overrides;
 mod paths;
 mod sections;
@@ -29,6 +30,7 @@ pub use audit::{Audit, AuditDatabase};
 pub use error::{ConfigError, Place};
 pub use headers::Headers;
 pub use jwt::{Algorithm, Broken, Issuer, IssuerName, JwksSource, Jwt, Pattern, SpeaksFor};
+pub use memory::Memory;
 pub use sections::{
     Admin, Assertion, DatabaseUrl, Facts, Limits, Listen, Policies, Shutdown, Upstream,
 };
@@ -67,6 +69,9 @@ pub struct Config {
     /// What a request may take.
     #[serde(default)]
     pub limits: Limits,
+    /// How much is remembered.
+    #[serde(default)]
+    pub memory: Memory,
     /// Peers whose `X-Forwarded-*` headers are believed.
     #[serde(default, deserialize_with = "values::networks")]
     pub trusted_proxies: Vec<IpNet>,

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use crate::accept::{self, Persistence, Rules};
 use crate::date;
 use crate::pace::Patience;
+use crate::seats::Seat;
 use crate::service::{Service, wall_clock};
 
 pub(crate) use incoming::{BodyLost, Incoming, Part};
@@ -23,6 +24,10 @@ const KEEP_ALIVE: Duration = Duration::from_mins(1);
 /// How long the rest of a request is read and thrown away, so that the client, which may still be sending, gets
 /// the answer: a socket that is closed over unread bytes resets the connection.
 const DRAINED: Duration = Duration::from_secs(2);
+
+/// What is answered where there is no room for another connection.
+pub(crate) const FULL: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
 /// What a connection has to know.
 #[derive(Debug, Clone)]
@@ -83,23 +88,32 @@ impl ClientStream {
 pub(crate) async fn serve(
     socket: TcpStream,
     peer: SocketAddr,
-    service: &Service,
-    limits: &Limits,
+    seat: Seat,
+    (service, limits): (&Service, &Limits),
     stopping: watch::Receiver<bool>,
     malformed: &(dyn Fn() + Send + Sync),
 ) {
     let _best_effort = socket.set_nodelay(true);
     let mut client = ClientStream::new(socket, limits.patience);
     let mut stopped = pin!(stopped(stopping.clone()));
+    let mut told_to_close = pin!(seat.told_to_close());
     loop {
+        seat.idle();
         let read = tokio::select! {
             biased;
             read = client.incoming.read_head(limits) => read,
             // A request whose first byte is here is still served.
             () = &mut stopped, if client.incoming.is_idle() => return,
+            () = &mut told_to_close => return,
         };
         let Ok(Some(raw)) = read else { return };
         client.outgoing.begin();
+        if !seat.busy() {
+            // Told to close at the moment when the request came: it is not served.
+            client.lose();
+            client.say(FULL).await;
+            return client.close().await;
+        }
         let Some(mut accepted) = accept::accept(&raw, peer, &limits.rules) else {
             malformed();
             client.lose();

@@ -1,9 +1,11 @@
 //! The gate as a whole: its parts put together, its listeners, its end.
 
 mod audit;
+mod descriptors;
 mod door;
 mod facts;
 mod parts;
+mod privacy;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -109,6 +111,8 @@ impl Gate {
     /// When the gate could never work as configured.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         crate::record::journal::ignore_file_size_signal()?;
+        privacy::look(&config);
+        let descriptors = descriptors::raise();
         let metrics = parts::metrics()?;
         let (facts, bundles) = facts::open(&config, &metrics).await?;
         parts::restrictions(&config.jwt, &bundles)?;
@@ -140,9 +144,10 @@ impl Gate {
         let ends = (upstream, Arc::clone(&idle));
         let service = parts::service(&config, pipeline, ledger, signer, ends);
         let connections = Arc::new(AtomicUsize::new(0));
-        let door = parts::door(&config, service, &connections, metrics);
-        let proxy = listen("listen.proxy", config.listen.proxy).await?;
-        let admin = listen("listen.admin", config.listen.admin).await?;
+        let bounds = descriptors::bounds(&config.limits, descriptors);
+        let door = parts::door(&config, service, (&connections, bounds), metrics);
+        let proxy = listen("listen.proxy", config.listen.proxy)?;
+        let admin = listen("listen.admin", config.listen.admin)?;
         let (proxy_address, admin_address) = (proxy.local_addr()?, admin.local_addr()?);
         let (stop, stop_admin) = (watch::Sender::new(false), watch::Sender::new(false));
         let mut tasks = vec![
@@ -225,7 +230,5 @@ async fn serve_admin(
     mut stopping: watch::Receiver<bool>,
 ) {
     let stopped = async move { drop(stopping.wait_for(|stop| *stop).await) };
-    if let Err(error) = admin::serve(listener, state, stopped).await {
-        tracing::error!(%error, "the admin listener has ended");
-    }
+    admin::serve(listener, state, stopped).await;
 }

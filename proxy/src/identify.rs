@@ -24,7 +24,7 @@ use token::Parts;
 
 /// A token may be this long.
 const LONGEST: usize = 16 * 1024;
-/// Known tokens are remembered up to so many bytes, together.
+/// Known tokens are remembered up to so many bytes, together, unless another bound is set.
 const REMEMBERED: u64 = 64 << 20;
 /// So many there are room for at first.
 const USUAL: usize = 16 * 1024;
@@ -218,7 +218,7 @@ pub struct Verifier {
     keys: Arc<KeyStore>,
     leeway: f64,
     /// `None`: none is.
-    known: Option<KnownTokens>,
+    known: Option<Arc<KnownTokens>>,
     metrics: Arc<Metrics>,
 }
 
@@ -260,11 +260,20 @@ impl Verifier {
         remember: bool,
         metrics: &Arc<Metrics>,
     ) -> Self {
-        let known = remember.then(|| {
-            let hasher = ahash::RandomState::new();
-            Cache::with(USUAL, REMEMBERED, ByLength, hasher, DefaultLifecycle::default())
-        });
+        let known = remember.then(|| known_tokens(REMEMBERED));
         Self { keys, leeway: leeway.as_secs_f64(), known, metrics: Arc::clone(metrics) }
+    }
+
+    /// The same with room for so many bytes of good tokens; the metrics show how many there are.
+    #[must_use]
+    pub(crate) fn within(mut self, bytes: u64) -> Self {
+        if self.known.is_some() {
+            let known = known_tokens(bytes);
+            let held = Arc::clone(&known);
+            self.metrics.memory.watch("tokens", bytes, move || held.weight());
+            self.known = Some(known);
+        }
+        self
     }
 
     /// Who `token` is about, at `now` (seconds since the epoch), by the keys that are there.
@@ -402,6 +411,11 @@ impl Verifier {
             Err(Unidentified::NotYetValid)
         }
     }
+}
+
+fn known_tokens(bytes: u64) -> Arc<KnownTokens> {
+    let hasher = ahash::RandomState::new();
+    Arc::new(Cache::with(USUAL, bytes, ByLength, hasher, DefaultLifecycle::default()))
 }
 
 /// The key that a token says it is signed by.

@@ -29,6 +29,8 @@ pub(crate) struct Recorded {
 struct Outcome {
     ledger: Ledger,
     trail: Option<Box<Trail>>,
+    /// The intent was only counted: so is the outcome.
+    counted: bool,
 }
 
 impl Ledger {
@@ -44,13 +46,19 @@ impl Ledger {
     ) -> Result<Recorded, (Refusal, Option<Box<Trail>>)> {
         trail.intended();
         // Before it is written: should the client go away meanwhile, the intent is not left open.
-        let mut outcome = Outcome { ledger: self.clone(), trail: Some(trail) };
+        let mut outcome = Outcome { ledger: self.clone(), trail: Some(trail), counted: false };
         let written = match outcome.trail.as_deref().filter(|trail| trail.recorded) {
-            Some(trail) => self.journal.commit(&trail.record).await,
-            None => Ok(()),
+            Some(trail) if trail.is_anonymous() => {
+                self.journal.commit_or_count(&trail.record).await
+            }
+            Some(trail) => self.journal.commit(&trail.record).await.map(|()| false),
+            None => Ok(false),
         };
         match written {
-            Ok(()) => Ok(Recorded { permit, outcome }),
+            Ok(counted) => {
+                outcome.counted = counted;
+                Ok(Recorded { permit, outcome })
+            }
             Err(error) => Err((Refusal::Unrecordable(chain(&error)), outcome.trail.take())),
         }
     }
@@ -61,7 +69,7 @@ impl Ledger {
     ///
     /// When it cannot be recorded: then something else is answered.
     pub(crate) async fn denial(&self, trail: &Trail) -> Result<(), Refusal> {
-        let written = match (trail.recorded, trail.is_anonymous() && trail.is_cheap_refusal()) {
+        let written = match (trail.recorded, trail.is_anonymous()) {
             (false, _) => Ok(()),
             (true, true) => self.journal.commit_anonymous(&trail.record).await,
             (true, false) => self.journal.commit(&trail.record).await,
@@ -92,14 +100,16 @@ impl Recorded {
         if let Some(mut trail) = self.outcome.trail.take() {
             trail.ended(status, upstream_status, Some(success));
             amend(&mut trail);
-            self.outcome.ledger.outcome(&trail);
+            self.outcome.ledger.outcome(&trail, self.outcome.counted);
         }
     }
 }
 
 impl Ledger {
-    fn outcome(&self, trail: &Trail) {
-        if trail.recorded {
+    fn outcome(&self, trail: &Trail, counted: bool) {
+        if counted {
+            self.journal.count_outcome(&trail.record);
+        } else if trail.recorded {
             self.journal.append_outcome(&trail.record);
         }
         self.count(trail);
@@ -111,7 +121,7 @@ impl Drop for Outcome {
         if let Some(mut trail) = self.trail.take() {
             trail.ended(None, None, None);
             trail.record.details.insert("aborted".to_owned(), true.into());
-            self.ledger.outcome(&trail);
+            self.ledger.outcome(&trail, self.counted);
         }
     }
 }

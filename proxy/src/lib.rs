@@ -53,6 +53,8 @@ pub mod refusal;
 mod relay;
 mod reply;
 mod resolve;
+mod seats;
+mod seldom;
 mod service;
 pub mod strict_json;
 mod tenant_names;

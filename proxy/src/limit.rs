@@ -2,43 +2,141 @@
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
-use governor::{DefaultKeyedRateLimiter, Quota};
+use quick_cache::Weighter;
+use quick_cache::sync::{Cache, DefaultLifecycle};
 
-/// Requests between two looks for addresses that have been quiet.
-const FORGET_EVERY: u32 = 10_000;
+/// What an address takes in memory: itself, its count, and its place in the tables of the cache.
+const ADDRESS: u64 = 160;
 
-/// So many requests a second from one address, in bursts of as many.
+/// When the requests of an address so far are worked off, in nanoseconds since the limit was made.
+type WorkedOff = Arc<AtomicU64>;
+
+/// A number of requests a second from one address, in bursts of as many.
+///
+/// The memory is bounded. An address that is forgotten because too many others came begins with a whole burst: whoever
+/// has so many addresses is not held by a bound for each of them, and nobody else is refused for it.
 pub(crate) struct RateLimit {
-    limiter: DefaultKeyedRateLimiter<IpAddr>,
-    asked: AtomicU32,
+    /// Each request takes this long to work off, in nanoseconds.
+    each: u64,
+    began: Instant,
+    addresses: Arc<Cache<IpAddr, WorkedOff, EachTheSame, ahash::RandomState>>,
+}
+
+#[derive(Debug, Clone)]
+struct EachTheSame;
+
+impl Weighter<IpAddr, WorkedOff> for EachTheSame {
+    fn weight(&self, _: &IpAddr, _: &WorkedOff) -> u64 {
+        ADDRESS
+    }
 }
 
 impl std::fmt::Debug for RateLimit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RateLimit").field("addresses", &self.limiter.len()).finish_non_exhaustive()
+        f.debug_struct("RateLimit")
+            .field("addresses", &self.addresses.len())
+            .finish_non_exhaustive()
     }
 }
 
+/// A second, in nanoseconds.
+const SECOND: u64 = 1_000_000_000;
+
 impl RateLimit {
-    /// `per_second` requests; zero is no limit.
-    pub(crate) fn new(per_second: u32) -> Option<Self> {
-        let quota = Quota::per_second(NonZeroU32::new(per_second)?);
-        Some(Self { limiter: DefaultKeyedRateLimiter::keyed(quota), asked: AtomicU32::new(0) })
+    /// `per_second` requests, counted in at most `memory` bytes; zero requests are no limit.
+    pub(crate) fn new(per_second: u32, memory: u64) -> Option<Self> {
+        let each = SECOND / u64::from(NonZeroU32::new(per_second)?.get());
+        let usual = usize::try_from(memory / ADDRESS).unwrap_or(usize::MAX);
+        let hasher = ahash::RandomState::new();
+        let addresses =
+            Cache::with(usual, memory, EachTheSame, hasher, DefaultLifecycle::default());
+        Some(Self { each, began: Instant::now(), addresses: Arc::new(addresses) })
     }
 
-    /// Whether one more request may come from `client` now. An IPv6 client owns its /64.
+    /// What says how many bytes the addresses take.
+    pub(crate) fn held(&self) -> impl Fn() -> u64 + Send + Sync + 'static {
+        let addresses = Arc::clone(&self.addresses);
+        move || addresses.weight()
+    }
+
+    /// Whether one more request may come from `client` now.
     pub(crate) fn allows(&self, client: IpAddr) -> bool {
-        let key = match client {
-            IpAddr::V4(_) => client,
-            IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+        self.allows_after(client, self.began.elapsed())
+    }
+
+    fn allows_after(&self, client: IpAddr, passed: Duration) -> bool {
+        let now = u64::try_from(passed.as_nanos()).unwrap_or(u64::MAX);
+        let address = owned_by(client);
+        let worked_off = self.addresses.get(&address).unwrap_or_else(|| {
+            let new = WorkedOff::default();
+            self.addresses.insert(address, Arc::clone(&new));
+            new
+        });
+        let one_more = |before: u64| {
+            let after = before.max(now).saturating_add(self.each);
+            (after <= now.saturating_add(SECOND)).then_some(after)
         };
-        // Addresses that have been quiet are forgotten now and then, so that strangers cannot
-        // fill the memory.
-        if self.asked.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1 {
-            self.limiter.retain_recent();
+        worked_off.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+}
+
+/// The addresses that a client has if it has this one, as the first of them: an IPv6 client owns its /64. An IPv4
+/// address is the same however it is written.
+pub(crate) fn owned_by(client: IpAddr) -> IpAddr {
+    match client.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+        four => four,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MEMORY: u64 = 1 << 20;
+
+    fn ip(text: &str) -> IpAddr {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_burst_and_then_so_many_a_second() {
+        let limit = RateLimit::new(5, MEMORY).unwrap();
+        let at = |millis: u64, client: &str| {
+            (0..100)
+                .filter(|_| limit.allows_after(ip(client), Duration::from_millis(millis)))
+                .count()
+        };
+        assert_eq!((at(0, "192.0.2.1"), at(0, "192.0.2.2")), (5, 5));
+        assert_eq!((at(100, "192.0.2.1"), at(200, "192.0.2.1"), at(800, "192.0.2.1")), (0, 1, 3));
+        assert_eq!(at(10_000, "192.0.2.1"), 5);
+        assert!(RateLimit::new(0, MEMORY).is_none());
+    }
+
+    #[test]
+    fn a_client_is_its_address_or_its_network() {
+        for (one, other, same) in [
+            ("2001:db8::1", "2001:db8::ffff:1", true),
+            ("2001:db8:0:1::1", "2001:db8:0:2::1", false),
+            ("192.0.2.1", "::ffff:192.0.2.1", true),
+            ("::ffff:192.0.2.1", "::ffff:192.0.2.2", false),
+            ("192.0.2.1", "192.0.2.2", false),
+        ] {
+            assert_eq!(owned_by(ip(one)) == owned_by(ip(other)), same, "{one} {other}");
         }
-        self.limiter.check_key(&key).is_ok()
+    }
+
+    #[test]
+    fn many_addresses_fill_no_memory_and_nobody_else_is_refused() {
+        let limit = RateLimit::new(1, MEMORY).unwrap();
+        for number in 0..100_000_u32 {
+            assert!(limit.allows(IpAddr::V4(number.into())));
+        }
+        let held = limit.held()();
+        assert!(held > 0 && held <= MEMORY, "{held}");
     }
 }

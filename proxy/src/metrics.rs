@@ -5,7 +5,9 @@
 //! user, no organisation, no path, no token.
 
 mod audit;
+mod connections;
 mod facts;
+mod memory;
 mod policies;
 mod register;
 mod requests;
@@ -19,7 +21,9 @@ use self::register::Register;
 use crate::record::Record;
 
 pub use self::audit::AuditMetrics;
+pub use self::connections::ConnectionMetrics;
 pub use self::facts::FactsMetrics;
+pub use self::memory::MemoryMetrics;
 pub use self::policies::PolicyMetrics;
 pub use self::traffic::{Timings, TrafficMetrics};
 
@@ -29,6 +33,10 @@ pub struct Metrics {
     registry: Registry,
     /// Requests and the tokens they come with.
     pub traffic: TrafficMetrics,
+    /// Connections of clients.
+    pub connections: ConnectionMetrics,
+    /// What is remembered.
+    pub memory: MemoryMetrics,
     /// Facts and their cache.
     pub facts: FactsMetrics,
     /// The policies in force.
@@ -52,6 +60,8 @@ impl Metrics {
             .set(1);
         Ok(Arc::new(Self {
             traffic: TrafficMetrics::new(&register)?,
+            connections: ConnectionMetrics::new(&register)?,
+            memory: MemoryMetrics::new(&register)?,
             facts: FactsMetrics::new(&register)?,
             policies: PolicyMetrics::new(&register)?,
             audit: AuditMetrics::new(&register)?,
@@ -72,6 +82,7 @@ impl Metrics {
     /// When a metric has no spelling, which is a fault of this program.
     pub fn render(&self) -> Result<String, Error> {
         self.audit.ask();
+        self.memory.ask();
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }

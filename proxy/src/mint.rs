@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -11,6 +10,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
+use policy_store::private;
 use serde_json::{Value, json};
 
 /// A key or token cannot be made.
@@ -117,11 +117,11 @@ pub fn generate_issuer(folder: &Path) -> Result<(), MintError> {
     let pair = Ed25519KeyPair::generate().map_err(|_| MintError::Generate)?;
     let der = pair.to_pkcs8v1().map_err(|_| MintError::Generate)?;
     let file = folder.join("issuer.pem");
-    write(&file, &pem(der.as_ref()), 0o600)?;
+    write(&file, &pem(der.as_ref()))?;
     let key = SigningKey::read(&file)?;
     let text = serde_json::to_string_pretty(&json!({ "keys": [key.public()] }))
         .map_err(|_| MintError::Generate)?;
-    write(&folder.join("jwks.json"), &text, 0o644)
+    write(&folder.join("jwks.json"), &text)
 }
 
 fn pem(der: &[u8]) -> String {
@@ -131,8 +131,8 @@ fn pem(der: &[u8]) -> String {
     format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
 }
 
-fn write(file: &Path, text: &str, mode: u32) -> Result<(), MintError> {
-    let opened = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(file);
+fn write(file: &Path, text: &str) -> Result<(), MintError> {
+    let opened = private::file().write(true).create_new(true).open(file);
     opened
         .and_then(|mut opened| opened.write_all(text.as_bytes()))
         .map_err(|source| MintError::File { file: file.to_owned(), source })

@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use policy_store::bundle::{Bundle, Slice, UNMAPPED};
+use policy_store::cache::Weigh as _;
 use policy_store::facts::OrganizationKey;
 use policy_store::routes::{Body, Matched, Route};
 
@@ -54,6 +55,17 @@ impl Access {
     /// What a request asks for whose query names no tenant.
     pub(crate) fn found(method: &str, path: &str, bundle: &Bundle) -> Self {
         Self { matched: bundle.routes().find(method, path), query_tenants: Vec::new() }
+    }
+
+    /// The same without the tenants that the query names: no policy sees the query.
+    pub(crate) fn without_tenants(&self) -> Self {
+        Self { matched: self.matched.clone(), query_tenants: Vec::new() }
+    }
+
+    /// How many bytes the parts of the path take that it names.
+    pub(crate) fn named(&self) -> usize {
+        let matched = self.matched.as_ref();
+        matched.map_or(0, |it| it.id.weight() + it.workflow.weight())
     }
 
     /// Whether it takes the same object and the same of a body.

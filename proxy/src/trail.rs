@@ -78,11 +78,6 @@ impl Trail {
         self.record.user_id.is_none()
     }
 
-    /// Whether strangers can have as many of it as they like: those are summed up beyond a rate.
-    pub(crate) fn is_cheap_refusal(&self) -> bool {
-        matches!(self.record.status, Some(400 | 401 | 405 | 429 | 431))
-    }
-
     pub(crate) fn bundle(&mut self, bundle: &Bundle) {
         self.record.policy_digest = Some(Arc::clone(bundle.digest()));
     }
@@ -167,6 +162,9 @@ impl Trail {
         if let Refusal::Unidentified(Unidentified::Overreach(overreach)) = refusal {
             self.overreach(overreach);
         }
+        if self.is_anonymous() {
+            self.cut();
+        }
         self.stamp();
         answer
     }
@@ -190,6 +188,9 @@ impl Trail {
         self.record.phase = Phase::Intent;
         self.record.decision = Decision::Allow;
         self.record.reason = "allowed".into();
+        if self.is_anonymous() {
+            self.cut();
+        }
         if self.record.broke_glass {
             self.record.details.insert(BROKE_GLASS.to_owned(), Value::from(true));
         }
@@ -249,6 +250,23 @@ impl Trail {
         let age = self.oldest_fact.map(|at| at.elapsed().as_millis());
         self.record.facts_age_ms =
             self.record.facts_age_ms.or(age.and_then(|age| u64::try_from(age).ok()));
+    }
+}
+
+/// What strangers wrote is cut to this many bytes in the record.
+const ENDPOINT: usize = 512;
+const RESOURCE_ID: usize = 128;
+
+impl Trail {
+    /// Cuts what a stranger wrote: records of nobody stay small. The details say how long the path was.
+    fn cut(&mut self) {
+        if let Some(path) = self.record.endpoint.as_ref().filter(|it| it.len() > ENDPOINT) {
+            self.record.details.insert("endpoint_bytes".to_owned(), Value::from(path.len()));
+            self.record.endpoint = Some(Arc::from(&*printable(path, ENDPOINT)));
+        }
+        if let Some(id) = self.record.resource_id.as_ref().filter(|id| id.len() > RESOURCE_ID) {
+            self.record.resource_id = Some(Arc::from(&*printable(id, RESOURCE_ID)));
+        }
     }
 }
 

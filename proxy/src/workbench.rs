@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::accept::{self, Accepted, Arrival, Rules};
 use crate::body::{self, BodyFault};
-use crate::config::{Headers, Limits, Tenancy};
+use crate::config::{Headers, Limits, Memory, Tenancy};
 use crate::head::RawHead;
 use crate::hygiene::Hygiene;
 use crate::identify::{Unidentified, VerifiedToken, Verifier};
@@ -133,7 +133,7 @@ impl Workbench {
             tenancy,
             cookie: None,
             json_members: Limits::default().json_members,
-            memo: Arc::new(Memo::new(true)),
+            memo: Arc::new(Memo::new(Some(Memory::default().decisions))),
             witness,
             metrics,
         };
@@ -158,7 +158,7 @@ impl Workbench {
     /// The same, and each request is put to the policies anew.
     #[must_use]
     pub fn forgetful(mut self) -> Self {
-        self.pipeline.memo = Arc::new(Memo::new(false));
+        self.pipeline.memo = Arc::new(Memo::new(None));
         self
     }
 

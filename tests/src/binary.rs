@@ -40,6 +40,22 @@ impl Binary {
         Self::start(command, directory).await
     }
 
+    /// Starts it with these soft and hard limits of file descriptors: `256:4096`.
+    pub async fn serve_limited(directory: &Path, descriptors: &str) -> Self {
+        let mut command = Command::new("prlimit");
+        command.arg(format!("--nofile={descriptors}")).arg(program().await);
+        command.arg("serve").arg("--config").arg(directory.join("cedargate.yaml"));
+        Self::start(command, directory).await
+    }
+
+    /// Starts a command that serves, under this umask.
+    pub async fn with_umask(umask: &str, directory: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new("sh");
+        command.args(["-c", "umask \"$1\"; shift; exec \"$@\"", "masked", umask]);
+        command.arg(program().await).args(arguments);
+        Self::start(command, directory).await
+    }
+
     /// The same, with more in its environment.
     pub async fn serve_with(directory: &Path, environment: &[(&str, PathBuf)]) -> Self {
         let mut command = Command::new(program().await);

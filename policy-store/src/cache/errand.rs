@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::shelf::{Answered, Keeps, Kept, Nobody, Shelf, gone};
+use super::weight::Weigh;
 use crate::facts::Fact;
 use crate::source::FactsError;
 
 /// One load on its way. Dropped on the way, by a panic, it says so to those who wait.
 pub(super) struct Errand<K, T>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    T: PartialEq + Send + Sync + 'static,
+    K: Hash + Eq + Clone + Weigh + Send + Sync + 'static,
+    T: PartialEq + Weigh + Send + Sync + 'static,
 {
     pub(super) shelf: Arc<Shelf<K, T>>,
     pub(super) key: K,
@@ -27,8 +28,8 @@ where
 
 impl<K, T> Errand<K, T>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    T: PartialEq + Send + Sync + 'static,
+    K: Hash + Eq + Clone + Weigh + Send + Sync + 'static,
+    T: PartialEq + Weigh + Send + Sync + 'static,
 {
     /// Asks when its turn has come, if anybody still waits then.
     pub(super) async fn run(mut self, load: impl Future<Output = Result<Option<T>, FactsError>>) {
@@ -100,8 +101,8 @@ where
 
 impl<K, T> Drop for Errand<K, T>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    T: PartialEq + Send + Sync + 'static,
+    K: Hash + Eq + Clone + Weigh + Send + Sync + 'static,
+    T: PartialEq + Weigh + Send + Sync + 'static,
 {
     fn drop(&mut self) {
         if self.answer.borrow().is_none() {

@@ -8,9 +8,11 @@ use std::convert::Infallible;
 use std::hash::Hash;
 use std::sync::Arc;
 
-use quick_cache::sync::Cache;
-
 use super::shelf::Common;
+use super::weight::{Weigh, bounded};
+
+/// Each of the tables of numbers may hold this part of the memory for facts.
+const NUMBERS: u64 = 40;
 
 /// Gives the number of what a fact says, or of some of it.
 pub(super) type Number<T> = Arc<dyn Fn(&T) -> u64 + Send + Sync>;
@@ -29,10 +31,9 @@ pub(super) fn by<T, C>(
     content: impl Fn(&T) -> C + Send + Sync + 'static,
 ) -> Number<T>
 where
-    C: Hash + Eq + Clone + Send + Sync + 'static,
+    C: Hash + Eq + Clone + Weigh + Send + Sync + 'static,
 {
-    let entries = usize::try_from(common.settings.entries).unwrap_or(usize::MAX);
-    let (known, common) = (Cache::<C, u64>::new(entries), Arc::clone(common));
+    let (known, common) = (bounded::<C, u64>(&common.settings, NUMBERS), Arc::clone(common));
     Arc::new(move |value| {
         let number = || Ok::<_, Infallible>(common.number());
         known.get_or_insert_with(&content(value), number).unwrap_or_else(|never| match never {})

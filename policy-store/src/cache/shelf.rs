@@ -11,20 +11,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use quick_cache::sync::Cache;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout_at;
 
 use super::errand::Errand;
 use super::likeness::Numbers;
+use super::weight::{Bounded, Weigh, bounded};
 use super::{Event, Lookup, Observer, Outcome, Settings, Terms};
 use crate::facts::Fact;
 use crate::source::FactsError;
 
 /// How many loads are under way at a time: as many as there are connections.
 pub(super) const LOADS: usize = 8;
-/// How many absent rows are remembered.
-const ABSENT: usize = 10_000;
+/// Each of the three shelves that keep facts has a quarter of the memory for them.
+const FACTS: u64 = 4;
+/// What is known to be absent has little: strangers choose how much of it there is.
+const ABSENT: u64 = 24;
 
 /// What all shelves share.
 pub(super) struct Common {
@@ -110,8 +112,8 @@ pub(super) struct Shelf<K, T> {
     pub(super) common: Arc<Common>,
     /// For longer than they count, until there is no more room: one that comes back unchanged keeps its
     /// version, and with it all that was concluded from it.
-    pub(super) kept: Cache<K, Kept<T>>,
-    pub(super) nobody: Cache<K, Nobody>,
+    pub(super) kept: Bounded<K, Kept<T>>,
+    pub(super) nobody: Bounded<K, Nobody>,
     loading: Mutex<HashMap<K, Load<T>>>,
     tickets: AtomicU64,
     /// What was kept in an earlier epoch does not count any more.
@@ -122,8 +124,8 @@ pub(super) struct Shelf<K, T> {
 
 impl<K, T> Shelf<K, T>
 where
-    K: Hash + Eq + Clone + Send + Sync + 'static,
-    T: PartialEq + Send + Sync + 'static,
+    K: Hash + Eq + Clone + Weigh + Send + Sync + 'static,
+    T: PartialEq + Weigh + Send + Sync + 'static,
 {
     pub(super) fn new(
         kind: &'static str,
@@ -131,14 +133,14 @@ where
         numbers: Numbers<T>,
         common: &Arc<Common>,
     ) -> Arc<Self> {
-        let entries = usize::try_from(common.settings.entries).unwrap_or(usize::MAX);
+        let settings = &common.settings;
         Arc::new(Self {
             kind,
             keeps,
             numbers,
             common: Arc::clone(common),
-            kept: Cache::new(entries),
-            nobody: Cache::new(ABSENT.min(entries)),
+            kept: bounded(settings, FACTS),
+            nobody: bounded(settings, ABSENT),
             loading: Mutex::default(),
             tickets: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
@@ -294,10 +296,9 @@ where
         Some(kept.fact)
     }
 
-    /// How many absent rows are remembered.
-    #[cfg(test)]
-    pub(super) fn remembered(&self) -> usize {
-        self.nobody.len()
+    /// How many bytes it holds.
+    pub(super) fn held(&self) -> u64 {
+        self.kept.weight() + self.nobody.weight()
     }
 
     /// Drops what is known of `key`: it has changed.

@@ -216,12 +216,30 @@ async fn errors_are_not_kept_and_who_is_unknown_is() {
 
 #[tokio::test]
 async fn strangers_fill_no_memory() {
-    let (source, store) = store(LONG, 100);
-    for stranger in 0..12_000 {
-        assert!(!ask(&store, &format!("stranger-{stranger}")).await.unwrap());
+    // 3,000 names of 8 KB are 24 MB; what is absent has a 24th of the memory.
+    let memory = 6 << 20;
+    let settings = Settings { memory, ..Settings::new(LONG, Duration::from_secs(20)) };
+    let (source, store) = store_with(settings, 100);
+    for stranger in 0..3_000 {
+        assert!(!ask(&store, &format!("stranger-{stranger:08000}")).await.unwrap());
     }
-    assert_eq!(source.asked(), 12_000);
-    assert!(store.users.remembered() <= 10_000);
+    assert_eq!(source.asked(), 3_000);
+    assert!(store.held() > 0 && store.held() <= memory / 24, "{}", store.held());
+}
+
+#[tokio::test]
+async fn facts_are_kept_up_to_so_many_bytes_and_so_many_entries() {
+    let memory = 4 << 20;
+    for (entries, length) in [(1_000_000, 4_000), (100, 8)] {
+        let usual = Settings::new(LONG, Duration::from_secs(20));
+        let (_source, store) = store_with(Settings { memory, entries, ..usual }, 100);
+        for known in 0..1_000 {
+            assert!(ask(&store, &format!("known-{known:0length$}")).await.unwrap());
+        }
+        let (kept, held) = (store.users.kept.len() as u64, store.held());
+        assert!(kept > 0 && kept <= entries, "{kept} of {entries}");
+        assert!(held <= memory / 4, "{held} bytes of {length}");
+    }
 }
 
 #[tokio::test]

@@ -20,6 +20,8 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions};
 use sqlx::{PgPool, SqlitePool};
 
+use crate::private;
+
 pub use audit::AuditTable;
 pub use mapping::{Mapping, Misfit};
 pub use password::PasswordFile;
@@ -115,6 +117,10 @@ pub async fn migrate(url: &str) -> Result<(), DatabaseError> {
         let options = SqliteConnectOptions::from_str(url)?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal);
+        if let Some(file) = sqlite_file(url) {
+            // What cannot be made is said by SQLite, with a better reason.
+            let _made = private::file().write(true).create_new(true).open(file);
+        }
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
         sqlx::migrate!("../migrations/sqlite").run(&pool).await?;
         pool.close().await;
@@ -127,6 +133,17 @@ pub async fn migrate(url: &str) -> Result<(), DatabaseError> {
         return Ok(());
     }
     Err(DatabaseError::Url(scheme(url).to_owned()))
+}
+
+/// The file of an SQLite database. SQLite gives the files beside it (`-wal`, `-shm`) the same permissions, and would make
+/// it for everybody to read. `None`: the database is none of SQLite, or in memory.
+pub fn sqlite_file(url: &str) -> Option<PathBuf> {
+    let options =
+        SqliteConnectOptions::from_str(url).ok().filter(|_| url.starts_with("sqlite:"))?;
+    let file = options.get_filename();
+    let name = file.as_os_str().as_encoded_bytes();
+    let in_memory = name.is_empty() || name == b":memory:" || name.starts_with(b"file:");
+    (!in_memory).then(|| file.to_owned())
 }
 
 /// As much of a URL as may be shown: never a password.

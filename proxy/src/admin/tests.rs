@@ -1,14 +1,18 @@
 //! The listener on a real socket.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::sync::Mutex;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use super::*;
+
+const HEADER_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// A gate that says what it is told to.
 struct Puppet {
@@ -52,7 +56,7 @@ impl Probe for Puppet {
 struct Stand {
     address: SocketAddr,
     stop: oneshot::Sender<()>,
-    served: JoinHandle<io::Result<()>>,
+    served: JoinHandle<()>,
 }
 
 struct Answer {
@@ -73,6 +77,7 @@ async fn stand(puppet: Puppet, token_file: Option<PathBuf>) -> Stand {
         metrics: Metrics::new("0.1.0", "abc").unwrap(),
         hosts: ["gate.internal".to_owned()].into(),
         token_file,
+        header_timeout: HEADER_TIMEOUT,
     };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -240,5 +245,51 @@ async fn a_silent_connection_does_not_hold_up_the_end() {
     assert_eq!(stand.get("/livez").await.status, 200);
     stand.stop.send(()).unwrap();
     let served = tokio::time::timeout(Duration::from_secs(10), stand.served).await;
-    served.unwrap().unwrap().unwrap();
+    served.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn half_a_head_is_timed_out() {
+    let stand = stand(Puppet::default(), None).await;
+    let mut slow = Vec::new();
+    for begun in ["", "GET", "GET /livez HTTP/1.1\r\nHost: localhost\r\nX-Slow: "] {
+        let mut stream = TcpStream::connect(stand.address).await.unwrap();
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        slow.push((begun, stream));
+    }
+    for (begun, mut stream) in slow {
+        let mut rest = Vec::new();
+        let ended = stream.read_to_end(&mut rest);
+        let ended = tokio::time::timeout(Duration::from_secs(20), ended).await;
+        assert!(ended.is_ok(), "{begun:?} is still waited for");
+    }
+    assert_eq!(stand.get("/livez").await.status, 200);
+}
+
+/// With heads that may take as long as they like, only the bound on connections lets probes in.
+#[tokio::test]
+async fn whoever_holds_connections_keeps_no_probe_out() {
+    let stand = stand(Puppet::default(), None).await;
+    let mut held = Vec::new();
+    for _ in 0..300 {
+        let mut stream = TcpStream::connect(stand.address).await.unwrap();
+        stream.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\nGET /live").await.unwrap();
+        held.push(stream);
+        assert_eq!(stand.get("/livez").await.status, 200);
+    }
+    let open = async |stream: &mut TcpStream| {
+        let mut buffer = [0; 1024];
+        loop {
+            match tokio::time::timeout(Duration::from_millis(1), stream.read(&mut buffer)).await {
+                Err(_nothing) => return true,
+                Ok(Ok(0) | Err(_)) => return false,
+                Ok(Ok(_)) => {}
+            }
+        }
+    };
+    let mut still = 0;
+    for stream in &mut held {
+        still += u32::from(open(stream).await);
+    }
+    assert!(still <= 64, "{still} connections are open");
 }

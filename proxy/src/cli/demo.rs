@@ -23,10 +23,10 @@ pub(super) struct Demo {
     /// Where the demo keeps what it writes; one that is there already is used as it is
     #[arg(long, value_name = "DIR", default_value = ".cedargate-demo")]
     dir: PathBuf,
-    /// Use this database instead of an SQLite file in the directory
+    /// Use this database instead of an SQLite file in the directory; a demo that is made keeps it, too
     #[arg(long, value_name = "URL")]
     database: Option<String>,
-    /// Where clients come in
+    /// Where clients come in; a demo that is made keeps this and the next two in its configuration
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
     /// Where operators come in
@@ -48,7 +48,8 @@ impl Demo {
 
     async fn demo(self) -> Result<Done, Failure> {
         let mut signals = Signals::new()?;
-        let password = files::write(&self.dir)?;
+        let new = !self.dir.join("cedargate.yaml").exists();
+        let password = files::write(&self.dir, &self.values())?;
         let dir = self.dir.canonicalize().map_err(|error| unusable(&self.dir, &error))?;
         let mut flags = self.flags();
         let file = dir.join("cedargate.yaml");
@@ -59,6 +60,11 @@ impl Demo {
         seeded.map_err(|error| Failure::NotFine(chain(&error)))?;
         if self.prepare {
             say(&format!("the demo is prepared in {}", dir.display()));
+            if !new && !flags.is_empty() {
+                say(
+                    "`cedargate.yaml` was there already and is left as it is: it does not say what the flags say",
+                );
+            }
             return Ok(Done::Fine);
         }
         let (stop, stopping) = watch::channel(false);
@@ -86,6 +92,15 @@ impl Demo {
         Ok(Done::Fine)
     }
 
+    fn values(&self) -> files::Values {
+        files::Values {
+            listen: self.listen,
+            admin: self.admin,
+            upstream: self.upstream.clone(),
+            database: self.database.clone(),
+        }
+    }
+
     fn flags(&self) -> Vec<(String, String)> {
         let listen = self.listen.map(|it| ("listen.proxy", it.to_string()));
         let admin = self.admin.map(|it| ("listen.admin", it.to_string()));
@@ -93,9 +108,7 @@ impl Demo {
         let database = self.database.clone().map(|it| ("facts.database", it));
         let given = [listen, admin, upstream, database].into_iter().flatten();
         // Quoted: a value is YAML, and must stay the text that was given.
-        given
-            .map(|(key, value)| (key.to_owned(), format!("'{}'", value.replace('\'', "''"))))
-            .collect()
+        given.map(|(key, value)| (key.to_owned(), files::quoted(&value))).collect()
     }
 }
 

@@ -1,5 +1,6 @@
 //! `cedargate token`.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -30,6 +31,13 @@ pub(super) struct Token {
 
 impl Token {
     pub(super) fn run(self) -> Result<Done, Failure> {
+        if let Some(mode) = policy_store::private::too_open(&self.key) {
+            let _closed = writeln!(
+                std::io::stderr(),
+                "`{}` may be used by others (mode {mode:04o}); take that away with `chmod go=`",
+                self.key.display()
+            );
+        }
         let token = mint::mint(&self.key, &self.sub, &self.issuer, &self.audience, self.ttl);
         say(&token.map_err(|error| Failure::Usage(chain(&error)))?);
         Ok(Done::Fine)

@@ -31,6 +31,12 @@ pub struct Audit {
     /// How many requests of nobody are recorded one by one each second.
     #[serde(default = "Audit::default_anonymous_per_second")]
     pub anonymous_per_second: u32,
+    /// How many bytes their records may take each second.
+    #[serde(
+        default = "Audit::default_anonymous_bytes_per_second",
+        deserialize_with = "values::size"
+    )]
+    pub anonymous_bytes_per_second: u64,
     /// A segment of the journal that is larger, in bytes, is followed by another one.
     #[serde(default = "Audit::default_segment_size", deserialize_with = "values::segment_size")]
     pub segment_size: u64,
@@ -57,6 +63,10 @@ pub struct Audit {
 impl Audit {
     const fn default_anonymous_per_second() -> u32 {
         1000
+    }
+
+    const fn default_anonymous_bytes_per_second() -> u64 {
+        1 << 20
     }
 
     const fn default_segment_size() -> u64 {

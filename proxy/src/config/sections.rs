@@ -211,6 +211,13 @@ pub struct Limits {
     /// minimum.
     #[serde(deserialize_with = "values::size")]
     pub body_rate: u64,
+    /// Connections of clients, in all. Fewer where there are too few file descriptors.
+    #[serde(deserialize_with = "values::connections")]
+    pub connections: usize,
+    /// Connections of one client: an IPv4 address or the /64 of an IPv6 address, trusted proxies aside. A quarter of
+    /// all where it is not said.
+    #[serde(deserialize_with = "values::connections_per_client")]
+    pub connections_per_client: Option<usize>,
     /// Requests a second from one client address; without it there is no such limit.
     #[serde(deserialize_with = "values::rate")]
     pub requests_per_second: Option<u32>,
@@ -227,6 +234,8 @@ impl Default for Limits {
             header_timeout: Duration::from_secs(10),
             body_timeout: Duration::from_secs(30),
             body_rate: 128,
+            connections: 10_000,
+            connections_per_client: None,
             requests_per_second: None,
         }
     }

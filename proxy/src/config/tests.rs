@@ -83,10 +83,13 @@ fn defaults_are_values() {
     assert_eq!(config.limits.header_bytes, 32_768);
     assert_eq!(config.limits.json_body, 65_536);
     assert_eq!(config.limits.requests_per_second, None);
+    assert_eq!((config.limits.connections, config.limits.connections_per_client), (10_000, None));
+    assert_eq!((config.memory.decisions, config.memory.facts), (128 << 20, 256 << 20));
     assert_eq!(config.facts.timeout, Duration::from_millis(500));
     assert_eq!(config.jwt.leeway, Duration::from_secs(30));
     assert_eq!(config.jwt.issuers[0].algorithms, Algorithm::USUAL);
     assert_eq!(config.audit.anonymous_per_second, 1000);
+    assert_eq!(config.audit.anonymous_bytes_per_second, 1 << 20);
     assert_eq!(config.audit.durability, Durability::Process);
     assert_eq!(config.workers, None);
     assert!(config.fast_paths);
@@ -105,7 +108,8 @@ tenancy:
   host_suffix: .Clinics.Example.
   hosts: { API.clinics.example.: '', b.example: beta }
 headers: { allow: [Sentry_Trace], strip: [X-Partner] }
-limits: { header_bytes: 16384, requests_per_second: 50 }
+limits: { header_bytes: 16384, requests_per_second: 50, connections_per_client: 20 }
+memory: { decisions: 16MiB, clients: 256KiB }
 trusted_proxies: [10.0.0.0/8, 'fd00::/8']
 cors: { origins: ['HTTPS://Tools.Example:443', 'http://localhost:3000'] }
 redirect: { unauthenticated: https://app.example/login?next=x }
@@ -125,6 +129,8 @@ fast_paths: false
     assert_eq!(config.limits.requests_per_second, Some(50));
     assert_eq!(config.headers.allow, ["sentry_trace"]);
     assert_eq!(config.headers.strip, ["x-partner"]);
+    assert_eq!(config.limits.connections_per_client, Some(20));
+    assert_eq!((config.memory.decisions, config.memory.clients), (16 << 20, 256 << 10));
     assert_eq!(config.trusted_proxies.len(), 2);
     assert_eq!(config.cors.unwrap().origins, ["https://tools.example", "http://localhost:3000"]);
     assert_eq!(config.redirect.unwrap().outside_boundary, None);

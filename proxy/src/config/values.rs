@@ -64,6 +64,11 @@ pub(super) fn segment_size<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Er
     size_within(d, ByteSize::kib(4)..=ByteSize::gib(4)).map(|size| size as u64)
 }
 
+/// Room for something that is remembered; with much less hardly anything would be.
+pub(super) fn memory<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
+    size_within(d, ByteSize::kib(256)..=ByteSize::tib(1)).map(|size| size as u64)
+}
+
 /// A size without a bound of its own.
 pub(super) fn size<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
     size_within(d, ByteSize::b(0)..=ByteSize::pib(1)).map(|size| size as u64)
@@ -102,6 +107,18 @@ pub(super) fn header_count<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::
 /// How many members a JSON body may have.
 pub(super) fn json_members<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
     count_within(d, 1..=10_000)
+}
+
+/// How many connections there may be.
+pub(super) fn connections<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
+    count_within(d, 1..=1_000_000)
+}
+
+/// How many of them may be of one client.
+pub(super) fn connections_per_client<'de, D: Deserializer<'de>>(
+    d: D,
+) -> Result<Option<usize>, D::Error> {
+    optional(d, |value| count_within(value, 1..=1_000_000))
 }
 
 /// How many facts of a kind may be kept.

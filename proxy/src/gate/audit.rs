@@ -103,6 +103,7 @@ fn journal(config: &Config, delivered: Delivered) -> JournalConfig {
         directory: audit.directory.clone(),
         durability: audit.durability,
         anonymous_per_second: audit.anonymous_per_second,
+        anonymous_bytes_per_second: audit.anonymous_bytes_per_second,
         segment_size: audit.segment_size,
         segment_age: audit.segment_age,
         quota: audit.quota,

@@ -1,24 +1,58 @@
 //! The way in: the listener, and a task for each connection.
 
-use std::net::SocketAddr;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use ipnet::IpNet;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::{Semaphore, watch};
 
 use super::StartError;
 use crate::connection::{self, Limits};
 use crate::metrics::Metrics;
+use crate::seats::{Beyond, Seat, Seats};
+use crate::seldom::Seldom;
 use crate::service::Service;
+
+/// Connections that may wait to be accepted. The system may allow fewer (`net.core.somaxconn`).
+const QUEUE: u32 = 4096;
+/// Idle connections that make room when the process is out of descriptors.
+const MAKE_ROOM: usize = 16;
+/// How long nothing is accepted after that failed.
+const PAUSE: Duration = Duration::from_millis(20);
+/// Refused connections whose answer is waited for, at a time; others are closed without one.
+const ANSWERED: usize = 64;
+/// How long, and for how many bytes, a refused client is listened to: one that is still sending would lose the answer.
+const LINGER: Duration = Duration::from_secs(1);
+const LISTENED: usize = 64 * 1024;
 
 /// The way in.
 pub(super) struct Door {
     pub(super) service: Arc<Service>,
     pub(super) limits: Arc<Limits>,
     pub(super) connections: Arc<AtomicUsize>,
+    pub(super) seats: Arc<Seats>,
+    pub(super) refused: Refused,
     pub(super) metrics: Arc<Metrics>,
+}
+
+/// What is done with connections that cannot be held.
+#[derive(Debug)]
+pub(super) struct Refused {
+    answers: Arc<Semaphore>,
+    beyond: Seldom,
+    failed: Seldom,
+}
+
+impl Default for Refused {
+    fn default() -> Self {
+        let answers = Arc::new(Semaphore::new(ANSWERED));
+        Self { answers, beyond: Seldom::default(), failed: Seldom::default() }
+    }
 }
 
 /// Counts a connection for as long as it is held.
@@ -33,37 +67,122 @@ impl Drop for Counted {
 impl Door {
     /// Lets clients in until it is stopped.
     pub(super) async fn open(self, listener: TcpListener, mut stopping: watch::Receiver<bool>) {
+        let stopped = stopping.clone();
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 _stopped = stopping.wait_for(|stop| *stop) => return,
             };
-            let (socket, peer) = match accepted {
-                Ok(accepted) => accepted,
+            match accepted {
+                Ok((socket, peer)) => match self.seats.take(self.bounded(peer)) {
+                    Ok(seat) => self.let_in(socket, peer, seat, stopped.clone()),
+                    Err(beyond) => self.refuse(socket, beyond),
+                },
                 Err(error) => {
-                    // Out of file descriptors, most often: those who are in may leave meanwhile.
-                    tracing::error!(%error, "a connection cannot be accepted");
-                    tokio::time::sleep(Duration::from_millis(20)).await;
-                    continue;
+                    // Out of file descriptors, most often: who is idle makes room.
+                    self.seats.make_room(MAKE_ROOM);
+                    if let Some(left_out) = self.refused.failed.now() {
+                        tracing::error!(%error, left_out, "connections cannot be accepted");
+                    }
+                    tokio::time::sleep(PAUSE).await;
                 }
-            };
-            self.connections.fetch_add(1, Ordering::Acquire);
-            let counted = Counted(Arc::clone(&self.connections));
-            let (service, limits) = (Arc::clone(&self.service), Arc::clone(&self.limits));
-            let (metrics, stopping) = (Arc::clone(&self.metrics), stopping.clone());
-            tokio::spawn(async move {
-                let _counted = counted;
-                let malformed = move || metrics.traffic.malformed_request();
-                connection::serve(socket, peer, &service, &limits, stopping, &malformed).await;
-            });
+            }
+            self.seats.settled().await;
         }
+    }
+
+    /// The address whose connections are bounded: those of a trusted proxy are of many clients.
+    fn bounded(&self, peer: SocketAddr) -> Option<IpAddr> {
+        let address = peer.ip().to_canonical();
+        let trusted = |net: &IpNet| net.contains(&address);
+        (!self.limits.rules.trusted.iter().any(trusted)).then_some(address)
+    }
+
+    fn let_in(
+        &self,
+        socket: TcpStream,
+        peer: SocketAddr,
+        seat: Seat,
+        stopping: watch::Receiver<bool>,
+    ) {
+        self.connections.fetch_add(1, Ordering::Acquire);
+        let counted = Counted(Arc::clone(&self.connections));
+        let (service, limits) = (Arc::clone(&self.service), Arc::clone(&self.limits));
+        let metrics = Arc::clone(&self.metrics);
+        tokio::spawn(async move {
+            let _counted = counted;
+            let malformed = move || metrics.traffic.malformed_request();
+            let parts = (&*service, &*limits);
+            connection::serve(socket, peer, seat, parts, stopping, &malformed).await;
+        });
+    }
+
+    /// Answers a connection beyond a bound, as long as few of them wait for that, and closes it.
+    fn refuse(&self, socket: TcpStream, beyond: Beyond) {
+        self.metrics.connections.refused(beyond);
+        if let Some(left_out) = self.refused.beyond.now() {
+            tracing::warn!(bound = beyond.word(), left_out, "connections are refused");
+        }
+        let Ok(answering) = Arc::clone(&self.refused.answers).try_acquire_owned() else { return };
+        tokio::spawn(async move {
+            let _answering = answering;
+            let _gone = tokio::time::timeout(LINGER, send_off(socket, beyond)).await;
+        });
     }
 }
 
+/// Tells a client that it is beyond a bound, and listens until it has heard that.
+async fn send_off(mut socket: TcpStream, beyond: Beyond) -> io::Result<()> {
+    let answer: &[u8] = match beyond {
+        Beyond::Client => {
+            b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        }
+        Beyond::Total => connection::FULL,
+    };
+    socket.write_all(answer).await?;
+    socket.shutdown().await?;
+    let (mut buffer, mut heard) = ([0; 1024], 0);
+    while heard < LISTENED {
+        match socket.read(&mut buffer).await? {
+            0 => break,
+            more => heard += more,
+        }
+    }
+    Ok(())
+}
+
 /// Listens on `address`, the value of the key `key`.
-pub(super) async fn listen(
-    key: &'static str,
-    address: SocketAddr,
-) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|source| StartError::Listen { key, address, source })
+pub(super) fn listen(key: &'static str, address: SocketAddr) -> Result<TcpListener, StartError> {
+    bind(address).map_err(|source| StartError::Listen { key, address, source })
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // As the standard library does: an address whose last connections still fade away can be listened on again.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Nobody accepts: whoever finds no place in the queue waits a second for a second try, and then longer.
+    #[tokio::test]
+    async fn a_burst_of_connections_waits_for_no_second_try() {
+        let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();
+        let allowed: u32 = allowed.trim().parse().unwrap();
+        let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        for number in 0..allowed.min(QUEUE).min(400) {
+            let connected =
+                tokio::time::timeout(Duration::from_millis(900), TcpStream::connect(address));
+            waiting.push(connected.await.unwrap_or_else(|_| panic!("the queue holds {number}")));
+        }
+    }
 }

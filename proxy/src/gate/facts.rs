@@ -43,6 +43,9 @@ pub(super) async fn open(
     let fitness = Fitness::at_start(&*database, &bundles).await?;
     tasks.push(Box::pin(Arc::clone(&fitness).keep(database.clone(), Arc::clone(&bundles))));
     let store = Arc::new(store(config, Arc::clone(&database), metrics));
+    let held = Arc::downgrade(&store);
+    let held = move || held.upgrade().map_or(0, |store| store.held());
+    metrics.memory.watch("facts", config.memory.facts, held);
     let push = database.push().filter(|_| config.facts.push);
     let unheard = push.map(|push| {
         let unheard = Arc::new(AtomicBool::new(true));
@@ -70,6 +73,7 @@ fn store(config: &Config, database: Arc<SqlFacts>, metrics: &Arc<Metrics>) -> Fa
         timeout: config.facts.timeout,
         stale_for: config.facts.dangerous_stale_for,
         entries: config.facts.entries,
+        memory: config.memory.facts,
     };
     let metrics = Arc::clone(metrics);
     let observer = move |event: Event| match event {

@@ -12,7 +12,7 @@ use policy_store::watch::{BundleStore, Published, Reload};
 use tokio::net::lookup_host;
 
 use super::StartError;
-use super::door::Door;
+use super::door::{Door, Refused};
 use crate::accept::Rules;
 use crate::admin::AdminState;
 use crate::assertion::AssertionSigner;
@@ -31,6 +31,7 @@ use crate::pipeline::{Memo, Pipeline};
 use crate::probe::Probes;
 use crate::relay::{Addresses, Pool, Upstream};
 use crate::reply::Redirects;
+use crate::seats::{Bounds, Seats};
 use crate::service::Service;
 
 /// The upstream's name is looked up again this often.
@@ -92,14 +93,17 @@ pub(super) fn pipeline(
     metrics: &Arc<Metrics>,
 ) -> Pipeline {
     let origins = config.cors.as_ref().map(|cors| cors.origins.clone()).unwrap_or_default();
+    let memo = Arc::new(Memo::new(config.fast_paths.then_some(config.memory.decisions)));
+    let held = Arc::clone(&memo);
+    metrics.memory.watch("decisions", config.memory.decisions, move || held.held());
     let pipeline = Pipeline {
         bundles: Arc::clone(bundles),
         facts,
-        verifier,
+        verifier: verifier.within(config.memory.tokens),
         tenancy: config.tenancy.clone(),
         cookie: config.jwt.cookie.clone().map(|name| CookieRules { name, origins }),
         json_members: config.limits.json_members,
-        memo: Arc::new(Memo::new(config.fast_paths)),
+        memo,
         witness: None,
         metrics: Arc::clone(metrics),
     };
@@ -116,6 +120,11 @@ pub(super) fn service(
     (addresses, idle): (Arc<Addresses>, Arc<Pool>),
 ) -> Service {
     let redirect = config.redirect.clone();
+    let rate = config.limits.requests_per_second;
+    let rate = rate.and_then(|rate| RateLimit::new(rate, config.memory.clients));
+    if let Some(rate) = &rate {
+        ledger.metrics.memory.watch("clients", config.memory.clients, rate.held());
+    }
     Service {
         pipeline,
         ledger,
@@ -125,7 +134,7 @@ pub(super) fn service(
             unauthenticated: redirect.as_ref().and_then(|it| it.unauthenticated.clone()),
             outside_boundary: redirect.and_then(|it| it.outside_boundary),
         },
-        rate: config.limits.requests_per_second.and_then(RateLimit::new),
+        rate,
         upstream: Upstream {
             addresses,
             connect_timeout: config.upstream.connect_timeout,
@@ -141,13 +150,17 @@ pub(super) fn service(
 pub(super) fn door(
     config: &Config,
     service: Service,
-    connections: &Arc<AtomicUsize>,
+    (connections, bounds): (&Arc<AtomicUsize>, Bounds),
     metrics: Arc<Metrics>,
 ) -> Door {
+    let heard = Arc::clone(&metrics);
+    metrics.connections.limited_to(bounds.total);
     Door {
         service: Arc::new(service),
         limits: Arc::new(limits(config, &metrics)),
         connections: Arc::clone(connections),
+        seats: Seats::new(bounds, move |event| heard.connections.heard(event)),
+        refused: Refused::default(),
         metrics,
     }
 }
@@ -178,6 +191,7 @@ pub(super) fn admin(config: &Config, probes: Probes, metrics: &Arc<Metrics>) -> 
         metrics: Arc::clone(metrics),
         hosts: config.admin_hosts.clone().into(),
         token_file: config.admin.token_file.clone(),
+        header_timeout: config.limits.header_timeout,
     }
 }
 

@@ -22,6 +22,11 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// The caller by its facts alone: no policy sees the token's id, which may be long.
+    pub(super) fn without_token(&self) -> Self {
+        Self { token_id: None, ..self.clone() }
+    }
+
     /// The caller and its organisation as policies see them. Numbers of one kind are none of another.
     pub(super) fn seen(&self, by: SeenCaller) -> (u64, Option<u64>) {
         let Self { user, organization, .. } = self;

@@ -11,6 +11,7 @@
 
 mod key;
 mod rehearsal;
+mod room;
 mod uses;
 
 use std::ops::Deref;
@@ -20,8 +21,6 @@ use std::time::Duration;
 
 use policy_store::bundle::Bundle;
 use policy_store::watch::Published;
-use quick_cache::UnitWeighter;
-use quick_cache::sync::{Cache, DefaultLifecycle};
 
 use super::Witness;
 use super::ask::{Answer, MayActIn};
@@ -29,10 +28,12 @@ use super::seen::{Remembered, Seen};
 use crate::decide::{Denied, Early, Judged};
 
 pub(super) use key::{ActInKey, EarlyKey, LateKey};
+use room::{Bounded, bounded};
 use uses::Uses;
 
-/// Entries of each kind at the most.
-const ENTRIES: usize = 100_000;
+/// A decision is not remembered when the client chose more bytes of its question than this: hardly anybody asks
+/// the same again, and whoever writes such questions could fill the memory with a few of them.
+const LARGEST: usize = 4 * 1024;
 /// How often an answer was given is counted for so long.
 const TICK: Duration = Duration::from_secs(30);
 
@@ -56,13 +57,15 @@ struct Kept {
 /// anyway: what is asked for often is shared by all workers, and a list in the order of use would be
 /// written by each of them at each request.
 #[derive(Debug)]
-struct Answers<A: Answer>(Cache<A::Key, Arc<Given<A>>, UnitWeighter, ahash::RandomState>);
+struct Answers<A: Answer>(Bounded<A>);
 
 /// An answer, with what was asked.
 #[derive(Debug)]
 pub(super) struct Given<A> {
     answer: A,
     asked: Remembered,
+    /// How much room the two and their key take, in bytes.
+    weight: u64,
     uses: Uses,
 }
 
@@ -75,9 +78,14 @@ impl<A> Deref for Given<A> {
 }
 
 impl Memo {
-    /// Remembers, if it is to.
-    pub(crate) fn new(on: bool) -> Self {
-        Self { kept: on.then(Kept::new), tick: AtomicU32::new(0) }
+    /// Remembers up to so many bytes of decisions; nothing at all without a number.
+    pub(crate) fn new(bytes: Option<u64>) -> Self {
+        Self { kept: bytes.map(Kept::new), tick: AtomicU32::new(0) }
+    }
+
+    /// How many bytes the decisions take that are remembered.
+    pub(crate) fn held(&self) -> u64 {
+        self.kept.as_ref().map_or(0, Kept::held)
     }
 
     /// Keeps the time in which answers are given.
@@ -125,7 +133,8 @@ impl Memo {
         witness: Option<&Witness>,
     ) -> Result<Arc<Given<A>>, Denied> {
         let ask = |tick| Given::new(&published.bundle, seen, witness, Uses::once(tick));
-        let Some(kept) = &self.kept else { return ask(0) };
+        let remembers = seen.chosen() <= LARGEST;
+        let Some(kept) = self.kept.as_ref().filter(|_| remembers) else { return ask(0) };
         let (answers, tick) = (answers(kept), self.tick.load(Ordering::Relaxed));
         let key = A::key(published, seen);
         if let Some(known) = answers.0.get(&key) {
@@ -146,21 +155,22 @@ impl<A: Answer> Given<A> {
         uses: Uses,
     ) -> Result<Arc<Self>, Denied> {
         let answer = A::ask(bundle, seen, witness)?;
-        Ok(Arc::new(Self { answer, asked: Remembered::of(seen), uses }))
+        let asked = Remembered::of(seen);
+        let weight = room::weight::<A>(&asked);
+        Ok(Arc::new(Self { answer, asked, weight, uses }))
     }
 }
 
 impl Kept {
-    fn new() -> Self {
-        Self { early: Answers::new(), late: Answers::new(), act_in: Answers::new() }
+    fn new(bytes: u64) -> Self {
+        // Half of it for what is decided after the layer `role`, which depends on tenant, object and body.
+        let (eighth, half) = (bytes / 8, bytes / 2);
+        let (early, act_in) = (Answers(bounded(eighth * 3)), Answers(bounded(eighth)));
+        Self { early, late: Answers(bounded(half)), act_in }
     }
-}
 
-impl<A: Answer> Answers<A> {
-    fn new() -> Self {
-        let hasher = ahash::RandomState::new();
-        let (weighter, lifecycle) = (UnitWeighter, DefaultLifecycle::default());
-        Self(Cache::with(ENTRIES, ENTRIES as u64, weighter, hasher, lifecycle))
+    fn held(&self) -> u64 {
+        self.early.0.weight() + self.late.0.weight() + self.act_in.0.weight()
     }
 }
 

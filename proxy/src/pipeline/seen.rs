@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use policy_store::bundle::Bundle;
+use policy_store::cache::Weigh;
 use policy_store::facts::{Fact, ObjectFacts, OrganizationFacts};
 
 use super::Caller;
@@ -58,6 +59,12 @@ impl<'a> Seen<'a> {
         Self { path, method, client: *client, access, caller, rest: Rest::default() }
     }
 
+    /// How many bytes of it the client chose: its path and method, and what its body names.
+    pub(super) fn chosen(&self) -> usize {
+        let named = self.rest.body_fields.weight() + self.rest.body_roles.weight();
+        self.path.len() + self.method.len() + named
+    }
+
     /// And with this after it.
     pub(super) fn with(self, rest: Rest<'a>) -> Self {
         Self { rest, ..self }
@@ -70,13 +77,34 @@ impl Remembered {
             path: Arc::clone(seen.path),
             method: Arc::clone(seen.method),
             client: seen.client,
-            access: seen.access.clone(),
-            caller: seen.caller.cloned(),
+            access: seen.access.without_tenants(),
+            caller: seen.caller.map(Caller::without_token),
             tenant: seen.rest.tenant.cloned(),
             object: seen.rest.object.cloned(),
             body_fields: seen.rest.body_fields.to_vec(),
             body_roles: seen.rest.body_roles.to_vec(),
         }
+    }
+
+    /// How many bytes it takes, and the key that is made of it: the key has the same texts, in lists of its own.
+    pub(super) fn weight(&self) -> usize {
+        let Self {
+            path,
+            method,
+            client: _,
+            access,
+            caller,
+            tenant,
+            object,
+            body_fields,
+            body_roles,
+        } = self;
+        let about = caller.as_ref().map_or(0, |it| it.user.weight() + it.organization.weight());
+        let facts = about + tenant.weight() + object.as_ref().map_or(0, Weigh::weight);
+        let target = path.weight() + method.weight() + access.named();
+        let lists = body_fields.weight() + body_roles.weight();
+        let lists_of_key = (body_fields.len() + body_roles.len()) * size_of::<Arc<str>>();
+        target + facts + lists + lists_of_key
     }
 
     /// What the same request asks for under other policies; `None`: something else.

@@ -172,6 +172,16 @@ impl Record {
         }
     }
 
+    /// The intent of a request whose outcome this is, and whose intent was not written.
+    #[must_use]
+    pub fn intent_of_outcome(&self) -> Self {
+        let mut intent = self.clone();
+        intent.phase = Phase::Intent;
+        (intent.user_id, intent.status, intent.upstream_status) = (None, None, None);
+        (intent.success, intent.duration_ms) = (None, None);
+        intent
+    }
+
     /// The outcome of an intent whose process died before it could write one.
     #[must_use]
     pub fn closed_at_start(mut self, now: OffsetDateTime) -> Self {

@@ -111,7 +111,7 @@ impl Journal {
         self.shared.append_outcome(record);
     }
 
-    /// Writes a record of nobody, or counts it for the summary of this second when there were too
+    /// Writes the record of nobody's refusal, or counts it for the summary of this second when there were too
     /// many already.
     ///
     /// # Errors
@@ -128,6 +128,30 @@ impl Journal {
     /// As [`Self::commit`].
     pub async fn commit_anonymous(&self, record: &Record) -> Result<(), Unrecordable> {
         if self.shared.counts_stranger(record) { Ok(()) } else { self.commit(record).await }
+    }
+
+    /// Makes the intent of nobody's request durable, or counts it for the summary of this second. Whether it was only
+    /// counted: then its outcome goes to [`Self::count_outcome`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::commit`]. While summaries cannot be written nothing is merely counted, so that nothing is
+    /// forwarded of which no record could tell.
+    pub async fn commit_or_count(&self, intent: &Record) -> Result<bool, Unrecordable> {
+        if self.shared.counts_stranger(intent) {
+            return Ok(true);
+        }
+        self.commit(intent).await.map(|()| false)
+    }
+
+    /// Counts how a request ended whose intent was counted. Where its outcome tells who it was, both are recorded as
+    /// well: nobody signs in unseen because others ask too much.
+    pub fn count_outcome(&self, outcome: &Record) {
+        self.shared.count_outcome(outcome);
+        if outcome.user_id.is_some() {
+            self.append_outcome(&outcome.intent_of_outcome());
+            self.append_outcome(outcome);
+        }
     }
 
     /// Whether a record could be written now, with what there is to know about it. Tries it, and

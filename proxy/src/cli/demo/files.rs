@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use aws_lc_rs::rand;
+use policy_store::private;
 
 use super::super::Failure;
 use super::unusable;
@@ -48,17 +49,50 @@ const CONFIG: &str = include_str!("cedargate.yaml");
 /// Where the password of the demo users is kept.
 const PASSWORD: &str = "keys/demo-password";
 
-/// Writes what is missing in `dir`; the password of the demo users.
-pub(super) fn write(dir: &Path) -> Result<String, Failure> {
+/// What the command line says about the configuration of a demo that is made.
+#[derive(Debug, Default)]
+pub(super) struct Values {
+    pub(super) listen: Option<SocketAddr>,
+    pub(super) admin: Option<SocketAddr>,
+    pub(super) upstream: Option<String>,
+    pub(super) database: Option<String>,
+}
+
+impl Values {
+    /// The demo's configuration with these values in place of its own.
+    fn configuration(&self) -> String {
+        let listen = self.listen.map(|it| it.to_string());
+        let admin = self.admin.map(|it| it.to_string());
+        let values = [
+            ("  proxy: 127.0.0.1:8080\n", "  proxy", listen.as_ref()),
+            ("  admin: 127.0.0.1:9901\n", "  admin", admin.as_ref()),
+            ("  address: 127.0.0.1:8081\n", "  address", self.upstream.as_ref()),
+            ("  database: sqlite://var/cedargate.db\n", "  database", self.database.as_ref()),
+        ];
+        let given = values.into_iter().filter_map(|(own, key, value)| Some((own, key, value?)));
+        given.fold(CONFIG.to_owned(), |text, (own, key, value)| {
+            text.replace(own, &format!("{key}: {}\n", quoted(value)))
+        })
+    }
+}
+
+/// A text as YAML, whatever is in it.
+pub(super) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// Writes what is missing in `dir`, the configuration with these values; the password of the demo users.
+pub(super) fn write(dir: &Path, values: &Values) -> Result<String, Failure> {
     for folder in ["keys", "policies/tests", "var"] {
         let path = dir.join(folder);
-        fs::create_dir_all(&path).map_err(|error| unusable(&path, &error))?;
+        private::directory(&path).map_err(|error| unusable(&path, &error))?;
     }
-    once(&dir.join("cedargate.yaml"), CONFIG, 0o644)?;
+    private::warn_if_open("the demo's directory", dir);
+    once(&dir.join("cedargate.yaml"), &values.configuration())?;
     // The bundle is one thing: a file that somebody took out of it does not come back.
     if !dir.join("policies/schema.cedarschema").exists() {
         for (name, text) in POLICIES {
-            once(&dir.join("policies").join(name), text, 0o644)?;
+            once(&dir.join("policies").join(name), text)?;
         }
     }
     if !dir.join("keys/issuer.pem").exists() {
@@ -66,15 +100,15 @@ pub(super) fn write(dir: &Path) -> Result<String, Failure> {
         made.map_err(|error| Failure::NotFine(chain(&error)))?;
     }
     let file = dir.join(PASSWORD);
-    once(&file, &new_password()?, 0o600)?;
+    once(&file, &new_password()?)?;
     fs::read_to_string(&file)
         .map_err(|error| unusable(&file, &error))
         .map(|it| it.trim().to_owned())
 }
 
 /// Writes a file unless there is one.
-fn once(path: &Path, text: &str, mode: u32) -> Result<(), Failure> {
-    let opened = fs::OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+fn once(path: &Path, text: &str) -> Result<(), Failure> {
+    let opened = private::file().write(true).create_new(true).open(path);
     match opened {
         Ok(mut file) => file.write_all(text.as_bytes()).map_err(|error| unusable(path, &error)),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
@@ -94,7 +128,29 @@ pub(crate) fn new_password() -> Result<String, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::POLICIES;
+    use super::*;
+
+    /// A line of the template that has changed would be left as it is, silently.
+    #[test]
+    fn each_value_that_is_given_is_written() {
+        let values = Values {
+            listen: "127.0.0.1:1".parse().ok(),
+            admin: "127.0.0.1:2".parse().ok(),
+            upstream: Some("app:3".to_owned()),
+            database: Some("postgres://it's/4".to_owned()),
+        };
+        let text = values.configuration();
+        for line in [
+            "  proxy: '127.0.0.1:1'",
+            "  admin: '127.0.0.1:2'",
+            "  address: 'app:3'",
+            "  database: 'postgres://it''s/4'",
+        ] {
+            assert!(text.lines().any(|it| it == line), "{line}\n{text}");
+        }
+        assert_eq!(text.lines().count(), CONFIG.lines().count());
+        assert_eq!(Values::default().configuration(), CONFIG);
+    }
 
     #[test]
     fn the_bundle_is_whole() {

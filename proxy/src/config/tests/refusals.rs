@@ -24,7 +24,7 @@ fn refuses_env(name: &str, value: &str, expected: &str) {
 fn unknown_keys_are_refused() {
     refuses_more(
         "lissten: {}\n",
-        ":5:1: `lissten`: unknown key; expected one of `listen`, `upstream`, `jwt`, `facts`, `policies`, `audit`, `tenancy`, `headers`, `limits`, `trusted_proxies`, `cors`, `redirect`, `admin`, `admin_hosts`, `shutdown`, `workers`, `fast_paths`",
+        ":5:1: `lissten`: unknown key; expected one of `listen`, `upstream`, `jwt`, `facts`, `policies`, `audit`, `tenancy`, `headers`, `limits`, `memory`, `trusted_proxies`, `cors`, `redirect`, `admin`, `admin_hosts`, `shutdown`, `workers`, `fast_paths`",
     );
     refuses_more(
         "listen:\n  proxxy: 127.0.0.1:1\n",
@@ -133,6 +133,19 @@ const BAD: &[(&str, &str)] = &[
         ":5:31: `headers.strip[1]`: the upstream cannot read a request without `content-type`; remove it",
     ),
     ("limits: { header_count: 201 }", ":5:25: `limits.header_count`: 201 is outside 1 to 200"),
+    ("limits: { connections: 0 }", ":5:24: `limits.connections`: 0 is outside 1 to 1000000"),
+    (
+        "limits: { connections_per_client: 0 }",
+        ":5:35: `limits.connections_per_client`: 0 is outside 1 to 1000000",
+    ),
+    (
+        "memory: { decisions: 1KiB }",
+        ":5:22: `memory.decisions`: 1.0 KiB is outside 256.0 KiB to 1.0 TiB",
+    ),
+    (
+        "memory: { entries: 1 }",
+        ":5:20: `memory.entries`: unknown key; expected one of `tokens`, `facts`, `decisions`, `clients`",
+    ),
     (
         "limits: { requests_per_second: 0 }",
         ":5:32: `limits.requests_per_second`: 0 is outside 1 to 4294967295",

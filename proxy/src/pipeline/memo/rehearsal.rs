@@ -18,6 +18,10 @@ use crate::pipeline::ask::Answer;
 /// New policies may take back what the old ones allow: they wait no longer than this for it.
 const LONGEST: Duration = Duration::from_millis(400);
 
+/// No more questions than this are put to new policies, the most frequent of all: what is due has to be in memory at
+/// once, and many more could not be answered in that time.
+const MOST: usize = 16 * 1024;
+
 /// A question that is new, and how often it was asked of those before.
 type Due<'a> = (u32, Box<dyn FnOnce() + 'a>);
 
@@ -30,6 +34,7 @@ impl Memo {
         kept.early.add_due(next, (tick, began), &mut due);
         kept.late.add_due(next, (tick, began), &mut due);
         kept.act_in.add_due(next, (tick, began), &mut due);
+        keep_most_frequent(&mut due);
         due.sort_by_key(|(uses, _)| Reverse(*uses));
         let (all, mut asked) = (due.len(), 0);
         for (_, ask) in due {
@@ -50,6 +55,14 @@ impl Memo {
     }
 }
 
+/// Forgets the least frequent beyond [`MOST`].
+fn keep_most_frequent(due: &mut Vec<Due<'_>>) {
+    if due.len() > MOST {
+        due.select_nth_unstable_by_key(MOST, |(uses, _)| Reverse(*uses));
+        due.truncate(MOST);
+    }
+}
+
 impl<A: Answer> Answers<A> {
     fn add_due<'a>(
         &'a self,
@@ -60,7 +73,12 @@ impl<A: Answer> Answers<A> {
         let known = self.0.iter().inspect(|_| breathe()).map(|(_, given)| given);
         // A full memory takes longer to look through than new policies may wait.
         let known = known.take_while(|_| began.elapsed() < LONGEST);
-        due.extend(known.filter_map(|given| self.due(next, given, tick)));
+        for question in known.filter_map(|given| self.due(next, given, tick)) {
+            due.push(question);
+            if due.len() >= 2 * MOST {
+                keep_most_frequent(due);
+            }
+        }
     }
 
     /// `None`: it was not asked lately, the answer is known, or nobody would ask it any more.

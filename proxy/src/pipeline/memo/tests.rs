@@ -216,3 +216,39 @@ async fn what_was_not_asked_for_long_is_not_rehearsed() {
     )
     .await;
 }
+
+/// How many questions the policies are asked for a change of one's own profile with these members.
+async fn profile(bench: &Workbench, members: impl Iterator<Item = String>) -> usize {
+    let body: serde_json::Map<_, _> = members.map(|name| (name, 1.into())).collect();
+    let body = Some(serde_json::Value::Object(body).to_string());
+    let (method, target) = ("PATCH".to_owned(), "/api/users/me".to_owned());
+    let ask = Ask { user: Some(Arc::from("nurse-1")), method, target, body, ..Ask::default() };
+    bench.judge(&ask).await.unwrap().questions.len()
+}
+
+#[tokio::test]
+async fn what_is_long_is_not_remembered() {
+    let bench = bench("// Nothing more.");
+    for (members, length, again) in [(3, 10, 0), (1, 5_000, 1), (100, 30, 1), (3, 10, 0)] {
+        let body = || (0..members).map(|member| format!("{member:0length$}"));
+        profile(&bench, body()).await;
+        assert_eq!(profile(&bench, body()).await, again, "{members} members of {length} bytes");
+    }
+    for (length, again) in [(100, 0), (5_000, 1)] {
+        let request = format!("GET /api/nowhere/{}", "x".repeat(length));
+        check_by(&bench, "", &[("nurse-1", &request, 1), ("nurse-1", &request, again)]).await;
+    }
+}
+
+#[tokio::test]
+async fn all_together_take_no_more_bytes_than_they_may() {
+    let mut bench = bench("// Nothing more.");
+    let bytes = 256 << 10;
+    bench.pipeline.memo = Arc::new(super::Memo::new(Some(bytes)));
+    for number in 0..500 {
+        profile(&bench, (0..20).map(|member| format!("{number:04}-{member:090}"))).await;
+        let held = bench.pipeline.memo.held();
+        assert!(held > 0 && held <= bytes, "{held} bytes after {number}");
+    }
+    assert!(bench.pipeline.memo.held() > bytes / 8, "hardly anything is remembered");
+}

@@ -38,8 +38,10 @@ pub struct JournalConfig {
     pub directory: PathBuf,
     /// What a record survives.
     pub durability: Durability,
-    /// How many records of nobody are written one by one in a second.
+    /// How many requests of nobody are recorded one by one in a second.
     pub anonymous_per_second: u32,
+    /// How many bytes their records may take in a second.
+    pub anonymous_bytes_per_second: u64,
     /// A segment that is larger, in bytes, is followed by another one.
     pub segment_size: u64,
     /// And one that is older.
@@ -66,6 +68,7 @@ impl JournalConfig {
             directory,
             durability: Durability::default(),
             anonymous_per_second: 1000,
+            anonymous_bytes_per_second: 1 << 20,
             segment_size: 64 << 20,
             segment_age: Duration::from_hours(24),
             quota: None,

@@ -11,6 +11,7 @@ use super::notary::Notary;
 use super::place::Place;
 use super::recovery::{self, Found, Recovered};
 use super::shared::Shared;
+use super::strangers::Allowance;
 use super::writer::Bounds;
 use super::{Durability, Journal, JournalConfig, JournalError, OnDamage, keeper};
 use crate::record::seal::is_instance;
@@ -47,7 +48,11 @@ impl Journal {
         };
         let none = config.durability == Durability::None;
         let (writer, recovered) = recovery::recover(place, found, bounds, (&instance, none))?;
-        let shared = Shared::new(writer, config.durability, config.anonymous_per_second);
+        let strangers = Allowance {
+            requests: config.anonymous_per_second,
+            bytes: config.anonymous_bytes_per_second,
+        };
+        let shared = Shared::new(writer, config.durability, strangers);
         let notary =
             Arc::new(Notary::new(directory.clone(), Arc::clone(&instance), signer, trusted)?);
         // Signed before anything is recorded: a journal without any signature is none.

@@ -5,9 +5,11 @@
 //! not what was written is damage, and is left as it is.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+use policy_store::private;
 
 use super::archivist::closing;
 use super::disk::DiskFile;
@@ -297,7 +299,9 @@ impl Tail {
 fn cut(path: &Path, tail: &Tail) -> io::Result<()> {
     if tail.hole {
         let bytes = segments::read_part(path, tail.good, tail.length.saturating_sub(tail.good))?;
-        fs::write(path.with_extension("torn"), bytes)?;
+        let mut torn = private::file();
+        torn.write(true).create(true).truncate(true);
+        torn.open(path.with_extension("torn"))?.write_all(&bytes)?;
     }
     let file = OpenOptions::new().write(true).open(path)?;
     file.set_len(tail.good)?;

@@ -3,16 +3,19 @@
 use std::cell::Cell;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::disk::DiskFile;
 use super::place::bytes_in;
-use super::strangers::Strangers;
+use super::strangers::{Allowance, Strangers};
 use super::writer::{Fate, Writer};
 use super::{Counts, Durability, Unrecordable};
-use crate::record::entry::Record;
+use crate::record::entry::{Phase, Record};
 use crate::record::spelling::spell;
+
+/// What a line takes besides its record: its seal.
+const SEAL: usize = 200;
 
 /// The writer and the count of strangers, each behind its lock.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub(super) struct Shared {
     durability: Durability,
     writer: Mutex<Writer>,
     strangers: Mutex<Strangers>,
+    /// The last summary could not be written: until one can, no stranger's request is merely counted.
+    unsummarized: AtomicBool,
     failed: AtomicU64,
     summarized: AtomicU64,
     /// How much is in the directory, by the writer's count.
@@ -30,7 +35,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(writer: Writer, durability: Durability, strangers: u32) -> Arc<Self> {
+    pub(super) fn new(writer: Writer, durability: Durability, strangers: Allowance) -> Arc<Self> {
         Arc::new(Self {
             durability,
             bytes: Arc::clone(writer.bytes()),
@@ -38,6 +43,7 @@ impl Shared {
             synced: Arc::new(writer.at().seq.into()),
             writer: Mutex::new(writer),
             strangers: Mutex::new(Strangers::new(strangers)),
+            unsummarized: AtomicBool::new(false),
             failed: AtomicU64::new(0),
             summarized: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
@@ -123,19 +129,29 @@ impl Shared {
 
     /// Whether this record of nobody is counted and not written.
     pub(super) fn counts_stranger(&self, record: &Record) -> bool {
-        let counted = self.strangers().counts(&record.reason, record.timestamp);
-        if counted {
-            self.summarized.fetch_add(1, Ordering::Relaxed);
+        if self.unsummarized.load(Ordering::Relaxed) {
+            return false;
         }
-        counted
+        let mut strangers = self.strangers();
+        if strangers.admits(|| bytes_of(record)) {
+            return false;
+        }
+        strangers.count(record);
+        self.summarized.fetch_add(1, Ordering::Relaxed);
+        true
+    }
+
+    /// Counts how a request ended whose intent was counted.
+    pub(super) fn count_outcome(&self, record: &Record) {
+        self.strangers().count(record);
     }
 
     /// Writes the summary of a second that is over; with `early`, of one that is not.
     pub(super) fn write_summary(&self, early: bool) -> Result<(), Unrecordable> {
         let Some(counted) = self.strangers().take(early) else { return Ok(()) };
-        self.write(&counted.summary())
-            .map(drop)
-            .inspect_err(|_| self.strangers().give_back(counted))
+        let written = self.write(&counted.summary()).map(drop);
+        self.unsummarized.store(written.is_err(), Ordering::Relaxed);
+        written.inspect_err(|_| self.strangers().give_back(counted))
     }
 
     /// A journal that promises nothing refuses nothing.
@@ -155,6 +171,12 @@ impl Shared {
     fn strangers(&self) -> MutexGuard<'_, Strangers> {
         self.strangers.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many bytes a request takes in the journal that begins with this record: an outcome follows an intent.
+fn bytes_of(record: &Record) -> usize {
+    let line = spelled(record, |line| Ok(line.len())).unwrap_or_default() + SEAL;
+    if record.phase == Phase::Intent { 2 * line } else { line }
 }
 
 /// Spells a record as a line, without its seal, in a buffer that this thread uses again and again.

@@ -1,8 +1,9 @@
-//! Requests of nobody: so many a second are written, the others counted.
+//! Requests of nobody: in each second so many are written, in so many bytes, and the others counted.
 //!
-//! Whoever has no token yet can ask as often as he likes. He fills no disk by it.
+//! Whoever has no token can ask as often as they like, on public routes too. They fill no disk by it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -10,47 +11,78 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use crate::record::entry::{Phase, Record, Word};
+use crate::record::entry::{Phase, Record, UNMAPPED, Word};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// How much strangers may have written in a second.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Allowance {
+    /// Requests that are recorded one by one.
+    pub(super) requests: u32,
+    /// The bytes of their records together.
+    pub(super) bytes: u64,
+}
 
 /// The strangers of this second.
 #[derive(Debug)]
 pub(super) struct Strangers {
-    limit: u32,
+    allowance: Allowance,
     /// Seconds are measured, not read from the wall clock: that may be set back.
     since: Instant,
-    admitted: u32,
+    /// What is left of the allowance.
+    left: Allowance,
     counted: Option<Counted>,
 }
 
-/// Those that were only counted.
+/// Those that were only counted. Nothing in it is of a client's making: actions and reasons are words of the
+/// policies and of this program, so it stays small.
 #[derive(Debug, Clone)]
 pub(super) struct Counted {
+    /// Refusals by reason.
     reasons: BTreeMap<Word, u64>,
+    /// Requests that were forwarded, by action.
+    forwarded: BTreeMap<Arc<str>, u64>,
+    /// How forwarded requests ended, by action and status.
+    ended: BTreeMap<Arc<str>, BTreeMap<Word, u64>>,
     from: OffsetDateTime,
     to: OffsetDateTime,
 }
 
 impl Strangers {
-    /// At most `limit` a second are written.
-    pub(super) fn new(limit: u32) -> Self {
-        Self { limit, since: Instant::now(), admitted: 0, counted: None }
+    pub(super) fn new(allowance: Allowance) -> Self {
+        Self { allowance, since: Instant::now(), left: allowance, counted: None }
     }
 
-    /// Counts a request if there were too many before it; else it is to be written.
-    pub(super) fn counts(&mut self, reason: &Word, at: OffsetDateTime) -> bool {
+    /// Whether a request may be written, whose records take `bytes`, which is asked only if that matters. The last
+    /// one that fits may go beyond the bound; after it nothing is written in this second.
+    pub(super) fn admits(&mut self, bytes: impl FnOnce() -> usize) -> bool {
         if self.since.elapsed() >= SECOND {
             self.since = Instant::now();
-            self.admitted = 0;
+            self.left = self.allowance;
         }
-        if self.admitted < self.limit {
-            self.admitted = self.admitted.saturating_add(1);
+        if self.left.requests == 0 || self.left.bytes == 0 {
             return false;
         }
-        let one = Counted { reasons: BTreeMap::from([(reason.clone(), 1)]), from: at, to: at };
-        self.give_back(one);
+        self.left.requests = self.left.requests.saturating_sub(1);
+        self.left.bytes = self.left.bytes.saturating_sub(bytes() as u64);
         true
+    }
+
+    /// Counts a request that is not written: a refusal by its reason, one that is forwarded by its action, and how it
+    /// ended by action and status.
+    pub(super) fn count(&mut self, record: &Record) {
+        let mut one = Counted::none(record.timestamp);
+        let action = || record.action.clone().unwrap_or_else(|| Arc::from(UNMAPPED));
+        match record.phase {
+            Phase::Denial => drop(one.reasons.insert(record.reason.clone(), 1)),
+            Phase::Intent => drop(one.forwarded.insert(action(), 1)),
+            Phase::Outcome => {
+                let status = record.status.map_or("none".into(), |it| it.to_string().into());
+                one.ended.insert(action(), BTreeMap::from([(status, 1)]));
+            }
+        }
+        self.give_back(one);
     }
 
     /// What was counted, when its second is over or `early`.
@@ -64,16 +96,29 @@ impl Strangers {
             self.counted = Some(counted);
             return;
         };
-        for (reason, count) in counted.reasons {
-            let sum = mine.reasons.entry(reason).or_default();
-            *sum = sum.saturating_add(count);
+        add(&mut mine.reasons, counted.reasons);
+        add(&mut mine.forwarded, counted.forwarded);
+        for (action, statuses) in counted.ended {
+            add(mine.ended.entry(action).or_default(), statuses);
         }
         mine.from = mine.from.min(counted.from);
         mine.to = mine.to.max(counted.to);
     }
 }
 
+fn add<K: Ord>(sums: &mut BTreeMap<K, u64>, more: BTreeMap<K, u64>) {
+    for (key, count) in more {
+        let sum = sums.entry(key).or_default();
+        *sum = sum.saturating_add(count);
+    }
+}
+
 impl Counted {
+    fn none(at: OffsetDateTime) -> Self {
+        let (reasons, forwarded, ended) = Default::default();
+        Self { reasons, forwarded, ended, from: at, to: at }
+    }
+
     /// The one record that stands for them all.
     pub(super) fn summary(&self) -> Record {
         let spelled = |at: OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
@@ -81,6 +126,8 @@ impl Counted {
         record.reason = "summary".into();
         let summary = json!({
             "counts": self.reasons,
+            "forwarded": self.forwarded,
+            "ended": self.ended,
             "from": spelled(self.from),
             "to": spelled(self.to),
         });

@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use time::macros::datetime;
 use uuid::Uuid;
@@ -187,6 +188,98 @@ fn too_many_strangers_become_one_summary() {
     // A new second has room for two again.
     journal.append_anonymous(&record(Phase::Denial, "token_missing")).unwrap();
     assert_eq!(lines(place.path()).len(), 4);
+}
+
+/// Another record of nobody: on a public route, which is forwarded, and how it ended.
+fn public(phase: Phase, action: &str, status: Option<u16>) -> Record {
+    let mut record = record(phase, "allowed");
+    (record.user_id, record.action, record.status) = (None, Some(action.into()), status);
+    record
+}
+
+#[tokio::test]
+async fn what_strangers_did_on_public_routes_is_counted_by_action_and_status() {
+    let place = TempDir::new().unwrap();
+    let few = JournalConfig { anonymous_per_second: 1, ..config(place.path()) };
+    let journal = Journal::open(few).unwrap().0;
+    let mut counted = Vec::new();
+    for (action, status) in
+        [("health.read", 200), ("health.read", 200), ("auth.login", 401), ("auth.login", 502)]
+    {
+        counted.push(journal.commit_or_count(&public(Phase::Intent, action, None)).await.unwrap());
+        let outcome = public(Phase::Outcome, action, Some(status));
+        match counted.last() {
+            Some(true) => journal.count_outcome(&outcome),
+            _ => journal.append_outcome(&outcome),
+        }
+    }
+    assert_eq!(counted, [false, true, true, true]);
+    let mut who = public(Phase::Outcome, "auth.login", Some(200));
+    who.user_id = Some("alpha-doctor".into());
+    assert!(journal.commit_or_count(&public(Phase::Intent, "auth.login", None)).await.unwrap());
+    journal.count_outcome(&who);
+    drop(journal);
+    let lines = lines(place.path());
+    let summaries: Vec<&Value> = lines.iter().filter(|it| it["reason"] == "summary").collect();
+    let of = |part: &str, action: &str, status: &str| -> u64 {
+        let counts = summaries.iter().map(|it| &it["details"]["summary"][part][action]);
+        counts
+            .filter_map(|it| if status.is_empty() { it.as_u64() } else { it[status].as_u64() })
+            .sum()
+    };
+    assert_eq!((of("forwarded", "health.read", ""), of("forwarded", "auth.login", "")), (1, 3));
+    assert_eq!((of("ended", "health.read", "200"), of("ended", "auth.login", "401")), (1, 1));
+    assert_eq!((of("ended", "auth.login", "502"), of("ended", "auth.login", "200")), (1, 1));
+    // The first pair, and that of whoever signed in, are records of their own.
+    let phases: Vec<_> = lines.iter().filter(|it| it["reason"] != "summary").collect();
+    let phases: Vec<_> = phases.iter().map(|it| (&it["phase"], &it["user_id"])).collect();
+    let (intent, outcome, null) = (&json!("intent"), &json!("outcome"), &Value::Null);
+    let doctor = &json!("alpha-doctor");
+    assert_eq!(phases, [(intent, null), (outcome, null), (intent, null), (outcome, doctor)]);
+}
+
+/// A disk that is full, as the quota has it: what cannot be accounted for is not forwarded.
+#[tokio::test]
+async fn while_summaries_cannot_be_written_public_routes_are_refused() {
+    let place = TempDir::new().unwrap();
+    let (quota, none) =
+        (Some(1), JournalConfig { anonymous_per_second: 0, ..config(place.path()) });
+    let journal = Journal::open(JournalConfig { quota, ..none }).unwrap().0;
+    let intent = public(Phase::Intent, "health.read", None);
+    assert!(
+        journal.commit_or_count(&intent).await.unwrap(),
+        "as long as nobody has tried to write"
+    );
+    let until = Instant::now() + Duration::from_secs(60);
+    while journal.commit_or_count(&intent).await.is_ok() {
+        assert!(Instant::now() < until, "forwarded without a record, for as long as one likes");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[test]
+fn strangers_are_bounded_by_the_bytes_of_their_records_too() {
+    for (length, most) in [(0, 40), (8_000, 2)] {
+        let place = TempDir::new().unwrap();
+        let bytes = 16 * 1024;
+        let config = JournalConfig { anonymous_bytes_per_second: bytes, ..config(place.path()) };
+        let journal = Journal::open(config).unwrap().0;
+        let mut denial = record(Phase::Denial, "token_missing");
+        denial.endpoint = Some("x".repeat(length).into());
+        let began = Instant::now();
+        for _ in 0..500 {
+            journal.append_anonymous(&denial).unwrap();
+        }
+        let seconds = 1 + began.elapsed().as_secs();
+        drop(journal);
+        let lines = lines(place.path());
+        let single = lines.iter().filter(|it| it["reason"] != "summary");
+        let (count, longest) =
+            (single.clone().count() as u64, single.map(|it| it.to_string().len()).max());
+        let longest = longest.unwrap_or_default() as u64;
+        assert!(count > 0 && count <= most * seconds, "{count} of {longest} bytes");
+        assert!(count * longest <= (bytes + longest) * seconds, "{count} of {longest} bytes");
+    }
 }
 
 #[test]

@@ -53,6 +53,8 @@ pub(crate) enum Mode {
     Facts,
     /// What the audit costs.
     Audit,
+    /// Memory, descriptors, disk and honest latency while the gate is attacked.
+    Attack,
     #[value(hide = true)]
     Bare,
     #[value(hide = true)]

@@ -12,6 +12,7 @@
 )]
 
 mod arguments;
+mod attack;
 mod audit;
 mod bare;
 mod chart;
@@ -71,6 +72,7 @@ fn main() {
         Mode::Policies => runtime.block_on(policies::measure()),
         Mode::Facts => runtime.block_on(facts::measure()),
         Mode::Audit => runtime.block_on(audit::measure()),
+        Mode::Attack => runtime.block_on(attack::measure(&arguments)),
     }
 }
 

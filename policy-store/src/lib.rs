@@ -16,4 +16,5 @@ pub mod mutants;
 pub mod routes;
 pub mod source;
 pub mod sql;
+pub mod supervise;
 pub mod watch;

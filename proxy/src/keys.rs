@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwapOption;
+use policy_store::supervise::Supervisor;
 use tokio::sync::Notify;
 
 use crate::config::{Issuer, JwksSource};
@@ -62,7 +63,7 @@ impl KeyStore {
     /// # Errors
     ///
     /// When a file has no good set.
-    pub fn start(issuers: &[Issuer]) -> Result<Arc<Self>, KeysError> {
+    pub fn start(issuers: &[Issuer], supervisor: &Supervisor) -> Result<Arc<Self>, KeysError> {
         let mut all = Vec::with_capacity(issuers.len());
         for config in issuers {
             let first = match &config.jwks {
@@ -74,7 +75,7 @@ impl KeyStore {
         }
         let store = Arc::new(Self { issuers: all, generation: Arc::new(AtomicU64::new(1)) });
         for issuer in &store.issuers {
-            refresh::spawn(issuer, &store.generation)?;
+            refresh::spawn(issuer, &store.generation, supervisor)?;
         }
         Ok(store)
     }

@@ -40,6 +40,7 @@ mod idle;
 pub mod keys;
 mod ledger;
 mod limit;
+mod logging;
 pub mod metrics;
 pub mod mint;
 pub mod pipeline;

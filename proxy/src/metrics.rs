@@ -9,6 +9,7 @@ mod facts;
 mod policies;
 mod register;
 mod requests;
+mod tasks;
 mod traffic;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::record::Record;
 pub use self::audit::AuditMetrics;
 pub use self::facts::FactsMetrics;
 pub use self::policies::PolicyMetrics;
+pub use self::tasks::TaskMetrics;
 pub use self::traffic::{Timings, TrafficMetrics};
 
 /// All metrics of one gate.
@@ -35,6 +37,8 @@ pub struct Metrics {
     pub policies: PolicyMetrics,
     /// The journal and its sinks.
     pub audit: AuditMetrics,
+    /// What lives as long as the gate.
+    pub tasks: TaskMetrics,
 }
 
 impl Metrics {
@@ -55,6 +59,7 @@ impl Metrics {
             facts: FactsMetrics::new(&register)?,
             policies: PolicyMetrics::new(&register)?,
             audit: AuditMetrics::new(&register)?,
+            tasks: TaskMetrics::new(&register)?,
             registry,
         }))
     }
@@ -72,6 +77,7 @@ impl Metrics {
     /// When a metric has no spelling, which is a fault of this program.
     pub fn render(&self) -> Result<String, Error> {
         self.audit.ask();
+        self.tasks.ask();
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }

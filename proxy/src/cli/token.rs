@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::serve::say;
+use super::printing::print;
 use super::{Done, Failure};
 use crate::chain::chain;
 use crate::mint;
@@ -31,7 +31,7 @@ pub(super) struct Token {
 impl Token {
     pub(super) fn run(self) -> Result<Done, Failure> {
         let token = mint::mint(&self.key, &self.sub, &self.issuer, &self.audience, self.ttl);
-        say(&token.map_err(|error| Failure::Usage(chain(&error)))?);
+        print(&token.map_err(|error| Failure::Usage(chain(&error)))?)?;
         Ok(Done::Fine)
     }
 }

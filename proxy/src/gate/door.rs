@@ -34,7 +34,7 @@ impl Drop for Counted {
 
 impl Door {
     /// Lets clients in until it is stopped.
-    pub(super) async fn open(self, listener: TcpListener, mut stopping: watch::Receiver<bool>) {
+    pub(super) async fn open(&self, listener: TcpListener, mut stopping: watch::Receiver<bool>) {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,

@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
+use policy_store::supervise::Supervisor;
+
 use super::{IssuerKeys, KeySet, KeysError, read};
 use crate::chain::chain;
 use crate::config::JwksSource;
@@ -26,18 +28,27 @@ const BYTES: usize = 1 << 20;
 pub(super) fn spawn(
     issuer: &Arc<IssuerKeys>,
     generation: &Arc<AtomicU64>,
+    supervisor: &Supervisor,
 ) -> Result<(), KeysError> {
     let (weak, generation) = (Arc::downgrade(issuer), Arc::clone(generation));
     match issuer.config.jwks.clone() {
         JwksSource::File(file) => {
-            tokio::spawn(async move { watch(&file, &weak, &generation).await });
+            tokio::spawn(supervisor.task("keys", move || {
+                let (file, weak) = (file.clone(), Weak::clone(&weak));
+                let generation = Arc::clone(&generation);
+                async move { watch(&file, &weak, &generation).await }
+            }));
         }
         JwksSource::Url(url) => {
             let client = reqwest::Client::builder()
                 .timeout(TIMEOUT)
                 .redirect(reqwest::redirect::Policy::none())
                 .build()?;
-            tokio::spawn(async move { poll(&client, &url, &weak, &generation).await });
+            tokio::spawn(supervisor.task("keys", move || {
+                let (client, url, weak) = (client.clone(), url.clone(), Weak::clone(&weak));
+                let generation = Arc::clone(&generation);
+                async move { poll(&client, &url, &weak, &generation).await }
+            }));
         }
     }
     Ok(())

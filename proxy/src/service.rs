@@ -199,6 +199,8 @@ impl ProxyHttp for Front {
     ) -> pingora::Result<()> {
         head.insert_header("X-Request-Id", ctx.id.to_string())?;
         if self.cors.is_on() {
+            let exposed = head.headers.get_all("access-control-expose-headers");
+            let exposed: Vec<_> = exposed.iter().cloned().collect();
             let theirs: Vec<_> = head
                 .headers
                 .keys()
@@ -209,7 +211,8 @@ impl ProxyHttp for Front {
                 head.remove_header(&name);
             }
             if let Some(arrival) = &ctx.arrival {
-                for (name, value) in self.cors.headers(arrival, false) {
+                let exposed = exposed.iter().map(http::HeaderValue::as_bytes);
+                for (name, value) in self.cors.headers_with(arrival, exposed) {
                     head.append_header(name, value)?;
                 }
             }

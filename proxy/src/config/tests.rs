@@ -104,7 +104,7 @@ tenancy:
   hosts: { API.clinics.example.: '', b.example: beta }
 limits: { header_bytes: 16384, requests_per_second: 50 }
 trusted_proxies: [10.0.0.0/8, 'fd00::/8']
-cors: { origins: ['HTTPS://Tools.Example:443', 'http://localhost:3000'] }
+cors: { origins: ['HTTPS://Tools.Example:443', 'http://localhost:3000'], allow_headers: [If-Match], expose_headers: [] }
 redirect: { unauthenticated: https://app.example/login?next=x }
 admin: { token_file: /run/secrets/admin }
 admin_hosts: [Gate.Internal]
@@ -121,7 +121,12 @@ fast_paths: false
     assert_eq!(config.limits.header_bytes, 16_384);
     assert_eq!(config.limits.requests_per_second, Some(50));
     assert_eq!(config.trusted_proxies.len(), 2);
-    assert_eq!(config.cors.unwrap().origins, ["https://tools.example", "http://localhost:3000"]);
+    let cors = config.cors.unwrap();
+    assert_eq!(cors.origins, ["https://tools.example", "http://localhost:3000"]);
+    assert_eq!(
+        (cors.allow_headers, cors.expose_headers),
+        (vec!["If-Match".to_owned()], Vec::new())
+    );
     assert_eq!(config.redirect.unwrap().outside_boundary, None);
     assert_eq!(config.admin.token_file.unwrap(), Path::new("/run/secrets/admin"));
     assert_eq!(config.admin_hosts, ["gate.internal"]);

@@ -1,6 +1,7 @@
 //! The one `ProxyHttp`: each of pingora's phases is one call into a stage. Reads the clock.
 
 mod judge;
+mod pace;
 mod whole;
 
 use std::any::Any;

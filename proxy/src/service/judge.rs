@@ -12,7 +12,7 @@ use policy_store::source::FactsError;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::{Ctx, Service};
+use super::{Ctx, Service, pace};
 use crate::accept::{Arrival, Malformed};
 use crate::body::{self, BodyFault};
 use crate::pipeline::{First, Permit, Sent, TRIES};
@@ -189,7 +189,13 @@ impl Service {
             return Some(Reply::preflight(self.cors.headers(arrival, true), ctx.id));
         }
         let refusal = self.judged(sent, ctx).await.err()?;
-        Some(self.refuse(ctx, &refusal).await)
+        let reply = self.refuse(ctx, &refusal).await;
+        if refusal.hides_existence()
+            && let Some((_, began)) = ctx.trail.as_deref().map(Trail::begun)
+        {
+            pace::even(began).await;
+        }
+        Some(reply)
     }
 
     /// Everything before forwarding, of a request that pingora has.

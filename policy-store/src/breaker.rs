@@ -67,6 +67,7 @@ impl Breaker {
     ) -> Result<T, FactsError> {
         let mut state = self.open.subscribe();
         if *state.borrow() {
+            self.suspect();
             return Err(down());
         }
         let slow = async {
@@ -97,6 +98,9 @@ impl Breaker {
     }
 
     async fn probe(&self) {
+        // One that panics would leave the circuit as it is for ever: the next load that fails, or is
+        // refused, begins another one.
+        let unwinding = Probing(&self.probing);
         let mut failures = 0;
         loop {
             // Those who wait have to be told soon; once they are, nothing presses, and a gate that is
@@ -116,10 +120,21 @@ impl Breaker {
             sleep(PROBED_EVERY).await;
         }
         self.probing.store(false, Ordering::Release);
+        // From here on it may be somebody else's.
+        std::mem::forget(unwinding);
         if self.open.send_replace(false) {
             tracing::info!("the facts database answers again");
             (self.hears)(false);
         }
+    }
+}
+
+/// Says that nobody probes any more when it is dropped.
+struct Probing<'a>(&'a AtomicBool);
+
+impl Drop for Probing<'_> {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
@@ -147,6 +162,7 @@ impl FactSource for Breaker {
     /// Nobody is told that it is there while requests are still refused.
     async fn ping(&self) -> Result<(), FactsError> {
         if *self.open.borrow() {
+            self.suspect();
             return Err(down());
         }
         self.source.ping().await

@@ -12,7 +12,7 @@ mod shelf;
 mod weight;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::facts::{
@@ -23,7 +23,7 @@ use crate::source::{FactSource, FactsError};
 
 pub use change::Change;
 use likeness::Numbers;
-use shelf::{Common, Keeps, Shelf};
+use shelf::{Common, Keeps, Shelf, Wants};
 pub use weight::Weigh;
 use weight::{Bounded, bounded};
 
@@ -106,6 +106,8 @@ pub struct Terms {
     reads: bool,
     /// Whether it was given a fact that is older than it should be.
     bridged: AtomicBool,
+    /// How many of its lookups the cache could not answer.
+    questions: AtomicU32,
 }
 
 impl Terms {
@@ -127,14 +129,14 @@ impl Terms {
         self.left = self.left();
     }
 
-    /// It asks for facts again. Where it waited for somebody meanwhile, facts from before that do
-    /// not count as its own any more.
-    pub fn resume(&mut self, waited: bool) {
-        let now = Instant::now();
-        self.deadline = now + self.left;
-        if waited {
-            self.since = now;
-        }
+    /// It asks for facts again.
+    pub fn resume(&mut self) {
+        self.deadline = Instant::now() + self.left;
+    }
+
+    /// How many of its lookups had to wait for the database so far.
+    pub fn questions(&self) -> u32 {
+        self.questions.load(Ordering::Relaxed)
     }
 
     /// Whether it was given a fact that is older than the time to live: the database is down.
@@ -203,7 +205,8 @@ impl FactStore {
     pub fn terms(&self, reads: bool) -> Terms {
         let since = Instant::now();
         let left = self.common.settings.timeout;
-        Terms { deadline: since + left, left, since, reads, bridged: AtomicBool::new(false) }
+        let (bridged, questions) = Default::default();
+        Terms { deadline: since + left, left, since, reads, bridged, questions }
     }
 
     /// Whether a decision that is made now may rest on a fact that was asked for at `oldest`.
@@ -226,11 +229,20 @@ impl FactStore {
         id: &Arc<str>,
         terms: &Terms,
     ) -> Result<Option<Arc<Fact<UserFacts>>>, FactsError> {
+        self.user_for(Wants::Caller, id, terms).await
+    }
+
+    async fn user_for(
+        &self,
+        wants: Wants,
+        id: &Arc<str>,
+        terms: &Terms,
+    ) -> Result<Option<Arc<Fact<UserFacts>>>, FactsError> {
         let load = || {
             let (source, wanted) = (Arc::clone(&self.source), Arc::clone(id));
             async move { source.user(&wanted).await }
         };
-        self.users.fetch(id, terms, load).await
+        self.users.fetch(wants, id, terms, load).await
     }
 
     /// What is true about an organisation; `None` when there is none.
@@ -243,13 +255,38 @@ impl FactStore {
         key: &OrganizationKey,
         terms: &Terms,
     ) -> Result<Option<Arc<Fact<OrganizationFacts>>>, FactsError> {
+        self.organization_for(Wants::Thing, key, terms).await
+    }
+
+    /// The same, asked of the database whatever is known: whoever must not learn whether there is
+    /// such an organisation waits for an answer in either case.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::organization`].
+    pub async fn organization_anew(
+        &self,
+        key: &OrganizationKey,
+        terms: &Terms,
+    ) -> Result<(), FactsError> {
+        self.organization_for(Wants::Anew, key, terms).await.map(drop)
+    }
+
+    async fn organization_for(
+        &self,
+        wants: Wants,
+        key: &OrganizationKey,
+        terms: &Terms,
+    ) -> Result<Option<Arc<Fact<OrganizationFacts>>>, FactsError> {
         let slug = match key {
-            OrganizationKey::Id(id) => return self.organization_by_id(id, terms).await,
+            OrganizationKey::Id(id) => return self.organization_by_id(wants, id, terms).await,
             OrganizationKey::Slug(slug) => slug,
         };
         // Where it was the last time is where to look; whether it is still its slug, the fact says.
-        if let Some(id) = self.slugs.get(slug) {
-            let found = self.organization_by_id(&id, terms).await?;
+        if wants != Wants::Anew
+            && let Some(id) = self.slugs.get(slug)
+        {
+            let found = self.organization_by_id(wants, &id, terms).await?;
             if let Some(found) = found.filter(|it| it.value.slug == *slug) {
                 return Ok(Some(found));
             }
@@ -259,7 +296,7 @@ impl FactStore {
             let (source, wanted) = (Arc::clone(&self.source), key.clone());
             async move { source.organization(&wanted).await }
         };
-        let found = self.by_slug.fetch(slug, terms, load).await?;
+        let found = self.by_slug.fetch(wants, slug, terms, load).await?;
         if let Some(found) = found.as_ref().filter(|it| it.value.slug == *slug) {
             self.slugs.insert(Arc::clone(slug), Arc::clone(&found.value.id));
         }
@@ -268,6 +305,7 @@ impl FactStore {
 
     async fn organization_by_id(
         &self,
+        wants: Wants,
         id: &Arc<str>,
         terms: &Terms,
     ) -> Result<Option<Arc<Fact<OrganizationFacts>>>, FactsError> {
@@ -276,7 +314,7 @@ impl FactStore {
             let wanted = OrganizationKey::Id(Arc::clone(id));
             async move { source.organization(&wanted).await }
         };
-        self.organizations.fetch(id, terms, load).await
+        self.organizations.fetch(wants, id, terms, load).await
     }
 
     /// What is true about the object `id` of type `kind`; `None` when there is none.
@@ -290,10 +328,35 @@ impl FactStore {
         id: &Arc<str>,
         terms: &Terms,
     ) -> Result<Option<ObjectFacts>, FactsError> {
+        self.object_for(Wants::Thing, kind, id, terms).await
+    }
+
+    /// The same, asked of the database whatever is known, as [`Self::organization_anew`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::object`].
+    pub async fn object_anew(
+        &self,
+        kind: &Arc<str>,
+        id: &Arc<str>,
+        terms: &Terms,
+    ) -> Result<(), FactsError> {
+        self.object_for(Wants::Anew, kind, id, terms).await.map(drop)
+    }
+
+    async fn object_for(
+        &self,
+        wants: Wants,
+        kind: &Arc<str>,
+        id: &Arc<str>,
+        terms: &Terms,
+    ) -> Result<Option<ObjectFacts>, FactsError> {
         match &**kind {
-            "User" => Ok(self.user(id, terms).await?.map(ObjectFacts::User)),
+            "User" => Ok(self.user_for(wants, id, terms).await?.map(ObjectFacts::User)),
             "Organization" => {
-                Ok(self.organization_by_id(id, terms).await?.map(ObjectFacts::Organization))
+                let found = self.organization_by_id(wants, id, terms).await?;
+                Ok(found.map(ObjectFacts::Organization))
             }
             _ => {
                 let key = (Arc::clone(kind), Arc::clone(id));
@@ -301,7 +364,7 @@ impl FactStore {
                     let (source, wanted) = (Arc::clone(&self.source), key.clone());
                     async move { source.object(&wanted.0, &wanted.1).await }
                 };
-                Ok(self.objects.fetch(&key, terms, load).await?.map(ObjectFacts::Owned))
+                Ok(self.objects.fetch(wants, &key, terms, load).await?.map(ObjectFacts::Owned))
             }
         }
     }

@@ -17,4 +17,5 @@ pub mod private;
 pub mod routes;
 pub mod source;
 pub mod sql;
+pub mod supervise;
 pub mod watch;

@@ -14,6 +14,7 @@ use arc_swap::ArcSwap;
 
 use crate::archive::Archive;
 use crate::bundle::{Bundle, Findings, Loader, Sources, giving_way};
+use crate::supervise::Supervisor;
 use folder::{Mark, fingerprint};
 
 /// A bundle with its place in the history of this process.
@@ -252,11 +253,12 @@ impl BundleStore {
     /// # Errors
     ///
     /// When the system has no thread to give.
-    pub fn watch(self: &Arc<Self>) -> std::io::Result<()> {
+    pub fn watch(self: &Arc<Self>, supervisor: &Supervisor) -> std::io::Result<()> {
         let (store, directory) = (Arc::downgrade(self), self.directory.clone());
+        // One that is started again reads the folder once more: it does not know what it missed.
         let seen = self.seen.clone();
-        let run = move || folder::watch(&directory, &store, seen);
-        std::thread::Builder::new().name("policies".to_owned()).spawn(run).map(drop)
+        let run = move || folder::watch(&directory, &store, seen.clone());
+        supervisor.thread("policies", run).map(drop)
     }
 }
 
@@ -293,3 +295,6 @@ fn last_good(archive: &Archive, loader: &mut Loader) -> Option<Bundle> {
 fn now() -> SystemTime {
     SystemTime::now()
 }
+
+#[cfg(test)]
+mod tests;

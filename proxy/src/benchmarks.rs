@@ -8,6 +8,7 @@ use bytes::Bytes;
 use policy_store::bundle::Bundle;
 use policy_store::facts::{OrganizationFacts, UserFacts};
 use policy_store::source::{FactSource, FactsError};
+use policy_store::supervise::Supervisor;
 use policy_store::watch::{BundleStore, Published};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -38,7 +39,8 @@ impl Line {
     ///
     /// When the keys are not good.
     pub fn new(mut workbench: Workbench, issuers: &[Issuer]) -> Result<Self, KeysError> {
-        let (keys, metrics) = (KeyStore::start(issuers)?, &workbench.pipeline.metrics);
+        let (keys, metrics) =
+            (KeyStore::start(issuers, &Supervisor::default())?, &workbench.pipeline.metrics);
         workbench.pipeline.verifier = Verifier::new(keys, Duration::from_secs(30), true, metrics);
         Ok(Self(workbench))
     }

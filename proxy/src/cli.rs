@@ -9,6 +9,7 @@ mod demo;
 mod explain;
 mod fmt;
 mod migrate;
+mod printing;
 mod sarif;
 mod serve;
 mod test;
@@ -123,6 +124,9 @@ enum Failure {
     /// What was asked about is not fine: 1.
     #[error("{0}")]
     NotFine(String),
+    /// Whoever read the answer has stopped reading: 1, without a word.
+    #[error("nobody reads the answer")]
+    Unread,
 }
 
 impl From<ConfigError> for Failure {
@@ -136,7 +140,11 @@ impl From<ConfigError> for Failure {
 
 /// Runs the command that the arguments of the process name.
 pub fn run() -> ExitCode {
-    let done = match Cli::parse().command {
+    let command = match Cli::try_parse() {
+        Ok(cli) => cli.command,
+        Err(instead) => return told_instead(&instead),
+    };
+    let done = match command {
         Command::Serve(serve) => serve.run(),
         #[cfg(feature = "demo")]
         Command::Demo(demo) => demo.run(),
@@ -150,21 +158,33 @@ pub fn run() -> ExitCode {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "cedargate", &mut script);
-            // Whoever reads it may have had enough.
-            let _closed = std::io::stdout().write_all(&script);
-            Ok(Done::Fine)
+            printing::print(String::from_utf8_lossy(&script).trim_end()).map(|()| Done::Fine)
         }
     };
     match done {
         Ok(Done::Fine) => ExitCode::SUCCESS,
-        Ok(Done::NotFine) => ExitCode::from(1),
+        Ok(Done::NotFine) | Err(Failure::Unread) => ExitCode::from(1),
         Err(Failure::NotFine(problem)) => fail(&problem, 1),
         Err(Failure::Usage(problem)) => fail(&problem, 2),
     }
 }
 
+/// What clap has to tell instead of running a command: the help or the version that was asked for,
+/// or what is wrong with the arguments.
+fn told_instead(told: &clap::Error) -> ExitCode {
+    let printed = told.print().and_then(|()| std::io::stdout().flush());
+    if told.use_stderr() {
+        return ExitCode::from(2);
+    }
+    match printing::written(printed) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Unread) => ExitCode::from(1),
+        Err(problem) => fail(&problem.to_string(), 1),
+    }
+}
+
 fn fail(problem: &str, code: u8) -> ExitCode {
-    eprintln!("cedargate: {problem}");
+    printing::complain(format_args!("{problem}"));
     ExitCode::from(code)
 }
 
@@ -177,13 +197,4 @@ fn runtime(workers: Option<usize>) -> Result<tokio::runtime::Runtime, Failure> {
     // A policy as deep as a bundle may hold is evaluated on these threads.
     builder.thread_stack_size(policy_store::bundle::STACK);
     builder.enable_all().build().map_err(|error| Failure::NotFine(format!("no runtime: {error}")))
-}
-
-/// Logs to standard error, by `RUST_LOG`.
-fn log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn"));
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // Another logger is there already only when somebody embeds us.
-    let _first = subscriber.try_init();
 }

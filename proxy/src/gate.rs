@@ -6,6 +6,7 @@ mod door;
 mod facts;
 mod parts;
 mod privacy;
+mod tasks;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,12 +16,11 @@ use std::time::Duration;
 use policy_store::bundle::Findings;
 use policy_store::source::Unfit;
 use policy_store::sql::DatabaseError;
+use policy_store::supervise::Supervisor;
 use policy_store::watch::{BundleStore, Reload};
-use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 
-use crate::admin::{self, AdminState};
 use crate::assertion::{AssertionError, AssertionSigner};
 use crate::config::{self, Config};
 use crate::identify::Verifier;
@@ -98,6 +98,7 @@ pub struct Gate {
     connections: Arc<AtomicUsize>,
     bundles: Arc<BundleStore>,
     audit: Audit,
+    supervisor: Arc<Supervisor>,
     tasks: Vec<JoinHandle<()>>,
     shutdown: config::Shutdown,
 }
@@ -113,13 +114,15 @@ impl Gate {
         crate::record::journal::ignore_file_size_signal()?;
         privacy::look(&config);
         let descriptors = descriptors::raise();
+        let supervisor = Arc::<Supervisor>::default();
         let metrics = parts::metrics()?;
-        let (facts, bundles) = facts::open(&config, &metrics).await?;
+        metrics.tasks.watch(&supervisor);
+        let (facts, bundles) = facts::open(&config, &metrics, &supervisor).await?;
         parts::restrictions(&config.jwt, &bundles)?;
-        let keys = KeyStore::start(&config.jwt.issuers)?;
+        let keys = KeyStore::start(&config.jwt.issuers, &supervisor)?;
         let assertion = config.upstream.assertion.as_ref();
         let signer = assertion.map(AssertionSigner::open).transpose()?.map(Arc::new);
-        let audit = Audit::open(&config, &metrics)?;
+        let audit = Audit::open(&config, &metrics, &supervisor)?;
         let journal = Arc::clone(&audit.journal);
         bundles.keep_current();
         let draining = Arc::<AtomicBool>::default();
@@ -132,10 +135,11 @@ impl Gate {
             keys: Arc::clone(&keys),
             draining: Arc::clone(&draining),
             signer: signer.clone(),
+            supervisor: Arc::clone(&supervisor),
         };
         let state = parts::admin(&config, probes, &metrics);
         let upstream = parts::known_address(&config.upstream.address);
-        let resolved = parts::keep_resolved(config.upstream.address.clone(), Arc::clone(&upstream));
+        let resolved = (config.upstream.address.clone(), Arc::clone(&upstream));
         let verifier = Verifier::new(keys, config.jwt.leeway, config.fast_paths, &metrics);
         let pipeline = parts::pipeline(&config, &bundles, facts.store, verifier, &metrics);
         let memo = Arc::clone(&pipeline.memo);
@@ -150,14 +154,9 @@ impl Gate {
         let admin = listen("listen.admin", config.listen.admin)?;
         let (proxy_address, admin_address) = (proxy.local_addr()?, admin.local_addr()?);
         let (stop, stop_admin) = (watch::Sender::new(false), watch::Sender::new(false));
-        let mut tasks = vec![
-            tokio::spawn(resolved),
-            tokio::spawn(async move { idle.keep_tidy().await }),
-            tokio::spawn(async move { memo.keep_time().await }),
-            tokio::spawn(door.open(proxy, stop.subscribe())),
-            tokio::spawn(serve_admin(admin, state, stop_admin.subscribe())),
-        ];
-        tasks.extend(facts.tasks.into_iter().map(tokio::spawn));
+        let tasks = tasks::Tasks { resolved, idle, memo, door, state, facts: facts.tasks };
+        let stops = (stop.subscribe(), stop_admin.subscribe());
+        let tasks = tasks.start(&supervisor, (proxy, stops.0), (admin, stops.1))?;
         let gate = Self {
             proxy_address,
             admin_address,
@@ -169,8 +168,9 @@ impl Gate {
             tasks,
             stop,
             stop_admin,
+            supervisor,
         };
-        bundles.watch()?;
+        bundles.watch(&gate.supervisor)?;
         Ok(gate)
     }
 
@@ -184,9 +184,21 @@ impl Gate {
         self.admin_address
     }
 
-    /// Reads the policy folder again.
-    pub fn reload(&self) -> Reload {
-        self.bundles.reload()
+    /// Reads the policy folder again. That is long, pure work, which may also panic: it is done
+    /// beside the tasks that serve.
+    ///
+    /// # Errors
+    ///
+    /// When it panics.
+    pub async fn reload(&self) -> Result<Reload, JoinError> {
+        let bundles = Arc::clone(&self.bundles);
+        tokio::task::spawn_blocking(move || bundles.reload()).await
+    }
+
+    /// What keeps the tasks of the gate alive.
+    #[doc(hidden)]
+    pub fn supervisor(&self) -> &Arc<Supervisor> {
+        &self.supervisor
     }
 
     /// Fails readiness, so that nobody is sent here any more.
@@ -222,13 +234,4 @@ impl Gate {
         }
         self.audit.close().await;
     }
-}
-
-async fn serve_admin(
-    listener: TcpListener,
-    state: AdminState,
-    mut stopping: watch::Receiver<bool>,
-) {
-    let stopped = async move { drop(stopping.wait_for(|stop| *stop).await) };
-    admin::serve(listener, state, stopped).await;
 }

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwapOption;
+use policy_store::supervise::Supervisor;
 use serde_json::{Map, Value};
 
 use crate::config::{Issuer, JwksSource};
@@ -75,7 +76,7 @@ impl KeyStore {
     /// # Errors
     ///
     /// When a file has no good set.
-    pub fn start(issuers: &[Issuer]) -> Result<Arc<Self>, KeysError> {
+    pub fn start(issuers: &[Issuer], supervisor: &Supervisor) -> Result<Arc<Self>, KeysError> {
         let mut all = Vec::with_capacity(issuers.len());
         for config in issuers {
             let first = match &config.jwks {
@@ -86,7 +87,7 @@ impl KeyStore {
         }
         let store = Arc::new(Self { issuers: all, generation: Arc::new(AtomicU64::new(1)) });
         for issuer in &store.issuers {
-            refresh::spawn(issuer, &store.generation)?;
+            refresh::spawn(issuer, &store.generation, supervisor)?;
         }
         Ok(store)
     }

@@ -41,6 +41,7 @@ mod idle;
 pub mod keys;
 mod ledger;
 mod limit;
+mod logging;
 mod media_type;
 pub mod metrics;
 pub mod mint;

@@ -11,6 +11,7 @@ mod memory;
 mod policies;
 mod register;
 mod requests;
+mod tasks;
 mod traffic;
 
 use std::sync::Arc;
@@ -25,6 +26,7 @@ pub use self::connections::ConnectionMetrics;
 pub use self::facts::FactsMetrics;
 pub use self::memory::MemoryMetrics;
 pub use self::policies::PolicyMetrics;
+pub use self::tasks::TaskMetrics;
 pub use self::traffic::{Timings, TrafficMetrics};
 
 /// All metrics of one gate.
@@ -43,6 +45,8 @@ pub struct Metrics {
     pub policies: PolicyMetrics,
     /// The journal and its sinks.
     pub audit: AuditMetrics,
+    /// What lives as long as the gate.
+    pub tasks: TaskMetrics,
 }
 
 impl Metrics {
@@ -65,6 +69,7 @@ impl Metrics {
             facts: FactsMetrics::new(&register)?,
             policies: PolicyMetrics::new(&register)?,
             audit: AuditMetrics::new(&register)?,
+            tasks: TaskMetrics::new(&register)?,
             registry,
         }))
     }
@@ -83,6 +88,7 @@ impl Metrics {
     pub fn render(&self) -> Result<String, Error> {
         self.audit.ask();
         self.memory.ask();
+        self.tasks.ask();
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }

@@ -34,6 +34,7 @@ use ask::Answer as _;
 pub(crate) use caller::Caller;
 pub(crate) use memo::Memo;
 use seen::{Rest, Seen};
+use tenancy::Asked;
 pub(crate) use witness::{Moment, Put, Witness};
 
 /// How often a request is judged anew because its facts have grown too old meanwhile.
@@ -82,7 +83,7 @@ pub(crate) struct Permit {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sent<'a> {
     pub(crate) bytes: &'a Bytes,
-    /// Whether the request waited for it since it was admitted.
+    /// Whether the request waited for it after it was admitted.
     pub(crate) just_read: bool,
 }
 
@@ -173,8 +174,9 @@ impl Pipeline {
         Ok(First::Caller(Box::new(admitted)))
     }
 
-    /// Walks the rest of the line: tenant, object, and the layers after `role`. `None`: facts have
-    /// grown too old meanwhile, and the request has to be admitted anew.
+    /// Walks the rest of the line: tenant, object, and the layers after `role`. `None`: the request has
+    /// to be admitted anew, because it waited for its body or for facts, and what it was admitted by
+    /// may not be true any more.
     ///
     /// # Errors
     ///
@@ -186,8 +188,10 @@ impl Pipeline {
         body: Sent<'_>,
         trail: &mut Trail,
     ) -> Result<Option<Permit>, Refusal> {
-        admitted.terms.resume(body.just_read);
-        if !self.supported(&admitted.terms, trail) {
+        admitted.terms.resume();
+        // A body may take half a minute to come. Whoever was admitted before that is admitted once more,
+        // by the user, the policies and the keys of now: they may have been taken back meanwhile.
+        if body.just_read || !self.supported(&admitted.terms, trail) {
             trail.time_for_facts = Some(admitted.terms.left());
             return Ok(None);
         }
@@ -235,15 +239,42 @@ impl Pipeline {
         let body =
             if access.reads_body() { body::judge(body, terms)? } else { body::Judged::default() };
         let named = self.named_tenant(arrival, admitted, &body, trail).await?;
-        let object = self.object(admitted, trail).await?;
-        let tenant = self.tenant(arrival, admitted, named, object.as_ref(), trail).await?;
+        let mut asked = Asked::default();
+        let judged = self.judge_object(arrival, admitted, named, &body, &mut asked, trail).await;
+        if judged.as_ref().is_err_and(Refusal::says_not_found) {
+            self.even_out(admitted, &asked).await?;
+        }
+        let tenant = judged?;
+        let features = self.known_features(admitted, tenant.as_deref());
+        Ok((tenant, features))
+    }
+
+    /// The object, the tenant and the layers after `role`. `asked` tells what the database was asked for
+    /// that, whatever comes of it.
+    async fn judge_object(
+        &self,
+        arrival: &Arrival,
+        admitted: &Admitted,
+        named: Option<Arc<Fact<OrganizationFacts>>>,
+        body: &body::Judged,
+        asked: &mut Asked,
+        trail: &mut Trail,
+    ) -> Result<Option<Arc<Fact<OrganizationFacts>>>, Refusal> {
+        let (access, terms) = (&admitted.access, &admitted.terms);
+        let before = terms.questions();
+        let object = self.object(admitted, trail).await;
+        let between = terms.questions();
+        asked.object = between > before;
+        let object = object?;
+        let tenant = self.tenant(arrival, admitted, named, object.as_ref(), trail).await;
+        asked.owner = terms.questions() > between;
+        let tenant = tenant?;
         trail.tenant(tenant.as_deref());
         if tenant.is_none() && access.route().is_some_and(|route| route.scope.needs_tenant()) {
             return Err(Refusal::TenantRequired);
         }
-        self.judge_rest(arrival, admitted, tenant.as_ref(), object.as_ref(), &body)?;
-        let features = self.known_features(admitted, tenant.as_deref());
-        Ok((tenant, features))
+        self.judge_rest(arrival, admitted, tenant.as_ref(), object.as_ref(), body)?;
+        Ok(tenant)
     }
 
     /// The caller's features that the bundle knows. Others, and those of the tenant, are left out

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use policy_store::bundle::Findings;
 use policy_store::cache::FactStore;
+use policy_store::supervise::Supervisor;
 use policy_store::watch::{BundleStore, Reload};
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -29,6 +30,7 @@ pub(crate) struct Probes {
     pub(crate) keys: Arc<KeyStore>,
     pub(crate) draining: Arc<AtomicBool>,
     pub(crate) signer: Option<Arc<AssertionSigner>>,
+    pub(crate) supervisor: Arc<Supervisor>,
 }
 
 impl Probes {
@@ -61,6 +63,7 @@ impl Probe for Probes {
             ),
             ("audit", audit),
             ("keys", self.keys.ready()),
+            ("tasks", Ok(self.supervisor.warning())),
         ]
     }
 

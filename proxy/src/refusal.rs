@@ -97,6 +97,20 @@ pub(crate) struct Blanks<'a> {
 }
 
 impl Refusal {
+    /// Whether it must not tell whether something is there, neither by its answer nor by its time.
+    pub(crate) fn hides_existence(&self) -> bool {
+        self.says_not_found() || matches!(self, Self::CrossTenant(_))
+    }
+
+    /// Whether it tells the client that something is not there, whatever is there.
+    pub(crate) fn says_not_found(&self) -> bool {
+        match self {
+            Self::NotFound => true,
+            Self::Denied(Denied::ByRule(rule)) => rule.status == 404,
+            _ => false,
+        }
+    }
+
     /// The one place where a refusal becomes an answer. No wildcard arm, so that a new refusal
     /// does not compile until somebody has chosen what clients see.
     pub(crate) fn answer(&self, blanks: Blanks<'_>) -> Answer {

@@ -1,5 +1,6 @@
 //! The way of one request: judged, recorded, forwarded, answered. Reads the wall clock.
 
+mod even;
 mod exchange;
 mod judge;
 

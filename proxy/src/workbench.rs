@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use policy_store::cache::{FactStore, Settings};
 use policy_store::source::{FactSource, FactsError};
+use policy_store::supervise::Supervisor;
 use policy_store::watch::BundleStore;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -121,7 +122,7 @@ impl Workbench {
         let parts = |error: &dyn std::error::Error| WorkbenchError::Parts(error.to_string());
         let metrics = Metrics::new("workbench", "").map_err(|error| parts(&error))?;
         // Nobody is called by a token here.
-        let keys = KeyStore::start(&[]).map_err(|error| parts(&error))?;
+        let keys = KeyStore::start(&[], &Supervisor::default()).map_err(|error| parts(&error))?;
         let verifier = Verifier::new(keys, Duration::ZERO, false, &metrics);
         let settings = Settings::new(ttl, Duration::from_secs(10));
         let facts = FactStore::new(facts, settings, Box::new(|_| {}));

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use policy_store::supervise::Supervisor;
 use proxy::identify::Verifier;
 use proxy::keys::KeyStore;
 use proxy::metrics::Metrics;
@@ -16,7 +17,7 @@ fn a_token_that_was_changed_is_not_believed() {
     let _entered = runtime.enter();
     let folder = tempfile::tempdir().unwrap();
     TRUSTED.write(folder.path());
-    let keys = KeyStore::start(&[issuer(folder.path())]).unwrap();
+    let keys = KeyStore::start(&[issuer(folder.path())], &Supervisor::default()).unwrap();
     let metrics = Metrics::new("fuzz", "").unwrap();
     let verifiers = [true, false]
         .map(|remembers| Verifier::new(keys.clone(), Duration::ZERO, remembers, &metrics));

@@ -42,6 +42,30 @@ async fn the_admin_listener_is_for_this_machine() {
     assert_eq!((proxied.status, proxied.reason().as_str()), (401, "token_missing"));
 }
 
+/// Kubelets and Prometheus name the address that they connect to, `HAProxy` names nothing.
+#[tokio::test]
+async fn probes_that_name_an_address_or_nothing_are_answered() {
+    let stand = Stand::builder().set("listen.admin", "0.0.0.0:0").start().await;
+    let port = stand.admin().port();
+    // Which address this machine would be reached at; nothing is sent. Without a network it is loopback.
+    let socket = std::net::UdpSocket::bind("0.0.0.0:0").unwrap();
+    let address = match socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()) {
+        Ok(local) => local.ip(),
+        Err(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+    };
+    let own = std::net::SocketAddr::new(address, port);
+    for target in ["/livez", "/readyz", "/metrics"] {
+        assert_eq!(client::send(own, &Request::get(target)).await.status, 200, "{own} {target}");
+        let plain = format!("GET {target} HTTP/1.0\r\n\r\n");
+        let answer = client::send_raw(own, plain.as_bytes()).await.unwrap();
+        assert_eq!(answer.status, 200, "{target} without a host");
+    }
+    for host in ["192.0.2.1", "evil.example", "0.0.0.0"] {
+        let answer = client::send(own, &Request::get("/status").host(host)).await;
+        assert_eq!(answer.status, 421, "{host}");
+    }
+}
+
 #[tokio::test]
 async fn whatever_changes_something_needs_the_token_where_there_is_one() {
     let builder = Stand::builder().set("admin.token_file", "admin.token");

@@ -133,6 +133,76 @@ async fn the_gate_answers_preflights_and_sets_the_headers() {
     }
 }
 
+/// A page that is listed may read why its request is refused, whatever is wrong with it, as long as the
+/// field `Origin` could be read.
+#[tokio::test]
+async fn refusals_of_the_head_can_be_read_by_a_listed_page() {
+    let stand = with_cookie().start().await;
+    let long = "x".repeat(40 * 1024);
+    let cases = [
+        (400, "GET //x HTTP/1.1\r\nHost: x\r\nORIGIN\r\n".to_owned()),
+        (400, "GET / HTTP/1.1\r\nORIGIN\r\n".to_owned()),
+        (400, "GET / HTTP/1.1\r\nHost: x\r\nORIGIN\r\nX-Tenant: a\r\nX-Tenant: b\r\n".to_owned()),
+        (400, "GET / HTTP/1.1\r\nHost: x\r\nORIGIN\r\nb ad: 1\r\n".to_owned()),
+        (405, "TRACE / HTTP/1.1\r\nHost: x\r\nORIGIN\r\n".to_owned()),
+        (431, format!("GET / HTTP/1.1\r\nHost: x\r\nORIGIN\r\nX-Long: {long}\r\n")),
+        (431, format!("GET /{} HTTP/1.1\r\nHost: x\r\nORIGIN\r\n", "x".repeat(9000))),
+        (431, format!("GET / HTTP/1.1\r\nHost: x\r\nORIGIN\r\n{}", "A: b\r\n".repeat(101))),
+    ];
+    for (status, head) in cases {
+        for (origin, allowed) in [(TOOLS, Some(TOOLS)), ("https://evil.example", None)] {
+            let head = head.replace("ORIGIN", &format!("Origin: {origin}"));
+            let bytes = format!("{head}\r\n");
+            let answer = tests::client::send_raw(stand.proxy(), bytes.as_bytes()).await.unwrap();
+            let line = head.lines().next().unwrap().get(..20);
+            assert_eq!(answer.status, status, "{line:?}");
+            let said = answer.head.header("access-control-allow-origin");
+            assert_eq!(said, allowed, "{status} {line:?}");
+        }
+    }
+}
+
+/// What a single-page application sends and reads, by default and as configured.
+#[tokio::test]
+async fn pages_may_send_and_read_what_is_configured() {
+    let lists = |answer: &Answer, name: &str| -> Vec<String> {
+        let value = answer.head.header(name).unwrap_or_default();
+        value.split(',').map(|item| item.trim().to_ascii_lowercase()).collect()
+    };
+    for (configured, sent, read) in [
+        (
+            None,
+            vec!["if-match", "traceparent", "idempotency-key", "x-csrf-token"],
+            vec!["etag", "link"],
+        ),
+        (Some(("X-Own", "X-Total-Count")), vec!["x-own"], vec!["x-total-count"]),
+    ] {
+        let mut builder = with_cookie();
+        if let Some((allow, expose)) = configured {
+            builder = builder
+                .set("cors.allow_headers", vec![allow])
+                .set("cors.expose_headers", vec![expose]);
+        }
+        let stand = builder.start().await;
+        let preflight = Request::new("OPTIONS", "/api/patients")
+            .header("Origin", TOOLS)
+            .header("Access-Control-Request-Method", "GET");
+        let answer = stand.send(&preflight).await;
+        let allowed = lists(&answer, "access-control-allow-headers");
+        for name in sent.iter().chain(&["authorization", "content-type", "x-tenant"]) {
+            assert!(allowed.contains(&(*name).to_owned()), "{name}: {allowed:?}");
+        }
+        assert_eq!(allowed.contains(&"if-match".to_owned()), configured.is_none(), "{allowed:?}");
+        for target in ["/api/patients", "/api/nothing"] {
+            let request = Request::get(target).token(&token(USER)).header("Origin", TOOLS);
+            let exposed = lists(&stand.send(&request).await, "access-control-expose-headers");
+            for name in read.iter().chain(&["x-request-id"]) {
+                assert!(exposed.contains(&(*name).to_owned()), "{target} {name}: {exposed:?}");
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn the_upstreams_cors_headers_do_not_widen_the_gates() {
     let stand = with_cookie().start().await;
@@ -193,4 +263,21 @@ async fn without_a_place_to_go_a_navigation_is_denied_like_anything() {
     let stand = Stand::sqlite().await;
     let answer = stand.send(&Request::get("/api/patients").header("Accept", "text/html")).await;
     assert!(is(&answer, 401, "token_missing"));
+}
+
+#[tokio::test]
+async fn what_the_upstream_exposes_stays_exposed() {
+    let stand = with_cookie().start().await;
+    let headers =
+        vec![("Access-Control-Expose-Headers".to_owned(), "X-Total-Count, ETag".to_owned())];
+    let behaviour = tests::upstream::Behaviour::Answer(200, headers, Vec::new());
+    stand.ground.upstream.on("/api/patients", behaviour);
+    let request = Request::get("/api/patients").token(&token(USER)).header("Origin", TOOLS);
+    let answer = stand.send(&request).await;
+    let exposed: Vec<_> = answer.head.all("access-control-expose-headers").collect();
+    assert_eq!(exposed.len(), 1, "{exposed:?}");
+    assert!(
+        exposed[0].contains("X-Total-Count") && exposed[0].contains("X-Request-Id"),
+        "{exposed:?}"
+    );
 }

@@ -62,6 +62,88 @@ fn rooms_are_kept() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
+/// The files that may begin a task or a thread without supervision, and why that is no task that lives
+/// as long as the process.
+const MAY_SPAWN: [(&str, &str); 17] = [
+    ("backend/src/auth/password.rs", "a password is hashed"),
+    ("policy-store/src/breaker.rs", "a probe: one that falls is begun anew by the next load"),
+    ("policy-store/src/bundle/room.rs", "the loader's room: a panic goes on in whoever waits"),
+    ("policy-store/src/cache/shelf.rs", "a load: one that falls tells those who wait"),
+    ("policy-store/src/supervise.rs", "the supervisor"),
+    ("proxy/src/admin.rs", "a reload: one that falls is answered 500"),
+    ("proxy/src/cli/demo.rs", "the backend of the demo"),
+    ("proxy/src/cli/serve.rs", "the worker: the process ends with it"),
+    ("proxy/src/gate.rs", "a reload: one that falls is logged"),
+    ("proxy/src/gate/door.rs", "a connection"),
+    ("proxy/src/gate/tasks.rs", "tasks by the supervisor"),
+    ("proxy/src/probe.rs", "a reload"),
+    ("proxy/src/record/delivery/sink.rs", "a task by the supervisor"),
+    ("proxy/src/record/journal/opening.rs", "threads by the supervisor"),
+    ("proxy/src/record/verify.rs", "a command"),
+    ("proxy/src/trials", "a command"),
+    ("proxy/src/record/delivery.rs", "a thread by the supervisor"),
+];
+
+#[test]
+fn what_lives_as_long_as_the_process_is_supervised() {
+    let mut faults = Vec::new();
+    for (name, code) in serving_code() {
+        if MAY_SPAWN.iter().any(|(start, _)| name.starts_with(start)) {
+            continue;
+        }
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            let spawns = ["spawn(", "spawn_scoped(", "spawn_blocking(", "::spawn)", "spawn_local("]
+                .iter()
+                .any(|word| line.contains(word));
+            let supervised = line.contains("supervisor.task(") || line.contains("refresh::spawn(");
+            if spawns && !supervised && !line.contains("fn spawn(") {
+                faults.push(format!("{name}: {}", line.trim()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "by `Supervisor::task` or `thread`:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn nothing_prints_in_a_way_that_panics() {
+    let words = ["println!", "print!(", "dbg!", "io::stderr", "io::stdout", "stdout()", "stderr()"];
+    let may = [
+        "proxy/src/cli.rs",
+        "proxy/src/cli/printing.rs",
+        "proxy/src/logging.rs",
+        "proxy/src/record/delivery/sink.rs",
+    ];
+    let mut faults = Vec::new();
+    for (name, code) in serving_code() {
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            // Whoever may name standard output may still not print with these.
+            let words = if may.contains(&name.as_str()) { &words[..3] } else { &words[..] };
+            if words.iter().any(|word| line.contains(word)) {
+                faults.push(format!("{name}: {}", line.trim()));
+            }
+        }
+    }
+    assert!(faults.is_empty(), "by `cli/printing.rs` or the log:\n{}", faults.join("\n"));
+}
+
+/// The code of the crates that serve, without tests: the name of each file and its text.
+fn serving_code() -> Vec<(String, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut found = Vec::new();
+    for folder in ["proxy/src", "policy-store/src", "backend/src"] {
+        sources(&root.join(folder), &mut found);
+    }
+    let code = |path: PathBuf| {
+        let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+        let text = fs::read_to_string(&path).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
+        (!name.contains("tests")).then_some((name, code))
+    };
+    let code: Vec<_> = found.into_iter().filter_map(code).collect();
+    assert!(code.len() > 100);
+    code
+}
+
 #[test]
 fn what_is_set_for_the_build_is_no_key_of_the_configuration() {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../proxy/build.rs");

@@ -72,9 +72,26 @@ impl Binary {
         Self::start(command, directory).await
     }
 
-    async fn start(mut command: Command, directory: &Path) -> Self {
+    /// The same, with all that it has to log going there.
+    pub async fn serve_logging_to(directory: &Path, log: Stdio) -> Self {
+        Self::serve_started_by(directory, log, &["env"]).await
+    }
+
+    /// The same, started by `limiter`, `prlimit --nofile=96` for one.
+    pub async fn serve_started_by(directory: &Path, log: Stdio, limiter: &[&str]) -> Self {
+        let mut command = Command::new(limiter[0]);
+        command.args(&limiter[1..]).arg(program().await).env("RUST_LOG", "trace");
+        command.arg("serve").arg("--config").arg(directory.join("cedargate.yaml"));
+        Self::start_logging_to(command, directory, log).await
+    }
+
+    async fn start(command: Command, directory: &Path) -> Self {
         let log = directory.join("stderr.log");
         let log = File::options().create(true).append(true).open(log).unwrap();
+        Self::start_logging_to(command, directory, log.into()).await
+    }
+
+    async fn start_logging_to(mut command: Command, directory: &Path, log: Stdio) -> Self {
         command.current_dir(directory).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log);
         let mut child = command.kill_on_drop(true).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -168,6 +185,17 @@ pub async fn run_long(directory: &Path, arguments: &[&str]) -> (i32, String, Str
     let output = command.output().await.unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr))
+}
+
+/// Runs a command of the binary to its end, with its output going there. Gives the exit status and
+/// the complaints.
+pub async fn run_into(directory: &Path, arguments: &[String], output: Stdio) -> (i32, String) {
+    let mut command = Command::new(program().await);
+    command.args(arguments).current_dir(directory).stdin(Stdio::null()).kill_on_drop(true);
+    let running = command.stdout(output).stderr(Stdio::piped()).spawn().unwrap();
+    let ended = in_time("the command ends", running.wait_with_output()).await.unwrap();
+    let complaints = String::from_utf8_lossy(&ended.stderr).into_owned();
+    (ended.status.code().unwrap_or(-1), complaints)
 }
 
 /// Starts a command that goes on until it is dropped, and gives its output a line at a time.

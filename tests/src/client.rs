@@ -206,6 +206,11 @@ impl Connection {
         .await
     }
 
+    /// Reads the next head, that of an interim answer for one.
+    pub async fn read_interim(&mut self) -> Option<Answer> {
+        in_time("an answer", self.read_one(false)).await
+    }
+
     /// Whether the other side has ended the connection, waiting for it to do so.
     pub async fn ends(&mut self) -> bool {
         in_time("the end of the connection", self.stream.read_buf(&mut self.buffer))

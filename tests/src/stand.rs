@@ -8,6 +8,7 @@ use std::{
 };
 
 use backend::{Backend, BackendConfig};
+use policy_store::supervise::Supervisor;
 use proxy::{Gate, config::Config};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -326,6 +327,12 @@ impl Stand {
     /// A GET to the admin listener.
     pub async fn ask_admin(&self, target: &str) -> Answer {
         client::send(self.admin(), &Request::get(target)).await
+    }
+
+    /// What keeps the tasks of the gate alive.
+    #[must_use]
+    pub fn supervisor(&self) -> &Supervisor {
+        self.gate.supervisor()
     }
 
     /// Stops the gate and gives back what it stood on.

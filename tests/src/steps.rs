@@ -14,6 +14,7 @@ use bytes::Bytes;
 use policy_store::bundle::Bundle;
 use policy_store::facts::{OrganizationFacts, OwnedFacts, UserFacts};
 use policy_store::source::FixedFacts;
+use policy_store::supervise::Supervisor;
 use policy_store::watch::BundleStore;
 use proxy::accept::Arrival;
 use proxy::benchmarks::{self, Line, Questions};
@@ -165,7 +166,7 @@ impl Ground {
 
     fn identifying(&self) -> Vec<Step> {
         let verify = |remember: bool, signing| {
-            let keys = KeyStore::start(&self.issuers).unwrap();
+            let keys = KeyStore::start(&self.issuers, &Supervisor::default()).unwrap();
             let metrics = Metrics::new("bench", "").unwrap();
             let verifier = Verifier::new(keys, Duration::ZERO, remember, &metrics);
             let (token, now) = (token(signing), seconds());

@@ -18,6 +18,8 @@ struct Database {
     probed: AtomicUsize,
     /// Probes that fail though the database is there.
     unlucky: AtomicUsize,
+    /// The number of the probe that panics; 0: none does.
+    panics_at: AtomicUsize,
 }
 
 #[async_trait]
@@ -45,7 +47,8 @@ impl FactSource for Database {
     }
 
     async fn ping(&self) -> Result<(), FactsError> {
-        self.probed.fetch_add(1, Ordering::SeqCst);
+        let number = self.probed.fetch_add(1, Ordering::SeqCst) + 1;
+        assert!(number != self.panics_at.load(Ordering::SeqCst), "a probe that panics");
         let unlucky = self.unlucky.load(Ordering::SeqCst);
         if unlucky > 0 {
             self.unlucky.store(unlucky - 1, Ordering::SeqCst);
@@ -74,6 +77,7 @@ fn made() -> (Arc<Database>, Arc<Breaker>, Arc<AtomicUsize>) {
         asked: AtomicUsize::new(0),
         probed: AtomicUsize::new(0),
         unlucky: AtomicUsize::new(0),
+        panics_at: AtomicUsize::new(0),
     });
     let opened = Arc::new(AtomicUsize::new(0));
     let counter = Arc::clone(&opened);
@@ -109,6 +113,30 @@ async fn a_database_that_is_down_is_asked_by_probes_alone_until_it_is_back() {
     }
     assert!(breaker.ping().await.is_ok());
     assert_eq!(opened.load(Ordering::SeqCst), 1);
+}
+
+/// Whether it is the first probe, or one after the circuit has opened: neither loads nor `/readyz` may be told
+/// for ever that the database is down.
+#[tokio::test]
+async fn a_probe_that_panics_is_begun_anew() {
+    for panics_at in [1, 2, 5] {
+        let (database, breaker, _opened) = made();
+        database.panics_at.store(panics_at, Ordering::SeqCst);
+        database.down.store(true, Ordering::SeqCst);
+        let asked_on = async || {
+            let _refused = breaker.user("somebody").await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        };
+        while database.probed.load(Ordering::SeqCst) < panics_at + 1 {
+            asked_on().await;
+        }
+        database.down.store(false, Ordering::SeqCst);
+        // Readiness alone asks on.
+        while breaker.ping().await.is_err() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        assert!(breaker.user("somebody").await.is_ok(), "{panics_at}");
+    }
 }
 
 #[tokio::test]

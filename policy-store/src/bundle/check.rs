@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use cedar_policy::{EntityTypeName, EntityUid, Schema};
+use serde_json::Value;
 
 use super::finding::{Finding, MOST};
 use super::kind::Kind;
@@ -10,16 +11,12 @@ use super::read::Sources;
 use super::room::breathe;
 use super::tokens;
 use super::vocabulary::Vocabulary;
-use super::{ACT_IN, UNMAPPED, type_name};
+use super::{ACT_IN, Declared, UNMAPPED, attributes, type_name};
 use crate::routes::{Body, Place, Route, RouteTable, Scope};
 
 /// Finds where schema and routes disagree.
-pub(super) fn agreement(
-    schema: &Schema,
-    vocabulary: &Vocabulary,
-    routes: &RouteTable,
-    files: &Sources,
-) -> Vec<Finding> {
+pub(super) fn agreement(declared: &Declared, routes: &RouteTable, files: &Sources) -> Vec<Finding> {
+    let Declared { schema, vocabulary, json, .. } = declared;
     breathe();
     let mut findings = missing_types(schema, files);
     let groups: HashSet<&EntityUid> = schema.action_groups().collect();
@@ -39,7 +36,7 @@ pub(super) fn agreement(
     for route in routes.routes() {
         breathe();
         for Fault { kind, place: (line, column), message, remedy } in
-            route_faults(schema, vocabulary, &declared, route)
+            route_faults((schema, json), vocabulary, &declared, route)
         {
             findings.push(files.routes.finding(line, column, &message, &remedy).of_kind(kind));
         }
@@ -101,7 +98,7 @@ impl Fault {
 }
 
 fn route_faults(
-    schema: &Schema,
+    (schema, json): (&Schema, &Value),
     vocabulary: &Vocabulary,
     declared: &HashSet<&str>,
     route: &Route,
@@ -123,32 +120,70 @@ fn route_faults(
     else {
         return faults;
     };
-    faults.extend(wrong_resource(schema, &action, route));
-    faults.extend(wrong_publicity(schema, &action, route));
+    let principals = schema.principals_for_action(&action).into_iter().flatten();
+    let public = principals.map(ToString::to_string).any(|kind| kind == "Guest");
+    let resources = schema.resources_for_action(&action).into_iter().flatten();
+    let resources: Vec<String> = resources.map(ToString::to_string).collect();
+    let unseen = not_looked_up(json, &resources, route).filter(|_| !public);
+    faults.extend(unseen.or_else(|| wrong_resource(&resources, route)));
+    faults.extend(wrong_publicity(public, route));
     faults
 }
 
-fn wrong_resource(schema: &Schema, action: &EntityUid, route: &Route) -> Option<Fault> {
-    let wanted = if route.scope.looks_up() { &*route.resource } else { "Endpoint" };
-    let mut resources = schema.resources_for_action(action).into_iter().flatten();
-    if resources.any(|kind| kind.to_string() == wanted) {
+/// An object that has an owner, is named by `{id}`, and is not looked up: whoever may do it at all
+/// could do it to everybody's. So the remedy is never to have the schema agree.
+fn not_looked_up(json: &Value, resources: &[String], route: &Route) -> Option<Fault> {
+    if route.scope.looks_up() || !route.template.split('/').any(|segment| segment == "{id}") {
+        return None;
+    }
+    let owned = |kind: &str| {
+        matches!(kind, "User" | "Organization")
+            || attributes::declared(json, kind).contains_key("owner")
+    };
+    let named = std::iter::once(&*route.resource).chain(resources.iter().map(String::as_str));
+    let kind = named.into_iter().find(|kind| owned(kind))?;
+    let scope = match (kind, route.scope) {
+        ("Organization", _) => "organization",
+        (_, Scope::Workflow) => "workflow+lookup",
+        _ => "lookup",
+    };
+    let message =
+        format!("`{}` names a `{kind}` by `{{id}}`, and nobody looks up whose it is", route.action);
+    let resource =
+        if *route.resource == *kind { String::new() } else { format!("`resource: {kind}` and ") };
+    let remedy = format!(
+        "write {resource}`scope: {scope}` at the route, and `resource: [{kind}]` in `appliesTo` in schema.cedarschema: then it is not found unless it belongs to the tenant in which the caller acts"
+    );
+    Some(Fault::new(Kind::ObjectNotLookedUp, route.places.resource, message, &remedy))
+}
+
+fn wrong_resource(resources: &[String], route: &Route) -> Option<Fault> {
+    let looks_up = route.scope.looks_up();
+    let wanted = if looks_up { &*route.resource } else { "Endpoint" };
+    if resources.iter().any(|kind| kind == wanted) {
         return None;
     }
     let (action, places) = (&route.action, &route.places);
     let message = format!("action `{action}` does not apply to a resource of type `{wanted}`");
-    let remedy = "make `appliesTo` in schema.cedarschema say so";
-    Some(Fault::new(Kind::WrongResource, places.resource, message, remedy))
+    let others: Vec<&str> =
+        resources.iter().map(String::as_str).filter(|kind| *kind != "Endpoint").collect();
+    let remedy = match (looks_up, others.first()) {
+        (true, Some(kind)) => format!(
+            "write `resource: {kind}`, if that is what `{{id}}` names, or `resource: [{wanted}]` in `appliesTo` in schema.cedarschema"
+        ),
+        (true, None) => format!("write `resource: [{wanted}]` in `appliesTo` in schema.cedarschema"),
+        (false, _) => "write `resource: [Endpoint]` in `appliesTo` in schema.cedarschema, or, if the path is to name one object, `{id}` in the path and `scope: lookup` at the route".to_owned(),
+    };
+    Some(Fault::new(Kind::WrongResource, places.resource, message, &remedy))
 }
 
-fn wrong_publicity(schema: &Schema, action: &EntityUid, route: &Route) -> Option<Fault> {
-    let mut principals = schema.principals_for_action(action).into_iter().flatten();
-    let public = principals.any(|kind| kind.to_string() == "Guest");
+fn wrong_publicity(public: bool, route: &Route) -> Option<Fault> {
     let demands = route.scope != Scope::None || route.body == Body::Json || route.feature.is_some();
     let (name, places) = (&route.action, &route.places);
     if public && demands {
         let message =
             format!("`{name}` is public: its tenant, body and feature are never looked at");
-        let remedy = "remove scope, feature and `body: json`, or `Guest` from the schema";
+        let remedy = "remove `Guest` from its `appliesTo` in schema.cedarschema; only if everybody is to reach it, without a token and whosever it is, remove scope, feature and `body: json` instead";
         Some(Fault::new(Kind::PublicRoute, places.demand, message, remedy))
     } else if !public && !route.recorded {
         let message = format!("`{name}` is not public, so it is recorded");

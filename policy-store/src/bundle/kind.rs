@@ -60,6 +60,7 @@ kinds! {
     RouteWithoutAction, "route-without-action", "A route names an action that the schema lacks";
     UnknownFeature, "unknown-feature", "A route names a feature that the schema lacks";
     WrongResource, "wrong-resource", "An action does not apply to the resource of its route";
+    ObjectNotLookedUp, "object-not-looked-up", "A route names an object that has an owner, and does not look it up";
     PublicRoute, "public-route", "A public route asks for what is never looked at";
     UnrecordedRoute, "unrecorded-route", "A route that is not public leaves no record";
     SameShape, "same-shape", "Two routes of one method fit the same paths";

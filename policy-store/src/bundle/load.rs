@@ -137,8 +137,7 @@ impl Knowledge {
         if self.agreed.as_ref().is_some_and(same) {
             return Vec::new();
         }
-        let Declared { schema, vocabulary, .. } = &**declared;
-        let findings = check::agreement(schema, vocabulary, routes, sources);
+        let findings = check::agreement(declared, routes, sources);
         self.agreed = findings.is_empty().then(|| (Arc::clone(declared), Arc::clone(routes)));
         findings
     }

@@ -59,6 +59,18 @@ pub(super) enum Keeps {
     Absent,
 }
 
+/// What whoever asks may be answered by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Wants {
+    /// By what is kept, and by what is remembered not to be there: strangers with a good token for
+    /// nobody must not reach the database each time.
+    Caller,
+    /// By what is kept. That there is nothing is asked each time: it may have been created since.
+    Thing,
+    /// By nothing that was asked for before.
+    Anew,
+}
+
 /// A fact, as long as it is kept.
 pub(super) struct Kept<T> {
     pub(super) fact: Arc<Fact<T>>,
@@ -151,6 +163,7 @@ where
     /// The one way to a fact: one that is fresh, or a load that all who ask now share.
     pub(super) async fn fetch<L>(
         self: &Arc<Self>,
+        wants: Wants,
         key: &K,
         terms: &Terms,
         load: impl Fn() -> L,
@@ -158,13 +171,14 @@ where
     where
         L: Future<Output = Result<Option<T>, FactsError>> + Send + 'static,
     {
-        match self.known(key) {
+        match self.known(wants, key) {
             Known::Fact(fact) => return Ok(Some(fact)),
             Known::Nobody => return Ok(None),
             Known::Unknown => {}
         }
+        terms.questions.fetch_add(1, Ordering::Relaxed);
         let began = Instant::now();
-        let (answer, mine) = self.ask(key, began, terms, &load).await;
+        let (answer, mine) = self.ask(wants, key, terms, &load).await;
         let answer = answer.and_then(|found| match found {
             Some(fact) if !self.counts(&fact) => Err(FactsError::Late),
             found => Ok(found),
@@ -193,7 +207,10 @@ where
     }
 
     /// What is kept and counts.
-    fn known(&self, key: &K) -> Known<T> {
+    fn known(&self, wants: Wants, key: &K) -> Known<T> {
+        if wants == Wants::Anew {
+            return Known::Unknown;
+        }
         let epoch = self.epoch.load(Ordering::Acquire);
         let now = Instant::now();
         let told = |asked_at| self.tell(Outcome::Hit, None, Some(now.duration_since(asked_at)));
@@ -203,6 +220,7 @@ where
                 return Known::Fact(kept.fact);
             }
         } else if self.keeps == Keeps::Absent
+            && wants == Wants::Caller
             && let Some(nobody) = self.nobody.get(key)
             && nobody.epoch == epoch
             && now < nobody.until
@@ -216,14 +234,15 @@ where
     /// Waits for the answer of a load, and says whether it was begun here.
     async fn ask<L>(
         self: &Arc<Self>,
+        wants: Wants,
         key: &K,
-        began: Instant,
         terms: &Terms,
         load: &impl Fn() -> L,
     ) -> (Answer<T>, bool)
     where
         L: Future<Output = Result<Option<T>, FactsError>> + Send + 'static,
     {
+        let began = Instant::now();
         loop {
             let (mut answer, mine) = self.join(key, load);
             let answered =
@@ -237,8 +256,12 @@ where
                 Ok(Err(_)) => return (Err(gone()), mine),
             };
             // It may have been created since the question was put, and before this one was.
-            let outdated = matches!(answer, Ok(None)) && asked_at < began;
-            if !outdated || self.keeps == Keeps::Absent {
+            let counts = match wants {
+                Wants::Caller => true,
+                Wants::Thing => !matches!(answer, Ok(None)),
+                Wants::Anew => answer.is_err(),
+            };
+            if counts || asked_at >= began {
                 return (answer, mine);
             }
         }

@@ -2,11 +2,13 @@
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
 use super::{AuditTable, DatabaseError, Pool, SqlFacts};
+use crate::supervise::Supervisor;
 
 /// The file is looked at this often.
 const LOOKED_AT_EVERY: Duration = Duration::from_millis(500);
@@ -37,14 +39,28 @@ impl PasswordFile {
         Ok(())
     }
 
+    /// Does that, and gives the task that does it again whenever the file has changed.
+    fn supervised(
+        self,
+        pool: &Pool,
+        supervisor: &Supervisor,
+    ) -> Result<impl Future<Output = ()> + Send + 'static + use<>, DatabaseError> {
+        self.apply(pool)?;
+        let (file, pool) = (Arc::new(self), pool.clone());
+        Ok(supervisor.task("password", move || {
+            let (file, pool) = (Arc::clone(&file), pool.clone());
+            async move { file.follow(&pool).await }
+        }))
+    }
+
     /// Does that for ever, whenever the file has changed. Connections that stand are not touched. A
     /// file that cannot be read changes nothing.
-    async fn follow(self, pool: Pool) {
+    async fn follow(&self, pool: &Pool) {
         let mut known = self.read().ok();
         loop {
             sleep(LOOKED_AT_EVERY).await;
             let now = self.read().ok();
-            if now.is_some() && now != known && self.apply(&pool).is_ok() {
+            if now.is_some() && now != known && self.apply(pool).is_ok() {
                 tracing::info!("the database's password has changed");
                 known = now;
             }
@@ -53,7 +69,7 @@ impl PasswordFile {
 }
 
 impl SqlFacts {
-    /// Signs in with the password in `file`, and gives what keeps it up as long as it is run.
+    /// Signs in with the password in `file`, and gives the task that follows its changes.
     ///
     /// # Errors
     ///
@@ -61,9 +77,9 @@ impl SqlFacts {
     pub fn sign_in_with(
         &self,
         file: PasswordFile,
+        supervisor: &Supervisor,
     ) -> Result<impl Future<Output = ()> + Send + 'static + use<>, DatabaseError> {
-        file.apply(&self.pool)?;
-        Ok(file.follow(self.pool.clone()))
+        file.supervised(&self.pool, supervisor)
     }
 }
 
@@ -76,8 +92,8 @@ impl AuditTable {
     pub fn sign_in_with(
         &self,
         file: PasswordFile,
+        supervisor: &Supervisor,
     ) -> Result<impl Future<Output = ()> + Send + 'static + use<>, DatabaseError> {
-        file.apply(&self.pool)?;
-        Ok(file.follow(self.pool.clone()))
+        file.supervised(&self.pool, supervisor)
     }
 }

@@ -46,18 +46,16 @@ impl SqlFacts {
 impl Push {
     /// Listens for ever, and has `facts` drop what has changed. `told` is told whenever the
     /// connection stands (`true`) or is lost.
-    pub async fn follow(self, facts: &FactStore, told: impl Fn(bool)) {
+    pub async fn follow(&self, facts: &FactStore, told: impl Fn(bool) + Sync) {
         let (mut pause, mut failing) = (SOON, false);
         loop {
             match self.listen().await {
                 Ok(mut listener) => {
                     (pause, failing) = (SOON, false);
-                    facts.distrust();
-                    told(true);
+                    let listening = Listening::begin(facts, &told);
                     tracing::info!("listening to changes of facts");
                     let cause = hear(&mut listener, facts).await;
-                    facts.distrust();
-                    told(false);
+                    drop(listening);
                     tracing::warn!(%cause, "changes of facts are not heard: they hold after `facts.ttl`");
                 }
                 Err(error) if !failing => {
@@ -83,6 +81,27 @@ impl Push {
         listener.eager_reconnect(false);
         listener.listen(CHANNEL).await?;
         Ok(listener)
+    }
+}
+
+/// For as long as changes are heard. However that ends, facts from before do not count any more.
+struct Listening<'a, F: Fn(bool)> {
+    facts: &'a FactStore,
+    told: &'a F,
+}
+
+impl<'a, F: Fn(bool)> Listening<'a, F> {
+    fn begin(facts: &'a FactStore, told: &'a F) -> Self {
+        facts.distrust();
+        told(true);
+        Self { facts, told }
+    }
+}
+
+impl<F: Fn(bool)> Drop for Listening<'_, F> {
+    fn drop(&mut self) {
+        self.facts.distrust();
+        (self.told)(false);
     }
 }
 

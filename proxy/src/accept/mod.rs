@@ -188,7 +188,7 @@ pub(crate) struct Accepted {
 /// Reads the head of a request. `None`: this is no HTTP.
 pub(crate) fn accept(raw: &RawHead, peer: SocketAddr, rules: &Rules) -> Option<Accepted> {
     let head = Head::parse(&raw.bytes, rules.header_count)?;
-    let mut arrival = first_look(&head, peer, rules);
+    let mut arrival = first_look(&raw.bytes, &head, peer, rules);
     let judged = match raw.fault.or(head.fault) {
         Some(fault) => Err(fault.into()),
         None => judge(&head, &mut arrival, rules),
@@ -210,7 +210,7 @@ pub(crate) fn accept(raw: &RawHead, peer: SocketAddr, rules: &Rules) -> Option<A
 }
 
 /// What can be said of any request, for its record.
-fn first_look(head: &Head<'_>, peer: SocketAddr, rules: &Rules) -> Arrival {
+fn first_look(raw: &Bytes, head: &Head<'_>, peer: SocketAddr, rules: &Rules) -> Arrival {
     let target = head.target.split(|byte| *byte == b'?').next().unwrap_or_default();
     let request_id = head.all("x-request-id").next().filter(|id| {
         (1..=128).contains(&id.len()) && id.iter().all(|byte| (0x20..0x7F).contains(byte))
@@ -222,7 +222,12 @@ fn first_look(head: &Head<'_>, peer: SocketAddr, rules: &Rules) -> Arrival {
         path: Arc::from(escaped(target)),
         query: None,
         host: None,
-        control: Control { request_id: request_id.map(lossy), ..Control::default() },
+        control: Control {
+            request_id: request_id.map(lossy),
+            // A page whose request is refused may still read why.
+            origin: head.all("origin").next().map(|value| raw.slice_ref(value)),
+            ..Control::default()
+        },
         client: way::client(head, peer, &rules.trusted),
         user_agent: head.all("user-agent").next().map(|agent| cut(&lossy(agent), 256)),
         has_body: false,
@@ -348,7 +353,7 @@ fn read_control(raw: &Bytes, head: &Head<'_>, arrival: &mut Arrival) {
         tenant: first("x-tenant"),
         break_glass: first("x-break-glass"),
         request_id: arrival.control.request_id.take(),
-        origin: first("origin"),
+        origin: arrival.control.origin.take(),
         fetch_site: first("sec-fetch-site"),
         accept: first("accept"),
         preflight: first("access-control-request-method"),

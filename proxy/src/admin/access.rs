@@ -1,7 +1,10 @@
 //! Who may ask the admin listener for what.
 //!
-//! A page in an operator's browser can be made to resolve to this listener (DNS rebinding): it is
-//! known by its `Host`. It can also simply post to `localhost`: it is known by what browsers add.
+//! The name of a page in an operator's browser can be made to lead to this listener (DNS
+//! rebinding): such a page is known by its `Host`, which is a name of its own. So a `Host` that is no
+//! name is no such page: the address that the connection came to, as kubelets and Prometheus write
+//! it, and none at all, as HTTP/1.0 checks have it. A page can also simply post to `localhost`: it is
+//! known by what browsers add.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -10,24 +13,33 @@ use std::path::Path;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use axum::extract::{ConnectInfo, Request, State};
 use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use axum::middleware::Next;
 use axum::response::Response;
 
 use super::{AdminState, problem};
 
+/// The two ends of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ends {
+    /// Who asks.
+    pub(super) peer: SocketAddr,
+    /// The address that was connected to, if the system knows it.
+    pub(super) local: Option<SocketAddr>,
+}
+
 /// Lets a request through to the routes, or says why not.
 pub(super) async fn guard(
     State(state): State<AdminState>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    ConnectInfo(Ends { peer, local }): ConnectInfo<Ends>,
     request: Request,
     next: Next,
 ) -> Response {
-    if !is_for_us(&request, &state.hosts) {
+    if !is_for_us(&request, &state.hosts, local) {
         return problem(
             StatusCode::MISDIRECTED_REQUEST,
             "host_not_allowed",
-            "The host is neither loopback nor listed in `admin_hosts`",
+            "The host is neither loopback, nor the address that was connected to, nor listed in `admin_hosts`",
         );
     }
     // Whatever may change something, whether or not there is such a route yet.
@@ -44,22 +56,33 @@ pub(super) async fn guard(
 }
 
 /// Whether every host that the request names is one of ours.
-fn is_for_us(request: &Request, listed: &[String]) -> bool {
+fn is_for_us(request: &Request, listed: &[String], local: Option<SocketAddr>) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
-    let (Some(host), None) = (hosts.next(), hosts.next()) else { return false };
-    let named = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
-    named.is_some_and(|host| is_ours(&host, listed))
-        && request.uri().authority().is_none_or(|host| is_ours(host, listed))
+    let named = match (hosts.next(), hosts.next()) {
+        (Some(host), None) => {
+            let named = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
+            named.is_some_and(|host| is_ours(&host, listed, local))
+        }
+        // No browser speaks HTTP/1.0, and every other client of HTTP/1.1 has to name a host.
+        (None, _) => request.version() == Version::HTTP_10,
+        _ => false,
+    };
+    named && request.uri().authority().is_none_or(|host| is_ours(host, listed, local))
 }
 
-fn is_ours(named: &Authority, listed: &[String]) -> bool {
+fn is_ours(named: &Authority, listed: &[String], local: Option<SocketAddr>) -> bool {
     if named.as_str().contains('@') {
         return false;
     }
     let host = named.host().trim_end_matches('.');
     let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let connected_to = |address: IpAddr| {
+        local.is_some_and(|local| local.ip().to_canonical() == address.to_canonical())
+    };
     host.eq_ignore_ascii_case("localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+        || bare
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.to_canonical().is_loopback() || connected_to(address))
         || listed.iter().any(|ours| {
             ours.eq_ignore_ascii_case(host)
                 || ours.eq_ignore_ascii_case(bare)
@@ -127,7 +150,8 @@ mod tests {
     #[track_caller]
     fn check(host: &str, expected: bool) {
         let listed = ["gate.internal".to_owned(), "10.0.0.7:9901".to_owned(), "fd00::7".to_owned()];
-        let ours = host.parse::<Authority>().is_ok_and(|host| is_ours(&host, &listed));
+        let local = Some("192.0.2.7:9901".parse().unwrap());
+        let ours = host.parse::<Authority>().is_ok_and(|host| is_ours(&host, &listed, local));
         assert_eq!(ours, expected, "{host}");
     }
 
@@ -150,8 +174,19 @@ mod tests {
     }
 
     #[test]
+    fn the_address_that_was_connected_to_is_ours() {
+        for host in ["192.0.2.7", "192.0.2.7:9901", "192.0.2.7:80", "[::ffff:192.0.2.7]:9901"] {
+            check(host, true);
+        }
+    }
+
+    #[test]
     fn everything_else_is_a_stranger() {
         for host in [
+            "192.0.2.8:9901",
+            "192.0.2.7.evil.example",
+            "3221225991",
+            "192.0.519",
             "evil.example",
             "localhost.evil.example",
             "127.0.0.1.evil.example",

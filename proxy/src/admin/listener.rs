@@ -20,6 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::access::Ends;
 use crate::seats::{Bounds, Seat, Seats};
 use crate::seldom::Seldom;
 
@@ -88,9 +89,10 @@ impl Listener {
         seat: Seat,
         mut stopping: watch::Receiver<bool>,
     ) -> impl Future<Output = ()> + Send + 'static {
+        let ends = Ends { peer, local: socket.local_addr().ok() };
         let seat = Arc::new(seat);
         let router = self.router.clone().layer(from_fn_with_state(Arc::clone(&seat), mark));
-        let service = TowerToHyperService::new(router.layer(Extension(ConnectInfo(peer))));
+        let service = TowerToHyperService::new(router.layer(Extension(ConnectInfo(ends))));
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new()).header_read_timeout(self.header_timeout);
         async move {

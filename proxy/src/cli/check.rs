@@ -9,7 +9,7 @@ use policy_store::sql::SqlFacts;
 use serde::Serialize;
 use serde_json::json;
 
-use super::serve::say;
+use super::printing::print;
 use super::{Done, Failure, environment, runtime, sarif};
 use crate::assertion::AssertionSigner;
 use crate::chain::chain;
@@ -113,7 +113,7 @@ impl Check {
                 Err(error) => report.wrong("configuration", &file, &chain(&error)),
             }
         }
-        Ok(report.print(self.format))
+        report.print(self.format)
     }
 }
 
@@ -211,7 +211,7 @@ impl Report {
         });
     }
 
-    fn print(self, format: CheckFormat) -> Done {
+    fn print(self, format: CheckFormat) -> Result<Done, Failure> {
         let ok = self.wrong.is_empty();
         match format {
             CheckFormat::Json => {
@@ -221,21 +221,17 @@ impl Report {
                     "warnings": self.warnings,
                     "findings": self.wrong,
                 });
-                say(&report.to_string());
+                print(&report.to_string())?;
             }
-            CheckFormat::Sarif => say(&sarif::log(&self.wrong, &OTHERS).to_string()),
+            CheckFormat::Sarif => print(&sarif::log(&self.wrong, &OTHERS).to_string())?,
             CheckFormat::Text => {
-                for fine in &self.fine {
-                    say(&format!("ok      {fine}"));
-                }
-                for warning in &self.warnings {
-                    say(&format!("warning {warning}"));
-                }
-                for wrong in &self.wrong {
-                    say(&wrong.text);
-                }
+                let fine = self.fine.iter().map(|fine| format!("ok      {fine}"));
+                let warnings = self.warnings.iter().map(|warning| format!("warning {warning}"));
+                let wrong = self.wrong.into_iter().map(|it| it.text);
+                let lines: Vec<_> = fine.chain(warnings).chain(wrong).collect();
+                print(&lines.join("\n"))?;
             }
         }
-        if ok { Done::Fine } else { Done::NotFine }
+        Ok(if ok { Done::Fine } else { Done::NotFine })
     }
 }

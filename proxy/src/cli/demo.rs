@@ -9,11 +9,13 @@ use backend::{Backend, BackendConfig};
 use policy_store::sql;
 use tokio::sync::watch;
 
+use super::printing::print;
 use super::serve::{Signals, say};
-use super::{Done, Failure, environment, log, runtime};
+use super::{Done, Failure, environment, runtime};
 use crate::Gate;
 use crate::chain::chain;
 use crate::config::{Config, JwksSource};
+use crate::logging;
 
 pub(super) use files::new_password;
 
@@ -42,7 +44,7 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) fn run(self) -> Result<Done, Failure> {
-        log();
+        logging::begin();
         runtime(None)?.block_on(self.demo())
     }
 
@@ -59,11 +61,11 @@ impl Demo {
         let seeded = backend::demo::seed(database, &password).await;
         seeded.map_err(|error| Failure::NotFine(chain(&error)))?;
         if self.prepare {
-            say(&format!("the demo is prepared in {}", dir.display()));
+            print(&format!("the demo is prepared in {}", dir.display()))?;
             if !new && !flags.is_empty() {
-                say(
+                print(
                     "`cedargate.yaml` was there already and is left as it is: it does not say what the flags say",
-                );
+                )?;
             }
             return Ok(Done::Fine);
         }

@@ -13,7 +13,7 @@ use policy_store::sql::SqlFacts;
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::serve::say;
+use super::printing::print;
 use super::{Done, Failure, Format, environment, runtime};
 use crate::chain::chain;
 use crate::config::{Config, DEFAULT_FILE, Tenancy};
@@ -195,10 +195,10 @@ impl Explain {
         told: impl Fn(&T) -> String,
     ) -> Result<Done, Failure> {
         match self.format {
-            Format::Text => say(told(explained).trim_end()),
+            Format::Text => print(told(explained).trim_end())?,
             Format::Json => {
                 let json = serde_json::to_string_pretty(explained);
-                say(&json.map_err(|error| Failure::NotFine(error.to_string()))?);
+                print(&json.map_err(|error| Failure::NotFine(error.to_string()))?)?;
             }
         }
         Ok(Done::Fine)

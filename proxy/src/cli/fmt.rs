@@ -10,7 +10,7 @@ use serde_json::json;
 use similar::TextDiff;
 
 use super::check::located;
-use super::serve::say;
+use super::printing::print;
 use super::{Done, Failure, Format, bundle_directory};
 
 const STYLE: Style = Style { line_width: 100, indent_width: 2 };
@@ -51,18 +51,18 @@ impl Fmt {
                 })?;
             }
         }
-        self.report(&changes);
+        self.report(&changes)?;
         Ok(if self.check && !changes.is_empty() { Done::NotFine } else { Done::Fine })
     }
 
-    fn report(&self, changes: &[Change]) {
+    fn report(&self, changes: &[Change]) -> Result<(), Failure> {
         match self.format {
             Format::Text => {
                 for change in changes {
                     if self.check {
-                        say(change.diff().trim_end());
+                        print(change.diff().trim_end())?;
                     } else {
-                        say(&format!("formatted {}", change.name()));
+                        print(&format!("formatted {}", change.name()))?;
                     }
                 }
             }
@@ -72,9 +72,10 @@ impl Fmt {
                     .map(|change| json!({ "file": change.name(), "diff": change.diff() }))
                     .collect();
                 let ok = !self.check || changes.is_empty();
-                say(&json!({ "ok": ok, "changes": changes }).to_string());
+                print(&json!({ "ok": ok, "changes": changes }).to_string())?;
             }
         }
+        Ok(())
     }
 }
 

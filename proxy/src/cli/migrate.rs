@@ -2,7 +2,7 @@
 
 use policy_store::sql;
 
-use super::serve::say;
+use super::printing::print;
 use super::{Done, Failure, runtime};
 use crate::chain::chain;
 
@@ -26,14 +26,14 @@ impl Migrate {
     async fn migrate(self) -> Result<Done, Failure> {
         let migrated = sql::migrate(&self.database).await;
         migrated.map_err(|error| Failure::NotFine(chain(&error)))?;
-        say("the schema is up to date");
+        print("the schema is up to date")?;
         #[cfg(feature = "demo")]
         if self.demo {
             let password = super::demo::new_password()?;
             let seeded = backend::demo::seed(&self.database, &password).await;
             seeded.map_err(|error| Failure::NotFine(chain(&error)))?;
-            say("the demo data is there; accounts that had no password have this one:");
-            say(&password);
+            print("the demo data is there; accounts that had no password have this one:")?;
+            print(&password)?;
         }
         Ok(Done::Fine)
     }

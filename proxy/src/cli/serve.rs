@@ -1,13 +1,13 @@
 //! `cedargate serve`.
 
-use std::io::Write as _;
-
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{ConfigArgs, Done, Failure, log, runtime};
+use super::printing::print;
+use super::{ConfigArgs, Done, Failure, runtime};
 use crate::Gate;
 use crate::chain::chain;
 use crate::config::Config;
+use crate::logging;
 
 /// Run the gate
 #[derive(Debug, clap::Args)]
@@ -19,7 +19,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<Done, Failure> {
         let config = self.config.load()?;
-        log();
+        logging::begin();
         match config.workers {
             Some(1) => alone(serve(config)),
             workers => runtime(workers)?.block_on(serve(config)),
@@ -55,9 +55,9 @@ async fn serve(config: Config) -> Result<Done, Failure> {
     Ok(Done::Fine)
 }
 
-/// Says something on standard output, which somebody may have closed.
+/// Says something on standard output that is no answer: a gate serves whether or not it is read.
 pub(super) fn say(text: &str) {
-    let _closed = writeln!(std::io::stdout(), "{text}");
+    let _closed = print(text);
 }
 
 /// The signals that a gate hears.
@@ -86,8 +86,14 @@ impl Signals {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
                 _ = self.hangup.recv() => {
-                    let outcome = gate.reload();
-                    tracing::info!(outcome = outcome.word(), "SIGHUP: policies read again");
+                    match gate.reload().await {
+                        Ok(outcome) => {
+                            tracing::info!(outcome = outcome.word(), "SIGHUP: policies read again");
+                        }
+                        Err(error) => {
+                            tracing::error!(%error, "SIGHUP: policies could not be read again");
+                        }
+                    }
                 }
             }
         }

@@ -6,7 +6,7 @@ use policy_store::archive::Archive;
 use policy_store::bundle::{Bundle, Findings, Loader, Sources};
 use policy_store::mutants::mutants;
 
-use super::serve::say;
+use super::printing::print;
 use super::{Done, Failure, bundle_directory};
 use crate::chain::chain;
 use crate::trials::{Report, Runner, compare, coverage, junit, mutate};
@@ -64,8 +64,8 @@ impl Test {
         if let Some(old) = &self.against {
             let comparison = compare(older(old)?, bundle)?;
             match self.format {
-                TestFormat::Text => say(&comparison.text()),
-                TestFormat::Json => say(&comparison.json().to_string()),
+                TestFormat::Text => print(&comparison.text())?,
+                TestFormat::Json => print(&comparison.json().to_string())?,
                 TestFormat::Junit => {
                     return Err(Failure::Usage(
                         "a comparison is no test run: it has no JUnit report".to_owned(),
@@ -107,9 +107,9 @@ impl Test {
             report = report.with_mutation(mutation);
         }
         match self.format {
-            TestFormat::Text => say(&report.text()),
-            TestFormat::Json => say(&report.json().to_string()),
-            TestFormat::Junit => say(&junit(&report)),
+            TestFormat::Text => print(&report.text())?,
+            TestFormat::Json => print(&report.json().to_string())?,
+            TestFormat::Junit => print(&junit(&report))?,
         }
         Ok(if fine { Done::Fine } else { Done::NotFine })
     }

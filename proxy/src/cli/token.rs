@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::serve::say;
+use super::printing::print;
 use super::{Done, Failure};
 use crate::chain::chain;
 use crate::mint;
@@ -39,7 +39,7 @@ impl Token {
             );
         }
         let token = mint::mint(&self.key, &self.sub, &self.issuer, &self.audience, self.ttl);
-        say(&token.map_err(|error| Failure::Usage(chain(&error)))?);
+        print(&token.map_err(|error| Failure::Usage(chain(&error)))?)?;
         Ok(Done::Fine)
     }
 }

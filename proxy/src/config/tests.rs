@@ -111,7 +111,7 @@ headers: { allow: [Sentry_Trace], strip: [X-Partner] }
 limits: { header_bytes: 16384, requests_per_second: 50, connections_per_client: 20 }
 memory: { decisions: 16MiB, clients: 256KiB }
 trusted_proxies: [10.0.0.0/8, 'fd00::/8']
-cors: { origins: ['HTTPS://Tools.Example:443', 'http://localhost:3000'] }
+cors: { origins: ['HTTPS://Tools.Example:443', 'http://localhost:3000'], allow_headers: [If-Match], expose_headers: [] }
 redirect: { unauthenticated: https://app.example/login?next=x }
 admin: { token_file: /run/secrets/admin }
 admin_hosts: [Gate.Internal]
@@ -132,7 +132,12 @@ fast_paths: false
     assert_eq!(config.limits.connections_per_client, Some(20));
     assert_eq!((config.memory.decisions, config.memory.clients), (16 << 20, 256 << 10));
     assert_eq!(config.trusted_proxies.len(), 2);
-    assert_eq!(config.cors.unwrap().origins, ["https://tools.example", "http://localhost:3000"]);
+    let cors = config.cors.unwrap();
+    assert_eq!(cors.origins, ["https://tools.example", "http://localhost:3000"]);
+    assert_eq!(
+        (cors.allow_headers, cors.expose_headers),
+        (vec!["If-Match".to_owned()], Vec::new())
+    );
     assert_eq!(config.redirect.unwrap().outside_boundary, None);
     assert_eq!(config.admin.token_file.unwrap(), Path::new("/run/secrets/admin"));
     assert_eq!(config.admin_hosts, ["gate.internal"]);

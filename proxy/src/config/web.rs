@@ -62,6 +62,52 @@ pub struct Cors {
     /// scheme's own port.
     #[serde(deserialize_with = "origins")]
     pub origins: Vec<String>,
+    /// What pages may send besides the fields that the gate itself reads.
+    #[serde(default = "allow_headers", deserialize_with = "fields")]
+    pub allow_headers: Vec<String>,
+    /// What pages may read of answers besides `X-Request-Id` and what the upstream itself exposes.
+    #[serde(default = "expose_headers", deserialize_with = "fields")]
+    pub expose_headers: Vec<String>,
+}
+
+/// The maximum number of fields in a list of them.
+const FIELDS: usize = 64;
+
+/// What single-page applications send: conditions, idempotency, traces, and tokens against forged
+/// requests.
+fn allow_headers() -> Vec<String> {
+    let usual = [
+        "If-Match",
+        "If-None-Match",
+        "Idempotency-Key",
+        "traceparent",
+        "tracestate",
+        "X-CSRF-Token",
+        "X-Requested-With",
+    ];
+    usual.map(str::to_owned).into()
+}
+
+/// What they read: versions, pages, where something is, when to try again, why to sign in.
+fn expose_headers() -> Vec<String> {
+    ["ETag", "Link", "Location", "Retry-After", "WWW-Authenticate"].map(str::to_owned).into()
+}
+
+/// Names of header fields. With credentials `*` would be a field of that name (the Fetch standard).
+fn fields<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
+    let fields = values::each(d, |text| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if !text.is_empty() && text.len() <= 128 && text.bytes().all(plain) {
+            return Ok(text.to_owned());
+        }
+        Err(format!(
+            "invalid field name `{text}`: write each one out, in letters, digits and `-`, such as `If-Match`"
+        ))
+    })?;
+    if fields.len() > FIELDS {
+        return Err(D::Error::custom(format!("has more than {FIELDS} names; remove some")));
+    }
+    Ok(fields)
 }
 
 fn origins<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use policy_store::sql::{AuditTable, PasswordFile};
+use policy_store::supervise::Supervisor;
 
 use super::StartError;
 use crate::config::{AuditDatabase, Config, DatabaseUrl};
@@ -28,11 +29,15 @@ pub(super) struct Audit {
 
 impl Audit {
     /// Opens the journal as configured, with what an earlier gate left in it put in order.
-    pub(super) fn open(config: &Config, metrics: &Arc<Metrics>) -> Result<Self, StartError> {
+    pub(super) fn open(
+        config: &Config,
+        metrics: &Arc<Metrics>,
+        supervisor: &Arc<Supervisor>,
+    ) -> Result<Self, StartError> {
         let sinks = sinks(config)?;
         let mut delivered = Delivered::default();
         let places: Vec<_> = sinks.iter().map(|_| delivered.sink()).collect();
-        let (journal, recovered) = Journal::open(journal(config, delivered))?;
+        let (journal, recovered) = Journal::open(journal(config, delivered, supervisor))?;
         tracing::info!(instance = %journal.instance(), ?recovered, "audit journal opened");
         if let Some(Tear { segment, bytes }) = &recovered.torn {
             tracing::warn!(segment = %segment.display(), bytes, "a torn end of the audit journal was cut off");
@@ -53,6 +58,7 @@ impl Audit {
                 synced: Arc::clone(journal.synced_to()),
                 delivered,
                 metrics: Arc::clone(metrics),
+                supervisor: Arc::clone(supervisor),
             })?);
         }
         Ok(Self { journal, couriers })
@@ -97,7 +103,7 @@ fn database(url: &DatabaseUrl, password: Option<PasswordFile>) -> Result<Sink, S
 }
 
 /// Where and how records are kept.
-fn journal(config: &Config, delivered: Delivered) -> JournalConfig {
+fn journal(config: &Config, delivered: Delivered, supervisor: &Arc<Supervisor>) -> JournalConfig {
     let audit = &config.audit;
     JournalConfig {
         directory: audit.directory.clone(),
@@ -112,5 +118,6 @@ fn journal(config: &Config, delivered: Delivered) -> JournalConfig {
         on_damage: audit.on_damage,
         check_at_start: audit.check_at_start,
         delivered,
+        supervisor: Arc::clone(supervisor),
     }
 }

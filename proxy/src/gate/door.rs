@@ -66,7 +66,7 @@ impl Drop for Counted {
 
 impl Door {
     /// Lets clients in until it is stopped.
-    pub(super) async fn open(self, listener: TcpListener, mut stopping: watch::Receiver<bool>) {
+    pub(super) async fn open(&self, listener: TcpListener, mut stopping: watch::Receiver<bool>) {
         let stopped = stopping.clone();
         loop {
             let accepted = tokio::select! {

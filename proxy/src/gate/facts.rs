@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use policy_store::breaker::Breaker;
 use policy_store::cache::{Event, FactStore, Lookup, Outcome, Settings};
 use policy_store::sql::{PasswordFile, SqlFacts};
+use policy_store::supervise::Supervisor;
 use policy_store::watch::BundleStore;
 
 use super::{StartError, parts};
@@ -31,17 +32,22 @@ pub(super) struct Facts {
 pub(super) async fn open(
     config: &Config,
     metrics: &Arc<Metrics>,
+    supervisor: &Supervisor,
 ) -> Result<(Facts, Arc<BundleStore>), StartError> {
     let mut tasks: Vec<Task> = Vec::new();
     let url = config.facts.database.expose();
     let mapping = config.facts.mapping.clone();
     let database = Arc::new(SqlFacts::open(url, config.facts.timeout, mapping)?);
     if let Some(file) = &config.facts.password_file {
-        tasks.push(Box::pin(database.sign_in_with(PasswordFile::new(file))?));
+        tasks.push(Box::pin(database.sign_in_with(PasswordFile::new(file), supervisor)?));
     }
     let bundles = parts::open_bundles(config, metrics, &*database)?;
     let fitness = Fitness::at_start(&*database, &bundles).await?;
-    tasks.push(Box::pin(Arc::clone(&fitness).keep(database.clone(), Arc::clone(&bundles))));
+    let (asked, judged, by) = (Arc::clone(&fitness), database.clone(), Arc::clone(&bundles));
+    tasks.push(Box::pin(
+        supervisor
+            .task("fitness", move || Arc::clone(&asked).keep(judged.clone(), Arc::clone(&by))),
+    ));
     let store = Arc::new(store(config, Arc::clone(&database), metrics));
     let held = Arc::downgrade(&store);
     let held = move || held.upgrade().map_or(0, |store| store.held());
@@ -51,13 +57,15 @@ pub(super) async fn open(
         let unheard = Arc::new(AtomicBool::new(true));
         let (told, store) = (Arc::clone(&unheard), Arc::clone(&store));
         let metrics = Arc::clone(metrics);
-        tasks.push(Box::pin(async move {
+        tasks.push(Box::pin(supervisor.task("push", move || {
+            let (push, store) = (push.clone(), Arc::clone(&store));
+            let (heard, metrics) = (Arc::clone(&told), Arc::clone(&metrics));
             let told = move |up: bool| {
-                told.store(!up, Ordering::Relaxed);
+                heard.store(!up, Ordering::Relaxed);
                 metrics.facts.listening(up);
             };
-            push.follow(&store, told).await;
-        }));
+            async move { push.follow(&store, told).await }
+        })));
         unheard
     });
     Ok((Facts { store, fitness, unheard, tasks }, bundles))

@@ -129,7 +129,7 @@ pub(super) fn service(
         pipeline,
         ledger,
         forwarding: Forwarding { signer },
-        cors: Cors { origins: config.cors.as_ref().map(|cors| cors.origins.clone()) },
+        cors: Cors::new(config.cors.as_ref()),
         redirects: Redirects {
             unauthenticated: redirect.as_ref().and_then(|it| it.unauthenticated.clone()),
             outside_boundary: redirect.and_then(|it| it.outside_boundary),

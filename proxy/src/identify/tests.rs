@@ -8,6 +8,7 @@ use aws_lc_rs::signature::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use policy_store::supervise::Supervisor;
 use serde_json::{Value, json};
 
 use super::*;
@@ -105,7 +106,7 @@ impl Stand {
         std::fs::write(&main, json!({ "keys": keys }).to_string()).unwrap();
         std::fs::write(&second, json!({ "keys": [ed.jwk(None), ec.jwk(None)] }).to_string())
             .unwrap();
-        let keys = KeyStore::start(&[
+        let issuers = [
             issuer("main", Algorithm::ALL.to_vec(), JwksSource::File(main)),
             issuer("second", vec![Algorithm::EdDSA], JwksSource::File(second)),
             issuer(
@@ -113,8 +114,8 @@ impl Stand {
                 Algorithm::ALL.to_vec(),
                 JwksSource::Url("http://127.0.0.1:1/".to_owned()),
             ),
-        ])
-        .unwrap();
+        ];
+        let keys = KeyStore::start(&issuers, &Supervisor::default()).unwrap();
         let metrics = Metrics::new("0", "0").unwrap();
         let verifier = Verifier::new(keys, Duration::from_secs(30), true, &metrics);
         Self { ed, ec, rsa, verifier, _dir: dir }

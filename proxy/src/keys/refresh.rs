@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
+use policy_store::supervise::Supervisor;
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 
 use super::{IssuerKeys, KeySet, KeysError, read};
@@ -28,10 +29,15 @@ const AGENT: &str = concat!("cedargate/", env!("CARGO_PKG_VERSION"));
 pub(super) fn spawn(
     issuer: &Arc<IssuerKeys>,
     generation: &Arc<AtomicU64>,
+    supervisor: &Supervisor,
 ) -> Result<(), KeysError> {
     let (weak, generation) = (Arc::downgrade(issuer), Arc::clone(generation));
     let source = Source::of(&issuer.config.jwks)?;
-    tokio::spawn(async move { keep_fresh(source, &weak, &generation).await });
+    tokio::spawn(supervisor.task("keys", move || {
+        let (source, weak) = (source.clone(), Weak::clone(&weak));
+        let generation = Arc::clone(&generation);
+        async move { keep_fresh(source, &weak, &generation).await }
+    }));
     Ok(())
 }
 
@@ -50,6 +56,7 @@ async fn keep_fresh(mut source: Source, weak: &Weak<IssuerKeys>, generation: &At
 }
 
 /// Where keys are looked for.
+#[derive(Clone)]
 enum Source {
     File {
         file: PathBuf,

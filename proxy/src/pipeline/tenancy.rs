@@ -11,6 +11,15 @@ use crate::body;
 use crate::refusal::Refusal;
 use crate::trail::Trail;
 
+/// What the database was asked about the object of a request.
+#[derive(Debug, Default)]
+pub(super) struct Asked {
+    /// The object itself.
+    pub(super) object: bool,
+    /// The organisation that owns it.
+    pub(super) owner: bool,
+}
+
 impl Pipeline {
     /// The tenant that the request names, when all its names are permitted and agree.
     pub(super) async fn named_tenant(
@@ -31,13 +40,21 @@ impl Pipeline {
             if named.is_empty() {
                 return Err(refused());
             }
+            let asked = admitted.terms.questions();
             let found = self.facts.organization(&key, &admitted.terms).await?;
-            let found = found.ok_or_else(refused)?;
-            trail.asked_at(found.asked_at);
-            if !self.may_act_in(arrival, admitted, &found)? {
-                return Err(refused());
+            if let Some(found) = &found {
+                trail.asked_at(found.asked_at);
             }
-            tenants.push(found);
+            match found {
+                Some(found) if self.may_act_in(arrival, admitted, &found)? => tenants.push(found),
+                // Neither the answer nor its time tells whether there is such a tenant.
+                _ => {
+                    if asked == admitted.terms.questions() {
+                        self.facts.organization_anew(&key, &admitted.terms).await?;
+                    }
+                    return Err(refused());
+                }
+            }
         }
         let mut tenants = tenants.into_iter();
         let first = tenants.next();
@@ -58,6 +75,22 @@ impl Pipeline {
         let rest = Rest { tenant: Some(tenant), ..Rest::default() };
         let seen = Seen::early(arrival, access, Some(caller)).with(rest);
         Ok(self.memo.act_in(published, &seen, self.witness())?)
+    }
+
+    /// Makes a refusal that must not tell whether the object is there cost what it costs where it is
+    /// not: one question about the object and one about an organisation, each put to the database.
+    /// Without that, whoever guesses ids learns by the time which of them other tenants have.
+    pub(super) async fn even_out(&self, admitted: &Admitted, asked: &Asked) -> Result<(), Refusal> {
+        let Some((kind, id)) = admitted.access.object() else { return Ok(()) };
+        if !asked.object {
+            self.facts.object_anew(kind, id, &admitted.terms).await?;
+        }
+        let own = admitted.caller.user.value.organization.as_ref();
+        if let Some(own) = own.filter(|_| !asked.owner) {
+            let key = OrganizationKey::Id(Arc::clone(own));
+            self.facts.organization_anew(&key, &admitted.terms).await?;
+        }
+        Ok(())
     }
 
     /// The object that the request names; an absent one is not found.

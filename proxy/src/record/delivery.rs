@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use policy_store::supervise::Supervisor;
 use serde::Deserialize;
 use time::OffsetDateTime;
 use tokio::sync::oneshot;
@@ -48,6 +49,8 @@ pub(crate) struct Errand {
     /// The number of the last record that the sink has.
     pub(crate) delivered: Arc<AtomicU64>,
     pub(crate) metrics: Arc<Metrics>,
+    /// What keeps the courier alive.
+    pub(crate) supervisor: Arc<Supervisor>,
 }
 
 /// A sink's courier, at work in a thread of its own until this is dropped.
@@ -76,18 +79,19 @@ impl Courier {
     ///
     /// When the system has no thread for it.
     pub(crate) fn send(errand: Errand) -> std::io::Result<Self> {
-        let (stop, stopped) = oneshot::channel();
+        let (stop, mut stopped) = oneshot::channel();
         let progress = Arc::<Progress>::default();
         let (synced, delivered) = (Arc::clone(&errand.synced), Arc::clone(&errand.delivered));
         errand.metrics.audit.watch_sink(errand.sink.name(), Arc::clone(&progress));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let round =
+        let supervisor = Arc::clone(&errand.supervisor);
+        let mut round =
             Round { errand, tail: None, progress: Arc::clone(&progress), batch: Vec::new() };
-        let thread = std::thread::Builder::new().name("audit-courier".into()).spawn(move || {
+        let thread = supervisor.thread("audit-courier", move || {
             runtime.block_on(async {
                 tokio::select! {
                     () = round.keep_going() => {}
-                    _ = stopped => {}
+                    _ = &mut stopped => {}
                 }
             });
         })?;
@@ -155,8 +159,11 @@ struct Round {
 }
 
 impl Round {
-    async fn keep_going(mut self) {
-        self.errand.sink.begin();
+    async fn keep_going(&mut self) {
+        self.errand.sink.begin(&self.errand.supervisor);
+        // Where an earlier attempt was interrupted nobody knows: the sink is asked again.
+        self.tail = None;
+        self.batch = Vec::new();
         loop {
             let wait = self.go().await;
             tokio::time::sleep(wait).await;

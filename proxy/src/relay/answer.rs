@@ -12,6 +12,9 @@ use crate::hygiene::{is_hop_by_hop, is_structural};
 /// Fields of an answer at the most.
 const FIELDS: usize = 256;
 
+/// The field that names what a page may read of an answer (the Fetch standard, "CORS protocol").
+const EXPOSES: &[u8] = b"access-control-expose-headers";
+
 /// What is asked of the head of an answer besides what HTTP asks.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AnswerRules {
@@ -36,6 +39,8 @@ pub(crate) struct Answer {
     pub(crate) is_dated: bool,
     /// What the upstream says for the record.
     pub(crate) told: Vec<(String, String)>,
+    /// The values of `Access-Control-Expose-Headers`, where the gate says who may read answers.
+    pub(crate) exposes: Vec<Vec<u8>>,
 }
 
 impl Answer {
@@ -103,6 +108,7 @@ impl Answer {
             goes_on: http_11 && !said.closes && !contradicts,
             is_dated: said.is_dated,
             told: Vec::new(),
+            exposes: Vec::new(),
         })
     }
 
@@ -144,6 +150,8 @@ impl Answer {
             if starts_with(name, b"x-audit-") {
                 let value = String::from_utf8_lossy(field.value).into_owned();
                 self.told.push((field.name.to_ascii_lowercase(), value));
+            } else if rules.own_cors && name.eq_ignore_ascii_case(EXPOSES) {
+                self.exposes.push(field.value.to_vec());
             } else if passes(name, rules) && !said.names(name) {
                 unfolded(out, name, field.value);
             }

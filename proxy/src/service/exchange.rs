@@ -223,7 +223,8 @@ impl Service {
             say("Date", &date::spell(ctx.now()), out);
         }
         if self.cors.is_on() {
-            let headers = self.cors.headers(&ctx.arrival, false);
+            let exposes = answer.exposes.iter().map(Vec::as_slice);
+            let headers = self.cors.headers_with(&ctx.arrival, exposes);
             headers.iter().for_each(|(name, value)| say(name, value, out));
         }
         if let Some(word) = persistence.word() {

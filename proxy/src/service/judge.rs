@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::FutureExt;
 use policy_store::source::FactsError;
 
-use super::{Ctx, Service};
+use super::{Ctx, Service, even};
 use crate::accept::{Arrival, Malformed};
 use crate::body::{self, BodyFault};
 use crate::connection::{BodyLost, ClientStream};
@@ -164,7 +164,11 @@ impl Service {
             return Some(Reply::preflight(self.cors.headers(arrival, true), ctx.id));
         }
         let refusal = self.judged(client, ctx).await.err()?;
-        Some(self.refuse(ctx, &refusal).await)
+        let reply = self.refuse(ctx, &refusal).await;
+        if refusal.hides_existence() {
+            even::wait(ctx.started).await;
+        }
+        Some(reply)
     }
 }
 

@@ -167,7 +167,8 @@ async fn whoever_has_read_enough_ends_it_quietly() {
         command.args(["-c", script]).arg(program()).args(arguments);
         command.current_dir(directory.path()).stdin(Stdio::null()).kill_on_drop(true);
         let output = in_time("the pipe ends", command.output()).await.unwrap();
-        assert_eq!(String::from_utf8_lossy(&output.stderr), "ended 0\n", "{arguments:?}");
+        // Without a word; but an export that was cut short is not taken for a whole one.
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "ended 1\n", "{arguments:?}");
         assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 1);
     }
 }

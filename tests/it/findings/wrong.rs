@@ -114,6 +114,30 @@ pub(super) const WRONG: &[(&str, &[Edit])] = &[
             "resource: Patient\n    scope: lookup",
         )],
     ),
+    (
+        "object-not-looked-up",
+        &[(
+            "routes.yaml",
+            "resource: CodeList\n    scope: lookup",
+            "resource: CodeList\n    scope: tenant",
+        )],
+    ),
+    // The schema agrees: it is no better for that.
+    (
+        "object-not-looked-up-agreed",
+        &[
+            (
+                "routes.yaml",
+                "resource: CodeList\n    scope: lookup",
+                "resource: CodeList\n    scope: tenant",
+            ),
+            (
+                "schema.cedarschema",
+                "action \"codes.lists.read\" in [read]\n  appliesTo { principal: [User], resource: [CodeList]",
+                "action \"codes.lists.read\" in [read]\n  appliesTo { principal: [User], resource: [Endpoint]",
+            ),
+        ],
+    ),
     ("public-route", &[("routes.yaml", "path: /healthz\n", "path: /healthz\n    scope: tenant\n")]),
     (
         "unrecorded-route",

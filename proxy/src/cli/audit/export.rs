@@ -2,14 +2,16 @@
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
+use std::ops::ControlFlow;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::super::printing::{complain, standard_output, written};
 use super::super::{Done, Failure};
 use super::filter::Filter;
-use super::output::{cell, csv, row, standard_output, written};
+use super::output::{cell, csv, row};
 use super::source::{Found, Origin, Source, ended};
 
 /// The columns of CSV, in their order: the members of a record and its seal.
@@ -104,7 +106,7 @@ impl Export {
             // Half an answer looks like a whole one.
             let _gone = fs::remove_file(path);
         })?;
-        eprintln!("cedargate: {records} records are in `{shown}`");
+        complain(format_args!("{records} records are in `{shown}`"));
         ended(&source, strange)
     }
 
@@ -114,15 +116,13 @@ impl Export {
             Written::Jsonl => Out::Jsonl(out),
             Written::Csv => Out::Csv(Box::new(csv(out))),
         };
-        if written(out.begin())?.is_break() {
-            return Ok((0, 0));
-        }
+        written(out.begin())?;
         let mut records = 0_u64;
         let strange = source.each(&self.filter, |found| {
             records = records.saturating_add(1);
-            written(out.put(&found))
+            written(out.put(&found)).map(ControlFlow::Continue)
         })?;
-        let _closed = written(out.end())?;
+        written(out.end())?;
         Ok((records, strange))
     }
 }

@@ -2,34 +2,17 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
-use std::ops::ControlFlow;
 
 use serde_json::Value;
 
-use super::super::Failure;
-use super::source::Flow;
 use crate::record::text::printable;
 
 /// No cell is longer: what a spreadsheet takes (32,767 characters).
 const CELL: usize = 32_000;
 
-/// What became of writing: whoever reads it may have had enough, and that is no failure.
-pub(super) fn written(result: io::Result<()>) -> Flow {
-    match result {
-        Ok(()) => Ok(ControlFlow::Continue(())),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(ControlFlow::Break(())),
-        Err(error) => Err(Failure::NotFine(format!("the answer cannot be written: {error}"))),
-    }
-}
-
 /// So many of something.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
-}
-
-/// Standard output, in large pieces.
-pub(super) fn standard_output() -> io::BufWriter<io::StdoutLock<'static>> {
-    io::BufWriter::with_capacity(1 << 16, io::stdout().lock())
 }
 
 /// CSV (RFC 4180) on `out`.

@@ -3,9 +3,10 @@
 use std::io::Write as _;
 use std::ops::ControlFlow;
 
+use super::super::printing::{finish, standard_output, written};
 use super::super::{Done, Failure, Format};
 use super::filter::Filter;
-use super::output::{standard_output, tame, written};
+use super::output::tame;
 use super::source::{Found, Origin, ended};
 use super::tail::told;
 use crate::record::text::printable;
@@ -46,11 +47,11 @@ impl Query {
         }
         let mut out = standard_output();
         let strange = source.each(&self.filter, |found| {
-            let flow = written(writeln!(out, "{}", self.line(&found)))?;
+            written(writeln!(out, "{}", self.line(&found)))?;
             left = left.saturating_sub(1);
-            Ok(if left == 0 { ControlFlow::Break(()) } else { flow })
+            Ok(if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
-        let _closed = written(out.flush())?;
+        finish(out)?;
         ended(&source, strange)
     }
 

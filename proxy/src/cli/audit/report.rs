@@ -10,8 +10,9 @@ use std::io::Write as _;
 
 use serde_json::Value;
 
+use super::super::printing::{finish, standard_output, written};
 use super::super::{Done, Failure};
-use super::output::{cell, csv, row, standard_output, tame, written};
+use super::output::{cell, csv, row, tame};
 use super::source::{Source, ended};
 use access::Access;
 use columns::Column;
@@ -71,7 +72,8 @@ impl Ready {
             }
             ReportFormat::Csv => self.csv(&mut out),
         };
-        let _closed = written(done.and_then(|()| out.flush()))?;
+        written(done)?;
+        finish(out)?;
         ended(source, self.strange)
     }
 

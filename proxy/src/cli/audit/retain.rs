@@ -8,7 +8,7 @@ use serde_json::json;
 use time::format_description::well_known::Rfc3339;
 use time::{Date, Duration, OffsetDateTime};
 
-use super::super::serve::say;
+use super::super::printing::print;
 use super::super::{Done, Failure, Format, runtime};
 use super::filter::moment;
 use super::output::count;
@@ -59,8 +59,8 @@ impl Retain {
             })
         })?;
         match self.format {
-            Format::Text => say(text(&gone, cutoff, self.dry_run).trim_end()),
-            Format::Json => say(&value(&gone, cutoff, self.dry_run).to_string()),
+            Format::Text => print(text(&gone, cutoff, self.dry_run).trim_end())?,
+            Format::Json => print(&value(&gone, cutoff, self.dry_run).to_string())?,
         }
         Ok(Done::Fine)
     }

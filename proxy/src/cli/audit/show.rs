@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::serve::say;
+use super::super::printing::print;
 use super::super::{Done, Failure, Format};
 use super::{Place, unreadable};
 use crate::record::past::{Found, locate};
@@ -36,10 +36,10 @@ impl Show {
             return Err(Failure::NotFine(format!("no record in `{place}` has the id {}", self.id)));
         }
         match self.format {
-            Format::Text => say(text(&found).trim_end()),
+            Format::Text => print(text(&found).trim_end())?,
             Format::Json => {
                 let all: Vec<_> = found.iter().map(value).collect();
-                say(&serde_json::to_string_pretty(&all).unwrap_or_default());
+                print(&serde_json::to_string_pretty(&all).unwrap_or_default())?;
             }
         }
         Ok(Done::Fine)

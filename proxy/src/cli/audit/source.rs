@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use policy_store::sql::{AuditTable, DatabaseError, PasswordFile};
+use policy_store::supervise::Supervisor;
 use serde_json::Value;
 use time::OffsetDateTime;
 use tokio::runtime::Runtime;
 
+use super::super::printing::complain;
 use super::super::{Done, Failure, environment, runtime};
 use super::filter::Filter;
 use super::order::Order;
@@ -93,7 +95,7 @@ impl Origin {
                 Source::database(config.facts.database.expose(), password)?
             }
         };
-        eprintln!("cedargate: reading {}", source.name);
+        complain(format_args!("reading {}", source.name));
         Ok(source)
     }
 }
@@ -155,7 +157,7 @@ pub(super) async fn open(url: &str, password: Option<PasswordFile>) -> Result<Au
     let sign_in = |table: &AuditTable| {
         let Some(file) = password.clone() else { return Ok(()) };
         // A command does not last: what the file says now is enough.
-        table.sign_in_with(file).map(drop).map_err(|error| unusable(&error))
+        table.sign_in_with(file, &Supervisor::default()).map(drop).map_err(|error| unusable(&error))
     };
     let probe = table(CONNECT)?;
     sign_in(&probe)?;

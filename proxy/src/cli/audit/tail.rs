@@ -8,6 +8,7 @@ use std::time::Duration;
 use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 
+use super::super::printing::{finish, standard_output, written};
 use super::super::{Done, Failure, Format, runtime};
 use super::filter::Filter;
 use super::{Place, unreadable};
@@ -44,15 +45,15 @@ pub(super) struct Tail {
 impl Tail {
     pub(super) fn run(self) -> Result<Done, Failure> {
         let directory = self.place.directory()?;
-        let failed = |error: io::Error| unreadable(&directory, &error);
-        let last = self.last(&directory).map_err(failed)?;
+        let last = self.last(&directory).map_err(|error| unreadable(&directory, &error))?;
         let seen = last.seen;
-        if !print(&last.lines) || !self.follow {
+        print_lines(&last.lines)?;
+        if !self.follow {
             return Ok(Done::Fine);
         }
         runtime(Some(1))?.block_on(async {
             tokio::select! {
-                followed = self.follow(&directory, seen) => followed.map_err(failed)?,
+                followed = self.follow(&directory, seen) => followed?,
                 _ = tokio::signal::ctrl_c() => {}
             }
             Ok(Done::Fine)
@@ -83,19 +84,18 @@ impl Tail {
         Ok(last)
     }
 
-    async fn follow(&self, directory: &Path, seen: u64) -> io::Result<()> {
-        let mut reader = Reader::from(directory, seen.saturating_add(1))?;
+    async fn follow(&self, directory: &Path, seen: u64) -> Result<(), Failure> {
+        let failed = |error: io::Error| unreadable(directory, &error);
+        let mut reader = Reader::from(directory, seen.saturating_add(1)).map_err(failed)?;
         let mut ticks = tokio::time::interval(PAUSE);
         loop {
             ticks.tick().await;
-            while let Some(entry) = reader.next()? {
+            while let Some(entry) = reader.next().map_err(failed)? {
                 if entry.seq().is_some_and(|seq| seq <= seen) {
                     continue;
                 }
-                if let Some(line) = self.line(entry)
-                    && !print([&line])
-                {
-                    return Ok(());
+                if let Some(line) = self.line(entry) {
+                    print_lines([&line])?;
                 }
             }
         }
@@ -118,10 +118,12 @@ struct Last {
     seen: u64,
 }
 
-/// Whether anybody still reads.
-fn print<'a>(lines: impl IntoIterator<Item = &'a String>) -> bool {
-    let mut out = io::stdout().lock();
-    lines.into_iter().all(|line| writeln!(out, "{line}").is_ok()) && out.flush().is_ok()
+fn print_lines<'a>(lines: impl IntoIterator<Item = &'a String>) -> Result<(), Failure> {
+    let mut out = standard_output();
+    for line in lines {
+        written(writeln!(out, "{line}"))?;
+    }
+    finish(out)
 }
 
 /// A record in one line: when, what was decided, who, what, and how it ended.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
-use super::super::serve::say;
+use super::super::printing::print;
 use super::super::{Done, Failure, Format};
 use super::ledger::compare_with;
 use super::{folder, unreadable};
@@ -86,8 +86,8 @@ impl Verify {
         let (found, compared) = (&found, compared.as_ref());
         let report = Report { directory: &directory, found, compared, kept, took };
         match self.format {
-            Format::Text => say(report.text().trim_end()),
-            Format::Json => say(&report.json().to_string()),
+            Format::Text => print(report.text().trim_end())?,
+            Format::Json => print(&report.json().to_string())?,
         }
         Ok(if found.is_good() && !report.is_unsigned() { Done::Fine } else { Done::NotFine })
     }

@@ -188,6 +188,14 @@ const BAD: &[(&str, &str)] = &[
         ":5:9: `cors.origins`: `null` is no origin; write each one out, such as `https://tools.example`",
     ),
     (
+        "cors: { origins: ['https://a.example'], allow_headers: ['*'] }",
+        ":5:41: `cors.allow_headers`: invalid field name `*`: write each one out, in letters, digits and `-`, such as `If-Match`",
+    ),
+    (
+        "cors: { origins: ['https://a.example'], expose_headers: ['X-Total: 1'] }",
+        ":5:41: `cors.expose_headers`: invalid field name `X-Total: 1`: write each one out, in letters, digits and `-`, such as `If-Match`",
+    ),
+    (
         "redirect: { unauthenticated: /login }",
         ":5:30: `redirect.unauthenticated`: `/login` will not do; write a whole URL, such as `https://app.example/login`",
     ),

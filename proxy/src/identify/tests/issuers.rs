@@ -27,7 +27,7 @@ impl Few {
                 serde_json::from_value(entry).unwrap()
             })
             .collect();
-        let keys = KeyStore::start(&issuers).unwrap();
+        let keys = KeyStore::start(&issuers, &Supervisor::default()).unwrap();
         let metrics = Metrics::new("0", "0").unwrap();
         let verifier = Verifier::new(keys, Duration::from_secs(30), true, &metrics);
         Self { ed, verifier, _dir: dir }
@@ -193,7 +193,7 @@ async fn other_algorithms_are_accepted_where_they_are_listed() {
         std::fs::write(&file, json!({ "keys": [jwk] }).to_string()).unwrap();
         let algorithms = vec![Algorithm::from_name(listed).unwrap()];
         let entry = issuer("main", algorithms, JwksSource::File(file));
-        let keys = KeyStore::start(&[entry]).unwrap();
+        let keys = KeyStore::start(&[entry], &Supervisor::default()).unwrap();
         let metrics = Metrics::new("0", "0").unwrap();
         let verifier = Verifier::new(keys, Duration::ZERO, false, &metrics);
         for alg in all {

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::path::PathBuf;
 
 use policy_store::sql::{AuditTable, DatabaseError, PasswordFile};
+use policy_store::supervise::Supervisor;
 
 use crate::chain::chain;
 use crate::record::journal::replace;
@@ -57,10 +58,10 @@ impl Sink {
     }
 
     /// What the sink needs beside it; asked once, in the thread that will use it.
-    pub(super) fn begin(&mut self) {
+    pub(super) fn begin(&mut self, supervisor: &Supervisor) {
         let Self::Database(table, password) = self else { return };
         if let Some(file) = password.take() {
-            match table.sign_in_with(file) {
+            match table.sign_in_with(file, supervisor) {
                 Ok(follow) => drop(tokio::spawn(follow)),
                 Err(error) => {
                     tracing::error!(error = %chain(&error), "the audit's database cannot be signed in to");

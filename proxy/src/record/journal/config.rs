@@ -1,8 +1,10 @@
 //! What a journal is told.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use policy_store::supervise::Supervisor;
 use serde::Deserialize;
 
 use super::archivist::Delivered;
@@ -58,6 +60,8 @@ pub struct JournalConfig {
     pub check_at_start: u64,
     /// What the sinks have.
     pub delivered: Delivered,
+    /// What keeps its threads alive.
+    pub supervisor: Arc<Supervisor>,
 }
 
 impl JournalConfig {
@@ -77,6 +81,7 @@ impl JournalConfig {
             on_damage: OnDamage::default(),
             check_at_start: 4 << 30,
             delivered: Delivered::default(),
+            supervisor: Arc::default(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::JoinHandle;
 
+use policy_store::supervise::Supervisor;
 use uuid::Uuid;
 
 use super::archivist::Archivist;
@@ -69,7 +70,10 @@ impl Journal {
             threads: Vec::new(),
         };
         let kept = Arc::clone(&shared);
-        journal.threads.push(thread("audit-keeper", move || keeper::keep(&kept, &work))?);
+        let supervisor = &config.supervisor;
+        journal
+            .threads
+            .push(thread(supervisor, "audit-keeper", move || keeper::keep(&kept, &work))?);
         let archivist = Archivist {
             directory,
             notary: Arc::clone(&notary),
@@ -77,28 +81,32 @@ impl Journal {
             delivered: config.delivered,
         };
         let kept = Arc::clone(&shared);
-        journal.look_after("audit-notary", move |stop| notary.keep(&kept, stop))?;
-        journal.look_after("audit-archivist", move |stop| archivist.keep(&shared, stop))?;
+        journal.look_after(supervisor, "audit-notary", move |stop| notary.keep(&kept, stop))?;
+        journal.look_after(supervisor, "audit-archivist", move |stop| {
+            archivist.keep(&shared, stop);
+        })?;
         Ok((Arc::new(journal), recovered))
     }
 
     fn look_after(
         &mut self,
-        name: &str,
-        work: impl FnOnce(&Receiver<()>) + Send + 'static,
+        supervisor: &Supervisor,
+        name: &'static str,
+        work: impl Fn(&Receiver<()>) + Send + 'static,
     ) -> Result<(), JournalError> {
         let (stop, stopped) = channel();
-        self.threads.push(thread(name, move || work(&stopped))?);
+        self.threads.push(thread(supervisor, name, move || work(&stopped))?);
         self.stops.push(stop);
         Ok(())
     }
 }
 
 fn thread(
-    name: &str,
-    work: impl FnOnce() + Send + 'static,
+    supervisor: &Supervisor,
+    name: &'static str,
+    work: impl FnMut() + Send + 'static,
 ) -> Result<JoinHandle<()>, JournalError> {
-    std::thread::Builder::new().name(name.to_owned()).spawn(work).map_err(JournalError::Thread)
+    supervisor.thread(name, work).map_err(JournalError::Thread)
 }
 
 fn signer(config: &JournalConfig) -> Result<Signer, SigningError> {

@@ -1,0 +1,86 @@
+//! The tasks of a gate that live as long as it does, each started again when it falls.
+
+use std::io;
+use std::net::TcpListener as Socket;
+use std::sync::Arc;
+
+use policy_store::supervise::Supervisor;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::door::Door;
+use super::{facts, parts};
+use crate::admin::{self, AdminState};
+use crate::pipeline::Memo;
+use crate::relay::{Addresses, Pool};
+
+/// What the tasks work on.
+pub(super) struct Tasks {
+    /// The upstream's name, and the addresses to keep known.
+    pub(super) resolved: (String, Arc<Addresses>),
+    pub(super) idle: Arc<Pool>,
+    pub(super) memo: Arc<Memo>,
+    pub(super) door: Door,
+    pub(super) state: AdminState,
+    pub(super) facts: Vec<facts::Task>,
+}
+
+/// A listener, and what tells when it is to be closed.
+type Listening = (TcpListener, watch::Receiver<bool>);
+
+impl Tasks {
+    /// Starts them all: the proxy and the admin listener at these sockets, and what goes on beside.
+    pub(super) fn start(
+        self,
+        supervisor: &Supervisor,
+        proxy: Listening,
+        admin: Listening,
+    ) -> io::Result<Vec<JoinHandle<()>>> {
+        let Self { resolved: (name, address), idle, memo, door, state, facts } = self;
+        let mut tasks: Vec<_> = facts.into_iter().map(tokio::spawn).collect();
+        tasks
+            .push(tokio::spawn(supervisor.task("resolver", move || {
+                parts::keep_resolved(name.clone(), Arc::clone(&address))
+            })));
+        tasks.push(tokio::spawn(supervisor.task("pool", move || {
+            let idle = Arc::clone(&idle);
+            async move { idle.keep_tidy().await }
+        })));
+        tasks.push(tokio::spawn(supervisor.task("memo", move || {
+            let memo = Arc::clone(&memo);
+            async move { memo.keep_time().await }
+        })));
+        let (socket, stopping) = (proxy.0.into_std()?, proxy.1);
+        let door = Arc::new(door);
+        tasks.push(tokio::spawn(supervisor.task("proxy", move || {
+            let (door, listener, stopping) = (Arc::clone(&door), again(&socket), stopping.clone());
+            async move {
+                door.open(listener?, stopping).await;
+                Ok::<(), io::Error>(())
+            }
+        })));
+        let (socket, stopping) = (admin.0.into_std()?, admin.1);
+        tasks.push(tokio::spawn(supervisor.task("admin", move || {
+            let (listener, state) = (again(&socket), state.clone());
+            serve_admin(listener, state, stopping.clone())
+        })));
+        Ok(tasks)
+    }
+}
+
+/// The same socket once more: a task that falls takes its own handle with it, and no connection is
+/// refused meanwhile.
+fn again(socket: &Socket) -> io::Result<TcpListener> {
+    TcpListener::from_std(socket.try_clone()?)
+}
+
+async fn serve_admin(
+    listener: io::Result<TcpListener>,
+    state: AdminState,
+    mut stopping: watch::Receiver<bool>,
+) -> io::Result<()> {
+    let stopped = async move { drop(stopping.wait_for(|stop| *stop).await) };
+    admin::serve(listener?, state, stopped).await;
+    Ok(())
+}

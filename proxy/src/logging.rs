@@ -1,0 +1,152 @@
+//! The log, on standard error: a line that cannot be written is counted, and harms nobody.
+//!
+//! INVARIANT: logging never unwinds and never waits long. What logs is a request, a watcher of
+//! policies, the accept loop: none of them may end or stand still because a disk is full, or
+//! because whoever reads the log has ended or does not keep up.
+
+use std::io::{self, Write};
+use std::os::fd::AsFd;
+use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tracing_subscriber::EnvFilter;
+
+/// A pipe that can be written to takes this much at once without waiting (`PIPE_BUF`, pipe(7)).
+const PIECE: usize = 4096;
+/// How long a line waits for a reader that does not keep up. After that lines do not wait at all,
+/// until one can be written again.
+const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
+const NO_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
+
+/// The number of lines of this process that could not be written.
+static LOST: AtomicU64 = AtomicU64::new(0);
+static STATE: Mutex<State> = Mutex::new(State { untold: 0, torn: false });
+
+/// What became of the lines before the next one.
+struct State {
+    /// The number of lines that were lost and of which the log does not tell yet.
+    untold: u64,
+    /// Whether the last line was written in part.
+    torn: bool,
+}
+
+/// The number of log lines that could not be written since the process began.
+pub(crate) fn lines_lost() -> u64 {
+    LOST.load(Ordering::Relaxed)
+}
+
+/// Logs to standard error, by `RUST_LOG`. Panics go the same way, instead of the standard
+/// library's own.
+pub(crate) fn begin() {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
+    // Without its own reports of errors, which it prints in a way that panics.
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(|| Line)
+        .log_internal_errors(false);
+    // Another logger is there already only when somebody embeds us.
+    let _first = subscriber.try_init();
+    std::panic::set_hook(Box::new(tell_of_panic));
+}
+
+fn tell_of_panic(panic: &PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    let (thread, said) = (thread.name().unwrap_or("unnamed"), panic.payload_as_str());
+    let said = said.unwrap_or("no message");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    // Empty unless `RUST_BACKTRACE` asks for it.
+    let backtrace = std::backtrace::Backtrace::capture();
+    if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
+        tracing::error!(thread, place, %backtrace, "panic: {said}");
+    } else {
+        tracing::error!(thread, place, "panic: {said}");
+    }
+}
+
+/// Takes one line of the log. It never fails.
+struct Line;
+
+impl Write for Line {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut out = io::stderr().lock();
+        if state.put(line, &mut |piece, patience| write_some(&mut out, piece, patience)).is_err() {
+            LOST.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl State {
+    /// Writes a line, and before it what has to be known of those that were lost.
+    fn put(&mut self, line: &[u8], write: &mut Piecewise<'_>) -> io::Result<()> {
+        let written = self.put_all(line, write);
+        if written.is_err() {
+            self.untold = self.untold.saturating_add(1);
+        }
+        written
+    }
+
+    fn put_all(&mut self, line: &[u8], write: &mut Piecewise<'_>) -> io::Result<()> {
+        let patience = if self.untold == 0 { PATIENCE } else { NO_PATIENCE };
+        if self.torn {
+            write(b"\n", patience)?;
+            self.torn = false;
+        }
+        if self.untold > 0 {
+            let gap = format!("{} log lines before this one could not be written\n", self.untold);
+            self.put_bytes(gap.as_bytes(), patience, write)?;
+            self.untold = 0;
+        }
+        self.put_bytes(line, patience, write)
+    }
+
+    fn put_bytes(
+        &mut self,
+        mut bytes: &[u8],
+        patience: Timespec,
+        write: &mut Piecewise<'_>,
+    ) -> io::Result<()> {
+        while !bytes.is_empty() {
+            let piece = bytes.get(..PIECE).unwrap_or(bytes);
+            let written = write(piece, patience)?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            bytes = bytes.get(written..).unwrap_or_default();
+            self.torn = !bytes.is_empty();
+        }
+        Ok(())
+    }
+}
+
+/// Writes what it can of a piece, after waiting for room as long as it is told.
+type Piecewise<'a> = dyn FnMut(&[u8], Timespec) -> io::Result<usize> + 'a;
+
+fn write_some(
+    out: &mut (impl Write + AsFd),
+    piece: &[u8],
+    patience: Timespec,
+) -> io::Result<usize> {
+    // What cannot be asked is written to: that tells what is wrong.
+    let asked = poll(&mut [PollFd::new(out, PollFlags::OUT)], Some(&patience));
+    if asked.is_ok_and(|ready| ready == 0) {
+        return Err(io::ErrorKind::WouldBlock.into());
+    }
+    loop {
+        match out.write(piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

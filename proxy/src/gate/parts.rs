@@ -1,5 +1,6 @@
 //! The parts of a gate, made as configured.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -14,8 +15,8 @@ use policy_store::source::FactSource;
 use policy_store::watch::{BundleStore, Published, Reload};
 use tokio::net::lookup_host;
 
-use super::StartError;
 use super::door::{Door, Refused};
+use super::{StartError, descriptors, privacy};
 use crate::accept::Rules;
 use crate::admin::AdminState;
 use crate::assertion::AssertionSigner;
@@ -30,6 +31,7 @@ use crate::limit::RateLimit;
 use crate::metrics::Metrics;
 use crate::pipeline::{Memo, Pipeline};
 use crate::probe::Probes;
+use crate::record::journal::ignore_file_size_signal;
 use crate::relay::{Pool, Upstream};
 use crate::reply::Redirects;
 use crate::seats::{Bounds, Seats};
@@ -37,6 +39,13 @@ use crate::service::{Front, Service};
 
 /// The upstream's name is looked up again this often.
 const RESOLVE_EVERY: Duration = Duration::from_secs(10);
+
+/// What the process needs before anything is opened; gives how many connections there may be.
+pub(super) fn prepare(config: &Config) -> io::Result<Bounds> {
+    ignore_file_size_signal()?;
+    privacy::look(config);
+    Ok(descriptors::bounds(&config.limits, descriptors::raise()))
+}
 
 /// The policies, and what counts their reloads.
 pub(super) fn open_bundles(

@@ -113,7 +113,9 @@ impl Honest {
     #[expect(clippy::cast_precision_loss, reason = "microseconds")]
     fn of(moments: &[Moment]) -> Self {
         let mut all = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).unwrap();
-        moments.iter().for_each(|moment| all.add(&moment.latency).unwrap());
+        for moment in moments {
+            all.add(&moment.latency).unwrap();
+        }
         let wrong = moments.iter().map(|moment| moment.wrong).sum();
         let (p99, longest) = (all.value_at_percentile(99.0), all.max());
         Self { p99: p99 as f64 / 1e3, longest: longest as f64 / 1e3, wrong }
@@ -156,7 +158,9 @@ fn report(runs: &[Run], time: Duration) {
         "longest probe, ms",
     ];
     let mut table = Table::new(&head);
-    runs.iter().for_each(|run| table.row(line(run)));
+    for run in runs {
+        table.row(line(run));
+    }
     println!("\n{table}");
     for run in runs {
         println!("{}: {}", run.attack.name, run.attack.about);

@@ -220,7 +220,7 @@ async fn uploads(to: Target, number: u32, count: &AtomicU64) {
     let mut turn = tokio::time::interval(SELDOM);
     let mut held = VecDeque::new();
     let begun = format!(
-        "POST /api/visits HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+        "PATCH /api/users/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
          Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{",
         to.token
     );

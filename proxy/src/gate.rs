@@ -111,9 +111,7 @@ impl Gate {
     ///
     /// When the gate could never work as configured.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        crate::record::journal::ignore_file_size_signal()?;
-        privacy::look(&config);
-        let descriptors = descriptors::raise();
+        let bounds = parts::prepare(&config)?;
         let supervisor = Arc::<Supervisor>::default();
         let metrics = parts::metrics()?;
         metrics.tasks.watch(&supervisor);
@@ -148,7 +146,6 @@ impl Gate {
         let ends = (upstream, Arc::clone(&idle));
         let service = parts::service(&config, pipeline, ledger, signer, ends);
         let connections = Arc::new(AtomicUsize::new(0));
-        let bounds = descriptors::bounds(&config.limits, descriptors);
         let door = parts::door(&config, service, (&connections, bounds), metrics);
         let proxy = listen("listen.proxy", config.listen.proxy)?;
         let admin = listen("listen.admin", config.listen.admin)?;

@@ -89,7 +89,7 @@ impl RateLimit {
 pub(crate) fn owned_by(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
-        four => four,
+        four @ IpAddr::V4(_) => four,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::break_glass;
 use crate::decide::Permitted;
 use crate::identify::{Overreach, Unidentified};
 use crate::metrics::Timings;
-use crate::record::entry::{BROKE_GLASS, UNMAPPED, millis};
+use crate::record::entry::{BROKE_GLASS, ENDPOINT_BYTES, UNMAPPED, millis};
 use crate::record::text::printable;
 use crate::record::{Decision, Phase, Record};
 use crate::refusal::{Answer, Blanks, Refusal};
@@ -261,7 +261,7 @@ impl Trail {
     /// Cuts what a stranger wrote: records of nobody stay small. The details say how long the path was.
     fn cut(&mut self) {
         if let Some(path) = self.record.endpoint.as_ref().filter(|it| it.len() > ENDPOINT) {
-            self.record.details.insert("endpoint_bytes".to_owned(), Value::from(path.len()));
+            self.record.details.insert(ENDPOINT_BYTES.to_owned(), Value::from(path.len()));
             self.record.endpoint = Some(Arc::from(&*printable(path, ENDPOINT)));
         }
         if let Some(id) = self.record.resource_id.as_ref().filter(|id| id.len() > RESOURCE_ID) {

@@ -55,10 +55,15 @@ async fn served(client: u8, stand: &Stand) -> TcpStream {
     stream
 }
 
-async fn counted(stand: &Stand, name: &str, bound: &str) -> f64 {
-    Metrics::of(stand)
-        .await
-        .sum(&format!("cedargate_connections_{name}_total"), &[("bound", bound)])
+async fn counted(stand: &Stand, name: &str, bound: &str) -> u64 {
+    let name = format!("cedargate_connections_{name}_total");
+    whole(Metrics::of(stand).await.sum(&name, &[("bound", bound)]))
+}
+
+/// A count, without a fraction.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
+fn whole(count: f64) -> u64 {
+    count as u64
 }
 
 #[tokio::test]
@@ -77,8 +82,8 @@ async fn a_client_beyond_its_bound_takes_the_place_of_its_longest_idle_connectio
         held.push(served(2, &stand).await);
         assert_eq!(next(longest).await, "", "closed without a word");
     }
-    assert_eq!(counted(&stand, "closed_early", "client").await, 2.0);
-    assert_eq!(counted(&stand, "refused", "client").await, 0.0);
+    assert_eq!(counted(&stand, "closed_early", "client").await, 2);
+    assert_eq!(counted(&stand, "refused", "client").await, 0);
     other.write_all(b"GET /api/patients HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     assert!(next(&mut other).await.starts_with("HTTP/1.1 401"), "others are not concerned");
 }
@@ -99,7 +104,7 @@ async fn a_client_whose_connections_are_all_busy_is_told_so() {
         "{answer}"
     );
     assert_eq!(next(&mut refused).await, "");
-    assert_eq!(counted(&stand, "refused", "client").await, 1.0);
+    assert_eq!(counted(&stand, "refused", "client").await, 1);
     let _other = served(3, &stand).await;
     // Those that are busy are served to their end.
     for stream in &mut held {
@@ -117,9 +122,9 @@ async fn beyond_all_connections_the_longest_idle_makes_room_and_then_the_next_is
         .start()
         .await;
     let mut idle = served(2, &stand).await;
-    let _busy =
+    let busy_ones =
         [busy(3, stand.proxy()).await, busy(4, stand.proxy()).await, busy(5, stand.proxy()).await];
-    let _fourth = busy(6, stand.proxy()).await;
+    let fourth = busy(6, stand.proxy()).await;
     assert_eq!(next(&mut idle).await, "");
     let mut refused = from(7, stand.proxy()).await;
     let answer = next(&mut refused).await;
@@ -127,13 +132,14 @@ async fn beyond_all_connections_the_longest_idle_makes_room_and_then_the_next_is
         answer.starts_with("HTTP/1.1 503 ") && answer.contains("\r\nRetry-After: 1\r\n"),
         "{answer}"
     );
-    assert_eq!(counted(&stand, "closed_early", "total").await, 1.0);
-    assert_eq!(counted(&stand, "refused", "total").await, 1.0);
+    assert_eq!(counted(&stand, "closed_early", "total").await, 1);
+    assert_eq!(counted(&stand, "refused", "total").await, 1);
     let metrics = Metrics::of(&stand).await;
-    assert_eq!(metrics.sum("cedargate_connections_limit", &[]), 4.0);
-    drop((_busy, _fourth));
+    assert_eq!(whole(metrics.sum("cedargate_connections_limit", &[])), 4);
+    drop((busy_ones, fourth));
     eventually("their places are free", || async {
-        (Metrics::of(&stand).await.sum("cedargate_connections", &[]) == 0.0).then_some(())
+        let open = Metrics::of(&stand).await.sum("cedargate_connections", &[]);
+        (whole(open) == 0).then_some(())
     })
     .await;
     let _served = served(7, &stand).await;
@@ -151,7 +157,7 @@ async fn a_trusted_proxy_has_the_connections_of_many_clients() {
     for _ in 0..10 {
         held.push(busy(2, stand.proxy()).await);
     }
-    assert_eq!(counted(&stand, "refused", "client").await, 0.0);
+    assert_eq!(counted(&stand, "refused", "client").await, 0);
 }
 
 /// With 256 descriptors, a thousand idle connections stop nobody: neither clients nor probes.
@@ -183,7 +189,7 @@ async fn the_limit_of_descriptors_is_raised_to_what_is_allowed() {
     let ground = Stand::builder().prepare().await;
     let gate = Binary::serve_limited(ground.directory.path(), "128:4096").await;
     let limit = Metrics::at(gate.admin()).await.sum("cedargate_connections_limit", &[]);
-    assert_eq!(limit, 1952.0);
+    assert_eq!(whole(limit), 1952);
     let log = std::fs::read_to_string(ground.directory.path().join("stderr.log")).unwrap();
     assert!(log.contains("from=128 to=4096"), "{log}");
     assert!(log.contains("LimitNOFILE"), "fewer than `limits.connections` are said: {log}");

@@ -232,7 +232,7 @@ async fn facts_are_kept_up_to_so_many_bytes_and_so_many_entries() {
     let memory = 4 << 20;
     for (entries, length) in [(1_000_000, 4_000), (100, 8)] {
         let usual = Settings::new(LONG, Duration::from_secs(20));
-        let (_source, store) = store_with(Settings { memory, entries, ..usual }, 100);
+        let (_source, store) = store_with(Settings { entries, memory, ..usual }, 100);
         for known in 0..1_000 {
             assert!(ask(&store, &format!("known-{known:0length$}")).await.unwrap());
         }

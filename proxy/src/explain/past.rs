@@ -13,6 +13,7 @@ use time::format_description::well_known::Rfc3339;
 
 use super::Explainer;
 use super::report::Report;
+use crate::record::entry::ENDPOINT_BYTES;
 use crate::record::{Phase, Record};
 use crate::workbench::{Ask, WorkbenchError};
 
@@ -195,6 +196,10 @@ fn notes(record: &Record, route: Option<&Route>, body: bool) -> Vec<String> {
     if !body && route.is_some_and(|route| route.body == Body::Json) {
         let note = "the body was not recorded: it is judged now as if there were none; \
                     give what was sent with --body";
+        notes.push(note.to_owned());
+    }
+    if record.details.contains_key(ENDPOINT_BYTES) {
+        let note = "the path was cut when it was recorded: it is judged now as it was cut";
         notes.push(note.to_owned());
     }
     if matches!(&*record.reason, "cross_tenant" | "tenant_conflict") {

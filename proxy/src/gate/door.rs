@@ -179,7 +179,7 @@ mod tests {
         let listener = bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listener.local_addr().unwrap();
         let mut waiting = Vec::new();
-        for number in 0..allowed.min(QUEUE).min(400) {
+        for number in 0..allowed.min(400) {
             let connected =
                 tokio::time::timeout(Duration::from_millis(900), TcpStream::connect(address));
             waiting.push(connected.await.unwrap_or_else(|_| panic!("the queue holds {number}")));

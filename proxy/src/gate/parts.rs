@@ -1,5 +1,6 @@
 //! The parts of a gate, made as configured.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
@@ -11,8 +12,8 @@ use policy_store::source::FactSource;
 use policy_store::watch::{BundleStore, Published, Reload};
 use tokio::net::lookup_host;
 
-use super::StartError;
 use super::door::{Door, Refused};
+use super::{StartError, descriptors, privacy};
 use crate::accept::Rules;
 use crate::admin::AdminState;
 use crate::assertion::AssertionSigner;
@@ -29,6 +30,7 @@ use crate::metrics::Metrics;
 use crate::pace::Patience;
 use crate::pipeline::{Memo, Pipeline};
 use crate::probe::Probes;
+use crate::record::journal::ignore_file_size_signal;
 use crate::relay::{Addresses, Pool, Upstream};
 use crate::reply::Redirects;
 use crate::seats::{Bounds, Seats};
@@ -36,6 +38,13 @@ use crate::service::Service;
 
 /// The upstream's name is looked up again this often.
 const RESOLVE_EVERY: Duration = Duration::from_secs(10);
+
+/// What the process needs before anything is opened; gives how many connections there may be.
+pub(super) fn prepare(config: &Config) -> io::Result<Bounds> {
+    ignore_file_size_signal()?;
+    privacy::look(config);
+    Ok(descriptors::bounds(&config.limits, descriptors::raise()))
+}
 
 /// The policies, and what counts their reloads.
 pub(super) fn open_bundles(

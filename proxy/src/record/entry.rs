@@ -126,6 +126,9 @@ pub struct Record {
 /// The detail that says that it was the justification that let the request in.
 pub const BROKE_GLASS: &str = "broke_glass";
 
+/// The detail that says how long the path was that is cut in the record: nobody knows who wrote it.
+pub const ENDPOINT_BYTES: &str = "endpoint_bytes";
+
 /// The action of a request that fits no route.
 pub const UNMAPPED: &str = "unmapped";
 

@@ -2,8 +2,8 @@ use std::sync::atomic::AtomicUsize;
 
 use super::*;
 
-fn ip(text: &str) -> Option<IpAddr> {
-    Some(text.parse().unwrap())
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
 }
 
 fn seats(total: usize, client: usize) -> Arc<Seats> {
@@ -19,7 +19,7 @@ fn told(seats: &[Seat]) -> Vec<usize> {
 #[test]
 fn the_longest_idle_makes_room_and_nobody_who_is_busy() {
     let seats = seats(4, 4);
-    let mut held: Vec<Seat> = (0..4).map(|_| seats.take(ip("192.0.2.1")).unwrap()).collect();
+    let mut held: Vec<Seat> = (0..4).map(|_| seats.take(Some(ip("192.0.2.1"))).unwrap()).collect();
     for place in [2, 0, 1] {
         assert!(held[place].busy());
     }
@@ -28,7 +28,7 @@ fn the_longest_idle_makes_room_and_nobody_who_is_busy() {
         held[place].idle();
     }
     for expected in [vec![3], vec![2, 3], vec![0, 2, 3], vec![0, 1, 2, 3]] {
-        held.push(seats.take(ip("192.0.2.1")).unwrap());
+        held.push(seats.take(Some(ip("192.0.2.1"))).unwrap());
         assert_eq!(told(&held), expected);
     }
     assert!(!held[0].busy(), "whoever was told to close serves nobody any more");
@@ -54,14 +54,14 @@ fn where_all_are_busy_the_next_is_refused_until_one_is_idle() {
 fn a_client_makes_room_for_itself_and_nobody_else_does() {
     let seats = seats(100, 2);
     let others: Vec<Seat> =
-        (0..9).map(|n| seats.take(ip(&format!("192.0.2.{n}"))).unwrap()).collect();
+        (0..9).map(|n| seats.take(Some(ip(&format!("192.0.2.{n}")))).unwrap()).collect();
     let mut held: Vec<Seat> =
-        (1..3).map(|n| seats.take(ip(&format!("2001:db8::{n}"))).unwrap()).collect();
-    held.push(seats.take(ip("2001:db8::ffff:3")).unwrap());
+        (1..3).map(|n| seats.take(Some(ip(&format!("2001:db8::{n}")))).unwrap()).collect();
+    held.push(seats.take(Some(ip("2001:db8::ffff:3"))).unwrap());
     assert_eq!((told(&held), told(&others)), (vec![0], vec![]));
     assert!(held[1].busy() && held[2].busy());
-    assert_eq!(seats.take(ip("2001:db8::4")).unwrap_err(), Beyond::Client);
-    assert!(seats.take(ip("2001:db8:0:1::1")).is_ok(), "another network is another client");
+    assert_eq!(seats.take(Some(ip("2001:db8::4"))).unwrap_err(), Beyond::Client);
+    assert!(seats.take(Some(ip("2001:db8:0:1::1"))).is_ok(), "another network is another client");
     // Where no client is named, only all together are bounded.
     let free: Vec<Seat> = (0..50).map(|_| seats.take(None).unwrap()).collect();
     assert!(told(&free).is_empty());

@@ -41,9 +41,7 @@ async fn check(what: &str, requests: impl Fn(usize) -> Request) {
         let labels = [("memory", memory)];
         let held = metrics.sum("cedargate_memory_held_bytes", &labels);
         let limit = metrics.sum("cedargate_memory_limit_bytes", &labels);
-        #[expect(clippy::cast_precision_loss, reason = "a few megabytes")]
-        let expected = MEMORY as f64;
-        assert_eq!(limit, expected, "{memory}");
+        assert_eq!(super::whole(limit), MEMORY, "{memory}");
         assert!(held <= limit, "{what}: {memory} holds {held} of {limit}");
     }
     assert_eq!(gate.signal("TERM").await, Some(0));

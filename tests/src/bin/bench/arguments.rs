@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// How long a subject is measured in a round.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
+    /// Honest requests a second while the gate is attacked.
+    #[arg(long, default_value_t = 500.0)]
+    pub(crate) rate: f64,
     /// Each has one request on its way all the time.
     #[arg(long, default_value_t = super::CONNECTIONS)]
     pub(crate) connections: usize,

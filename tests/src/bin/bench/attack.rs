@@ -22,8 +22,7 @@ use super::world::World;
 use attackers::{ATTACKS, Attack, Target};
 use watch::Seen;
 
-/// Honest requests a second, and the connections that they may take.
-const RATE: f64 = 500.0;
+/// The connections that honest clients may take.
 const CONNECTIONS: usize = 32;
 /// How long the gate is looked at before the attack begins.
 const CALM: Duration = Duration::from_secs(10);
@@ -58,11 +57,11 @@ pub(crate) async fn measure(arguments: &Arguments) {
         let gate = start(&world, attack.name);
         let asked = Asked { address: gate.address, samples: &world.samples, expected: &expected };
         closed(asked, CONNECTIONS, Until::Once);
-        let run = run(attack, (&world, &gate), asked, arguments.time());
+        let run = run(attack, (&world, &gate), asked, arguments);
         println!("{}", line(&run).join("  "));
         runs.push(run);
     }
-    report(&runs, arguments.time());
+    report(&runs, arguments);
 }
 
 fn start(world: &World, name: &'static str) -> Subject {
@@ -80,8 +79,9 @@ fn run(
     attack: &'static Attack,
     (world, gate): (&World, &Subject),
     asked: Asked<'_>,
-    time: Duration,
+    arguments: &Arguments,
 ) -> Run {
+    let time = arguments.time();
     let person = world.people.iter().find(|it| it.roles == ["OTHER"]).unwrap();
     let began = Instant::now();
     let target = Target {
@@ -97,7 +97,7 @@ fn run(
         let until = target.until;
         let watched = scope.spawn(move || watch::until(until, process, &disk, admin));
         let attacked = scope.spawn(move || attackers::run(attack, &target));
-        let (_, moments) = paced(asked, CONNECTIONS, RATE, CALM + time, WINDOW);
+        let (_, moments) = paced(asked, CONNECTIONS, arguments.rate, CALM + time, WINDOW);
         let calm = usize::try_from(CALM.as_secs()).unwrap();
         Run {
             attack,
@@ -113,7 +113,9 @@ impl Honest {
     #[expect(clippy::cast_precision_loss, reason = "microseconds")]
     fn of(moments: &[Moment]) -> Self {
         let mut all = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).unwrap();
-        moments.iter().for_each(|moment| all.add(&moment.latency).unwrap());
+        for moment in moments {
+            all.add(&moment.latency).unwrap();
+        }
         let wrong = moments.iter().map(|moment| moment.wrong).sum();
         let (p99, longest) = (all.value_at_percentile(99.0), all.max());
         Self { p99: p99 as f64 / 1e3, longest: longest as f64 / 1e3, wrong }
@@ -143,7 +145,7 @@ fn line(run: &Run) -> Vec<String> {
     ]
 }
 
-fn report(runs: &[Run], time: Duration) {
+fn report(runs: &[Run], arguments: &Arguments) {
     let head = [
         "attack",
         "what attackers did",
@@ -156,15 +158,18 @@ fn report(runs: &[Run], time: Duration) {
         "longest probe, ms",
     ];
     let mut table = Table::new(&head);
-    runs.iter().for_each(|run| table.row(line(run)));
+    for run in runs {
+        table.row(line(run));
+    }
     println!("\n{table}");
     for run in runs {
         println!("{}: {}", run.attack.name, run.attack.about);
     }
     let told = format!(
-        "Each attack for {} s, after {} s of calm; {RATE} honest requests a second.",
-        time.as_secs(),
-        CALM.as_secs()
+        "Each attack for {} s, after {} s of calm; {} honest requests a second.",
+        arguments.time().as_secs(),
+        CALM.as_secs(),
+        arguments.rate,
     );
     write("attack.md", &format!("{told}\n\n{table}\n{}\n", origin("tests/bench attack")));
 }

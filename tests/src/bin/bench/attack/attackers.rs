@@ -219,15 +219,15 @@ async fn idle(to: Target, client: u32, every: Duration, count: &AtomicU64) {
 async fn uploads(to: Target, number: u32, count: &AtomicU64) {
     let mut turn = tokio::time::interval(SELDOM);
     let mut held = VecDeque::new();
-    let head = format!(
-        "POST /api/visits HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
+    let begun = format!(
+        "PATCH /api/users/me HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\n\
          Content-Type: application/json\r\nContent-Length: 1000\r\n\r\n{{",
         to.token
     );
     loop {
         turn.tick().await;
         let Ok(mut stream) = connect(to.proxy, number).await else { continue };
-        let _gone = stream.write_all(head.as_bytes()).await;
+        let _gone = stream.write_all(begun.as_bytes()).await;
         count.fetch_add(1, Ordering::Relaxed);
         held.push_back(stream);
         if held.len() > 50 {

@@ -56,7 +56,9 @@ impl Hygiene {
             removed: None,
         };
         // The first entry of a name counts: what the operator strips is stripped.
-        headers.strip.iter().for_each(|name| hygiene.know(name, Fate::Remove));
+        for name in &headers.strip {
+            hygiene.know(name, Fate::Remove);
+        }
         for (names, fate) in [
             (STRUCTURAL, Fate::Pass),
             (CONTENT, Fate::Pass),
@@ -66,7 +68,9 @@ impl Hygiene {
             (&["authorization"], Fate::Credential),
             (RESERVED, Fate::Remove),
         ] {
-            names.iter().for_each(|name| hygiene.know(name, fate));
+            for name in names {
+                hygiene.know(name, fate);
+            }
         }
         for prefix in RESERVED_PREFIXES {
             hygiene.marks.set_from(prefix.as_bytes(), prefix.len());
@@ -112,10 +116,12 @@ impl Hygiene {
         if plain && !self.marks.has(name) {
             return Fate::Pass;
         }
-        let fate = match plain {
-            true => self.looked_up(name),
-            false if self.is_allowed(name) => Fate::Pass,
-            false => Fate::Remove,
+        let fate = if plain {
+            self.looked_up(name)
+        } else if self.is_allowed(name) {
+            Fate::Pass
+        } else {
+            Fate::Remove
         };
         if let (Fate::Remove, Some(removed)) = (fate, &self.removed) {
             removed.inc();
@@ -181,7 +187,7 @@ pub(crate) fn is_structural(name: &[u8]) -> bool {
 }
 
 const fn is_plain(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() | (byte == b'-')
+    matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-')
 }
 
 /// At which first letters and lengths there are names that have to be looked up: those of most honest fields

@@ -37,12 +37,12 @@ async fn no_character_disguises_a_reserved_name() {
         assert!(names.len() > 4_000);
         let mut faults = Vec::new();
         for some in names.chunks(80) {
-            let lines: String = some.iter().map(|name| format!("{name}: evil\r\n")).collect();
+            let lines = some.join(": evil\r\n") + ": evil\r\n";
             faults.extend(check(&stand, host.as_bytes(), lines.as_bytes(), Fate::Cleaned).await);
         }
         assert!(faults.is_empty(), "{} faults:\n{}", faults.len(), faults.join("\n"));
         let counted = Metrics::of(&stand).await.sum("cedargate_fields_removed_total", &[]);
-        assert!((counted - names.len() as f64).abs() < 0.5, "{counted} were counted");
+        assert_eq!(counted.to_string(), names.len().to_string());
     }
 }
 

@@ -27,7 +27,7 @@ pub enum Kind {
     Django,
     /// A CGI program under lighttpd.
     Cgi,
-    /// PHP under lighttpd, by FastCGI.
+    /// PHP under lighttpd, by `FastCGI`.
     Php,
 }
 

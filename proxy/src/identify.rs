@@ -200,9 +200,11 @@ impl Verifier {
         now: f64,
     ) -> Result<Arc<VerifiedToken>, Unidentified> {
         let mut outcome = self.judge(token, now);
-        if outcome.as_ref().is_err_and(Unidentified::may_be_of_a_new_key) {
+        if let Err(doubt) = &outcome
+            && doubt.may_be_of_a_new_key()
+        {
             // In a box: hardly any request comes here, and all of them would carry its room.
-            outcome = Box::pin(self.judge_by_new_keys(token, now)).await;
+            outcome = Box::pin(self.judge_by_new_keys(token, now, doubt.clone())).await;
         }
         self.count(&outcome);
         outcome
@@ -212,19 +214,25 @@ impl Verifier {
         &self,
         token: &str,
         now: f64,
+        doubt: Unidentified,
     ) -> Result<Arc<VerifiedToken>, Unidentified> {
         let sought = Sought::of(token, &self.keys)?;
-        let mut seeking = sought.issuer.seek((&sought.kid, sought.algorithm));
+        // An issuer gives a name to one key only, so that a signature that is wrong stays wrong. A key
+        // without a name may have been replaced.
+        let is_over = |doubt: &Unidentified| {
+            !doubt.may_be_of_a_new_key()
+                || (sought.kid.is_some() && *doubt == Unidentified::Signature)
+        };
+        if is_over(&doubt) {
+            return Err(doubt);
+        }
+        let Some(mut seeking) = sought.issuer.seek((&sought.kid, sought.algorithm)) else {
+            return Err(doubt);
+        };
         loop {
+            // Once before the first look, too: the key may have come just before the wait began.
             let outcome = self.judge(token, now);
-            let Err(doubt) = &outcome else { return outcome };
-            // A name for a key is given once; a signature that is wrong is wrong, unless keys have no names.
-            let named = sought.kid.is_some() && *doubt == Unidentified::Signature;
-            if named || !doubt.may_be_of_a_new_key() {
-                return outcome;
-            }
-            let Some(seeking) = &mut seeking else { return outcome };
-            if !seeking.look().await {
+            if outcome.as_ref().err().is_none_or(is_over) || !seeking.look().await {
                 return outcome;
             }
         }

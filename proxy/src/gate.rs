@@ -22,7 +22,7 @@ use crate::admin::{self, AdminState};
 use crate::assertion::{AssertionError, AssertionSigner};
 use crate::config::{self, Config};
 use crate::identify::Verifier;
-use crate::keys::{KeyStore, KeysError};
+use crate::keys::KeysError;
 use crate::ledger::Ledger;
 use crate::probe::Probes;
 use crate::record::JournalError;
@@ -111,8 +111,7 @@ impl Gate {
         crate::record::journal::ignore_file_size_signal()?;
         let metrics = parts::metrics()?;
         let (facts, bundles) = facts::open(&config, &metrics).await?;
-        parts::restrictions(&config.jwt, &bundles)?;
-        let keys = KeyStore::start(&config.jwt.issuers)?;
+        let keys = parts::keys(&config.jwt, &bundles)?;
         let assertion = config.upstream.assertion.as_ref();
         let signer = assertion.map(AssertionSigner::open).transpose()?.map(Arc::new);
         let audit = Audit::open(&config, &metrics)?;

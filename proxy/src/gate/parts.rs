@@ -25,6 +25,7 @@ use crate::cors::Cors;
 use crate::credentials::CookieRules;
 use crate::forward::Forwarding;
 use crate::identify::Verifier;
+use crate::keys::KeyStore;
 use crate::ledger::Ledger;
 use crate::limit::RateLimit;
 use crate::metrics::Metrics;
@@ -71,17 +72,18 @@ pub(super) fn open_bundles(
     Ok(bundles)
 }
 
-/// Sees to it that the roles for which issuers must not stand are roles of the policies, and tells the
-/// log what is doubtful about issuers.
-pub(super) fn restrictions(jwt: &Jwt, bundles: &BundleStore) -> Result<(), StartError> {
+/// The keys of the issuers. Sees to it that the roles for which issuers must not stand are roles of the
+/// policies, and tells the log what is doubtful about issuers.
+pub(super) fn keys(jwt: &Jwt, bundles: &BundleStore) -> Result<Arc<KeyStore>, StartError> {
     for doubt in jwt.doubts() {
         tracing::warn!("{doubt}");
     }
     let current = bundles.current();
     let unknown = jwt.unknown_role(|role| current.bundle.vocabulary().has_role(role));
-    unknown.map_or(Ok(()), |(issuer, role)| {
-        Err(StartError::UnknownRole { issuer: issuer.to_owned(), role: role.to_owned() })
-    })
+    if let Some((issuer, role)) = unknown {
+        return Err(StartError::UnknownRole { issuer: issuer.to_owned(), role: role.to_owned() });
+    }
+    Ok(KeyStore::start(&jwt.issuers)?)
 }
 
 /// What judges requests.

@@ -111,7 +111,7 @@ impl Issuer {
         if let Some(value) = self.issuer_values.iter().find(unfit) {
             let what =
                 format!("`{value}` cannot stand in `issuer`; use letters, digits and `-._~`");
-            return self.issuer.claim().map(|_| ("issuer_values", what));
+            return Some(("issuer_values", what));
         }
         if NO_PERSON.contains(&&*self.subject_claim) {
             let what = format!(

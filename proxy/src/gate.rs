@@ -24,7 +24,7 @@ use tokio::task::{JoinError, JoinHandle};
 use crate::assertion::{AssertionError, AssertionSigner};
 use crate::config::{self, Config};
 use crate::identify::Verifier;
-use crate::keys::{KeyStore, KeysError};
+use crate::keys::KeysError;
 use crate::ledger::Ledger;
 use crate::probe::Probes;
 use crate::record::JournalError;
@@ -116,8 +116,7 @@ impl Gate {
         let metrics = parts::metrics()?;
         metrics.tasks.watch(&supervisor);
         let (facts, bundles) = facts::open(&config, &metrics, &supervisor).await?;
-        parts::restrictions(&config.jwt, &bundles)?;
-        let keys = KeyStore::start(&config.jwt.issuers, &supervisor)?;
+        let keys = parts::keys(&config.jwt, &bundles, &supervisor)?;
         let assertion = config.upstream.assertion.as_ref();
         let signer = assertion.map(AssertionSigner::open).transpose()?.map(Arc::new);
         let audit = Audit::open(&config, &metrics, &supervisor)?;

@@ -3,6 +3,8 @@
 //! Takes a token and the keys; gives who it is about, or an [`Unidentified`]. The token says *who*
 //! and no more: no role is ever read from one.
 
+mod doubt;
+mod signature;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -11,15 +13,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use jsonwebtoken::crypto;
 use policy_store::facts::UserFacts;
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
-use crate::config::{Algorithm, Broken, Issuer};
-use crate::keys::{IssuerKeys, KeyStore, Named};
+use crate::config::{Algorithm, Issuer};
+use crate::keys::KeyStore;
 use crate::metrics::Metrics;
 
+pub use doubt::{Overreach, Unidentified};
+use signature::{SignedBy, Sought, signed};
 use token::Parts;
 
 /// A token may be this long.
@@ -56,95 +59,6 @@ impl VerifiedToken {
         let Some(issuer) = &self.issuer else { return Ok(()) };
         let holds = issuer.speaks_for.holds_for_user(user.organization.as_deref(), &user.roles);
         holds.map_err(|broken| Overreach::of(issuer, &self.subject, broken).into())
-    }
-}
-
-/// An issuer's word about somebody for whom it may not speak (`speaks_for` in its entry).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overreach {
-    /// Which issuer.
-    pub issuer: String,
-    /// The user whom its token names.
-    pub user: Arc<str>,
-    /// Which restriction does not hold: its key below `speaks_for`.
-    pub broken: Broken,
-}
-
-impl Overreach {
-    fn of(issuer: &Issuer, user: &Arc<str>, broken: Broken) -> Self {
-        Self { issuer: issuer.issuer.to_string(), user: Arc::clone(user), broken }
-    }
-}
-
-/// The token did not prove who is calling.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Unidentified {
-    /// There is none.
-    #[error("no token was sent")]
-    Missing,
-    /// It is no token that we read.
-    #[error("the token is malformed: {0}")]
-    Malformed(&'static str),
-    /// Signed in a way that its issuer does not.
-    #[error("the token is signed with an algorithm that is not accepted")]
-    Algorithm,
-    /// Signed with a key that is not there.
-    #[error("the token is signed with an unknown key")]
-    KeyUnknown,
-    /// Not signed with that key.
-    #[error("the token's signature is wrong")]
-    Signature,
-    /// Issued by somebody else.
-    #[error("the token is of another issuer")]
-    Issuer,
-    /// Its issuer may not speak for the user.
-    #[error("`{issuer}` may not speak for this user: `speaks_for.{broken}`", issuer = .0.issuer, broken = .0.broken)]
-    Overreach(Box<Overreach>),
-    /// Meant for somebody else.
-    #[error("the token is for another audience")]
-    Audience,
-    /// Over.
-    #[error("the token has expired")]
-    Expired,
-    /// Not begun.
-    #[error("the token is not valid yet")]
-    NotYetValid,
-    /// Its issuer's keys were never had.
-    #[error("there are no keys of issuer `{issuer}` yet")]
-    KeysUnavailable {
-        /// Which issuer.
-        issuer: String,
-    },
-}
-
-impl Unidentified {
-    /// The fixed word (`domain.md`, layer 2).
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Missing => "token_missing",
-            Self::Malformed(_) => "token_malformed",
-            Self::Algorithm => "token_algorithm",
-            Self::KeyUnknown => "token_key_unknown",
-            Self::Signature => "token_signature",
-            Self::Issuer | Self::Overreach(_) => "token_issuer",
-            Self::Audience => "token_audience",
-            Self::Expired => "token_expired",
-            Self::NotYetValid => "token_not_yet_valid",
-            Self::KeysUnavailable { .. } => "keys_unavailable",
-        }
-    }
-}
-
-impl Unidentified {
-    /// Whether the token may be a good one, by a key that its issuer has just begun to use.
-    fn may_be_of_a_new_key(&self) -> bool {
-        matches!(self, Self::KeyUnknown | Self::Signature | Self::KeysUnavailable { .. })
-    }
-}
-
-impl From<Overreach> for Unidentified {
-    fn from(overreach: Overreach) -> Self {
-        Self::Overreach(Box::new(overreach))
     }
 }
 
@@ -298,9 +212,11 @@ impl Verifier {
         now: f64,
     ) -> Result<Arc<VerifiedToken>, Unidentified> {
         let mut outcome = self.judge(token, now);
-        if outcome.as_ref().is_err_and(Unidentified::may_be_of_a_new_key) {
+        if let Err(doubt) = &outcome
+            && doubt.may_be_of_a_new_key()
+        {
             // In a box: hardly any request comes here, and all of them would carry its room.
-            outcome = Box::pin(self.judge_by_new_keys(token, now)).await;
+            outcome = Box::pin(self.judge_by_new_keys(token, now, doubt.clone())).await;
         }
         self.count(&outcome);
         outcome
@@ -310,19 +226,25 @@ impl Verifier {
         &self,
         token: &str,
         now: f64,
+        doubt: Unidentified,
     ) -> Result<Arc<VerifiedToken>, Unidentified> {
         let sought = Sought::of(token, &self.keys)?;
-        let mut seeking = sought.issuer.seek((&sought.kid, sought.algorithm));
+        // An issuer gives a name to one key only, so that a signature that is wrong stays wrong. A key
+        // without a name may have been replaced.
+        let is_over = |doubt: &Unidentified| {
+            !doubt.may_be_of_a_new_key()
+                || (sought.kid.is_some() && *doubt == Unidentified::Signature)
+        };
+        if is_over(&doubt) {
+            return Err(doubt);
+        }
+        let Some(mut seeking) = sought.issuer.seek((&sought.kid, sought.algorithm)) else {
+            return Err(doubt);
+        };
         loop {
+            // Once before the first look, too: the key may have come just before the wait began.
             let outcome = self.judge(token, now);
-            let Err(doubt) = &outcome else { return outcome };
-            // A name for a key is given once; a signature that is wrong is wrong, unless keys have no names.
-            let named = sought.kid.is_some() && *doubt == Unidentified::Signature;
-            if named || !doubt.may_be_of_a_new_key() {
-                return outcome;
-            }
-            let Some(seeking) = &mut seeking else { return outcome };
-            if !seeking.look().await {
+            if outcome.as_ref().err().is_none_or(is_over) || !seeking.look().await {
                 return outcome;
             }
         }
@@ -416,66 +338,4 @@ impl Verifier {
 fn known_tokens(bytes: u64) -> Arc<KnownTokens> {
     let hasher = ahash::RandomState::new();
     Arc::new(Cache::with(USUAL, bytes, ByLength, hasher, DefaultLifecycle::default()))
-}
-
-/// The key that a token says it is signed by.
-#[derive(Clone, Copy)]
-struct SignedBy<'a> {
-    iss: &'a str,
-    kid: Option<&'a str>,
-    algorithm: Algorithm,
-}
-
-/// The issuer's key that has signed it: the one that is named, or the only one that fits. By `before` it is
-/// known to be signed.
-fn signed(
-    parts: &Parts<'_>,
-    issuer: &IssuerKeys,
-    SignedBy { iss, kid, algorithm }: SignedBy<'_>,
-    before: Option<&[u8]>,
-) -> Result<Arc<[u8]>, Unidentified> {
-    let keys = issuer.keys().ok_or_else(|| Unidentified::KeysUnavailable {
-        issuer: issuer.config.issuer.to_string(),
-    })?;
-    let key = match kid.map(|kid| keys.named(kid, algorithm, iss)) {
-        Some(Named::Key(key)) => key,
-        Some(Named::OtherAlgorithm) => return Err(Unidentified::Algorithm),
-        Some(Named::None) => return Err(Unidentified::KeyUnknown),
-        None => keys.only(algorithm, iss).ok_or(Unidentified::KeyUnknown)?,
-    };
-    if before == Some(&*key.material) {
-        return Ok(Arc::clone(&key.material));
-    }
-    let algorithm = match algorithm {
-        Algorithm::EdDSA => jsonwebtoken::Algorithm::EdDSA,
-        Algorithm::ES256 => jsonwebtoken::Algorithm::ES256,
-        Algorithm::ES384 => jsonwebtoken::Algorithm::ES384,
-        Algorithm::RS256 => jsonwebtoken::Algorithm::RS256,
-        Algorithm::RS384 => jsonwebtoken::Algorithm::RS384,
-        Algorithm::RS512 => jsonwebtoken::Algorithm::RS512,
-        Algorithm::PS256 => jsonwebtoken::Algorithm::PS256,
-    };
-    let verified =
-        crypto::verify(parts.signature, parts.signed.as_bytes(), &key.decoding, algorithm);
-    if !verified.unwrap_or(false) {
-        return Err(Unidentified::Signature);
-    }
-    Ok(Arc::clone(&key.material))
-}
-
-/// The key that a token may be waiting for.
-struct Sought<'a> {
-    issuer: &'a IssuerKeys,
-    kid: Option<String>,
-    algorithm: Option<Algorithm>,
-}
-
-impl<'a> Sought<'a> {
-    fn of(token: &str, keys: &'a KeyStore) -> Result<Self, Unidentified> {
-        let parts = Parts::split(token)?;
-        let (header, claims) = (parts.header()?, parts.claims()?);
-        let issuer = keys.issuer(claims.issuer()?, claims.all()).ok_or(Unidentified::Issuer)?;
-        let algorithm = Algorithm::from_name(&header.algorithm);
-        Ok(Self { issuer, kid: header.key_id, algorithm })
-    }
 }

@@ -41,6 +41,12 @@ impl Probes {
         })
     }
 
+    /// What has to be known about restrictions of issuers that a reload of policies has made moot.
+    fn moot(&self) -> Option<String> {
+        let current = self.bundles.current();
+        self.keys.moot(|role| current.bundle.vocabulary().has_role(role))
+    }
+
     /// What has to be known about changes of facts.
     fn unheard(&self) -> Option<String> {
         let unheard = self.unheard.as_ref().is_some_and(|it| it.load(Ordering::Relaxed));
@@ -56,7 +62,7 @@ impl Probe for Probes {
         let facts = self.facts.source().ping().await.map_err(|error| chain(&error));
         let audit = self.journal.check().map_err(|error| chain(&error));
         vec![
-            ("policies", Ok(self.stale())),
+            ("policies", Ok(self.stale().or_else(|| self.moot()))),
             (
                 "facts",
                 facts.and_then(|()| self.fitness.check()).map(|said| said.or(self.unheard())),

@@ -135,6 +135,32 @@ async fn a_user_that_changes_is_judged_anew() {
     }
 }
 
+/// A reload may take away a role that an issuer must never stand for, under this name.
+#[tokio::test]
+async fn a_role_that_the_policies_no_longer_know_is_a_warning() {
+    let ground = Stand::builder()
+        .set(
+            "jwt.issuers",
+            json!([main_entry(), partner_entry(PARTNER, &json!({"never_roles": ["SPARE"]}))]),
+        )
+        .prepare()
+        .await;
+    FOREIGN.write(&ground.directory.path().join("partner"));
+    let schema = ground.directory.path().join("policies/schema.cedarschema");
+    let without = std::fs::read_to_string(&schema).unwrap();
+    let with = without.replacen("\"OTHER\"", "\"OTHER\", \"SPARE\"", 1);
+    assert_ne!(with, without);
+    std::fs::write(&schema, with).unwrap();
+    let stand = ground.start().await;
+    let said = async || stand.ask_admin("/readyz").await.json()["checks"]["policies"].to_string();
+    assert_eq!(said().await, json!({"ok": true}).to_string());
+    std::fs::write(&schema, without).unwrap();
+    tests::wait::eventually("it is told", || async {
+        said().await.contains("must never stand for the role `SPARE`").then_some(())
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn check_warns_of_issuers_that_may_speak_for_everybody() {
     let ground = Stand::builder().prepare().await;

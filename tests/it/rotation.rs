@@ -22,8 +22,8 @@ const PATH: &str = "/api/patients";
 /// The keys of a set with these names.
 fn some(keys: &Keys, names: &[&str]) -> Value {
     let mut set = keys.key_set();
-    let named = |key: &Value| names.iter().any(|name| key["kid"] == *name);
-    set["keys"].as_array_mut().unwrap().retain(named);
+    let wanted = |key: &Value| names.iter().any(|name| key["kid"] == *name);
+    set["keys"].as_array_mut().unwrap().retain(wanted);
     set
 }
 

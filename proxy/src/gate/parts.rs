@@ -9,6 +9,7 @@ use std::time::Duration;
 use policy_store::archive::Archive;
 use policy_store::cache::FactStore;
 use policy_store::source::FactSource;
+use policy_store::supervise::Supervisor;
 use policy_store::watch::{BundleStore, Published, Reload};
 use tokio::net::lookup_host;
 
@@ -24,6 +25,7 @@ use crate::credentials::CookieRules;
 use crate::forward::Forwarding;
 use crate::hygiene::Hygiene;
 use crate::identify::Verifier;
+use crate::keys::KeyStore;
 use crate::ledger::Ledger;
 use crate::limit::RateLimit;
 use crate::metrics::Metrics;
@@ -80,17 +82,22 @@ pub(super) fn open_bundles(
     Ok(bundles)
 }
 
-/// Sees to it that the roles for which issuers must not stand are roles of the policies, and tells the
-/// log what is doubtful about issuers.
-pub(super) fn restrictions(jwt: &Jwt, bundles: &BundleStore) -> Result<(), StartError> {
+/// The keys of the issuers. Sees to it that the roles for which issuers must not stand are roles of the
+/// policies, and tells the log what is doubtful about issuers.
+pub(super) fn keys(
+    jwt: &Jwt,
+    bundles: &BundleStore,
+    supervisor: &Supervisor,
+) -> Result<Arc<KeyStore>, StartError> {
     for doubt in jwt.doubts() {
         tracing::warn!("{doubt}");
     }
     let current = bundles.current();
     let unknown = jwt.unknown_role(|role| current.bundle.vocabulary().has_role(role));
-    unknown.map_or(Ok(()), |(issuer, role)| {
-        Err(StartError::UnknownRole { issuer: issuer.to_owned(), role: role.to_owned() })
-    })
+    if let Some((issuer, role)) = unknown {
+        return Err(StartError::UnknownRole { issuer: issuer.to_owned(), role: role.to_owned() });
+    }
+    Ok(KeyStore::start(&jwt.issuers, supervisor)?)
 }
 
 /// What judges requests.

@@ -51,17 +51,25 @@ impl Jwt {
         doubts
     }
 
-    /// The first role that an issuer may not stand for and that the policies do not know, with the
-    /// name of the issuer: a misspelt role restricts nothing.
+    /// The same as [`Issuer::unknown_role`] of all these issuers.
     pub fn unknown_role(&self, is_role: impl Fn(&str) -> bool) -> Option<(&str, &str)> {
-        self.issuers.iter().find_map(|issuer| {
-            let role = issuer.speaks_for.never_roles.iter().find(|role| !is_role(role))?;
-            Some((issuer.issuer.as_str(), role.as_str()))
-        })
+        Issuer::unknown_role(&self.issuers, is_role)
     }
 }
 
 impl Issuer {
+    /// The first role that an issuer may not stand for and that the policies do not know, with the
+    /// name of the issuer: a misspelt role restricts nothing.
+    pub(crate) fn unknown_role<'a>(
+        issuers: impl IntoIterator<Item = &'a Self>,
+        is_role: impl Fn(&str) -> bool,
+    ) -> Option<(&'a str, &'a str)> {
+        issuers.into_iter().find_map(|issuer| {
+            let role = issuer.speaks_for.never_roles.iter().find(|role| !is_role(role))?;
+            Some((issuer.issuer.as_str(), role.as_str()))
+        })
+    }
+
     /// Every `iss` that its tokens may have; the template when that can be anything.
     fn names(&self) -> Vec<String> {
         if self.issuer.claim().is_none() || self.dangerous_any_issuer_value {
@@ -103,7 +111,7 @@ impl Issuer {
         if let Some(value) = self.issuer_values.iter().find(unfit) {
             let what =
                 format!("`{value}` cannot stand in `issuer`; use letters, digits and `-._~`");
-            return self.issuer.claim().map(|_| ("issuer_values", what));
+            return Some(("issuer_values", what));
         }
         if NO_PERSON.contains(&&*self.subject_claim) {
             let what = format!(

@@ -47,9 +47,10 @@ impl Few {
 
     #[track_caller]
     fn check(&self, changes: Value, expected: Result<&str, &str>) {
-        let found = self.verify(changes.clone());
+        let shown = changes.to_string();
+        let found = self.verify(changes);
         let found = found.as_ref().map(|it| &*it.subject).map_err(Unidentified::reason);
-        assert_eq!(found, expected, "{changes}");
+        assert_eq!(found, expected, "{shown}");
     }
 }
 

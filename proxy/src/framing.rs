@@ -131,7 +131,7 @@ fn step(chunk: Chunk, byte: u8) -> Result<Chunk, Misframed> {
         TrailerValue,
     };
     Ok(match (chunk, byte) {
-        (Size { digits: 1.., value }, b'\r') => SizeLf { value },
+        (Size { digits: 1.., value } | Side { value, .. }, b'\r') => SizeLf { value },
         (Size { digits: 1.., value }, b';') => Side { value, side: 1, extension: true },
         (Size { digits: 1.., value }, b' ' | b'\t') => Side { value, side: 1, extension: false },
         (Size { value, digits: 0..DIGITS }, digit) => {
@@ -140,7 +140,6 @@ fn step(chunk: Chunk, byte: u8) -> Result<Chunk, Misframed> {
             let digits = if let Size { digits, .. } = chunk { digits + 1 } else { 1 };
             Size { value: shifted + u64::from(digit), digits }
         }
-        (Side { value, .. }, b'\r') => SizeLf { value },
         (Side { value, side, extension }, byte) if side < SIDE_BYTES => {
             let extension = extension || byte == b';';
             let allowed = if extension { is_plain(byte) } else { matches!(byte, b' ' | b'\t') };

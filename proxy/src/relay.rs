@@ -16,7 +16,7 @@ use crate::refusal::Refusal;
 
 pub(crate) use answer::{Answer, AnswerRules};
 pub(crate) use body::{Broken, Upload, UploadEnd, pass_on, upload};
-pub(crate) use link::{Link, LinkIncoming, Turn};
+pub(crate) use link::{Link, LinkIncoming, SENT, Turn};
 pub(crate) use pool::Pool;
 pub(crate) use upstream::{Addresses, Upstream};
 

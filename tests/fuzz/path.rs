@@ -7,7 +7,7 @@ use crate::{damage, one_of, run};
 
 fn made_up(dice: &mut Dice) -> Vec<u8> {
     let mut path = String::new();
-    for _ in 0..dice.below(4) + 1 {
+    for _ in 0..=dice.below(4) {
         path.push('/');
         for _ in 0..dice.below(3) {
             path += one_of(

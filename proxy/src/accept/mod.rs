@@ -164,10 +164,9 @@ impl Persistence {
 
     fn asked_by(head: &Head<'_>) -> Self {
         match (rewrite::says(head, b"close"), head.http_11) {
-            (true, _) => Self::Close,
             (false, true) => Self::Usual,
             (false, false) if rewrite::says(head, b"keep-alive") => Self::KeepAlive,
-            (false, false) => Self::Close,
+            _ => Self::Close,
         }
     }
 }

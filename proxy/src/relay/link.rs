@@ -59,16 +59,15 @@ pub(crate) struct Turn {
     progress: AtomicU32,
 }
 
-impl Turn {
-    /// The request was sent whole, or the upstream has to ask for the rest: it is the upstream's turn.
-    pub(crate) const UPSTREAM: Self = Self::new(true);
-    /// The body is still to be sent: it is the client's turn.
-    pub(crate) const CLIENT: Self = Self::new(false);
+/// The turn of an upstream to which the request was sent whole.
+pub(crate) static SENT: Turn = Turn::new(true);
 
-    const fn new(upstream: bool) -> Self {
+impl Turn {
+    /// The turn of the client, whose body is still to be sent, or of the upstream, to which all was sent.
+    pub(crate) const fn new(sent: bool) -> Self {
         Self {
-            upstream: AtomicBool::new(upstream),
-            sent: AtomicBool::new(upstream),
+            upstream: AtomicBool::new(sent),
+            sent: AtomicBool::new(sent),
             progress: AtomicU32::new(0),
         }
     }
@@ -120,7 +119,7 @@ impl Link {
         self.outgoing.begin();
         self.outgoing.send(request).await?;
         self.outgoing.flush().await?;
-        if self.incoming.more(0, &Turn::UPSTREAM).await? == 0 {
+        if self.incoming.more(0, &SENT).await? == 0 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the upstream has hung up"));
         }
         Ok(())

@@ -13,8 +13,8 @@ use crate::date;
 use crate::framing::Framing;
 use crate::refusal::{Blanks, Refusal};
 use crate::relay::{
-    Answer, AnswerRules, Broken, Link, LinkIncoming, Turn, Upload, UploadEnd, failure, pass_on,
-    upload,
+    Answer, AnswerRules, Broken, Link, LinkIncoming, SENT, Turn, Upload, UploadEnd, failure,
+    pass_on, upload,
 };
 use crate::reply::Reply;
 
@@ -141,11 +141,11 @@ impl Service {
             head.put_slice(&body);
             let mut link = self.upstream.ask(recorded, &head, safe).await?;
             let (from, to) = (&mut link.incoming, &mut client.outgoing);
-            let answer = self.answer(ctx, way, from, to, &Turn::UPSTREAM).await?;
+            let answer = self.answer(ctx, way, from, to, &SENT).await?;
             return Ok((link, answer));
         }
         let mut link = self.upstream.link(recorded).await?;
-        let turn = Turn::CLIENT;
+        let turn = Turn::new(false);
         let sent = Upload { head: &head, expects: way.expects };
         let sending = upload(sent, &mut client.incoming, &mut link.outgoing, &turn);
         let answering = self.answer(ctx, way, &mut link.incoming, &mut client.outgoing, &turn);
@@ -225,7 +225,9 @@ impl Service {
         if self.cors.is_on() {
             let exposes = answer.exposes.iter().map(Vec::as_slice);
             let headers = self.cors.headers_with(&ctx.arrival, exposes);
-            headers.iter().for_each(|(name, value)| say(name, value, out));
+            for (name, value) in &headers {
+                say(name, value, out);
+            }
         }
         if let Some(word) = persistence.word() {
             say("Connection", word, out);

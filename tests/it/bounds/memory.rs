@@ -52,8 +52,8 @@ async fn check(what: &str, requests: impl Fn(usize) -> Request) {
 async fn member_names_of_bodies_fill_no_memory() {
     check("names", |number| {
         let name =
-            |member: usize| (format!("{number:08}-{member:04}-{}", "x".repeat(580)), json!(1));
-        let body: serde_json::Map<_, _> = (0..100).map(name).collect();
+            |member: usize| (format!("{number:08}-{member:04}-{}", "x".repeat(180)), json!(1));
+        let body: serde_json::Map<_, _> = (0..300).map(name).collect();
         let body = serde_json::Value::Object(body).to_string();
         Request::new("PATCH", "/api/users/me").token(&token("kauvery-coder")).json(body)
     })

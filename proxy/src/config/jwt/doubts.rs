@@ -51,7 +51,7 @@ impl Jwt {
         doubts
     }
 
-    /// The same as [`Issuer::unknown_role`] of all these issuers.
+    /// The first issuer that must never stand for a role which the policies do not know, and that role.
     pub fn unknown_role(&self, is_role: impl Fn(&str) -> bool) -> Option<(&str, &str)> {
         Issuer::unknown_role(&self.issuers, is_role)
     }

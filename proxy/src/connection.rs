@@ -102,8 +102,13 @@ pub(crate) async fn serve(
         let read = tokio::select! {
             biased;
             read = client.incoming.read_head(limits) => read,
-            // A request whose first byte is here is still served.
-            () = &mut stopped, if client.incoming.is_idle() => return,
+            () = &mut stopped => {
+                if client.incoming.is_idle() {
+                    return;
+                }
+                // A request whose first byte is here is still served.
+                client.incoming.read_head(limits).await
+            }
             () = &mut told_to_close => return,
         };
         let Ok(Some(raw)) = read else { return };

@@ -14,6 +14,7 @@ use crate::accept::{Accepted, Arrival, Persistence};
 use crate::connection::ClientStream;
 use crate::cors::Cors;
 use crate::forward::Forwarding;
+use crate::framing::Framing;
 use crate::ledger::{Ledger, Recorded};
 use crate::limit::RateLimit;
 use crate::pipeline::Pipeline;
@@ -103,20 +104,21 @@ impl Service {
     /// Serves a request. Whether another one can follow on the connection.
     pub(crate) async fn serve(&self, accepted: Accepted, client: &mut ClientStream) -> bool {
         let Accepted { arrival, head, framing, persistence } = accepted;
-        match framing {
-            Some(framing) => client.incoming.begin(framing),
-            None if arrival.fault.is_some() => client.lose(),
-            None => {}
+        client.incoming.begin(framing.unwrap_or(Framing::NONE));
+        if arrival.fault.is_some() {
+            client.lose();
         }
         let mut ctx = Ctx::begin(arrival);
         match self.answered(client, &mut ctx).await {
-            Some(reply) => reply_to(&ctx, &reply, persistence, client).await,
+            Some(reply) => {
+                reply_to(&ctx, &reply, persistence, client).await && client.drain().await
+            }
             None => self.exchange(ctx, (head, framing), persistence, client).await,
         }
     }
 }
 
-/// Sends an answer of the gate's own. Whether another request can follow.
+/// Sends an answer of the gate's own. Whether the client is there, and the connection is meant to go on.
 async fn reply_to(
     ctx: &Ctx,
     reply: &Reply,
@@ -132,7 +134,7 @@ async fn reply_to(
         persistence = Persistence::Close;
     }
     let spelled = reply.spell(ctx.arrival.head_only, persistence, ctx.now());
-    client.say(&spelled).await && persistence != Persistence::Close && client.drain().await
+    client.say(&spelled).await && persistence != Persistence::Close
 }
 
 /// The time now.

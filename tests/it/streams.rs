@@ -66,3 +66,25 @@ async fn chunks_come_as_they_are_sent() {
     let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     check([head, "5\r\n01234\r\n", "5\r\n56789\r\n"], ["\r\n\r\n", "01234\r\n", "56789\r\n"]).await;
 }
+
+/// A request whose first byte is here when the gate is stopped is served, and the connection ends with it.
+#[tokio::test]
+async fn a_head_that_is_half_here_at_the_end_is_served() {
+    let stand = Stand::sqlite().await;
+    let proxy = stand.proxy();
+    let mut client = TcpStream::connect(proxy).await.unwrap();
+    let request = Request::get("/api/patients").token(&token("kauvery-doctor")).to_bytes(proxy);
+    let (first, rest) = request.split_at(10);
+    client.write_all(first).await.unwrap();
+    // That the gate has read these bytes shows in that another, later connection was served.
+    assert_eq!(stand.get("kauvery-doctor", "/api/patients").await.status, 200);
+    let stopped = tokio::spawn(stand.stop());
+    tests::wait::eventually("the gate accepts no more", || async {
+        TcpStream::connect(proxy).await.is_err().then_some(())
+    })
+    .await;
+    client.write_all(rest).await.unwrap();
+    let answer = String::from_utf8(read_until(&mut client, b"}").await).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("Connection: close"), "{answer}");
+    stopped.await.unwrap();
+}

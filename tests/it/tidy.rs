@@ -64,13 +64,14 @@ fn rooms_are_kept() {
 
 /// The files that may begin a task or a thread without supervision, and why that is no task that lives
 /// as long as the process.
-const MAY_SPAWN: [(&str, &str); 17] = [
+const MAY_SPAWN: [(&str, &str); 18] = [
     ("backend/src/auth/password.rs", "a password is hashed"),
     ("policy-store/src/breaker.rs", "a probe: one that falls is begun anew by the next load"),
     ("policy-store/src/bundle/room.rs", "the loader's room: a panic goes on in whoever waits"),
     ("policy-store/src/cache/shelf.rs", "a load: one that falls tells those who wait"),
     ("policy-store/src/supervise.rs", "the supervisor"),
     ("proxy/src/admin.rs", "a reload: one that falls is answered 500"),
+    ("proxy/src/admin/listener.rs", "a connection"),
     ("proxy/src/cli/demo.rs", "the backend of the demo"),
     ("proxy/src/cli/serve.rs", "the worker: the process ends with it"),
     ("proxy/src/gate.rs", "a reload: one that falls is logged"),

@@ -199,3 +199,69 @@ async fn a_client_that_reads_nothing_is_given_up() {
     })
     .await;
 }
+
+/// An answer may come before the body was sent, over a connection that goes on. What was not sent of the body would be
+/// taken out of the next request: that one goes over another connection.
+#[tokio::test]
+async fn a_connection_over_which_a_body_was_not_sent_whole_is_not_used_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let stand = before(&listener).await;
+    let body = vec![b'x'; 32 * 1024 * 1024];
+    for framing in ["Content-Length: 33554432".to_owned(), "Transfer-Encoding: chunked".to_owned()]
+    {
+        let mut client = TcpStream::connect(stand.proxy()).await.unwrap();
+        let sent = [head(&framing).as_bytes(), b"2000000\r\n", &body].concat();
+        let (mut reading, mut writing) = client.split();
+        let answered = async {
+            let (mut upstream, _) = listener.accept().await.unwrap();
+            let mut read = Vec::new();
+            while head_end(&read).is_none() {
+                upstream.read_buf(&mut read).await.unwrap();
+            }
+            // The body waits in the buffers of the sockets, and part of it in the gate.
+            upstream.write_all(b"HTTP/1.1 401 No\r\nContent-Length: 0\r\n\r\n").await.unwrap();
+            let mut answer = Vec::new();
+            while head_end(&answer).is_none() {
+                assert!(reading.read_buf(&mut answer).await.unwrap() > 0);
+            }
+            assert!(answer.starts_with(b"HTTP/1.1 401"));
+            upstream
+        };
+        let both = async {
+            tokio::select! {
+                upstream = answered => upstream,
+                // The gate stops reading when the answer has been sent.
+                _written = async { let _gone = writing.write_all(&sent).await; std::future::pending::<()>().await } => unreachable!(),
+            }
+        };
+        let first = in_time("an early answer", both).await;
+        let next = tokio::spawn(tests::client::send_raw(
+            stand.proxy(),
+            b"GET /healthz HTTP/1.1\r\nHost: x.example\r\n\r\n",
+        ));
+        let (mut second, _) = in_time("another connection", listener.accept()).await.unwrap();
+        assert!(read_head(&mut second).await.starts_with("GET /healthz "), "{framing}");
+        second
+            .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            .await
+            .unwrap();
+        assert_eq!(next.await.unwrap().unwrap().status, 200);
+        drop(first);
+    }
+}
+
+/// Whoever waits to be asked for its body is not slow: the upstream is.
+#[tokio::test]
+async fn an_upstream_that_does_not_ask_for_the_body_is_to_blame() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ground = Stand::builder().set("limits.body_timeout", "200ms").prepare().await;
+    let ground = ground.with("upstream.address", listener.local_addr().unwrap().to_string());
+    let stand = ground.with("upstream.read_timeout", "600ms").start().await;
+    let mut client = Connection::open(stand.proxy()).await;
+    client.write(head("Content-Length: 5\r\nExpect: 100-continue").as_bytes()).await;
+    let _silent = listener.accept().await.unwrap();
+    let answer = client.read(false).await.expect("an answer");
+    assert_eq!((answer.status, answer.reason().as_str()), (504, "upstream_timeout"));
+    let outcome = stand.ground.journal.outcome(answer.id()).await;
+    assert_eq!(outcome["details"]["error"], "upstream_failed");
+}

@@ -236,3 +236,36 @@ async fn every_answer_is_dated_once() {
     let bare = everything(&stand, b"\x16\x03\x01\r\n\r\n").await;
     assert!(bare.starts_with("HTTP/1.1 400") && bare.contains("\r\nDate: "), "{bare}");
 }
+
+/// Nothing of a request follows it: whatever form the last one on a connection had, the next one is whole.
+#[tokio::test]
+async fn requests_on_one_connection_do_not_touch_each_other() {
+    let stand = Stand::sqlite().await;
+    for first in FORMS.into_iter().filter(|form| !form.is_http_10()) {
+        for (path, user) in [("/api/visits", USER), ("/api/auth/login", USER), ("/api/visits", "")]
+        {
+            let mut client = Connection::open(stand.proxy()).await;
+            for _ in 0..3 {
+                let (head, body) = first.request("POST", path, JSON);
+                let head = if user.is_empty() { head.replace("Bearer ", "Bearer x") } else { head };
+                client.write((head + &body).as_bytes()).await;
+                let status = client.read(false).await.expect("an answer").status;
+                assert_eq!(status, if user.is_empty() { 401 } else { 200 }, "{first:?} {path}");
+                if first == Form::Expecting && user.is_empty() {
+                    client = Connection::open(stand.proxy()).await;
+                }
+                Form::Whole.send(&mut client, "GET", "/api/patients", "").await;
+                assert_eq!(client.read(false).await.expect("an answer").status, 200, "{first:?}");
+            }
+            // Whatever came after a request at the upstream would be the start of the next one.
+            let probe = stand.get(USER, "/api/patients").await;
+            assert_eq!(probe.status, 200, "{first:?} {path}");
+            for seen in stand.ground.upstream.take() {
+                let raw = String::from_utf8_lossy(&seen.raw_head).into_owned();
+                assert!(raw.starts_with("POST /") || raw.starts_with("GET /"), "{first:?}: {raw}");
+                assert!(seen.method() != "GET" || seen.body.is_empty(), "{first:?}: {raw}");
+                assert!(seen.method() != "GET" || !raw.contains("Transfer-Encoding"), "{raw}");
+            }
+        }
+    }
+}

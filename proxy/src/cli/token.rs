@@ -1,10 +1,9 @@
 //! `cedargate token`.
 
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::printing::print;
+use super::printing::{complain, print};
 use super::{Done, Failure};
 use crate::chain::chain;
 use crate::mint;
@@ -32,11 +31,10 @@ pub(super) struct Token {
 impl Token {
     pub(super) fn run(self) -> Result<Done, Failure> {
         if let Some(mode) = policy_store::private::too_open(&self.key) {
-            let _closed = writeln!(
-                std::io::stderr(),
+            complain(format_args!(
                 "`{}` may be used by others (mode {mode:04o}); take that away with `chmod go=`",
                 self.key.display()
-            );
+            ));
         }
         let token = mint::mint(&self.key, &self.sub, &self.issuer, &self.audience, self.ttl);
         print(&token.map_err(|error| Failure::Usage(chain(&error)))?)?;

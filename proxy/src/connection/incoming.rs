@@ -129,7 +129,7 @@ impl Incoming {
             match self.part_here()? {
                 Part::Content(content) => return Ok(Some(content)),
                 Part::End => return Ok(None),
-                Part::Awaited => self.more().await?,
+                Part::Awaited => self.more(|| false).await?,
             }
         }
     }
@@ -202,17 +202,22 @@ impl Incoming {
         self.idle.poll_over(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Waits for more of the body.
+    /// Waits for more of the body. While the client is `excused`, since it waits to be asked for the body, its
+    /// silence does not count.
     ///
     /// # Errors
     ///
     /// When the client is gone or too slow.
-    pub(crate) async fn more(&mut self) -> Result<(), BodyLost> {
+    pub(crate) async fn more(&mut self, excused: impl Fn() -> bool) -> Result<(), BodyLost> {
         let room = if self.body.expected() > CHUNK { LARGE_CHUNK } else { CHUNK };
         self.buffer.reserve(room);
         let read = std::future::poll_fn(|cx| {
             if let Poll::Ready(read) = self.poll_fill(cx) {
                 return Poll::Ready(Some(read));
+            }
+            if excused() {
+                self.pace.begin();
+                return Poll::Pending;
             }
             self.pace.poll_over(cx).map(|()| None)
         });

@@ -85,6 +85,17 @@ impl Outgoing {
         std::future::poll_fn(|cx| self.poll_both(cx, &[], &mut 0)).await
     }
 
+    /// Whether nothing is held.
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.held.is_empty()
+    }
+
+    /// Ends the connection with a reset when it is dropped: the only way to tell an HTTP/1.0 client that an answer
+    /// without a length is not whole.
+    pub(crate) fn reset(&self) {
+        let _best_effort = self.socket.as_ref().set_zero_linger();
+    }
+
     /// Sends what is held, and tells the peer that nothing more comes.
     ///
     /// # Errors

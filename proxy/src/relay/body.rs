@@ -105,7 +105,7 @@ pub(crate) async fn upload(
             Part::Awaited => {
                 // Nothing is held back while the gate waits.
                 link.flush().await.map_err(UploadEnd::Upstream)?;
-                client.more().await.map_err(UploadEnd::Client)?;
+                client.more(|| turn.is_upstreams()).await.map_err(UploadEnd::Client)?;
             }
             Part::End => break,
         }

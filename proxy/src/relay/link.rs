@@ -26,6 +26,7 @@ const LARGE_CHUNK: usize = 64 * 1024;
 
 /// The maximum length of the head of an answer, in bytes.
 const HEAD: usize = 256 * 1024;
+const TOO_LARGE: &str = "its head is too large";
 
 /// A connection to the upstream, used by one request at a time.
 #[derive(Debug)]
@@ -87,6 +88,11 @@ impl Turn {
     /// Whether the body was sent whole.
     pub(crate) fn is_sent(&self) -> bool {
         self.sent.load(Ordering::Relaxed)
+    }
+
+    /// Whether it is the upstream's turn.
+    pub(crate) fn is_upstreams(&self) -> bool {
+        self.upstream.load(Ordering::Relaxed)
     }
 
     fn state(&self) -> (bool, u32) {
@@ -159,11 +165,14 @@ impl LinkIncoming {
             if let Some((length, answer)) =
                 Answer::read(&self.buffer, rules, out).map_err(nonsense)?
             {
+                if length > HEAD {
+                    return Err(nonsense(TOO_LARGE));
+                }
                 self.buffer.advance(length);
                 return Ok(answer);
             }
             if self.buffer.len() > HEAD {
-                return Err(nonsense("its head is too large"));
+                return Err(nonsense(TOO_LARGE));
             }
             if self.more(0, turn).await.map_err(|error| failure(&error))? == 0 {
                 return Err(nonsense("it ends in the middle of its head"));
@@ -195,12 +204,15 @@ fn poll_lost(
     state: &mut (bool, u32),
 ) -> Poll<io::Error> {
     loop {
-        ready!(patience.poll_over(cx));
         let now = turn.state();
-        if now.0 && now == *state {
+        if now != *state {
+            *state = now;
+            patience.begin();
+        }
+        ready!(patience.poll_over(cx));
+        if now.0 {
             return Poll::Ready(io::ErrorKind::TimedOut.into());
         }
-        *state = now;
         patience.begin();
     }
 }

@@ -42,7 +42,7 @@ impl Pool {
 
     /// Keeps a connection whose last answer was read whole, if the upstream goes on with it.
     pub(crate) fn put(&self, mut link: Link, last: &Answer) {
-        if !last.goes_on() || !link.is_quiet() {
+        if !last.goes_on() || !link.is_quiet() || !link.outgoing.is_flushed() {
             return;
         }
         link.park();

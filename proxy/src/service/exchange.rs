@@ -78,7 +78,7 @@ impl Service {
         };
         match ended {
             Ok((link, answer)) => {
-                if client.incoming.is_done() {
+                if let Some(link) = link {
                     self.upstream.idle.put(link, &answer);
                 }
                 ctx.close(Some(answer.status), None);
@@ -122,14 +122,15 @@ impl Service {
         Ok(())
     }
 
-    /// Sends the request, and passes the answer on.
+    /// Sends the request, and passes the answer on. Gives the connection to the upstream if all of the request was
+    /// sent over it: what is missing would be taken out of the next request.
     async fn forward(
         &self,
         ctx: &mut Ctx,
         mut head: BytesMut,
         way: &mut Way,
         client: &mut ClientStream,
-    ) -> Result<(Link, Answer), End> {
+    ) -> Result<(Option<Link>, Answer), End> {
         let judged = ctx.body.take();
         let here = || if way.expects { None } else { client.incoming.take_whole() };
         let body = judged.or_else(here);
@@ -142,7 +143,7 @@ impl Service {
             let mut link = self.upstream.ask(recorded, &head, safe).await?;
             let (from, to) = (&mut link.incoming, &mut client.outgoing);
             let answer = self.answer(ctx, way, from, to, &SENT).await?;
-            return Ok((link, answer));
+            return Ok((Some(link), answer));
         }
         let mut link = self.upstream.link(recorded).await?;
         let turn = Turn::new(false);
@@ -150,7 +151,7 @@ impl Service {
         let sending = upload(sent, &mut client.incoming, &mut link.outgoing, &turn);
         let answering = self.answer(ctx, way, &mut link.incoming, &mut client.outgoing, &turn);
         let answer = beside(sending, answering, &turn).await?;
-        Ok((link, answer))
+        Ok((turn.is_sent().then_some(link), answer))
     }
 
     /// Reads the head of the answer, and passes it on, with what comes before it and the body after it.
@@ -253,14 +254,18 @@ impl Service {
         let (Some(answer), None) = (answer, told) else {
             ctx.close(told, Some(word));
             client.lose();
+            if !ctx.arrival.http_11 {
+                client.outgoing.reset();
+            }
             return false;
         };
         let mut reply = Reply::problem(&answer, ctx.id);
         reply.headers.extend(self.cors.headers(&ctx.arrival, false));
         let persistence = if ours { persistence } else { Persistence::Close };
         let goes_on = reply_to(&ctx, &reply, persistence, client).await;
+        // Before the rest of the body is read: how long the client takes for that is not part of the request.
         ctx.close(Some(answer.status), Some(word));
-        goes_on
+        goes_on && client.drain().await
     }
 }
 
@@ -275,8 +280,8 @@ async fn beside<T>(
     let mut is_sending = true;
     loop {
         tokio::select! {
+            // What is sent decides whose turn it is, which the waiting for the answer has to know.
             biased;
-            answered = &mut answering => return answered,
             ended = &mut sending, if is_sending => match ended {
                 Err(UploadEnd::Client(lost)) => return Err(End::Lost(lost)),
                 Ok(()) => is_sending = false,
@@ -286,6 +291,7 @@ async fn beside<T>(
                     turn.give(true);
                 }
             },
+            answered = &mut answering => return answered,
         }
     }
 }

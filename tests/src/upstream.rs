@@ -187,9 +187,10 @@ async fn accept(listener: TcpListener, memory: Arc<Mutex<Memory>>) {
 async fn serve(mut stream: TcpStream, memory: Arc<Mutex<Memory>>) {
     let mut buffer = Vec::new();
     while let Some(seen) = read_request(&mut stream, &mut buffer).await {
+        // What is no request is kept, too: a test may find it there.
+        lock(&memory).seen.push(seen.clone());
         let path = seen.target().split('?').next().unwrap().to_owned();
         let behaviour = lock(&memory).behaviours.get(&path).cloned();
-        lock(&memory).seen.push(seen.clone());
         if !answer(&mut stream, &seen, behaviour).await {
             return;
         }

@@ -50,6 +50,8 @@ struct Ctx {
     /// The body, if it was read to be judged.
     body: Option<Bytes>,
     upstream_status: Option<u16>,
+    /// Whether a head is on its way to the client: another one would be read as part of it.
+    begun: bool,
     /// The status that the client was sent, once it was.
     told: Option<u16>,
     /// What went wrong after the intent was recorded.
@@ -71,6 +73,7 @@ impl Ctx {
             recorded: None,
             body: None,
             upstream_status: None,
+            begun: false,
             told: None,
             failure: None,
             audit: Vec::new(),

@@ -265,3 +265,31 @@ async fn an_upstream_that_does_not_ask_for_the_body_is_to_blame() {
     let outcome = stand.ground.journal.outcome(answer.id()).await;
     assert_eq!(outcome["details"]["error"], "upstream_failed");
 }
+
+/// An upstream that has asked for the body, has it, and then says nothing more is given up like any other.
+#[tokio::test]
+async fn an_upstream_that_is_silent_after_it_asked_for_the_body_is_given_up() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let ground = Stand::builder().prepare().await;
+    let ground = ground.with("upstream.address", listener.local_addr().unwrap().to_string());
+    let stand = ground.with("upstream.read_timeout", "500ms").start().await;
+    for half in ["", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"] {
+        let mut client = Connection::open(stand.proxy()).await;
+        let request = head("Content-Length: 5\r\nExpect: 100-continue") + "hello";
+        client.write(request.as_bytes()).await;
+        let (mut upstream, _) = listener.accept().await.unwrap();
+        let mut read = Vec::new();
+        while !read.ends_with(b"\r\n\r\nhello") {
+            assert!(in_time("the body", upstream.read_buf(&mut read)).await.unwrap() > 0);
+        }
+        upstream
+            .write_all(format!("HTTP/1.1 100 Continue\r\n\r\n{half}").as_bytes())
+            .await
+            .unwrap();
+        let answer = client.read(false).await.expect("an answer");
+        let expected = if half.is_empty() { (504, true) } else { (200, false) };
+        assert_eq!((answer.status, answer.complete), expected);
+        let outcome = stand.ground.journal.outcome(answer.id()).await;
+        assert_eq!(outcome["details"]["error"], "upstream_failed");
+    }
+}

@@ -45,6 +45,11 @@ impl Host {
         if name.is_empty() || name.len() > 255 || !(bracketed || name.bytes().all(plain)) {
             return Err(FAULT);
         }
+        // One dot at the end is the root's; any other empty label is none (RFC 1035, 3.1).
+        let labels = name.strip_suffix('.').unwrap_or(name);
+        if labels.split('.').any(str::is_empty) {
+            return Err(FAULT);
+        }
         let folded = name.to_ascii_lowercase();
         let name = folded.strip_suffix('.').unwrap_or(&folded).to_owned();
         if name.is_empty() { Err(FAULT) } else { Ok(Self { name, port, raw: raw.to_owned() }) }

@@ -171,6 +171,7 @@ impl Service {
             way.persistence = Persistence::Close;
         }
         self.finish_head(ctx, &answer, way.persistence, &mut out);
+        ctx.begun = true;
         client.send(&out).await.map_err(End::Gone)?;
         ctx.told = Some(answer.status);
         match pass_on(link, &answer, client, http_11, turn).await {
@@ -196,14 +197,16 @@ impl Service {
             if answer.status >= 200 {
                 return Ok(answer);
             }
-            if answer.status == 100 && way.expects {
+            if answer.status == 100 && way.expects && !turn.is_sent() {
                 turn.give(false);
             }
             if ctx.arrival.http_11 {
                 say_id(ctx.id, out);
                 out.put_slice(b"\r\n");
+                ctx.begun = true;
                 client.send(out).await.map_err(End::Gone)?;
                 client.flush().await.map_err(End::Gone)?;
+                ctx.begun = false;
             }
             out.clear();
         }
@@ -251,7 +254,7 @@ impl Service {
         let told = ctx.told;
         let answer = refusal.as_ref().map(|refusal| refusal.answer(Blanks::default()));
         ctx.failure = refusal;
-        let (Some(answer), None) = (answer, told) else {
+        let (Some(answer), None, false) = (answer, told, ctx.begun) else {
             ctx.close(told, Some(word));
             client.lose();
             if !ctx.arrival.http_11 {

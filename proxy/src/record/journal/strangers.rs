@@ -33,6 +33,9 @@ pub(super) struct Strangers {
     /// What is left of the allowance.
     left: Allowance,
     counted: Option<Counted>,
+    /// When the first of those that are counted was. Not `since`, which a request of the next second sets anew before
+    /// anybody may have asked for the summary.
+    counted_since: Instant,
 }
 
 /// Those that were only counted. Nothing in it is of a client's making: actions and reasons are words of the
@@ -51,7 +54,8 @@ pub(super) struct Counted {
 
 impl Strangers {
     pub(super) fn new(allowance: Allowance) -> Self {
-        Self { allowance, since: Instant::now(), left: allowance, counted: None }
+        let now = Instant::now();
+        Self { allowance, since: now, left: allowance, counted: None, counted_since: now }
     }
 
     /// Whether a request may be written, whose records take `bytes`, which is asked only if that matters. The last
@@ -85,15 +89,15 @@ impl Strangers {
         self.give_back(one);
     }
 
-    /// What was counted, when its second is over or `early`.
+    /// What was counted, a second after the first of it or `early`, however many more are asking meanwhile.
     pub(super) fn take(&mut self, early: bool) -> Option<Counted> {
-        if early || self.since.elapsed() >= SECOND { self.counted.take() } else { None }
+        if early || self.counted_since.elapsed() >= SECOND { self.counted.take() } else { None }
     }
 
     /// Counts again what could not be written.
     pub(super) fn give_back(&mut self, counted: Counted) {
         let Some(mine) = &mut self.counted else {
-            self.counted = Some(counted);
+            (self.counted, self.counted_since) = (Some(counted), Instant::now());
             return;
         };
         add(&mut mine.reasons, counted.reasons);
@@ -133,5 +137,30 @@ impl Counted {
         });
         record.details.insert("summary".into(), summary);
         record
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The summary of a second is due when the second is over, also while strangers ask without a pause.
+    #[test]
+    fn a_summary_is_due_each_second_however_many_ask() {
+        let mut strangers = Strangers::new(Allowance { requests: 1, bytes: u64::MAX });
+        let begun = Instant::now();
+        loop {
+            if !strangers.admits(|| 1) {
+                strangers.count(&Record::new(
+                    Uuid::nil(),
+                    Phase::Denial,
+                    OffsetDateTime::UNIX_EPOCH,
+                ));
+            }
+            if strangers.take(false).is_some() {
+                break;
+            }
+            assert!(begun.elapsed() < SECOND * 20, "no summary");
+        }
     }
 }

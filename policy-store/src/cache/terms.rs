@@ -26,7 +26,7 @@ impl Settings {
     }
 }
 
-/// What is said of each lookup, for the metrics.
+/// The outcome of a lookup of facts, for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Answered from the cache.
@@ -41,7 +41,7 @@ pub enum Outcome {
     Error,
 }
 
-/// What is said of one lookup.
+/// A lookup of facts that has ended: its kind, outcome and times.
 #[derive(Debug, Clone, Copy)]
 pub struct Lookup {
     /// `user`, `organization` or `object`.
@@ -63,7 +63,7 @@ pub enum Event {
     Dropped(&'static str),
 }
 
-/// Hears about it.
+/// Hears each event of the cache.
 pub type Observer = dyn Fn(Event) + Send + Sync;
 
 /// On which terms one request asks for facts.

@@ -277,6 +277,22 @@ async fn an_answer_that_breaks_off_is_not_passed_on_as_a_whole_one() {
     }
 }
 
+/// The maximum is the same whether the head comes whole or in pieces.
+#[tokio::test]
+async fn the_head_of_an_answer_has_a_maximum() {
+    let mut head = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n".to_vec();
+    while head.len() < 255 * 1024 {
+        head.extend_from_slice(&[b"X-More: ".as_slice(), &[b'm'; 2000], b"\r\n"].concat());
+    }
+    for (more, status) in [(0, 200), (4, 502)] {
+        let more = [b"X-More: ".as_slice(), &[b'm'; 2000], b"\r\n"].concat().repeat(more);
+        let said = [head.as_slice(), &more, b"\r\nhello"].concat();
+        let (address, _) = upstream(&said, false).await;
+        let answer = tests::client::send(stand(address).await.proxy(), &ask("GET", ODD)).await;
+        assert_eq!(answer.status, status, "{} bytes", said.len());
+    }
+}
+
 #[tokio::test]
 async fn a_head_without_end_is_not_gathered_for_ever() {
     let mut said = b"HTTP/1.1 200 OK\r\n".to_vec();

@@ -30,6 +30,7 @@ mod fast_paths;
 mod faults;
 mod findings;
 mod freshness;
+mod half_said;
 mod headers;
 mod immediacy;
 mod issuers;

@@ -69,6 +69,7 @@ fn start(world: &World, name: &'static str) -> Subject {
         name,
         database: world.database.clone(),
         policies: world.policies.clone(),
+        program: super::gate_program(),
         cores: "0",
         values: Vec::new(),
     };

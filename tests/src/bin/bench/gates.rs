@@ -38,6 +38,8 @@ pub(crate) struct Settings {
     pub(crate) name: &'static str,
     pub(crate) database: String,
     pub(crate) policies: PathBuf,
+    /// The binary `cedargate`.
+    pub(crate) program: PathBuf,
     /// The cores that it may use.
     pub(crate) cores: &'static str,
     /// More of the configuration, at paths such as `/facts/ttl`.
@@ -90,11 +92,19 @@ const VARIANTS: [Variant; 5] = [
     },
 ];
 
+/// The gate as it ships, of the build in the folder `BENCH_BEFORE`: a change is measured against it in one run.
+fn before() -> Option<(Variant, PathBuf)> {
+    let folder = PathBuf::from(std::env::var_os("BENCH_BEFORE")?);
+    let [.., full] = VARIANTS;
+    let (name, label) = ("cedargate-before", "the gate of the build in `BENCH_BEFORE`");
+    Some((Variant { name, label, ..full }, folder.join("cedargate")))
+}
+
 /// All of them.
 pub(crate) fn all(world: &World) -> Vec<Peer> {
-    VARIANTS
-        .into_iter()
-        .map(|variant| {
+    let ours = VARIANTS.into_iter().map(|variant| (variant, gate_program()));
+    ours.chain(before())
+        .map(|(variant, program)| {
             let (name, label) = (variant.name, variant.label);
             let (database, shipped) = (world.database.clone(), world.policies.clone());
             let start = move |setting: &Setting| {
@@ -103,8 +113,8 @@ pub(crate) fn all(world: &World) -> Vec<Peer> {
                     ("/facts/ttl", json!(variant.ttl)),
                     ("/audit/durability", json!(variant.durability)),
                 ];
-                let (database, cores) = (database.clone(), "0");
-                let settings = Settings { name, database, policies, cores, values };
+                let (database, program, cores) = (database.clone(), program.clone(), "0");
+                let settings = Settings { name, database, policies, program, cores, values };
                 let mut subject = start(setting, &settings)?;
                 (subject.label, subject.judges) = (label, variant.judges);
                 Ok(subject)
@@ -120,9 +130,8 @@ pub(crate) fn start(setting: &Setting, settings: &Settings) -> Result<Subject, S
     fs::create_dir_all(&folder).unwrap();
     let config = folder.join("cedargate.yaml");
     fs::write(&config, format!("{:#}", configuration(setting, settings, &folder))).unwrap();
-    let program = gate_program();
     let log = folder.join("stderr.log");
-    let mut serve = on_cores(settings.cores, &program);
+    let mut serve = on_cores(settings.cores, &settings.program);
     serve.arg("serve").arg("--config").arg(&config).stderr(fs::File::create(&log).unwrap());
     // The gate refuses variables that it does not know, and ours may be among them.
     serve.env_remove("CEDARGATE_SEED");
@@ -131,7 +140,7 @@ pub(crate) fn start(setting: &Setting, settings: &Settings) -> Result<Subject, S
     Ok(Subject {
         name: settings.name,
         label: "cedargate",
-        version: said(&program, &["--version"]).replace("cedargate ", ""),
+        version: said(&settings.program, &["--version"]).replace("cedargate ", ""),
         judges: Judges::TokensAndRoles,
         exact: true,
         address: addresses[0],

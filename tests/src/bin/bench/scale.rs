@@ -169,6 +169,7 @@ fn gate(world: &World, name: &'static str, change: impl FnOnce(&mut gates::Setti
         name,
         database: world.database.clone(),
         policies: world.policies.clone(),
+        program: super::gate_program(),
         cores: "0",
         values: Vec::new(),
     };

@@ -83,6 +83,7 @@ async fn start(world: &World, name: &'static str, segment: &str) -> Subject {
         name,
         database: world.database.clone(),
         policies: folder.join("policies"),
+        program: super::gate_program(),
         cores: "0",
         values: vec![("/audit/segment_size", json!(segment)), ("/jwt/issuers/0/jwks", json!(jwks))],
     };

@@ -45,18 +45,27 @@ pub(crate) struct ClientStream {
     pub(crate) outgoing: Outgoing,
     /// Whether the place at which the next request begins is unknown.
     lost: bool,
+    /// Whether an answer without a length was cut off.
+    cut: bool,
 }
 
 impl ClientStream {
     fn new(socket: TcpStream, patience: Patience) -> Self {
         let (incoming, outgoing) = socket.into_split();
         let incoming = Incoming::new(incoming, patience);
-        Self { incoming, outgoing: Outgoing::new(outgoing, patience), lost: false }
+        Self { incoming, outgoing: Outgoing::new(outgoing, patience), lost: false, cut: false }
     }
 
     /// The place at which the next request begins is unknown: the connection ends with this request.
     pub(crate) fn lose(&mut self) {
         self.lost = true;
+    }
+
+    /// An answer was cut off whose end is the end of the connection: the connection ends with a reset, which is the
+    /// only way to tell an HTTP/1.0 client that the answer is not whole.
+    pub(crate) fn cut(&mut self) {
+        self.lost = true;
+        self.cut = true;
     }
 
     /// Whether the place at which the next request begins is unknown.
@@ -74,8 +83,12 @@ impl ClientStream {
         self.incoming.drain(DRAINED).await
     }
 
-    /// Ends the connection, in such a way that the client gets what was sent last.
+    /// Ends the connection, in such a way that the client gets what was sent last, and knows if that is not all.
     async fn close(mut self) {
+        if self.cut {
+            let _gone = self.outgoing.flush().await;
+            return self.outgoing.reset();
+        }
         let ended = self.outgoing.finish().await.is_ok();
         let quiet = !self.lost && self.incoming.is_done() && self.incoming.is_idle();
         if ended && !quiet {

@@ -90,10 +90,11 @@ impl Outgoing {
         self.held.is_empty()
     }
 
-    /// Ends the connection with a reset when it is dropped: the only way to tell an HTTP/1.0 client that an answer
-    /// without a length is not whole.
-    pub(crate) fn reset(&self) {
+    /// The connection ends with a reset when its other half is dropped, too.
+    pub(super) fn reset(self) {
         let _best_effort = self.socket.as_ref().set_zero_linger();
+        // Dropping it would tell the peer first that nothing more comes, as if all had been sent.
+        self.socket.forget();
     }
 
     /// Sends what is held, and tells the peer that nothing more comes.

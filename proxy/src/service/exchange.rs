@@ -256,9 +256,10 @@ impl Service {
         ctx.failure = refusal;
         let (Some(answer), None, false) = (answer, told, ctx.begun) else {
             ctx.close(told, Some(word));
-            client.lose();
-            if !ctx.arrival.http_11 {
-                client.outgoing.reset();
+            if ctx.arrival.http_11 {
+                client.lose()
+            } else {
+                client.cut()
             }
             return false;
         };

@@ -59,14 +59,14 @@ pub(super) const ATTACKS: [Attack; 9] = [
         about: "connections from one address that say nothing, or half a head",
         attackers: 4,
         unit: "connections",
-        does: |to, _, count| Box::pin(idle(to, 0, OFTEN, count)),
+        does: |to, _, count| Box::pin(idle(to, 0, (OFTEN, 1_500), count)),
     },
     Attack {
         name: "crowd",
         about: "the same from 200 addresses",
         attackers: 200,
         unit: "connections",
-        does: |to, number, count| Box::pin(idle(to, number, SELDOM, count)),
+        does: |to, number, count| Box::pin(idle(to, number, (SELDOM, 60), count)),
     },
     Attack {
         name: "uploads",
@@ -103,7 +103,7 @@ pub(super) const ATTACKS: [Attack; 9] = [
         unit: "connections",
         does: |to, _, count| {
             let to = Target { proxy: to.admin, ..to };
-            Box::pin(idle(to, 0, OFTEN, count))
+            Box::pin(idle(to, 0, (OFTEN, 1_500), count))
         },
     },
 ];
@@ -196,9 +196,9 @@ fn public(_: &Target, _: u64) -> Vec<u8> {
     format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()).into_bytes()
 }
 
-/// Opens connections as `client`, one each time that `every` has passed, and keeps the last 1,500: every other one with
-/// half a head.
-async fn idle(to: Target, client: u32, every: Duration, count: &AtomicU64) {
+/// Opens connections as `client`, one each time that `every` has passed, and holds the last `most` of them. Every other
+/// one sends half a head.
+async fn idle(to: Target, client: u32, (every, most): (Duration, usize), count: &AtomicU64) {
     let mut turn = tokio::time::interval(every);
     let mut held = VecDeque::new();
     for serial in 0_u32.. {
@@ -210,7 +210,7 @@ async fn idle(to: Target, client: u32, every: Duration, count: &AtomicU64) {
         }
         count.fetch_add(1, Ordering::Relaxed);
         held.push_back(stream);
-        if held.len() > 1_500 {
+        if held.len() > most {
             held.pop_front();
         }
     }

@@ -90,12 +90,12 @@ async fn no_refusal_is_written_into_a_head_that_was_half_sent() {
     })
     .await;
     client.write_all(b"not a size\r\n").await.unwrap();
+    let (read, _) = read_all(&mut client).await;
     let outcome = eventually("the outcome", || async {
         let records = stand.ground.journal.records();
         records.into_iter().find(|it| it["details"]["error"] == "body_misframed")
     });
     assert_eq!(outcome.await["success"], json!(false));
-    let (read, _) = read_all(&mut client).await;
     assert!(read.starts_with(b"HTTP/1.1 103 "), "the hints");
     assert!(!String::from_utf8(read).unwrap().contains("HTTP/1.1 400"), "a refusal within a head");
     drop(hints);

@@ -14,8 +14,8 @@ use crate::{
     resource::{columns, insert},
 };
 
-const ORGANIZATIONS: &str = include_str!("demo/organizations.csv");
-const USERS: &str = include_str!("demo/users.csv");
+const ORGANIZATIONS: &str = include_str!("../../docs/contract/organizations.csv");
+const USERS: &str = include_str!("../../docs/contract/users.csv");
 const CODES: &str = include_str!("demo/codes.csv");
 const CROSSWALKS: &str = include_str!("demo/crosswalks.csv");
 

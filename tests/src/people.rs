@@ -1,4 +1,4 @@
-//! The demo's people, organisations and routes as `data/` tells of them, the matrix of decisions,
+//! The demo's people, organisations and routes as `docs/contract/` lists them, the matrix of decisions,
 //! and what the upstream has to be told about a caller: worked out a second time, from the
 //! tables alone.
 
@@ -103,19 +103,19 @@ pub struct Decision {
 }
 
 /// Everybody.
-pub static USERS: LazyLock<Vec<User>> = LazyLock::new(|| table("data/users.csv"));
+pub static USERS: LazyLock<Vec<User>> = LazyLock::new(|| table("users.csv"));
 /// Every organisation.
 pub static ORGANIZATIONS: LazyLock<Vec<Organization>> =
-    LazyLock::new(|| table("data/organizations.csv"));
+    LazyLock::new(|| table("organizations.csv"));
 /// Every route.
-pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| table("data/routes.csv"));
+pub static ROUTES: LazyLock<Vec<Route>> = LazyLock::new(|| table("routes.csv"));
 /// What a body may hold, where not everything is allowed.
-pub static FIELDS: LazyLock<Vec<Fields>> = LazyLock::new(|| table("data/fields.csv"));
+pub static FIELDS: LazyLock<Vec<Fields>> = LazyLock::new(|| table("fields.csv"));
 /// The matrix.
 pub static DECISIONS: LazyLock<Vec<Decision>> = LazyLock::new(|| table("decisions.csv"));
 
 fn table<T: DeserializeOwned>(name: &str) -> Vec<T> {
-    let path = format!("{}/{name}", env!("CARGO_MANIFEST_DIR"));
+    let path = format!("{}/../docs/contract/{name}", env!("CARGO_MANIFEST_DIR"));
     let mut reader = csv::Reader::from_path(&path).unwrap();
     reader.deserialize().map(|row| row.unwrap_or_else(|fault| panic!("{path}: {fault}"))).collect()
 }

@@ -16,7 +16,7 @@ pub(super) struct Row {
 }
 
 fn table(name: &str) -> Vec<Vec<String>> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/contract").join(name);
     let text = std::fs::read_to_string(path).unwrap();
     text.lines().skip(1).map(fields).collect()
 }
@@ -60,8 +60,8 @@ pub(super) fn facts() -> FixedFacts {
 
 fn read() -> FixedFacts {
     let organizations: Vec<OrganizationFacts> =
-        table("data/organizations.csv").iter().map(|row| organization(row)).collect();
-    let users = table("data/users.csv").iter().map(|row| user(row)).collect::<Vec<_>>();
+        table("organizations.csv").iter().map(|row| organization(row)).collect();
+    let users = table("users.csv").iter().map(|row| user(row)).collect::<Vec<_>>();
     let mut objects = HashMap::new();
     for it in &organizations {
         own(it, &mut objects);

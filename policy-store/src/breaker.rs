@@ -24,7 +24,8 @@ const PROBED_EVERY: Duration = Duration::from_millis(100);
 
 /// So many probes in a row have to fail: the first may have met a connection that was just cut.
 const DOUBTED: u32 = 2;
-/// A probe of a database that is known to be down may take this long.
+/// A probe of a database that is known to be down may take this long. A gate that is flooded must not take its own
+/// slowness for the database's.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Hears whether the circuit is open.

@@ -3,6 +3,8 @@
 //! INVARIANT: logging never unwinds and never waits long. What logs is a request, a watcher of
 //! policies, the accept loop: none of them may end or stand still because a disk is full, or
 //! because whoever reads the log has ended or does not keep up.
+//!
+//! A line is written by the thread that logs it. A thread for the log would lose the last lines of a process that dies.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;

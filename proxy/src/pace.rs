@@ -18,6 +18,7 @@ pub(crate) struct Patience {
 
 /// Ends the wait for a peer that moves nothing for [`Patience::timeout`], or that moves less than
 /// [`Patience::rate`] on average while it is waited for. Time in which the peer is not waited for does not count.
+/// A bound on silence alone would let a client that sends one byte a minute hold its connection for ever.
 #[derive(Debug)]
 pub(crate) struct Pace {
     idle: Idle,

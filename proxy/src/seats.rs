@@ -3,7 +3,8 @@
 //!
 //! Only idle connections make room, the longest idle first: those that wait for a request, or whose request
 //! has no complete head yet. A connection says itself when it is idle and when it is busy, without a lock; the
-//! registry looks at that only when a bound is reached.
+//! registry looks at that only when a bound is reached. A list in the order of use would be a lock that all
+//! requests share.
 
 mod line;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The demo, as the README tells it.
+//! The demo, as README and `docs/quickstart.md` tell it.
 
 use std::{fs, path::Path};
 

@@ -228,7 +228,7 @@ fn only_segment(ground: &Ground) -> PathBuf {
     found.remove(0)
 }
 
-/// Makes a key as the README says; gives the file of its public half.
+/// Makes a key as `docs/how-to/operations.md` says; gives the file of its public half.
 fn make_key(folder: &Path, name: &str) -> String {
     let (private, public) =
         (folder.join(format!("{name}.pem")), folder.join(format!("{name}.pub")));

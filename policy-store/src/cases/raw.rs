@@ -123,7 +123,7 @@ pub(super) fn line(location: &Location) -> usize {
 pub(super) fn parse(file: &File) -> Result<RawFile, Box<Finding>> {
     serde_saphyr::from_str(&file.text).map_err(|error| {
         let ((line, column), problem) = yaml_fault(&error);
-        let remedy = "see the README, \"For the security team\", for what may stand here";
+        let remedy = "see docs/how-to/security-team.md, \"Test it\", for what may stand here";
         Box::new(file.finding(line, column, &problem, remedy).of_kind(Kind::Yaml))
     })
 }

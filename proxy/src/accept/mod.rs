@@ -263,6 +263,7 @@ fn judge(
     if matches!(head.method, "CONNECT" | "TRACE") {
         return Err(Malformed::Method);
     }
+    // 431 and not 414: the contract has one reason, `headers_too_large`, for whatever is too large in a head.
     if head.target.len() > rules.target_bytes {
         return Err(Malformed::TooLarge);
     }

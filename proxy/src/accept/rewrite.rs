@@ -44,6 +44,7 @@ pub(super) fn head(
         if is(b"expect") && field.value.eq_ignore_ascii_case(CONTINUE) {
             continue;
         }
+        // Only the pair with the token is taken out: the application's own cookies pass.
         if is(b"cookie") && rules.cookie.is_some() && !rules.forward_authorization {
             cookie(field.value, rules.cookie.as_deref().unwrap_or_default(), &mut out);
             continue;

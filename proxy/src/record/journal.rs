@@ -10,7 +10,7 @@
 //!
 //! A record is written in place, under a lock that is held for one `write`: handing it to a thread
 //! and waiting for the answer costs fifty times as much, and memory that is mapped onto a file ends
-//! the process when the disk fails (`ARCHITECTURE.md`). Three threads do what no request waits for:
+//! the process when the disk fails (`docs/adr/0004`). Three threads do what no request waits for:
 //! `keeper` syncs and looks after what waits, `notary` signs, `archivist` compresses and tidies up.
 
 mod archivist;

@@ -39,7 +39,8 @@ pub(super) struct Strangers {
 }
 
 /// Those that were only counted. Nothing in it is of a client's making: actions and reasons are words of the
-/// policies and of this program, so it stays small.
+/// policies and of this program, so it stays small. Counts are in memory until their second is over: making each of
+/// them durable would be the write that the bound saves.
 #[derive(Debug, Clone)]
 pub(super) struct Counted {
     /// Refusals by reason.

@@ -24,7 +24,8 @@ use waiting::Waiting;
 /// they wait, so that there are no more of them than requests were on their way.
 const KEPT: usize = 64 << 20;
 
-/// Outcomes wait for the next write up to this much: a system call costs more than what it writes.
+/// Outcomes wait for the next write up to this much: a system call costs more than what it writes. With the
+/// durability `none` intents and denials wait as well: that is what makes it cheaper, and what may be lost.
 const GATHERED: usize = 64 * 1024;
 
 /// How large the journal and its parts may become.

@@ -13,6 +13,7 @@ mod answers;
 mod audit_database;
 mod auditor;
 mod bodies;
+mod book;
 mod bounds;
 mod browsers;
 mod bundles;

@@ -1,28 +1,15 @@
-//! The README's chapter for the security team, done as it says: every command in it is run.
+//! The page for the security team, done as it says: every command in it is run.
 
 use std::{fs, path::Path, process::Command};
 
 use tests::{
     binary::{self, Binary},
+    book::Page,
     client::{self, Request},
 };
 
-/// The commands of the chapter, in order, without their comments.
-fn commands() -> Vec<String> {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-    let chapter = readme.split("\n## For the security team\n").nth(1).unwrap();
-    let chapter = chapter.split("\n## ").next().unwrap();
-    let blocks = chapter.split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    let lines = blocks.flat_map(str::lines);
-    lines.map(|line| line.split(" # ").next().unwrap().trim().to_owned()).collect()
-}
-
-/// Its table of tests.
-fn table() -> String {
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-    let chapter = readme.split("\n## For the security team\n").nth(1).unwrap();
-    chapter.split("```yaml\n").nth(1).unwrap().split("```").next().unwrap().to_owned()
-}
+/// The page.
+const PAGE: &str = "docs/how-to/security-team.md";
 
 /// Runs a command; gives its status and all that it says.
 async fn run(root: &Path, command: &str) -> (i32, String) {
@@ -37,7 +24,7 @@ async fn run(root: &Path, command: &str) -> (i32, String) {
     (code, said + &complaint)
 }
 
-/// As the chapter says in words.
+/// As the page says in words.
 fn change_a_rule(root: &Path) {
     let file = root.join("policies/roles.cedar");
     let text = fs::read_to_string(&file).unwrap();
@@ -48,7 +35,8 @@ fn change_a_rule(root: &Path) {
 }
 
 #[tokio::test]
-async fn every_command_of_the_chapter_does_what_it_says() {
+async fn every_command_of_the_page_does_what_it_says() {
+    let page = Page::of(PAGE);
     let folder = tempfile::tempdir().unwrap();
     let root = folder.path();
     let (code, said) = run(root, "cedargate demo --prepare --dir gate").await;
@@ -59,7 +47,7 @@ async fn every_command_of_the_chapter_does_what_it_says() {
     let request = Request::get("/api/patients").token(token.trim());
     let denied = client::send(gate.proxy(), &request).await;
     let mut done = 0;
-    for command in commands() {
+    for command in page.commands() {
         if command.starts_with("curl ") {
             continue;
         }
@@ -81,10 +69,10 @@ async fn every_command_of_the_chapter_does_what_it_says() {
         }
         done += 1;
     }
-    assert_eq!(done, 12, "{:?}", commands());
+    assert_eq!(done, 12, "{:?}", page.commands());
 
-    // The table of the chapter is right about the changed rule.
-    fs::write(root.join("policies/tests/pharmacists.yaml"), table()).unwrap();
+    // The table of the page is right about the changed rule.
+    fs::write(root.join("policies/tests/pharmacists.yaml"), &page.blocks("yaml")[0]).unwrap();
     let (code, said) =
         run(root, "cedargate test --policies policies --filter pharmacists.yaml").await;
     assert_eq!(code, 0, "{said}");
@@ -98,6 +86,5 @@ async fn every_command_of_the_chapter_does_what_it_says() {
         (&status["policy_generation"], &status["policy_error"]),
         (&2.into(), &serde_json::Value::Null)
     );
-    let readme = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
-    assert_eq!(readme.matches("curl -X POST http://127.0.0.1:9901/reload").count(), 1);
+    assert_eq!(page.text.matches("curl -X POST http://127.0.0.1:9901/reload").count(), 1);
 }

@@ -64,6 +64,17 @@ impl Binary {
         Self::start(command, directory).await
     }
 
+    /// Starts a command that serves in `directory`, with more in its environment.
+    pub async fn run(
+        directory: &Path,
+        arguments: &[&str],
+        environment: Vec<(String, String)>,
+    ) -> Self {
+        let mut command = Command::new(program().await);
+        command.args(arguments).envs(environment);
+        Self::start(command, directory).await
+    }
+
     /// Starts the whole demo, which is kept in `directory`, on ports that the system chooses.
     pub async fn demo(directory: &Path) -> Self {
         let mut command = Command::new(program().await);
@@ -223,7 +234,7 @@ async fn addresses(
 }
 
 /// The binary beside the one that runs the tests, made anew if it is older than its sources.
-async fn program() -> &'static Path {
+pub async fn program() -> &'static Path {
     PROGRAM.get_or_init(build).await
 }
 

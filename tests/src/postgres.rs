@@ -151,7 +151,16 @@ impl Cluster {
         assert!(cluster.serve_on(port).await, "{}", cluster.log());
     }
 
-    fn url(&self, database: &str) -> String {
+    /// What PostgreSQL's own programs take from their environment to find this server.
+    #[must_use]
+    pub fn environment(&self) -> [(&'static str, String); 3] {
+        let user = "cedargate".to_owned();
+        [("PGHOST", "127.0.0.1".to_owned()), ("PGPORT", self.port.to_string()), ("PGUSER", user)]
+    }
+
+    /// The URL of a database of this server.
+    #[must_use]
+    pub fn url(&self, database: &str) -> String {
         format!("postgres://cedargate@127.0.0.1:{}/{database}", self.port)
     }
 
@@ -262,7 +271,8 @@ fn lesser_user() -> Option<(u32, u32)> {
 }
 
 /// Where the distribution keeps `initdb` and `postgres`.
-fn programs() -> PathBuf {
+#[must_use]
+pub fn programs() -> PathBuf {
     let told = Command::new("pg_config").arg("--bindir").output().ok();
     let told = told.map(|told| PathBuf::from(String::from_utf8_lossy(&told.stdout).trim()));
     let versions = fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();

@@ -3,7 +3,7 @@
 mod changes;
 mod faults;
 mod forms;
-mod readme;
+mod page;
 mod start;
 
 use tests::{

@@ -45,7 +45,7 @@ async fn the_default_mapping_says_so_of_a_database_without_tables() {
     assert!(complaint.contains("cedargate migrate"), "{complaint}");
 }
 
-/// The commands of the README's chapter.
+/// `check --facts`, as the page "Use your own database" has it.
 #[tokio::test]
 async fn the_check_can_be_asked_for() {
     let example = Example::prepare("hospital").await;

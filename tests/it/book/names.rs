@@ -114,6 +114,7 @@ async fn each_command_and_each_flag_is_one() {
     }
     assert!(calls.len() > 20, "{calls:?}");
     let here = tempfile::tempdir().unwrap();
+    binary::program().await;
     for (names, flags, page) in calls {
         let mut arguments: Vec<&str> = names.iter().map(String::as_str).collect();
         arguments.push("--help");

@@ -41,7 +41,7 @@ impl Page {
         let mut names = Vec::new();
         let beside = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"];
         names.extend(beside.map(str::to_owned));
-        names.extend(files("docs").into_iter().filter(|name| name.ends_with(".md")));
+        names.extend(files("docs").into_iter().filter(|name| is_of(name, "md")));
         names.iter().map(|name| Self::of(name)).collect()
     }
 
@@ -97,6 +97,12 @@ impl Page {
         assert!(open.is_none(), "{}: a block has no end", self.name);
         (blocks, prose)
     }
+}
+
+/// Whether a name is that of a file with this extension.
+#[must_use]
+pub fn is_of(name: &str, extension: &str) -> bool {
+    Path::new(name).extension().is_some_and(|own| own == extension)
 }
 
 /// The files below a folder of the repository, by their paths below its root.

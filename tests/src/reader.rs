@@ -1,6 +1,11 @@
 //! A reader of the book, who does what its pages say.
 
-use std::{fs, os::unix::fs::symlink, path::PathBuf, process::Stdio};
+use std::{
+    fs,
+    os::unix::fs::symlink,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -77,7 +82,7 @@ impl Reader {
 
     /// The directory that the reader is in.
     #[must_use]
-    pub fn folder(&self) -> &PathBuf {
+    pub fn folder(&self) -> &Path {
         &self.folder
     }
 

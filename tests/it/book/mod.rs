@@ -3,7 +3,7 @@
 mod names;
 mod pages;
 
-use tests::book::{Page, files};
+use tests::book::{Page, files, is_of};
 
 /// The pages with commands, and the test that runs each of these commands.
 const RUN: [(&str, &str); 6] = [
@@ -45,7 +45,7 @@ fn the_pages_to_begin_with_are_short() {
 #[test]
 fn the_summary_has_every_page() {
     let summary = Page::of("docs/SUMMARY.md").text;
-    let pages = files("docs").into_iter().filter(|name| name.ends_with(".md"));
+    let pages = files("docs").into_iter().filter(|name| is_of(name, "md"));
     for page in pages.filter(|name| name != "docs/SUMMARY.md") {
         let link = format!("({})", page.strip_prefix("docs/").unwrap());
         assert_eq!(summary.matches(&link).count(), 1, "{page}");

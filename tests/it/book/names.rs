@@ -66,7 +66,7 @@ fn each_file_that_is_cited_is_there() {
     for page in Page::all() {
         for span in page.code() {
             let rooted = roots.iter().any(|it| span.starts_with(it)) && !span.contains(['*', ' ']);
-            let source = span.ends_with(".rs") && !span.contains(' ');
+            let source = book::is_of(&span, "rs") && !span.contains(' ');
             if !rooted && !source {
                 continue;
             }

@@ -173,3 +173,40 @@ where
     let weighter = ByBytes { least: bytes / entries };
     Cache::with(usual, bytes, weighter, DefaultHashBuilder::default(), DefaultLifecycle::default())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    /// Every text of a fact counts, or a database with long texts would fill the memory.
+    #[test]
+    fn a_fact_weighs_at_least_what_its_texts_do() {
+        let text = |length: usize| -> Arc<str> { "x".repeat(length).into() };
+        let organization = OrganizationFacts {
+            id: text(1_000),
+            slug: text(2_000),
+            status: text(4_000),
+            deleted: false,
+            features: vec![text(8_000), text(16_000)],
+            workflows: vec![text(32_000)],
+            group: Some(text(64_000)),
+        };
+        let user = UserFacts {
+            id: text(1_000),
+            organization: Some(text(2_000)),
+            roles: vec![text(4_000), text(8_000)],
+            features: vec![text(16_000)],
+            status: text(32_000),
+            tokens_valid_after: None,
+            revoked_tokens: vec![text(64_000)],
+        };
+        let weights = [fact(organization).weight(), fact(user).weight()];
+        assert!(weights.iter().all(|it| (127_000..130_000).contains(it)), "{weights:?}");
+    }
+
+    fn fact<T>(value: T) -> Arc<Fact<T>> {
+        Arc::new(Fact { value, asked_at: Instant::now(), version: 1, likeness: 1, gist: 1 })
+    }
+}

@@ -47,6 +47,12 @@ impl Scope {
         matches!(self, Self::Tenant | Self::Workflow)
     }
 
+    /// Whether what a variable of this name stands for is looked up, or, as a workflow is whatever the scope, put
+    /// to the policies.
+    pub(crate) fn judges(self, variable: &str) -> bool {
+        variable == "workflow" || (variable == "id" && self.looks_up())
+    }
+
     fn has_workflow(self) -> bool {
         matches!(self, Self::Workflow | Self::WorkflowLookup)
     }
@@ -152,6 +158,8 @@ pub struct Route {
     pub event: Event,
     /// Whether it leaves a record at all.
     pub recorded: bool,
+    /// Whether the variables of its path that nobody looks up name nothing that belongs to somebody.
+    pub unowned: bool,
     /// Line in `routes.yaml`.
     pub line: usize,
     /// Where its parts stand there.
@@ -159,9 +167,38 @@ pub struct Route {
 }
 
 impl Route {
+    /// What a method and path are that no route declares, to ask the policies about them.
+    pub(crate) fn unmapped(action: &str) -> Self {
+        Self {
+            action: Arc::from(action),
+            method: "GET".to_owned(),
+            template: Arc::from("/no/route/is/here"),
+            values: BTreeMap::new(),
+            resource: Arc::from("Endpoint"),
+            scope: Scope::None,
+            feature: None,
+            operation: Operation::View,
+            body: Body::None,
+            roles_in: None,
+            changes: BTreeMap::new(),
+            event: Event::ApiAccess,
+            recorded: true,
+            unowned: false,
+            line: 0,
+            places: Places::default(),
+        }
+    }
+
     /// Whether the path has an open variable of this name.
     pub fn takes(&self, variable: &str) -> bool {
         !self.values.contains_key(variable) && self.template.contains(&format!("{{{variable}}}"))
+    }
+
+    /// The variables of the path whose lists are not closed, in their order.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
+        let segments = self.template.split('/');
+        let names = segments.filter_map(|it| it.strip_prefix('{')?.strip_suffix('}'));
+        names.filter(|name| !self.values.contains_key(*name))
     }
 
     /// The first path that it stands for: each closed variable has its first value, each open one
@@ -194,6 +231,8 @@ pub struct Places {
     pub feature: Place,
     /// `audit: none`.
     pub audit: Place,
+    /// `unowned: true`.
+    pub unowned: Place,
     /// What makes a public route ask for more than it may: scope, body or feature.
     pub demand: Place,
 }

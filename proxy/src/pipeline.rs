@@ -5,6 +5,8 @@
 
 mod ask;
 mod caller;
+#[cfg(test)]
+mod filled;
 mod memo;
 mod seen;
 mod tenancy;

@@ -23,7 +23,7 @@ use tests::{
 };
 
 use crate::model::workbench::{ask, facts};
-use looks::{ATOMS, LOOKS, NAMING, SCOPES};
+use looks::{ATOMS, LATE_ATOMS, LOOKS, NAMING, SCOPES};
 
 /// Bundles that are made up.
 const BUNDLES: usize = 16;
@@ -33,8 +33,8 @@ const WHO: [&str; 3] = ["kauvery-admin", "kauvery-doctor", "alpha-doctor"];
 const TTL: Duration = Duration::from_hours(1);
 
 /// Asks by a name only in the one way that it is given: in another it might be seen for the wrong reason.
-fn expression(dice: &mut Dice, depth: usize, naming: Option<&str>) -> String {
-    let part = |dice: &mut Dice| expression(dice, depth.saturating_sub(1), naming);
+fn expression(dice: &mut Dice, depth: usize, late: bool, naming: Option<&str>) -> String {
+    let part = |dice: &mut Dice| expression(dice, depth.saturating_sub(1), late, naming);
     match dice.below(if depth == 0 { 1 } else { 6 }) {
         1 => format!("({} && {})", part(dice), part(dice)),
         2 => format!("({} || {})", part(dice), part(dice)),
@@ -42,7 +42,11 @@ fn expression(dice: &mut Dice, depth: usize, naming: Option<&str>) -> String {
         4 => format!("(if {} then {} else {})", part(dice), part(dice), part(dice)),
         _ => match naming.filter(|_| dice.below(2) == 0) {
             Some(naming) => naming.to_owned(),
-            None => ATOMS[dice.below(ATOMS.len())].to_owned(),
+            None => {
+                let known = ATOMS.len() + if late { LATE_ATOMS.len() } else { 0 };
+                let atoms: Vec<&str> = ATOMS.into_iter().chain(LATE_ATOMS).collect();
+                atoms[dice.below(known)].to_owned()
+            }
         },
     }
 }
@@ -73,7 +77,9 @@ fn made_up(dice: &mut Dice, loader: &mut Loader, shipped: &Sources) -> Bundle {
         };
         let policy = |number: usize, dice: &mut Dice| {
             let scope = if number == 0 { scope } else { "principal is User" };
-            forbid(number, LAYERS[dice.below(LAYERS.len())], scope, &expression(dice, 2, naming))
+            let layer = LAYERS[dice.below(LAYERS.len())];
+            let late = !["authentication", "boundary"].contains(&layer);
+            forbid(number, layer, scope, &expression(dice, 2, late, naming))
         };
         let text: String = (0..2).map(|number| policy(number, dice)).collect();
         if let Ok(bundle) = loader.load(with(shipped, &text)) {
@@ -275,7 +281,8 @@ async fn who_may_act_in_a_tenant_is_told_apart_from_its_twin() {
     assert_tells_twins_apart(texts.collect(), Some("kauvery")).await;
 }
 
-/// Asks for people and patients of a tenant, if it is to be named, by bundles with each of these policies.
+/// Asks for people and patients of a tenant, if it is to be named, by bundles with each of these policies. Not
+/// all of them would be accepted: some look at an object before it is looked up.
 async fn assert_tells_twins_apart(texts: Vec<String>, tenant: Option<&str>) {
     let (mut loader, shipped, world) = (Loader::default(), shipped(), doubled(World::demo()));
     let asked = ["kauvery-admin", "kauvery-doctor"].map(|user| everything(&world, user));
@@ -286,7 +293,8 @@ async fn assert_tells_twins_apart(texts: Vec<String>, tenant: Option<&str>) {
         request.tenant = tenant.map(str::to_owned);
     }
     for text in texts {
-        let bundle = loader.load(with(&shipped, &text)).unwrap_or_else(|it| panic!("{it}\n{text}"));
+        let bundle =
+            loader.unproven(with(&shipped, &text)).unwrap_or_else(|it| panic!("{it}\n{text}"));
         let words = compare(bundle, &world, &by_twins_too(asked.clone()), 0).await;
         let (ones, others) = words.split_at(asked.len());
         assert_ne!(ones, others, "nobody is told apart by {text}");

@@ -53,6 +53,7 @@ mod raw;
 mod records;
 mod rotation;
 mod security_team;
+mod silent;
 mod streams;
 mod supervision;
 mod support;

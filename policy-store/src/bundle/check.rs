@@ -130,18 +130,53 @@ fn route_faults(
     faults
 }
 
-/// An object that has an owner, is named by `{id}`, and is not looked up: whoever may do it at all
-/// could do it to everybody's. So the remedy is never to have the schema agree.
+/// A variable in the path that nobody looks up: whoever may do it at all could do it to what belongs to
+/// somebody else. So the remedy is never to have the schema agree.
 fn not_looked_up(json: &Value, resources: &[String], route: &Route) -> Option<Fault> {
-    if route.scope.looks_up() || !route.template.split('/').any(|segment| segment == "{id}") {
+    let name = route.variables().find(|name| !route.scope.judges(name))?;
+    if name == "id"
+        && let Some(kind) = owned(json, resources, route)
+    {
+        return Some(owned_not_looked_up(kind, route));
+    }
+    if route.unowned {
         return None;
     }
+    let action = &route.action;
+    let beneath = route.scope.looks_up();
+    let (only, remedy) = if beneath {
+        (
+            "; `{id}` alone is",
+            format!(
+                "if `{{{name}}}` is looked for beneath the object that `{{id}}` names and nowhere else, write `unowned: true` at the route; if not, name it by `{{id}}` in a route of its own"
+            ),
+        )
+    } else {
+        let called = if name == "id" { "" } else { "call it `{id}`, " };
+        (
+            "",
+            format!(
+                "{called}write `scope: lookup` at the route, with the `resource` that it names: then it is not found unless it belongs to the tenant in which the caller acts; write `unowned: true` only if `{{{name}}}` names nothing that belongs to somebody"
+            ),
+        )
+    };
+    let message =
+        format!("`{action}` has `{{{name}}}` in its path, and nobody looks up whose it is{only}");
+    Some(Fault::new(Kind::ObjectNotLookedUp, route.places.path, message, &remedy))
+}
+
+/// The type of what `{id}` names, if objects of that type belong to somebody.
+fn owned<'a>(json: &Value, resources: &'a [String], route: &'a Route) -> Option<&'a str> {
     let owned = |kind: &str| {
         matches!(kind, "User" | "Organization")
             || attributes::declared(json, kind).contains_key("owner")
     };
     let named = std::iter::once(&*route.resource).chain(resources.iter().map(String::as_str));
-    let kind = named.into_iter().find(|kind| owned(kind))?;
+    named.into_iter().find(|kind| owned(kind))
+}
+
+/// Such an object that is not looked up. That it belongs to nobody cannot be said of it.
+fn owned_not_looked_up(kind: &str, route: &Route) -> Fault {
     let scope = match (kind, route.scope) {
         ("Organization", _) => "organization",
         (_, Scope::Workflow) => "workflow+lookup",
@@ -151,10 +186,11 @@ fn not_looked_up(json: &Value, resources: &[String], route: &Route) -> Option<Fa
         format!("`{}` names a `{kind}` by `{{id}}`, and nobody looks up whose it is", route.action);
     let resource =
         if *route.resource == *kind { String::new() } else { format!("`resource: {kind}` and ") };
+    let unowned = if route.unowned { " instead of `unowned: true`" } else { "" };
     let remedy = format!(
-        "write {resource}`scope: {scope}` at the route, and `resource: [{kind}]` in `appliesTo` in schema.cedarschema: then it is not found unless it belongs to the tenant in which the caller acts"
+        "write {resource}`scope: {scope}` at the route{unowned}, and `resource: [{kind}]` in `appliesTo` in schema.cedarschema: then it is not found unless it belongs to the tenant in which the caller acts"
     );
-    Some(Fault::new(Kind::ObjectNotLookedUp, route.places.resource, message, &remedy))
+    Fault::new(Kind::ObjectNotLookedUp, route.places.resource, message, &remedy)
 }
 
 fn wrong_resource(resources: &[String], route: &Route) -> Option<Fault> {
@@ -185,6 +221,9 @@ fn wrong_publicity(public: bool, route: &Route) -> Option<Fault> {
             format!("`{name}` is public: its tenant, body and feature are never looked at");
         let remedy = "remove `Guest` from its `appliesTo` in schema.cedarschema; only if everybody is to reach it, without a token and whosever it is, remove scope, feature and `body: json` instead";
         Some(Fault::new(Kind::PublicRoute, places.demand, message, remedy))
+    } else if public && route.unowned {
+        let message = format!("`{name}` is public: everybody reaches what its path names anyway");
+        Some(Fault::new(Kind::PublicRoute, places.unowned, message, "remove `unowned: true`"))
     } else if !public && !route.recorded {
         let message = format!("`{name}` is not public, so it is recorded");
         Some(Fault::new(Kind::UnrecordedRoute, places.audit, message, "remove `audit: none`"))

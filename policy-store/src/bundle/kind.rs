@@ -60,13 +60,17 @@ kinds! {
     RouteWithoutAction, "route-without-action", "A route names an action that the schema lacks";
     UnknownFeature, "unknown-feature", "A route names a feature that the schema lacks";
     WrongResource, "wrong-resource", "An action does not apply to the resource of its route";
-    ObjectNotLookedUp, "object-not-looked-up", "A route names an object that has an owner, and does not look it up";
+    ObjectNotLookedUp, "object-not-looked-up", "A route has a variable in its path that nobody looks up";
     PublicRoute, "public-route", "A public route asks for what is never looked at";
     UnrecordedRoute, "unrecorded-route", "A route that is not public leaves no record";
     SameShape, "same-shape", "Two routes of one method fit the same paths";
     Route, "route", "A route contradicts itself";
     Test, "test", "A test names what is not there, or contradicts itself";
     UnreachableRoute, "unreachable-route", "No role is permitted on a route";
+    UnguardedAction, "unguarded-action", "The guards of a layer do not reach an action that is not public";
+    OddExemption, "odd-exemption", "An action does without a layer that is unknown, or that it does not have to do without";
+    NeverFilled, "never-filled", "A policy reads what neither the gate nor a mapping of facts ever fills";
+    TooEarly, "too-early", "A policy reads what exists only from a later layer on";
 }
 
 impl Serialize for Kind {

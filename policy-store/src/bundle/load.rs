@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use cedar_policy::PolicyId;
 
+use super::asked::Questions;
 use super::finding::{self, Finding, Findings};
 use super::policies::{self, Known, Parsed};
 use super::reach::Reached;
@@ -14,7 +15,7 @@ use super::room::{Room, breathe, giving_way};
 use super::slices::{Made, Maker, Slices};
 use super::validate::Proven;
 use super::vocabulary::Declared;
-use super::{ACT_IN, Bundle, Sight, Types, UNMAPPED, check, given};
+use super::{ACT_IN, Bundle, Sight, Types, UNMAPPED, check, given, unfilled, unguarded};
 use crate::cases::Suite;
 use crate::routes::RouteTable;
 
@@ -124,8 +125,11 @@ impl Knowledge {
         findings.extend(read.suite.unknown_policies(&sources.tests, known));
         Findings::none_of(findings)?;
         breathe();
+        let policies = read.parsed.policies.clone();
         let bundle = self.assemble(read, sources)?;
         let mut findings = given::missing(&bundle);
+        findings.extend(unfilled::findings(&bundle, &policies, &Questions::of(&bundle)));
+        findings.extend(unguarded::findings(&bundle, &policies));
         findings.extend(self.reached.unreachable(&bundle));
         Findings::none_of(findings).map(|()| bundle)
     }

@@ -3,11 +3,13 @@
 //! A bundle is accepted whole or not at all. Its digest is over the content in canonical order, so
 //! that the same bundle has the same digest on every machine.
 
+mod asked;
 mod attributes;
 mod bounds;
 mod check;
 mod depth;
 mod excerpt;
+pub mod filled;
 mod finding;
 mod given;
 mod kind;
@@ -17,6 +19,7 @@ mod notes;
 mod policies;
 mod reach;
 mod read;
+mod reads;
 mod room;
 mod shape;
 mod sight;
@@ -24,6 +27,8 @@ mod slices;
 mod statement;
 mod syntax;
 mod tokens;
+mod unfilled;
+mod unguarded;
 mod validate;
 mod view;
 mod vocabulary;

@@ -40,6 +40,21 @@ impl Layer {
         ("escalation", Self::Escalation),
     ];
 
+    /// The layer's name in `@layer`.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, layer)| *layer == self).map_or("", |(name, _)| name)
+    }
+
+    /// The layer of this name.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, layer)| *layer)
+    }
+
+    /// The names of all layers, in their order, with commas between them.
+    pub(super) fn names() -> String {
+        Self::ALL.map(|(name, _)| name).join(", ")
+    }
+
     /// Whether it is judged before a body is read and an object is looked up.
     pub fn is_early(self) -> bool {
         self <= Self::Role
@@ -53,7 +68,7 @@ pub(crate) const OF_FORBIDS: [&str; 4] = ["layer", "reason", "status", "message"
 /// What only a `permit` can say.
 pub(crate) const OF_PERMITS: [&str; 1] = ["break_glass"];
 /// The annotations that there are.
-const ANNOTATIONS: [&str; 7] =
+pub(super) const ANNOTATIONS: [&str; 7] =
     ["id", "layer", "reason", "status", "message", "description", "break_glass"];
 
 /// Where the annotation `name` begins in a statement.
@@ -176,16 +191,14 @@ fn misplaced(policy: &Policy, id: &str) -> Result<(), Fault> {
 }
 
 fn layer(id: &str, name: Option<&str>) -> Result<Layer, Fault> {
-    let names = || Layer::ALL.map(|(name, _)| name).join(", ");
     let Some(name) = name else {
         let message = format!("`forbid` `{id}` has no `@layer`");
-        let remedy = format!("add @layer(\"…\") with one of {}", names());
+        let remedy = format!("add @layer(\"…\") with one of {}", Layer::names());
         return Err(Fault::new(Kind::ForbidWithoutLayer, "layer", message, remedy));
     };
-    let found = Layer::ALL.iter().find(|(known, _)| *known == name);
-    found.map(|(_, layer)| *layer).ok_or_else(|| {
+    Layer::named(name).ok_or_else(|| {
         let message = format!("`forbid` `{id}` is of layer `{name}`, which nobody knows");
-        Fault::new(Kind::UnknownLayer, "layer", message, format!("one of {}", names()))
+        Fault::new(Kind::UnknownLayer, "layer", message, format!("one of {}", Layer::names()))
     })
 }
 

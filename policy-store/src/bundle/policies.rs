@@ -10,6 +10,7 @@ use super::finding::{Finding, Findings, MOST};
 use super::kind::Kind;
 use super::notes::{Fault, Layer, Notes, notes};
 use super::read::File;
+use super::reads::Reads;
 use super::room::breathe;
 use super::sight::may_see_age;
 use super::statement::statements;
@@ -56,6 +57,8 @@ pub(super) struct Checked {
     pub(super) actions: Vec<EntityUid>,
     /// What it looks at.
     pub(super) glance: Glance,
+    /// What it reads.
+    pub(super) reads: Reads,
     /// Whether it may look at the age of the token.
     pub(super) may_see_age: bool,
     notes: Notes,
@@ -158,8 +161,10 @@ fn check(place: &Place<'_>, text: &str) -> Result<Arc<Checked>, Vec<Finding>> {
     let notes = notes(policy).map_err(|fault| vec![fault.at(place, text)])?;
     let mut actions = policy.entity_literals();
     actions.retain(|uid| uid.type_name().basename() == "Action");
+    let json = policy.to_json().ok();
     Ok(Arc::new(Checked {
-        glance: Glance::of(policy),
+        glance: Glance::of(policy, json.as_ref()),
+        reads: json.as_ref().map(Reads::of).unwrap_or_default(),
         may_see_age: may_see_age(text),
         policy: policy.new_id(PolicyId::new(&notes.id)),
         text: Arc::from(text),

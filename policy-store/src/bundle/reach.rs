@@ -9,6 +9,7 @@
 mod about;
 mod callers;
 mod words;
+mod worlds;
 
 use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
@@ -23,13 +24,16 @@ use super::kind::Kind;
 use super::room::breathe;
 use super::{Bundle, Rule, Slice};
 use crate::routes::Route;
-use about::About;
-use callers::{Caller, Callers};
-use words::Words;
+pub(super) use about::About;
+pub(super) use callers::{Caller, Callers};
+pub(super) use words::Words;
+pub(super) use worlds::{Odd, World, combined};
 
 /// So many callers are tried on one route, and as many requests by so many of them in each situation,
 const TRIES: usize = 16_384;
 const ADMITTED: usize = 12;
+/// by so many in which more is odd,
+const ADMITTED_IN_ALL: usize = 256;
 /// and so many on all of them: a bundle that nobody can use is refused in bounded time too.
 const ALL_TRIES: usize = 131_072;
 
@@ -108,7 +112,8 @@ fn reach(bundle: &Bundle, slice: &Slice, route: &Route, left: &mut usize) -> Res
         return Err(Vain { tried: 0, refused_by: None });
     }
     let callers = Callers { bundle, slice, route };
-    let mut search = Search { callers, tried: 0, admitted: Vec::new(), refused_by: None };
+    let (admitted, others) = (Vec::new(), Vec::new());
+    let mut search = Search { callers, tried: 0, admitted, others, refused_by: None };
     if search.usual() {
         return Ok(());
     }
@@ -126,6 +131,8 @@ struct Search<'a> {
     tried: usize,
     /// Some of those whom an allowlist lets in, and a guard after it refuses.
     admitted: Vec<Caller<'a>>,
+    /// More of them, one for each thing that is odd about callers.
+    others: Vec<Caller<'a>>,
     refused_by: Option<Arc<Rule>>,
 }
 
@@ -150,19 +157,22 @@ impl<'a> Search<'a> {
         reached
     }
 
-    /// Tries all kinds of requests by callers who are known to get past the layer `role`.
+    /// Tries all kinds of requests by callers who are known to get past the layer `role`: first those with
+    /// one odd thing, by all of them, and then those with two.
     fn requests(&mut self, said: &Words<'a>, left: &mut usize) -> bool {
         let most = self.tried + TRIES.min(*left);
-        for about in About::unusual(self.callers, said) {
-            for caller in &self.admitted {
-                if self.tried >= most {
-                    return false;
-                }
-                self.tried += 1;
-                *left = left.saturating_sub(1);
-                if passes(self.callers, caller, &about).is_ok() {
-                    return true;
-                }
+        let (odd, very_odd) = (About::odd(self.callers, said), About::very_odd(self.callers, said));
+        let one = odd.iter().flat_map(|about| self.admitted.iter().map(move |it| (about, it)));
+        let others = odd.iter().flat_map(|about| self.others.iter().map(move |it| (about, it)));
+        let two = very_odd.iter().flat_map(|about| self.admitted.iter().map(move |it| (about, it)));
+        for (about, caller) in one.chain(others).chain(two) {
+            if self.tried >= most {
+                return false;
+            }
+            self.tried += 1;
+            *left = left.saturating_sub(1);
+            if passes(self.callers, caller, about).is_ok() {
+                return true;
             }
         }
         false
@@ -180,6 +190,10 @@ impl<'a> Search<'a> {
             let alike = self.admitted.iter().filter(|it| it.situation() == caller.situation());
             if alike.count() < ADMITTED {
                 self.admitted.push(caller.clone());
+            } else if self.others.len() < ADMITTED_IN_ALL
+                && self.others.last().is_none_or(|it| it.world() != caller.world())
+            {
+                self.others.push(caller.clone());
             }
         }
         refused.is_none()
@@ -219,7 +233,11 @@ fn passes(
 }
 
 /// A guard that refuses, or fails to evaluate.
-fn refuses(guards: &PolicySet, request: &Request, entities: &Entities) -> Option<PolicyId> {
+pub(super) fn refuses(
+    guards: &PolicySet,
+    request: &Request,
+    entities: &Entities,
+) -> Option<PolicyId> {
     let response = Authorizer::new().is_authorized(request, guards, entities);
     let diagnostics = response.diagnostics();
     let failed = diagnostics
@@ -228,7 +246,7 @@ fn refuses(guards: &PolicySet, request: &Request, entities: &Entities) -> Option
     diagnostics.reason().chain(failed).min().cloned()
 }
 
-fn question(
+pub(super) fn question(
     callers: Callers<'_>,
     caller: &Caller<'_>,
     about: Option<&About<'_>>,

@@ -49,8 +49,9 @@ pub(super) struct Glance {
 }
 
 impl Glance {
-    pub(super) fn of(policy: &Policy) -> Self {
-        let mut glance = Self::of_json(policy.to_json().ok().as_ref());
+    /// What a policy looks at; `json` is the same policy in Cedar's JSON form.
+    pub(super) fn of(policy: &Policy, json: Option<&Value>) -> Self {
+        let mut glance = Self::of_json(json);
         // Scope and conditions, in the form in which they are evaluated.
         let named = policy.entity_literals();
         let writes_out = |kind| named.iter().any(|uid| uid.type_name().basename() == kind);

@@ -31,6 +31,7 @@ pub(super) struct RawRoute {
     changes: Option<Spanned<BTreeMap<FactKind, String>>>,
     event: Option<Event>,
     audit: Option<Spanned<String>>,
+    unowned: Option<Spanned<bool>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -79,6 +80,7 @@ impl RawRoute {
             changes: changes(self.changes),
             event: self.event.unwrap_or(usual),
             recorded: self.audit.is_none(),
+            unowned: self.unowned.is_some_and(|it| it.value),
             action: Arc::from(self.action.value),
             method: self.method.value,
             template: Arc::from(self.path.value),
@@ -98,6 +100,7 @@ impl RawRoute {
             resource: self.resource.as_ref().map_or(action, at),
             feature: feature.unwrap_or(action),
             audit: self.audit.as_ref().map_or(action, at),
+            unowned: self.unowned.as_ref().map_or(action, at),
             demand: scope.or(json).or(feature).unwrap_or(action),
         }
     }
@@ -155,6 +158,28 @@ impl RawRoute {
         Some(fault(at(changes), &problem, remedy))
     }
 
+    /// What is wrong with saying that what the path names belongs to nobody.
+    fn odd_unowned(&self, variables: &[String]) -> Option<RouteFault> {
+        let unowned = self.unowned.as_ref()?;
+        let scope = or(self.scope.as_ref(), Scope::None);
+        let closed =
+            |name: &str| self.values.as_ref().is_some_and(|it| it.value.contains_key(name));
+        let (problem, remedy) = if !unowned.value {
+            (
+                "`unowned` may only be `true`",
+                "remove it: a variable has to be looked up unless it says so",
+            )
+        } else if variables.iter().all(|name| scope.judges(name) || closed(name)) {
+            (
+                "`unowned` says nothing here: the path has no variable that nobody looks up",
+                "remove it",
+            )
+        } else {
+            return None;
+        };
+        Some(fault(at(unowned), problem, remedy))
+    }
+
     /// The first part that fits no other.
     fn odd_part(&self, variables: &[String]) -> Option<RouteFault> {
         let foreign = self.values.as_ref().and_then(|values| {
@@ -172,7 +197,7 @@ impl RawRoute {
         } else if let Some(roles_in) = roles_in {
             let remedy = "add `body: json`";
             Some(fault(at(roles_in), "`roles_in` needs a body that is read", remedy))
-        } else if let Some(fault) = self.odd_changes() {
+        } else if let Some(fault) = self.odd_changes().or_else(|| self.odd_unowned(variables)) {
             Some(fault)
         } else if let Some(audit) = odd_audit {
             let remedy = "remove it: a route is recorded unless it says none";

@@ -302,7 +302,9 @@ impl Report {
                             "the schema has `{kind}.{name}: {}`, which no facts give",
                             declared.kind
                         ),
-                        format!("declare it as `{name}?`, or leave it out"),
+                        format!(
+                            "leave `{name}` out of the schema, and out of the policies that read it: no mapping can give it"
+                        ),
                     ),
                 };
                 self.fault(&query.subject, message, remedy);

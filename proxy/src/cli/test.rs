@@ -128,16 +128,20 @@ impl Test {
 }
 
 fn accepted(sources: Result<Sources, Findings>) -> Result<Bundle, Failure> {
-    sources
-        .and_then(|it| Loader::default().load(it))
-        .map_err(|findings| Failure::Usage(format!("the policies are not accepted:\n{findings}")))
+    sources.and_then(|it| Loader::default().load(it)).map_err(unusable)
 }
 
-/// The policies to compare with: of an archive the last good ones.
+/// The policies to compare with: of an archive the last good ones. They are asked and nothing more, so they may
+/// be such as were accepted once and would not be today.
 fn older(directory: &Path) -> Result<Bundle, Failure> {
     let kept = Archive::new(directory.to_owned()).last_good();
-    match kept.map_err(|error| Failure::Usage(chain(&error)))? {
-        Some(sources) => accepted(Ok(sources)),
-        None => accepted(Sources::read(directory)),
-    }
+    let sources = match kept.map_err(|error| Failure::Usage(chain(&error)))? {
+        Some(sources) => Ok(sources),
+        None => Sources::read(directory),
+    };
+    sources.and_then(|it| Loader::default().unproven(it)).map_err(unusable)
+}
+
+fn unusable(findings: Findings) -> Failure {
+    Failure::Usage(format!("the policies are not accepted:\n{findings}"))
 }

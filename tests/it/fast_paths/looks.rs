@@ -1,7 +1,7 @@
 //! What policies of made-up bundles look at.
 
-/// What a policy of a made-up bundle may ask.
-pub(super) const ATOMS: [&str; 29] = [
+/// What a policy of a made-up bundle may ask, in any layer.
+pub(super) const ATOMS: [&str; 21] = [
     r#"context.path like "/api/patients*""#,
     r#"context.path like "*/visits/*""#,
     r#"context.path like "*-1""#,
@@ -11,19 +11,11 @@ pub(super) const ATOMS: [&str; 29] = [
     r#"(resource is Patient && resource == Patient::"patient-kauvery-1")"#,
     r#"(resource is Patient && [resource].contains(Patient::"patient-beta-1"))"#,
     r#"(resource is Visit && resource in [Visit::"visit-kauvery-1"])"#,
-    r#"Patient::"patient-kauvery-1" has owner"#,
     r"(resource is User && principal == resource)",
     r"(resource is User && [resource].contains(principal))",
-    r"(resource is User && resource has owner)",
-    r"(resource is User && resource has organization && principal has organization && resource.organization == principal.organization)",
-    r"(resource is Patient && resource has owner && principal has organization && resource.owner == principal.organization)",
-    r#"(resource is Patient && resource has workflow && resource.workflow == "prior_auth")"#,
-    r#"(resource is Organization && resource.slug like "k*")"#,
     r#"(context has workflow && context.workflow == "prior_auth")"#,
-    r#"context.body_fields.contains("name")"#,
     r#"context.method == "GET""#,
     r#"principal.roles.contains(Role::"NURSE")"#,
-    r#"(context has tenant && context.tenant.slug like "k*")"#,
     r#"principal.status == "ACTIVE""#,
     LOOKS[0],
     LOOKS[1],
@@ -31,6 +23,18 @@ pub(super) const ATOMS: [&str; 29] = [
     LOOKS[3],
     LOOKS[4],
     LOOKS[5],
+];
+
+/// What it may ask only where tenant, body and object are known.
+pub(super) const LATE_ATOMS: [&str; 8] = [
+    r#"Patient::"patient-kauvery-1" has owner"#,
+    r"(resource is User && resource has owner)",
+    r"(resource is User && resource has organization && principal has organization && resource.organization == principal.organization)",
+    r"(resource is Patient && resource has owner && principal has organization && resource.owner == principal.organization)",
+    r#"(resource is Patient && resource has workflow && resource.workflow == "prior_auth")"#,
+    r#"(resource is Organization && resource.slug like "k*")"#,
+    r#"context.body_fields.contains("name")"#,
+    r#"(context has tenant && context.tenant.slug like "k*")"#,
 ];
 
 /// How it may look at more of a caller than its roles, and at more of its organisation than whether it is

@@ -160,7 +160,130 @@ pub(super) const WRONG: &[(&str, &[Edit])] = &[
             "@id(\"reasons\")\n@layer(\"tenant\")\n@reason(\"no_reason\")\n@message(\"Say why\")\nforbid (principal is User, action == Action::\"audit.list\", resource)\nunless { context.body_fields.contains(\"reason\") };\n\n@id(\"user-feature\")",
         )],
     ),
+    // Actions that guards do not reach.
+    (
+        "unguarded-action",
+        &[(
+            "schema.cedarschema",
+            "action \"visit_notes.read\" in [phi_view]\n",
+            "action \"visit_notes.read\"\n",
+        )],
+    ),
+    (
+        "unguarded-unmapped",
+        &[("schema.cedarschema", "action unmapped in [request]", "action unmapped")],
+    ),
+    (
+        "unknown-exemption",
+        &[(
+            "schema.cedarschema",
+            "action \"visit_notes.read\" in",
+            "@without(\"tenent\")\naction \"visit_notes.read\" in",
+        )],
+    ),
+    (
+        "needless-exemption",
+        &[(
+            "schema.cedarschema",
+            "action \"visit_notes.read\" in",
+            "@without(\"tenant, feature\")\naction \"visit_notes.read\" in",
+        )],
+    ),
+    // What nothing fills, or fills later.
+    (
+        "never-filled",
+        &[
+            ("schema.cedarschema", "  path: String,\n", "  path: String,\n  now?: datetime,\n"),
+            ("boundary.cedar", "when { principal", "when { context has now || principal"),
+        ],
+    ),
+    (
+        "never-filled-misspelt",
+        &[
+            ("schema.cedarschema", "  path: String,\n", "  path: String,\n  tennant?: String,\n"),
+            (
+                "tenancy.cedar",
+                "context has tenant &&",
+                "context has tennant && context has tenant &&",
+            ),
+        ],
+    ),
+    (
+        "never-in",
+        &[
+            ("schema.cedarschema", "entity User = {", "entity User in [Role] = {"),
+            (
+                "roles.cedar",
+                "when { principal.roles.containsAny([Role::\"PLATFORM_ADMIN\"]) }",
+                "when { principal in Role::\"PLATFORM_ADMIN\" }",
+            ),
+        ],
+    ),
+    (
+        "too-early",
+        &[(
+            "boundary.cedar",
+            "when { principal",
+            "when { context has tenant && context.tenant.deleted || principal",
+        )],
+    ),
+    (
+        "too-early-permit",
+        &[(
+            "roles.cedar",
+            "when { principal.roles.containsAny([Role::\"PLATFORM_ADMIN\"]) }",
+            "when { context has tenant && principal.roles.containsAny([Role::\"PLATFORM_ADMIN\"]) }",
+        )],
+    ),
     // Routes.
+    (
+        "variable-not-looked-up",
+        &[("routes.yaml", "path: /api/codes/crosswalk", "path: /api/codes/crosswalk/{code}")],
+    ),
+    (
+        "second-variable-not-looked-up",
+        &[(
+            "routes.yaml",
+            "path: /api/sessions/{id}/note\n",
+            "path: /api/sessions/{id}/notes/{note}\n",
+        )],
+    ),
+    (
+        "unowned-owned",
+        &[(
+            "routes.yaml",
+            "resource: CodeList\n    scope: lookup",
+            "resource: CodeList\n    scope: tenant\n    unowned: true",
+        )],
+    ),
+    (
+        "unowned-nothing",
+        &[(
+            "routes.yaml",
+            "path: /api/codes/{system}/search\n",
+            "path: /api/codes/{system}/search\n    unowned: true\n",
+        )],
+    ),
+    (
+        "unowned-looked-up",
+        &[(
+            "routes.yaml",
+            "path: /api/patients/{id}\n",
+            "path: /api/patients/{id}\n    unowned: true\n",
+        )],
+    ),
+    (
+        "unowned-false",
+        &[(
+            "routes.yaml",
+            "path: /api/codes/crosswalk\n",
+            "path: /api/codes/crosswalk/{code}\n    unowned: false\n",
+        )],
+    ),
+    (
+        "unowned-public",
+        &[("routes.yaml", "path: /healthz\n", "path: /healthz/{part}\n    unowned: true\n")],
+    ),
     ("same-shape", &[("routes.yaml", "path: /api/auth/refresh", "path: /api/auth/login")]),
     (
         "same-shape-with-variables",

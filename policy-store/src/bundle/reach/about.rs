@@ -2,10 +2,11 @@
 //! after the layer `role` can tell it apart.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt;
 
 use cedar_policy::{Entity, EntityUid, RestrictedExpression as Expression};
 
-use super::callers::{Caller, Callers, SAMPLE, WORDS, entities, text, uid};
+use super::callers::{Caller, Callers, WORDS, entities, text, uid};
 use super::words::Words;
 use crate::routes::Body;
 
@@ -14,8 +15,10 @@ pub(super) const ANOTHER: &str = "another";
 
 /// What is known of a request once its body was read and its object looked up.
 #[derive(Debug, Clone, Default)]
-pub(super) struct About<'a> {
+pub(in crate::bundle) struct About<'a> {
     lacking: Vec<Lack>,
+    /// The object belongs to another organisation than the tenant.
+    pub(super) foreign: bool,
     /// The roles that the object holds or promises.
     held: Vec<&'a str>,
     /// The fields of the body.
@@ -28,7 +31,7 @@ pub(super) struct About<'a> {
 
 /// What a request that is in order has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lack {
+pub(in crate::bundle) enum Lack {
     /// It names a tenant,
     Tenant,
     /// which has bought all features,
@@ -45,6 +48,7 @@ pub(super) enum Lack {
 #[derive(Debug, Clone)]
 enum Oddity<'a> {
     Lack(Lack),
+    Foreign,
     Held(&'a str),
     Fields(Vec<&'a str>),
     Handed(Vec<&'a str>),
@@ -53,24 +57,29 @@ enum Oddity<'a> {
 
 impl<'a> About<'a> {
     /// A request that is in order.
-    pub(super) fn usual() -> Self {
+    pub(in crate::bundle) fn usual() -> Self {
         Self::default()
     }
 
-    /// Those that have one thing or two which are not as usual, of what the policies may look at.
-    pub(super) fn unusual(callers: Callers<'a>, said: &Words<'a>) -> Vec<Self> {
+    /// Those that have one thing which is not as usual, of what the policies may look at.
+    pub(in crate::bundle) fn odd(callers: Callers<'a>, said: &Words<'a>) -> Vec<Self> {
+        Oddity::all(callers, said).iter().map(|odd| Self::usual().but(odd)).collect()
+    }
+
+    /// Those that have two.
+    pub(super) fn very_odd(callers: Callers<'a>, said: &Words<'a>) -> Vec<Self> {
         let odd = Oddity::all(callers, said);
-        let one = odd.iter().map(|odd| Self::usual().but(odd));
         let later = |place: usize| odd.get(place + 1..).unwrap_or_default();
         let two = odd.iter().enumerate().flat_map(|(place, odd)| {
             later(place).iter().map(|other| Self::usual().but(odd).but(other))
         });
-        one.chain(two).collect()
+        two.collect()
     }
 
     fn but(mut self, odd: &Oddity<'a>) -> Self {
         match odd {
             Oddity::Lack(what) => self.lacking.push(*what),
+            Oddity::Foreign => self.foreign = true,
             Oddity::Held(role) => self.held.push(role),
             Oddity::Fields(fields) => self.fields.clone_from(fields),
             Oddity::Handed(roles) => self.handed.clone_from(roles),
@@ -103,11 +112,39 @@ impl<'a> About<'a> {
             attributes.insert("features".to_owned(), Expression::new_set([]));
         }
         if self.has(Lack::Owner) {
-            let owner = Expression::new_entity_uid(uid(&types.organization, SAMPLE));
+            let owner = if self.foreign { ANOTHER } else { caller.world().organization };
+            let owner = Expression::new_entity_uid(uid(&types.organization, owner));
             attributes.insert("organization".to_owned(), owner.clone());
             attributes.insert("owner".to_owned(), owner);
         }
         Entity::new(own.clone(), attributes, HashSet::new()).ok()
+    }
+}
+
+/// As a message says it of a request.
+impl fmt::Display for About<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lacking = self.lacking.iter().map(|lack| match lack {
+            Lack::Tenant => "without a tenant",
+            Lack::Features => "in a tenant that has bought no feature",
+            Lack::Workflow => "in a tenant that has enabled no workflow",
+            Lack::Owner => "for an object that belongs to nobody",
+            Lack::Home => "in another tenant than the own",
+        });
+        let foreign = self.foreign.then_some("for an object of another tenant");
+        let justified = self.justified.then_some("with a justification");
+        let mut said: Vec<String> =
+            lacking.chain(foreign).chain(justified).map(str::to_owned).collect();
+        for (what, names) in [
+            ("for an object with the roles", &self.held),
+            ("with a body that has the members", &self.fields),
+            ("with a body that hands out", &self.handed),
+        ] {
+            if !names.is_empty() {
+                said.push(format!("{what} {}", names.join(", ")));
+            }
+        }
+        f.write_str(&said.join(", "))
     }
 }
 
@@ -118,7 +155,7 @@ impl<'a> Oddity<'a> {
         all.push(Self::Justified);
         let roles = said.told_apart(callers.bundle.vocabulary().roles().map(|it| &**it));
         if callers.route.scope.looks_up() {
-            all.push(Self::Lack(Lack::Owner));
+            all.extend([Self::Foreign, Self::Lack(Lack::Owner)]);
             all.extend(roles.iter().map(|role| Self::Held(role)));
         }
         if callers.route.body == Body::Json {

@@ -1,7 +1,6 @@
 //! The callers that are tried on a route.
 
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 use std::ops::ControlFlow;
 
 use cedar_policy::{
@@ -11,6 +10,7 @@ use cedar_policy::{
 use super::Question;
 use super::about::{ANOTHER, About, Lack};
 use super::words::Words;
+use super::worlds::{World, combined};
 use crate::bundle::{Bundle, Slice};
 use crate::routes::Route;
 
@@ -21,31 +21,19 @@ pub(super) const ACTIVE: &str = "ACTIVE";
 /// So many words of the policies are tried in the place of one.
 pub(super) const WORDS: usize = 12;
 
-/// In so many worlds the usual callers are tried before any unusual one.
-const WORLDS: usize = 512;
-
 /// Somebody who asks, and from where.
 #[derive(Debug, Clone)]
-pub(super) struct Caller<'a> {
-    roles: Vec<&'a str>,
+pub(in crate::bundle) struct Caller<'a> {
+    pub(in crate::bundle) roles: Vec<&'a str>,
     features: Vec<&'a str>,
     world: World<'a>,
 }
 
-/// What is about a caller besides roles and features.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct World<'a> {
-    /// Belongs to an organisation.
-    pub(super) organized: bool,
-    /// Asks for its own account, where accounts are asked for.
-    pub(super) itself: bool,
-    pub(super) user_status: &'a str,
-    pub(super) organization_status: &'a str,
-    pub(super) workflow: &'a str,
-    pub(super) client: IpAddr,
-}
-
 impl<'a> Caller<'a> {
+    pub(super) fn world(&self) -> World<'a> {
+        self.world
+    }
+
     pub(super) fn workflow(&self) -> &'a str {
         self.world.workflow
     }
@@ -67,22 +55,32 @@ impl<'a> Caller<'a> {
 
 /// Those who may be tried on a route.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Callers<'a> {
-    pub(super) bundle: &'a Bundle,
-    pub(super) slice: &'a Slice,
-    pub(super) route: &'a Route,
+pub(in crate::bundle) struct Callers<'a> {
+    pub(in crate::bundle) bundle: &'a Bundle,
+    pub(in crate::bundle) slice: &'a Slice,
+    pub(in crate::bundle) route: &'a Route,
 }
 
 impl<'a> Callers<'a> {
     /// Those who hold every role, and those who hold a single one; with all features.
     pub(super) fn usual(self) -> impl Iterator<Item = Caller<'a>> {
+        let every: Vec<&str> = self.bundle.vocabulary().roles().map(|it| &**it).collect();
+        self.in_world(World::usual(), &every)
+    }
+
+    /// The same in a world that may be odd, with these single roles.
+    pub(in crate::bundle) fn in_world(
+        self,
+        world: World<'a>,
+        singles: &[&'a str],
+    ) -> impl Iterator<Item = Caller<'a>> + use<'a> {
         let vocabulary = self.bundle.vocabulary();
         let every: Vec<&str> = vocabulary.roles().map(|it| &**it).collect();
         // A guest holds nothing.
-        let singles = if self.slice.public { Vec::new() } else { every.clone() };
-        let features: Vec<&str> = vocabulary.features().map(|it| &**it).collect();
+        let singles = if self.slice.public { Vec::new() } else { singles.to_vec() };
+        let features = world.ticked.of(vocabulary.features().map(|it| &**it));
         let all = std::iter::once(every).chain(singles.into_iter().map(|role| vec![role]));
-        all.map(move |roles| Caller { roles, features: features.clone(), world: World::usual() })
+        all.map(move |roles| Caller { roles, features: features.clone(), world })
     }
 
     /// All whom the policies can tell apart, until one of them breaks it off. Of the roles and
@@ -95,13 +93,13 @@ impl<'a> Callers<'a> {
         let vocabulary = self.bundle.vocabulary();
         let roles = said.told_apart(vocabulary.roles().map(|it| &**it));
         let features = said.told_apart(vocabulary.features().map(|it| &**it));
-        let worlds = said.worlds(self.route);
-        for world in worlds.iter().take(WORLDS) {
-            for caller in self.usual() {
-                ask(&Caller { world: *world, ..caller })?;
+        let worlds = combined(&said.odds(self.route));
+        for odds in &worlds {
+            for caller in self.in_world(World::with(odds), &roles) {
+                ask(&caller)?;
             }
         }
-        for world in worlds {
+        for world in worlds.iter().filter(|odds| odds.len() <= 1).map(|odds| World::with(odds)) {
             for some_features in subsets(features.len()) {
                 for some_roles in subsets(roles.len()) {
                     let (roles, features) =
@@ -124,29 +122,42 @@ impl<'a> Callers<'a> {
         let world = &caller.world;
         let resource = if self.route.scope.looks_up() {
             let other = is_account(self.route) && !world.itself;
-            uid(types.resource(&self.route.resource)?, if other { ANOTHER } else { SAMPLE })
+            let own = match &*self.route.resource {
+                "User" => world.user,
+                "Organization" => world.organization,
+                _ => world.object,
+            };
+            let foreign = about.is_some_and(|about| about.foreign) && self.is_of_organizations();
+            let other = other || foreign;
+            uid(types.resource(&self.route.resource)?, if other { ANOTHER } else { own })
         } else {
             uid(&types.endpoint, &self.route.action)
         };
         let context = self.context(caller, about)?;
         if self.slice.public {
-            return Some((uid(&types.guest, SAMPLE), resource, context, Vec::new()));
+            return Some((uid(&types.guest, "guest"), resource, context, Vec::new()));
         }
-        let home = about.is_none_or(|about| about.has(Lack::Home));
-        let home = if home { SAMPLE } else { ANOTHER };
+        let home = about.is_none_or(|about| about.has(Lack::Home)) && world.at_home;
+        let home = if home { world.organization } else { ANOTHER };
         let user = self.user(caller, home)?;
         let principal = user.uid();
         let mut known = vec![user];
         if world.organized || caller.has_tenant(about) {
-            known.push(self.organization(SAMPLE, caller, about)?);
+            known.push(self.organization(world.organization, caller, about)?);
         }
-        if home != SAMPLE {
-            known.push(self.organization(home, caller, about)?);
+        let foreign = resource.type_name() == &types.organization
+            && resource.id().unescaped() != world.organization;
+        if home != world.organization || foreign {
+            known.push(self.organization(ANOTHER, caller, about)?);
         }
         if let Some(about) = about.filter(|_| resource != principal) {
             known.extend(about.object(self, caller, &resource));
         }
         Some((principal, resource, context, known))
+    }
+
+    fn is_of_organizations(self) -> bool {
+        &*self.route.resource == "Organization"
     }
 
     /// The caller; `home` is its organisation, if it has one.
@@ -162,7 +173,7 @@ impl<'a> Callers<'a> {
             attributes.insert("organization".to_owned(), own.clone());
             attributes.insert("owner".to_owned(), own);
         }
-        Entity::new(uid(&types.user, SAMPLE), attributes, HashSet::new()).ok()
+        Entity::new(uid(&types.user, caller.world.user), attributes, HashSet::new()).ok()
     }
 
     fn organization(
@@ -171,29 +182,37 @@ impl<'a> Callers<'a> {
         caller: &Caller<'_>,
         about: Option<&About<'_>>,
     ) -> Option<Entity> {
-        let types = self.bundle.types();
-        let (own, group) = (uid(&types.organization, id), uid(&types.group, SAMPLE));
+        let (types, world) = (self.bundle.types(), &caller.world);
+        let own = uid(&types.organization, id);
+        let group = world.group.map(|group| uid(&types.group, group));
         let bought = about.is_none_or(|about| about.has(Lack::Features));
         let enabled = about.is_none_or(|about| about.has(Lack::Workflow));
         let features = self.bundle.vocabulary().features().filter(|_| bought).map(|it| &**it);
-        let features: Vec<&str> = features.collect();
-        let workflows = enabled.then(|| text(caller.world.workflow));
-        let attributes = HashMap::from([
-            ("slug".to_owned(), text(id)),
-            ("status".to_owned(), text(caller.world.organization_status)),
-            ("deleted".to_owned(), Expression::new_bool(false)),
+        let features = if bought { world.bought.of(features) } else { Vec::new() };
+        let workflows = std::iter::once(world.workflow);
+        let workflows = if enabled { world.enabled.of(workflows) } else { Vec::new() };
+        // Only the tenant is odd: others are as it is, but are not deleted.
+        let tenant = id == world.organization;
+        let slug = if tenant { world.slug } else { id };
+        let status = if tenant || !world.deleted { world.organization_status } else { ACTIVE };
+        let mut attributes = HashMap::from([
+            ("slug".to_owned(), text(slug)),
+            ("status".to_owned(), text(status)),
+            ("deleted".to_owned(), Expression::new_bool(world.deleted && tenant)),
             ("features".to_owned(), entities(&types.feature, &features)),
-            ("workflows".to_owned(), Expression::new_set(workflows)),
+            ("workflows".to_owned(), Expression::new_set(workflows.into_iter().map(text))),
             ("owner".to_owned(), Expression::new_entity_uid(own.clone())),
-            ("group".to_owned(), Expression::new_entity_uid(group.clone())),
         ]);
-        Entity::new(own, attributes, HashSet::from([group])).ok()
+        if let Some(group) = &group {
+            attributes.insert("group".to_owned(), Expression::new_entity_uid(group.clone()));
+        }
+        Entity::new(own, attributes, group.into_iter().collect()).ok()
     }
 
     fn context(self, caller: &Caller<'_>, about: Option<&About<'_>>) -> Option<Context> {
         let (route, sight, types) = (self.route, self.bundle.sight(), self.bundle.types());
-        let World { workflow, client, .. } = caller.world;
-        let named = |name: &str| if name == "workflow" { workflow } else { SAMPLE }.to_owned();
+        let World { workflow, client, object, organization, age, .. } = caller.world;
+        let named = |name: &str| if name == "workflow" { workflow } else { object }.to_owned();
         let fields = about.into_iter().flat_map(|about| &about.fields).map(|it| text(it));
         let handed = about.map_or(&[][..], |about| &about.handed);
         let mut pairs = vec![
@@ -203,38 +222,26 @@ impl<'a> Callers<'a> {
             ("body_roles", entities(&types.role, handed)),
         ];
         if caller.has_tenant(about) {
-            pairs.push(("tenant", Expression::new_entity_uid(uid(&types.organization, SAMPLE))));
+            let tenant = uid(&types.organization, organization);
+            pairs.push(("tenant", Expression::new_entity_uid(tenant)));
         }
         if about.is_some_and(|about| about.justified) {
             pairs.push(("break_glass", text(SAMPLE)));
         }
-        if let Some(feature) = &route.feature {
+        if let Some(feature) = route.feature.as_ref().filter(|_| !self.slice.public) {
             let feature = uid(&types.feature, feature);
             pairs.push(("feature", Expression::new_entity_uid(feature)));
         }
-        if route.takes("workflow") {
+        if route.takes("workflow") && !self.slice.public {
             pairs.push(("workflow", text(workflow)));
         }
-        if sight.token_age && !self.slice.public {
-            pairs.push(("token_age", Expression::new_long(0)));
+        if let Some(age) = age.filter(|_| sight.token_age && !self.slice.public) {
+            pairs.push(("token_age", Expression::new_long(age)));
         }
         if sight.client_address {
             pairs.push(("client_address", Expression::new_ip(client.to_string())));
         }
         Context::from_pairs(pairs.into_iter().map(|(name, it)| (name.to_owned(), it))).ok()
-    }
-}
-
-impl World<'_> {
-    pub(super) fn usual() -> Self {
-        Self {
-            organized: true,
-            itself: false,
-            user_status: ACTIVE,
-            organization_status: ACTIVE,
-            workflow: SAMPLE,
-            client: IpAddr::from([127, 0, 0, 1]),
-        }
     }
 }
 

@@ -7,7 +7,7 @@ fn view(policies: &[&str], unknown: bool) -> View {
         .iter()
         .map(|text| {
             let policy: Policy = text.parse().unwrap();
-            Glance::of(&policy)
+            Glance::of(&policy, policy.to_json().ok().as_ref())
         })
         .collect();
     View::of(glances.iter(), unknown)

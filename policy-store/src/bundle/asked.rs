@@ -1,0 +1,268 @@
+//! The kinds of questions that the gate puts: what is there to read, before anybody's facts are known.
+//!
+//! Two routes that differ in nothing here fill the same, so a policy is looked at once for both.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use cedar_policy::{ActionConstraint, EntityUid, Policy, PrincipalConstraint, ResourceConstraint};
+
+use super::filled::{BREAK_GLASS, CALLER, Need, REST, Thing, circumstance_of};
+use super::notes::Layer;
+use super::reads::{Path, Root};
+use super::{Bundle, Slice};
+use crate::routes::{Body, Route};
+
+/// A kind of question.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Asked {
+    /// Nobody has to be signed in.
+    pub(super) guest: bool,
+    /// It is asked for a tenant, not for a request.
+    pub(super) act_in: bool,
+    /// The type of the resource.
+    pub(super) resource: Arc<str>,
+    feature: bool,
+    workflow: bool,
+    body: bool,
+    roles: bool,
+}
+
+/// Since when something is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Since {
+    /// From this layer on.
+    Layer(Layer),
+    /// Not on this route; another one may give it.
+    OtherRoutes,
+    /// Never.
+    Never,
+}
+
+/// What stands before an attribute.
+#[derive(Debug, Clone, Copy)]
+enum Holder {
+    Context,
+    Entity(Thing, Layer),
+    /// Something without attributes of its own.
+    Value,
+}
+
+impl Asked {
+    /// The question about a route.
+    pub(super) fn about(route: &Route, public: bool) -> Self {
+        let resource = if route.scope.looks_up() {
+            Arc::clone(&route.resource)
+        } else {
+            Arc::from("Endpoint")
+        };
+        let body = route.body == Body::Json;
+        Self {
+            guest: public,
+            act_in: false,
+            resource,
+            feature: route.feature.is_some(),
+            workflow: route.takes("workflow"),
+            body,
+            roles: body && route.roles_in.is_some(),
+        }
+    }
+
+    /// Whether a tenant may be acted in.
+    fn act_in() -> Self {
+        Self { act_in: true, ..Self::bare("Organization") }
+    }
+
+    /// A method and path that no route declares.
+    pub(super) fn unmapped() -> Self {
+        Self::bare("Endpoint")
+    }
+
+    fn bare(resource: &str) -> Self {
+        Self {
+            guest: false,
+            act_in: false,
+            resource: Arc::from(resource),
+            feature: false,
+            workflow: false,
+            body: false,
+            roles: false,
+        }
+    }
+
+    fn principal(&self) -> &'static str {
+        if self.guest { "Guest" } else { "User" }
+    }
+
+    /// Whether the scope of a policy lets it be asked, its action aside.
+    pub(super) fn fits(&self, policy: &Policy) -> bool {
+        let principal = match policy.principal_constraint() {
+            PrincipalConstraint::Is(kind) | PrincipalConstraint::IsIn(kind, _) => {
+                kind.to_string() == self.principal()
+            }
+            PrincipalConstraint::Eq(uid) => uid.type_name().to_string() == self.principal(),
+            PrincipalConstraint::Any | PrincipalConstraint::In(_) => true,
+        };
+        principal
+            && match policy.resource_constraint() {
+                ResourceConstraint::Is(kind) | ResourceConstraint::IsIn(kind, _) => {
+                    kind.to_string() == *self.resource
+                }
+                ResourceConstraint::Eq(uid) => uid.type_name().to_string() == *self.resource,
+                ResourceConstraint::Any | ResourceConstraint::In(_) => true,
+            }
+    }
+
+    /// The type of what a path stands for; `None` where that is not known, or not there.
+    pub(super) fn kind<'a>(&'a self, path: &'a Path) -> Option<&'a str> {
+        let Some((last, before)) = path.steps.split_last() else {
+            return match &path.root {
+                Root::Principal => Some(self.principal()),
+                Root::Action => Some("Action"),
+                Root::Resource => Some(&self.resource),
+                Root::Context => None,
+                Root::Written(kind) => Some(written(kind)),
+            };
+        };
+        let holder = self.holder(&path.root, before)?;
+        self.attribute(holder, last).map(|(_, kind)| kind)
+    }
+
+    /// Since when `of.name` is there, with its type. `None`: what stands before is not there itself, or is
+    /// nothing that is understood.
+    pub(super) fn since(&self, of: &Path, name: &str) -> Option<Since> {
+        match self.holder(&of.root, &of.steps)? {
+            Holder::Value => None,
+            Holder::Context if self.act_in => Some(Since::Never),
+            Holder::Context => {
+                let Some(it) = circumstance_of(name) else { return Some(Since::Never) };
+                if self.guest && !it.guests {
+                    return Some(Since::Never);
+                }
+                Some(if self.has(it.need) { Since::Layer(it.since) } else { Since::OtherRoutes })
+            }
+            Holder::Entity(thing, since) => {
+                let known = thing.attributes().iter().any(|it| it.name == name);
+                Some(if known { Since::Layer(since) } else { Since::Never })
+            }
+        }
+    }
+
+    /// Since when the parents of an entity are known; they are its group.
+    pub(super) fn parents_since(&self, of: &Path) -> Option<Since> {
+        match self.holder(&of.root, &of.steps)? {
+            Holder::Entity(Thing::Organization, since) => Some(Since::Layer(since)),
+            _ => Some(Since::Never),
+        }
+    }
+
+    fn has(&self, need: Need) -> bool {
+        match need {
+            Need::Nothing => true,
+            Need::Feature => self.feature,
+            Need::Workflow => self.workflow,
+            Need::Body => self.body,
+            Need::Roles => self.roles,
+        }
+    }
+
+    fn holder(&self, root: &Root, steps: &[Box<str>]) -> Option<Holder> {
+        let caller = |thing| Holder::Entity(thing, CALLER);
+        let first = match root {
+            Root::Principal => caller(Thing::of(self.principal())),
+            Root::Context => Holder::Context,
+            Root::Action => caller(Thing::Bare),
+            Root::Resource if self.act_in => caller(Thing::Organization),
+            Root::Resource => Holder::Entity(Thing::of(&self.resource), REST),
+            // It may be the caller, or its organisation.
+            Root::Written(kind) => match Thing::of(kind) {
+                Thing::Object => Holder::Entity(Thing::Object, REST),
+                thing => caller(thing),
+            },
+        };
+        steps.iter().try_fold(first, |holder, step| {
+            let (since, kind) = self.attribute(holder, step)?;
+            Some(match kind {
+                "Organization" => Holder::Entity(Thing::Organization, since),
+                "Group" | "Feature" => Holder::Entity(Thing::Bare, since),
+                _ => Holder::Value,
+            })
+        })
+    }
+
+    /// An attribute that is there: since when, and its type.
+    fn attribute(&self, holder: Holder, name: &str) -> Option<(Layer, &'static str)> {
+        match holder {
+            Holder::Value => None,
+            Holder::Context => {
+                let it = circumstance_of(name).filter(|_| !self.act_in)?;
+                let there = self.has(it.need) && (it.guests || !self.guest);
+                there.then_some((it.since, it.attribute.kind))
+            }
+            Holder::Entity(thing, since) => {
+                let it = thing.attributes().iter().find(|it| it.name == name)?;
+                Some((since, it.kind))
+            }
+        }
+    }
+}
+
+/// The type of an entity that is written out.
+fn written(kind: &str) -> &str {
+    kind.strip_prefix("__cedar::").unwrap_or(kind)
+}
+
+/// A `permit` is asked in the layer `role`, and there sees the justification.
+pub(super) fn judged_in(forbids: bool, layer: Layer, of: &Path, name: &str) -> Layer {
+    let justified = !forbids && of.root == Root::Context && name == BREAK_GLASS;
+    if justified { Layer::Escalation } else { layer }
+}
+
+/// All kinds of questions about a bundle's actions.
+#[derive(Debug, Default)]
+pub(super) struct Questions {
+    all: Vec<Asked>,
+    /// Which of them are about an action, or about the members of a group.
+    by_action: HashMap<EntityUid, BTreeSet<usize>>,
+}
+
+impl Questions {
+    pub(super) fn of(bundle: &Bundle) -> Self {
+        let mut kinds: BTreeMap<Asked, usize> = BTreeMap::new();
+        let mut by_action: HashMap<EntityUid, BTreeSet<usize>> = HashMap::new();
+        let mut add = |asked: Asked, slice: &Slice| {
+            let count = kinds.len();
+            let kind = *kinds.entry(asked).or_insert(count);
+            for around in &slice.entities {
+                // Most actions are of a kind that is known already.
+                match by_action.get_mut(&around.uid()) {
+                    Some(known) => drop(known.insert(kind)),
+                    None => drop(by_action.insert(around.uid(), BTreeSet::from([kind]))),
+                }
+            }
+        };
+        for route in bundle.routes().routes() {
+            if let Some(slice) = bundle.slice(&route.action) {
+                add(Asked::about(route, slice.public), slice);
+            }
+        }
+        add(Asked::act_in(), bundle.act_in());
+        add(Asked::unmapped(), bundle.unmapped());
+        let mut all: Vec<(usize, Asked)> =
+            kinds.into_iter().map(|(it, place)| (place, it)).collect();
+        all.sort_unstable_by_key(|(place, _)| *place);
+        Self { all: all.into_iter().map(|(_, it)| it).collect(), by_action }
+    }
+
+    /// The questions that the scope of a policy lets it be asked.
+    pub(super) fn fitting(&self, policy: &Policy) -> Vec<&Asked> {
+        let of = |uid: &EntityUid| self.by_action.get(uid).into_iter().flatten().copied();
+        let places: BTreeSet<usize> = match policy.action_constraint() {
+            ActionConstraint::Any => (0..self.all.len()).collect(),
+            ActionConstraint::Eq(uid) => of(&uid).collect(),
+            ActionConstraint::In(uids) => uids.iter().flat_map(of).collect(),
+        };
+        let asked = places.into_iter().filter_map(|place| self.all.get(place));
+        asked.filter(|asked| asked.fits(policy)).collect()
+    }
+}

@@ -67,6 +67,19 @@ kinds! {
     Route, "route", "A route contradicts itself";
     Test, "test", "A test names what is not there, or contradicts itself";
     UnreachableRoute, "unreachable-route", "No role is permitted on a route";
+    TestGrants, "test-grants", "A test expects a denial, and the bundle allows the request";
+    TestFails, "test-fails", "A test of the bundle fails, is missing, or was not run";
+    GuardsGone, "guards-gone", "A layer has lost all its guards";
+    Unstartable, "unstartable", "A start of the gate would refuse the bundle";
+}
+
+impl Kind {
+    /// Whether a finding of this kind is about the use of a bundle that can be asked and is no more open
+    /// for it. Admission refuses such a bundle, and an emergency may override that. Nothing overrides a
+    /// finding of any other kind.
+    pub fn stops_only_admission(self) -> bool {
+        matches!(self, Self::UnreachableRoute | Self::VariableNotGiven)
+    }
 }
 
 impl Serialize for Kind {

@@ -124,11 +124,7 @@ impl Gate {
         let audit = Audit::open(&config, &metrics, &supervisor)?;
         let journal = Arc::clone(&audit.journal);
         bundles.keep_current(facts.fitness.is_fit(&bundles.current()));
-        let recorded = Arc::downgrade(&journal);
-        bundles.record_emergencies_by(Arc::new(move |emergency| {
-            let journal = recorded.upgrade().ok_or("the gate is ending")?;
-            emergency::record(&journal, emergency)
-        }));
+        emergency::record_all(&bundles, &journal);
         let draining = Arc::<AtomicBool>::default();
         let probes = Probes {
             bundles: Arc::clone(&bundles),

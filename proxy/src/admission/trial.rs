@@ -11,10 +11,12 @@ use super::{REMEDY, faults};
 use crate::config::Admit;
 use crate::trials::{Outcome, Runner, told};
 
-/// The tests of a bundle may take this long; in an emergency they are only run so that it can be told what was
-/// overridden.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// The longest time that the tests of a bundle may take. In an emergency they are only run so that it can be told
+/// what was overridden.
+const PATIENCE: Duration = Duration::from_mins(1);
 const PATIENCE_IN_EMERGENCY: Duration = Duration::from_secs(5);
+/// For how long tests give way to requests. The bundle may be a revocation: after that it goes first.
+const GIVING_WAY: Duration = Duration::from_secs(10);
 /// The maximum number of failures of a kind that are told one by one.
 const TOLD: usize = 20;
 
@@ -64,7 +66,9 @@ pub(super) fn run(
 ) -> Result<Vec<Outcome>, Finding> {
     let (runner, began) = (Runner::of(Arc::clone(bundle), Arc::clone(suite)), Instant::now());
     let go_on = |_: &Outcome| {
-        breathe();
+        if began.elapsed() < GIVING_WAY {
+            breathe();
+        }
         began.elapsed() < patience
     };
     runner.run_here(cases, go_on).map_err(|error| {

@@ -2,7 +2,12 @@
 //! serves the last good one, and so that whoever reads a record years later finds the policies that
 //! decided it.
 //!
-//! `<digest>.json` holds the files of one bundle, `last-good` the digest of the newest.
+//! `<digest>.json` holds the files of one bundle. `last-good` is the digest of the bundle that was in
+//! force last and that a start accepts, and `history` has the digests of those before it, too, the newest
+//! last. A bundle of which nobody could say yet whether a start accepts it, because the database was down,
+//! has its file and is in neither.
+
+mod history;
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -63,8 +68,7 @@ impl Archive {
         Self { directory }
     }
 
-    /// Keeps a bundle, and remembers that it is the newest good one. Both are on the disk when this
-    /// returns.
+    /// Keeps a bundle. It is on the disk when this returns.
     ///
     /// # Errors
     ///
@@ -72,12 +76,28 @@ impl Archive {
     pub fn keep(&self, digest: &Arc<str>, sources: &Sources) -> Result<(), ArchiveError> {
         let path = self.path(digest);
         private::directory(&self.directory).map_err(|source| disk(&self.directory, source))?;
-        if !path.exists() {
-            let files = sources.deciding().map(|it| (it.name.clone(), Arc::clone(&it.text)));
-            let kept = Kept { digest: Arc::clone(digest), files: files.collect() };
-            self.write(&path, |file| Ok(serde_json::to_writer(file, &kept)?))?;
+        if path.exists() {
+            return Ok(());
         }
-        self.write(&self.directory.join(LAST_GOOD), |file| file.write_all(digest.as_bytes()))
+        let files = sources.deciding().map(|it| (it.name.clone(), Arc::clone(&it.text)));
+        let kept = Kept { digest: Arc::clone(digest), files: files.collect() };
+        self.write(&path, |file| Ok(serde_json::to_writer(file, &kept)?))
+    }
+
+    /// Remembers that a kept bundle is in force and that a start accepts it: it is the last good one from
+    /// now on. That is on the disk when this returns.
+    ///
+    /// # Errors
+    ///
+    /// When the disk refuses.
+    pub fn confirm(&self, digest: &str) -> Result<(), ArchiveError> {
+        self.add_to_history(digest)?;
+        let path = self.directory.join(LAST_GOOD);
+        // Written again only if it says something else: a start confirms what is confirmed already.
+        if read(&path).ok().flatten().is_some_and(|it| it.trim() == digest) {
+            return Ok(());
+        }
+        self.write(&path, |file| file.write_all(digest.as_bytes()))
     }
 
     /// The newest bundle that was good, if any was ever kept.
@@ -86,13 +106,25 @@ impl Archive {
     ///
     /// When it cannot be read, or was changed since.
     pub fn last_good(&self) -> Result<Option<Sources>, ArchiveError> {
+        match self.last_digest()? {
+            Some(digest) => self.bundle(&digest),
+            None => Ok(None),
+        }
+    }
+
+    /// The digest of the newest bundle that was good, if any was ever kept.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read, or is none.
+    pub fn last_digest(&self) -> Result<Option<Arc<str>>, ArchiveError> {
         let path = self.directory.join(LAST_GOOD);
         let Some(digest) = read(&path)? else { return Ok(None) };
         let digest = digest.trim();
         if !is_digest(digest) {
             return Err(ArchiveError::Changed { path, problem: "it names no digest".to_owned() });
         }
-        self.bundle(digest)
+        Ok(Some(Arc::from(digest)))
     }
 
     /// The bundle of this digest, if it was kept.

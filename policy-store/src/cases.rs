@@ -101,6 +101,13 @@ pub struct Request {
     pub token_age: Option<u32>,
 }
 
+impl Case {
+    /// Whether it expects that the request is refused.
+    pub fn is_denial(&self) -> bool {
+        &*self.expected.reason != ALLOW
+    }
+}
+
 /// What must come of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
@@ -140,6 +147,13 @@ impl Suite {
     ///
     /// Everything that is wrong with them.
     pub fn read(files: &[File], vocabulary: &Vocabulary) -> Result<Self, Findings> {
+        let (suite, findings) = Self::read_leniently(files, vocabulary);
+        if findings.is_empty() { Ok(suite) } else { Err(Findings(findings)) }
+    }
+
+    /// Reads the tests in `files` that are written as they should be, and gives everything that is wrong
+    /// with the others.
+    pub fn read_leniently(files: &[File], vocabulary: &Vocabulary) -> (Self, Vec<Finding>) {
         let mut reader = Reader { vocabulary, suite: Self::default(), findings: Vec::new() };
         let parsed: Vec<(&File, raw::RawFile)> = files
             .iter()
@@ -165,7 +179,15 @@ impl Suite {
             }
             reader.accepted(file, &name, raw.accepted_mutants);
         }
-        if reader.findings.is_empty() { Ok(reader.suite) } else { Err(Findings(reader.findings)) }
+        (reader.suite, reader.findings)
+    }
+
+    /// The indices of the cases, those first that expect a denial.
+    pub fn denials_first(&self) -> Vec<usize> {
+        let mut cases: Vec<usize> = (0..self.cases.len()).collect();
+        let expects_allow = |index: usize| self.cases.get(index).is_some_and(|it| !it.is_denial());
+        cases.sort_by_key(|index| expects_allow(*index));
+        cases
     }
 
     /// The findings about policies that are named here and are not there.

@@ -141,7 +141,7 @@ pub trait FactSource: Send + Sync + 'static {
 }
 
 /// A fixed table of facts.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, PartialEq)]
 pub struct FixedFacts {
     /// Users by id.
     pub users: HashMap<Arc<str>, UserFacts>,

@@ -2,8 +2,16 @@
 //!
 //! A good bundle is published as one snapshot: a request is judged by exactly one. A bad one
 //! changes nothing, and is said until a good one comes.
+//!
+//! INVARIANT: the archive's last good bundle is one that a start accepts. Whether a start would accept a new
+//! one is asked before it is in force; while the database does not answer, nobody knows, and the bundle goes
+//! in force (it may be a revocation) without being called good.
 
+mod admission;
 mod folder;
+mod opening;
+mod reading;
+mod settling;
 
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -13,9 +21,14 @@ use std::time::SystemTime;
 use arc_swap::ArcSwap;
 
 use crate::archive::Archive;
-use crate::bundle::{Bundle, Findings, Loader, Sources, giving_way};
+use crate::bundle::{Bundle, Finding, Findings, Loader, Sources, giving_way};
 use crate::supervise::Supervisor;
-use folder::{Mark, fingerprint};
+use admission::guards_gone;
+pub use admission::{
+    Candidate, Emergency, Examined, Examiner, Listener, Occasion, Recorder, Remarks, TestCounts,
+};
+use folder::Mark;
+pub use opening::Opening;
 
 /// A bundle with its place in the history of this process.
 #[derive(Debug)]
@@ -52,9 +65,6 @@ impl Reload {
     }
 }
 
-/// Hears how each attempt ended, before what [`BundleStore::rejected`] says of it is known.
-pub type Listener = dyn Fn(&Reload, &Published) + Send + Sync;
-
 /// Gets ready for a bundle that is about to be in force.
 pub type Rehearsal = dyn Fn(&Published) + Send + Sync;
 
@@ -63,6 +73,8 @@ pub struct BundleStore {
     directory: PathBuf,
     archive: Option<Archive>,
     current: ArcSwap<Published>,
+    /// What has to be known about the bundle in force.
+    remarks: ArcSwap<Remarks>,
     /// What is wrong with the newest bundle, while that is a bad one.
     rejected: Mutex<Option<Findings>>,
     /// Held throughout a reload: two at once must not publish in the wrong order.
@@ -71,15 +83,43 @@ pub struct BundleStore {
     seen: Vec<Mark>,
     listener: Box<Listener>,
     rehearsal: OnceLock<Arc<Rehearsal>>,
+    examiner: OnceLock<Arc<Examiner>>,
+    recorder: OnceLock<Arc<Recorder>>,
 }
 
 /// What a reload works with.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Work {
     loader: Loader,
+    /// The files of tests beside the bundle in force that cannot be read.
+    unread: Vec<Finding>,
+    /// What was found out about the bundle that admission has refused last.
+    refused: Option<Refused>,
     /// Bundles that were in force. Whoever holds the last reference to a bundle pays for taking it
     /// apart: that is to be us and not a request.
     retired: Vec<Arc<Published>>,
+}
+
+/// A bundle that admission has refused: read again, it is refused again, or admitted in an emergency, without being
+/// examined anew.
+#[derive(Debug)]
+struct Refused {
+    sources: Sources,
+    doubts: Vec<Finding>,
+    /// The generation of the bundle that was in force.
+    before: u64,
+    examined: Examined,
+}
+
+/// Who wants the folder to be read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// The watcher has seen a change: the rest of it may still come.
+    ByChange,
+    /// Somebody has asked for a reload.
+    Plainly,
+    /// Somebody has asked for the folder's bundle whatever admission says.
+    InEmergency,
 }
 
 impl std::fmt::Debug for BundleStore {
@@ -89,61 +129,58 @@ impl std::fmt::Debug for BundleStore {
 }
 
 impl BundleStore {
-    /// Loads the bundle in `directory`; when that is a bad one, the last good one of the archive.
+    /// Loads the bundle in `directory`; when that is a bad one, the last one of the archive that can be used.
+    /// Nobody examines them, and a bundle with doubts is a bad one.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it, when there is no last good one that can be used.
+    /// Everything that is wrong with it, when there is none in the archive that can be used.
     pub fn open(
         directory: &Path,
         archive: Archive,
         listener: Box<Listener>,
     ) -> Result<Arc<Self>, Findings> {
-        let seen = fingerprint(directory);
-        let mut work = Work::default();
-        let (bundle, rejected) = match read(directory, &mut work.loader) {
-            Ok(bundle) => (bundle, None),
-            Err(findings) => match last_good(&archive, &mut work.loader) {
-                Some(bundle) => (bundle, Some(findings)),
-                None => return Err(findings),
-            },
-        };
-        let archived = rejected.is_some();
-        let first = Published { bundle, generation: 1, loaded_at: now(), archived };
-        let store = Arc::new(Self {
-            directory: directory.to_owned(),
-            archive: Some(archive),
-            current: ArcSwap::from_pointee(first),
-            rejected: Mutex::new(rejected.clone()),
-            work: Mutex::new(work),
-            seen,
-            listener,
-            rehearsal: OnceLock::new(),
-        });
-        if let Some(findings) = rejected {
-            (store.listener)(&Reload::Rejected(findings), &store.current.load());
+        let mut opening = Opening::new(directory, archive);
+        while let Some(candidate) = opening.next_candidate() {
+            let examined = Examined::unasked(&candidate);
+            match examined.objections() {
+                None => return Ok(opening.take(candidate, examined, listener)),
+                Some(findings) => opening.refuse(&candidate, findings),
+            }
         }
-        Ok(store)
+        Err(opening.rejected().cloned().unwrap_or(Findings(Vec::new())))
     }
 
     /// A store of one bundle that comes from no folder and never changes.
     pub fn fixed(bundle: Bundle) -> Arc<Self> {
-        let first = Published { bundle, generation: 1, loaded_at: now(), archived: false };
+        Self::holding(opening::first(bundle, false))
+    }
+
+    /// The same for a bundle that others hold, too.
+    pub fn holding(published: Arc<Published>) -> Arc<Self> {
         Arc::new(Self {
             directory: PathBuf::new(),
             archive: None,
-            current: ArcSwap::from_pointee(first),
+            current: ArcSwap::new(published),
+            remarks: ArcSwap::default(),
             rejected: Mutex::default(),
             work: Mutex::default(),
             seen: Vec::new(),
-            listener: Box::new(|_, _| {}),
+            listener: Box::new(|_, _, _| {}),
             rehearsal: OnceLock::new(),
+            examiner: OnceLock::new(),
+            recorder: OnceLock::new(),
         })
     }
 
     /// The bundle in force.
     pub fn current(&self) -> Arc<Published> {
         self.current.load_full()
+    }
+
+    /// What has to be known about the bundle in force.
+    pub fn remarks(&self) -> Arc<Remarks> {
+        self.remarks.load_full()
     }
 
     /// What is wrong with the newest bundle, while that is a bad one.
@@ -153,14 +190,30 @@ impl BundleStore {
 
     /// Reads the folder again.
     pub fn reload(&self) -> Reload {
+        self.look(Asked::Plainly).unwrap_or(Reload::Unchanged)
+    }
+
+    /// Reads the folder again, and puts its bundle in force whatever admission says, once: the next reload is
+    /// judged again. Nothing overrides that a bundle cannot be asked, or that a start would refuse it.
+    pub fn reload_in_emergency(&self) -> Reload {
+        self.look(Asked::InEmergency).unwrap_or(Reload::Unchanged)
+    }
+
+    /// Reads the folder again, unless its bundle lacks a guard that the one in force has: then nothing is done,
+    /// and `None` is given.
+    fn reload_unless_guards_are_gone(&self) -> Option<Reload> {
+        self.look(Asked::ByChange)
+    }
+
+    fn look(&self, asked: Asked) -> Option<Reload> {
         let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.current.load_full();
-        let outcome = self.take_in(&mut work, &current);
+        let outcome = self.take_in(&mut work, &current, asked)?;
         if outcome == Reload::Applied {
             work.retired.push(current);
         }
         // Whoever sees that it was rejected finds it counted.
-        (self.listener)(&outcome, &self.current.load());
+        (self.listener)(&outcome, &self.current.load(), &self.remarks.load());
         let now = match &outcome {
             Reload::Rejected(findings) => Some(findings.clone()),
             Reload::Applied | Reload::Unchanged => None,
@@ -170,35 +223,58 @@ impl BundleStore {
             tracing::info!("the policies in the folder are good again");
         }
         *rejected = now;
-        outcome
+        Some(outcome)
     }
 
-    fn take_in(&self, work: &mut Work, current: &Arc<Published>) -> Reload {
-        let sources = match giving_way(|| Sources::read(&self.directory)) {
-            Ok(sources) => sources,
-            Err(findings) => return Reload::Rejected(findings),
+    fn take_in(&self, work: &mut Work, current: &Arc<Published>, asked: Asked) -> Option<Reload> {
+        let (sources, unread) = match giving_way(|| reading::still(&self.directory)) {
+            Ok(read) => read,
+            Err(findings) => return Some(Reload::Rejected(findings)),
         };
-        if sources == *current.bundle.sources() && !current.archived {
-            return Reload::Unchanged;
+        let known = sources == *current.bundle.sources() && unread == work.unread;
+        if known && !current.archived {
+            return Some(Reload::Unchanged);
         }
         work.loader.give_way();
-        let bundle = match load(sources, &mut work.loader) {
-            Ok(bundle) => bundle,
-            Err(findings) => return Reload::Rejected(findings),
+        let (bundle, mut doubts) = match reading::load(sources, &mut work.loader) {
+            Ok(loaded) => loaded,
+            Err(findings) => return Some(Reload::Rejected(findings)),
         };
+        doubts.extend(unread.iter().cloned());
         // The same policies with other tests, or the archive's own: nothing that decides is new.
         let same = bundle.digest() == current.bundle.digest();
-        if !same {
-            giving_way(|| self.keep(&bundle));
-        }
         let generation = current.generation + u64::from(!same);
         let loaded_at = if same { current.loaded_at } else { now() };
-        let published = Arc::new(Published { bundle, generation, loaded_at, archived: false });
-        if !same {
-            self.rehearse(&published, &mut work.loader);
+        let next = Arc::new(Published { bundle, generation, loaded_at, archived: false });
+        if asked == Asked::ByChange {
+            let gone = guards_gone(current, &next);
+            if !gone.is_empty() {
+                tracing::info!(
+                    ?gone,
+                    "guards are gone from the policy folder; waiting for the rest of the change"
+                );
+                return None;
+            }
         }
-        self.current.store(published);
-        if same { Reload::Unchanged } else { Reload::Applied }
+        let emergency = asked == Asked::InEmergency;
+        let occasion = if emergency { Occasion::Emergency } else { Occasion::Reload };
+        let before = Some(Arc::clone(current));
+        let next_too = Arc::clone(&next);
+        let candidate = Candidate { next: next_too, before, doubts, occasion, known: None };
+        let examined = self.examined(candidate, work);
+        let startable = examined.startable;
+        let remarks = match self.admit(examined, &next, current, emergency) {
+            Ok(remarks) => remarks,
+            Err(findings) => return Some(Reload::Rejected(findings)),
+        };
+        work.unread = unread;
+        if !same {
+            giving_way(|| self.keep(&next.bundle, startable));
+            self.rehearse(&next, &mut work.loader);
+        }
+        self.current.store(next);
+        self.remarks.store(Arc::new(remarks));
+        Some(if same { Reload::Unchanged } else { Reload::Applied })
     }
 
     /// From now on `rehearsal` is called before a bundle is put in force, on the thread that made it and
@@ -218,16 +294,29 @@ impl BundleStore {
         }
     }
 
-    /// Keeps the bundle in force as the last good one. By default that is in the journal's directory,
-    /// which has to be there before.
-    pub fn keep_current(&self) {
-        self.keep(&self.current.load().bundle);
+    /// Keeps the bundle in force in the archive, and calls it the last good one if a start is known to accept
+    /// it. By default that is in the journal's directory, which has to be there before.
+    pub fn keep_current(&self, startable: bool) {
+        self.keep(&self.current.load().bundle, startable);
+    }
+
+    /// Says that a start accepts the bundle of this generation: if it is still in force, it is the last good
+    /// one from now on.
+    pub fn confirm(&self, generation: u64) {
+        let _one_at_a_time = self.work.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = self.current.load();
+        if current.generation == generation {
+            self.keep(&current.bundle, true);
+        }
     }
 
     /// Keeps a bundle that is about to be in force. One that cannot be kept is put in force all the
     /// same: it may take back what the old one allows.
-    fn keep(&self, bundle: &Bundle) {
-        let keep = |archive: &Archive| archive.keep(bundle.digest(), bundle.sources());
+    fn keep(&self, bundle: &Bundle, startable: bool) {
+        let keep = |archive: &Archive| {
+            archive.keep(bundle.digest(), bundle.sources())?;
+            if startable { archive.confirm(bundle.digest()) } else { Ok(()) }
+        };
         let kept = self.archive.as_ref().map_or(Ok(()), keep);
         if let Err(error) = kept {
             tracing::error!(%error, digest = %bundle.digest(), "the policies in force cannot be kept on disk: a restart may not find them");
@@ -260,35 +349,6 @@ impl BundleStore {
         let run = move || folder::watch(&directory, &store, seen.clone());
         supervisor.thread("policies", run).map(drop)
     }
-}
-
-fn read(directory: &Path, loader: &mut Loader) -> Result<Bundle, Findings> {
-    load(Sources::read(directory)?, loader)
-}
-
-/// A panic in the loader rejects the bundle that caused it, and no other.
-fn load(sources: Sources, loader: &mut Loader) -> Result<Bundle, Findings> {
-    let file = sources.schema.clone();
-    let bundle = std::panic::catch_unwind(AssertUnwindSafe(|| loader.load(sources)));
-    bundle.unwrap_or_else(|_| {
-        // What it remembers may be half written.
-        *loader = Loader::default();
-        let remedy = "report it, with the bundle";
-        Err(Findings(vec![file.finding(0, 0, "the loader has failed on this bundle", remedy)]))
-    })
-}
-
-/// The last good bundle, if it can be used.
-fn last_good(archive: &Archive, loader: &mut Loader) -> Option<Bundle> {
-    let sources = archive
-        .last_good()
-        .inspect_err(|error| tracing::error!(%error, "the last good policies cannot be read"))
-        .ok()??;
-    load(sources, loader)
-        .inspect_err(|findings| {
-            tracing::error!(%findings, "the last good policies are not accepted any more");
-        })
-        .ok()
 }
 
 #[expect(clippy::disallowed_methods, reason = "when a bundle was loaded, for people to read")]

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Json, Response};
@@ -45,12 +45,12 @@ pub trait Probe: Send + Sync + 'static {
     /// What `/status` says.
     fn status(&self) -> Value;
 
-    /// Reads the policies again.
+    /// Reads the policies again; in an emergency they are put in force whatever admission says.
     ///
     /// # Errors
     ///
     /// When they cannot even be looked at.
-    async fn reload(&self) -> Result<ReloadOutcome, String>;
+    async fn reload(&self, emergency: bool) -> Result<ReloadOutcome, String>;
 
     /// The public half of the key that assertions are signed with, if there is one.
     fn assertion_jwks(&self) -> Option<Value>;
@@ -66,6 +66,12 @@ pub enum ReloadOutcome {
         digest: String,
         /// Its number in this process.
         generation: u64,
+        /// What is wrong with it, and was admitted.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        warnings: Vec<Value>,
+        /// What it would have been rejected for, had it been no emergency.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        overridden: Vec<Value>,
     },
     /// The bundle is the one that was in force already.
     Unchanged {
@@ -166,9 +172,17 @@ async fn status(State(state): State<AdminState>) -> Json<Value> {
     Json(state.probe.status())
 }
 
-async fn reload(State(state): State<AdminState>) -> Response {
+async fn reload(State(state): State<AdminState>, RawQuery(query): RawQuery) -> Response {
+    let emergency = match query.as_deref() {
+        None | Some("" | "emergency=false") => false,
+        Some("emergency=true") => true,
+        Some(_) => {
+            let detail = "The query may only be `emergency=true` or `emergency=false`";
+            return problem(StatusCode::BAD_REQUEST, "query_invalid", detail);
+        }
+    };
     // In a task of its own: whoever goes away does not leave half a reload behind.
-    let reloaded = tokio::spawn(async move { state.probe.reload().await }).await;
+    let reloaded = tokio::spawn(async move { state.probe.reload(emergency).await }).await;
     match reloaded {
         Ok(Ok(outcome @ ReloadOutcome::Rejected { .. })) => {
             (StatusCode::UNPROCESSABLE_ENTITY, Json(outcome)).into_response()

@@ -32,7 +32,7 @@ pub use headers::Headers;
 pub use jwt::{Algorithm, Broken, Issuer, IssuerName, JwksSource, Jwt, Pattern, SpeaksFor};
 pub use memory::Memory;
 pub use sections::{
-    Admin, Assertion, DatabaseUrl, Facts, Limits, Listen, Policies, Shutdown, Upstream,
+    Admin, Admit, Assertion, DatabaseUrl, Facts, Limits, Listen, Policies, Shutdown, Upstream,
 };
 pub use web::{Cors, Redirect, Tenancy};
 

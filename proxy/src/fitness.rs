@@ -1,19 +1,20 @@
-//! Whether the facts fit the policies: asked at the start, and from then on whenever nobody knows.
+//! Whether the facts fit the policies: asked before policies are in force (`startable.rs`), and from then on
+//! whenever nobody knows.
 //!
-//! A database that is down at the start does not stop the start. It is asked as soon as it answers;
-//! a mapping that does not fit it then fails readiness, loudly. A gate that was fit once and is
-//! given policies that ask for more stays ready, with a warning: what it served it serves on.
+//! A database that is down stops neither a start nor a reload. It is asked as soon as it answers;
+//! a mapping that does not fit it then fails readiness, loudly. A gate that was fit once stays ready, with a
+//! warning: what it served it serves on. Only policies that fit are called the last good ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
-use policy_store::bundle::Bundle;
 use policy_store::source::{FactSource, Unfit};
-use policy_store::watch::BundleStore;
+use policy_store::watch::{BundleStore, Published};
 
 use crate::admin::Check;
+use crate::startable::check;
 
 /// How long the database may take to say whether the mapping fits.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -33,25 +34,19 @@ pub(crate) struct Fitness {
 }
 
 impl Fitness {
-    /// Asks `source` for the first time.
-    ///
-    /// # Errors
-    ///
-    /// When it answers, and does not fit.
-    pub(crate) async fn at_start(
-        source: &dyn FactSource,
-        bundles: &BundleStore,
-    ) -> Result<Arc<Self>, Unfit> {
+    /// What is known at the start: what there is to know about the facts, or nothing where the database did not
+    /// answer.
+    pub(crate) fn at_start(notes: Option<&[String]>, bundles: &BundleStore) -> Arc<Self> {
         let fitness = Self::default();
-        let current = bundles.current();
-        match ask(source, &current.bundle).await {
-            Ok(notes) => fitness.fits(current.generation, &notes),
-            Err(error @ Unfit::Unavailable(_)) => {
-                tracing::warn!(%error, "it is asked again until it answers");
-            }
-            Err(faults) => return Err(faults),
+        if let Some(notes) = notes {
+            fitness.fits(bundles.current().generation, notes);
         }
-        Ok(Arc::new(fitness))
+        Arc::new(fitness)
+    }
+
+    /// Whether the facts are known to fit these policies.
+    pub(crate) fn is_fit(&self, published: &Published) -> bool {
+        self.generation.load(Ordering::Relaxed) == published.generation
     }
 
     /// Asks again, for as long as the gate lives.
@@ -64,11 +59,17 @@ impl Fitness {
             let unfit = self.misfit.load().is_some();
             tokio::time::sleep(if unfit { LATER } else { SOON }).await;
             let current = bundles.current();
-            if self.generation.load(Ordering::Relaxed) == current.generation {
+            if self.is_fit(&current) {
                 continue;
             }
-            match ask(source.as_ref(), &current.bundle).await {
-                Ok(notes) => self.fits(current.generation, &notes),
+            match check(source.as_ref(), &current.bundle, PATIENCE).await {
+                Ok(notes) => {
+                    let (bundles, generation) = (Arc::clone(&bundles), current.generation);
+                    // It writes to the disk. Should it fall, a restart serves the last bundle of which it is known.
+                    let confirm = move || bundles.confirm(generation);
+                    let _confirmed = tokio::task::spawn_blocking(confirm).await;
+                    self.fits(generation, &notes);
+                }
                 Err(Unfit::Unavailable(_)) => {}
                 Err(faults) => self.does_not_fit(&faults),
             }
@@ -101,9 +102,4 @@ impl Fitness {
             self.misfit.store(Some(Arc::new(said)));
         }
     }
-}
-
-async fn ask(source: &dyn FactSource, bundle: &Bundle) -> Result<Vec<String>, Unfit> {
-    let asked = tokio::time::timeout(PATIENCE, source.check(bundle)).await;
-    asked.unwrap_or_else(|_elapsed| Err(Unfit::Unavailable("it did not answer in time".to_owned())))
 }

@@ -3,9 +3,11 @@
 mod audit;
 mod descriptors;
 mod door;
+mod emergency;
 mod facts;
 mod parts;
 mod privacy;
+mod start;
 mod tasks;
 
 use std::net::SocketAddr;
@@ -116,15 +118,17 @@ impl Gate {
         let metrics = parts::metrics()?;
         metrics.tasks.watch(&supervisor);
         let (facts, bundles) = facts::open(&config, &metrics, &supervisor).await?;
-        let keys = parts::keys(&config.jwt, &bundles, &supervisor)?;
+        let keys = parts::keys(&config.jwt, &supervisor)?;
         let assertion = config.upstream.assertion.as_ref();
         let signer = assertion.map(AssertionSigner::open).transpose()?.map(Arc::new);
         let audit = Audit::open(&config, &metrics, &supervisor)?;
         let journal = Arc::clone(&audit.journal);
-        bundles.keep_current();
+        bundles.keep_current(facts.fitness.is_fit(&bundles.current()));
+        emergency::record_all(&bundles, &journal);
         let draining = Arc::<AtomicBool>::default();
         let probes = Probes {
             bundles: Arc::clone(&bundles),
+            admit: config.policies.admit,
             facts: Arc::clone(&facts.store),
             unheard: facts.unheard,
             fitness: facts.fitness,

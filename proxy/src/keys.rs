@@ -125,16 +125,6 @@ impl KeyStore {
         if names.len() < self.issuers.len() { Ok(Some(said)) } else { Err(said) }
     }
 
-    /// What to say of an issuer that must never stand for a role that the policies do not know: a reload
-    /// may have renamed it.
-    pub(crate) fn moot(&self, is_role: impl Fn(&str) -> bool) -> Option<String> {
-        let configs = self.issuers.iter().map(|issuer| &*issuer.config);
-        let (issuer, role) = Issuer::unknown_role(configs, is_role)?;
-        Some(format!(
-            "`{issuer}` must never stand for the role `{role}`, which the policies in force do not know"
-        ))
-    }
-
     /// Changes whenever any of the sets does.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)

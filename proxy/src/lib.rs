@@ -14,6 +14,7 @@
 
 pub mod accept;
 pub mod admin;
+mod admission;
 pub mod assertion;
 #[doc(hidden)]
 pub mod benchmarks;
@@ -57,6 +58,7 @@ mod resolve;
 mod seats;
 mod seldom;
 mod service;
+mod startable;
 pub mod strict_json;
 mod tenant_names;
 mod trail;

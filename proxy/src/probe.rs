@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use policy_store::bundle::Findings;
+use policy_store::bundle::{Finding, Findings};
 use policy_store::cache::FactStore;
 use policy_store::supervise::Supervisor;
 use policy_store::watch::{BundleStore, Reload};
@@ -15,6 +15,7 @@ use time::format_description::well_known::Rfc3339;
 use crate::admin::{Check, Probe, ReloadOutcome};
 use crate::assertion::AssertionSigner;
 use crate::chain::chain;
+use crate::config::Admit;
 use crate::fitness::Fitness;
 use crate::keys::KeyStore;
 use crate::record::Journal;
@@ -22,6 +23,8 @@ use crate::record::Journal;
 /// The parts that can say how they are.
 pub(crate) struct Probes {
     pub(crate) bundles: Arc<BundleStore>,
+    /// Which bundles are put in force.
+    pub(crate) admit: Admit,
     pub(crate) facts: Arc<FactStore>,
     /// Whether changes of facts are not heard; `None`: nobody listens.
     pub(crate) unheard: Option<Arc<AtomicBool>>,
@@ -41,10 +44,39 @@ impl Probes {
         })
     }
 
-    /// What has to be known about restrictions of issuers that a reload of policies has made moot.
-    fn moot(&self) -> Option<String> {
-        let current = self.bundles.current();
-        self.keys.moot(|role| current.bundle.vocabulary().has_role(role))
+    /// What has to be known about the policies that are served.
+    fn doubtful(&self) -> Option<String> {
+        let remarks = self.bundles.remarks();
+        let emergency = remarks
+            .emergency
+            .then(|| "an emergency reload has put these policies in force".to_owned());
+        let tests = remarks.tests.filter(|it| it.failed > 0);
+        let tests = tests.map(|it| format!("{} of {} of their tests fail", it.failed, it.run));
+        let others = (emergency.is_none() && tests.is_none() && !remarks.warned.is_empty())
+            .then(|| format!("there are {} warnings about these policies", remarks.warned.len()));
+        let all: Vec<String> = [emergency, tests, others].into_iter().flatten().collect();
+        (!all.is_empty()).then(|| format!("{}: see /status", all.join(", and ")))
+    }
+
+    /// What has to be known about the policies.
+    fn policies(&self) -> Option<String> {
+        let all: Vec<String> = [self.stale(), self.doubtful()].into_iter().flatten().collect();
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// What `/status` says of how the policies came in force.
+    fn admission(&self) -> Value {
+        let remarks = self.bundles.remarks();
+        let told = |findings: &[Finding]| -> Vec<String> {
+            findings.iter().map(ToString::to_string).collect()
+        };
+        json!({
+            "mode": self.admit.word(),
+            "tests": remarks.tests.map(|it| json!({ "run": it.run, "failed": it.failed })),
+            "warnings": told(&remarks.warned),
+            "emergency": remarks.emergency,
+            "overridden": told(&remarks.overridden),
+        })
     }
 
     /// What has to be known about changes of facts.
@@ -62,7 +94,7 @@ impl Probe for Probes {
         let facts = self.facts.source().ping().await.map_err(|error| chain(&error));
         let audit = self.journal.check().map_err(|error| chain(&error));
         vec![
-            ("policies", Ok(self.stale().or_else(|| self.moot()))),
+            ("policies", Ok(self.policies())),
             (
                 "facts",
                 facts.and_then(|()| self.fitness.check()).map(|said| said.or(self.unheard())),
@@ -88,6 +120,7 @@ impl Probe for Probes {
             "policy_loaded_at": loaded_at.ok(),
             "policy_source": if current.archived { "archive" } else { "directory" },
             "policy_error": self.bundles.rejected().map(|findings| findings.to_string()),
+            "policy_admission": self.admission(),
             "policies": current.bundle.rules().count(),
             "routes": current.bundle.routes().routes().len(),
             "keys": match self.keys.ready() {
@@ -104,20 +137,22 @@ impl Probe for Probes {
         })
     }
 
-    async fn reload(&self) -> Result<ReloadOutcome, String> {
+    async fn reload(&self, emergency: bool) -> Result<ReloadOutcome, String> {
         let bundles = Arc::clone(&self.bundles);
         // Reading and validating a bundle takes a while of pure work.
-        let reloaded = tokio::task::spawn_blocking(move || (bundles.reload(), bundles.current()));
-        let (outcome, current) = reloaded.await.map_err(|error| error.to_string())?;
+        let reloaded = tokio::task::spawn_blocking(move || {
+            let outcome = if emergency { bundles.reload_in_emergency() } else { bundles.reload() };
+            (outcome, bundles.current(), bundles.remarks())
+        });
+        let (outcome, current, remarks) = reloaded.await.map_err(|error| error.to_string())?;
         let digest = current.bundle.digest().to_string();
         let generation = current.generation;
+        let told = |findings: &[Finding]| findings.iter().map(|it| json!(it)).collect();
+        let (warnings, overridden) = (told(&remarks.warned), told(&remarks.overridden));
         Ok(match outcome {
-            Reload::Applied => ReloadOutcome::Applied { digest, generation },
+            Reload::Applied => ReloadOutcome::Applied { digest, generation, warnings, overridden },
             Reload::Unchanged => ReloadOutcome::Unchanged { digest, generation },
-            Reload::Rejected(findings) => {
-                let findings = findings.0.iter().map(|it| json!(it)).collect();
-                ReloadOutcome::Rejected { findings }
-            }
+            Reload::Rejected(findings) => ReloadOutcome::Rejected { findings: told(&findings.0) },
         })
     }
 

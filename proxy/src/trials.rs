@@ -6,6 +6,7 @@ mod coverage;
 mod junit;
 mod mutation;
 mod report;
+mod told;
 mod why;
 
 use std::num::NonZero;
@@ -13,7 +14,7 @@ use std::sync::Arc;
 
 use policy_store::bundle::Bundle;
 use policy_store::cases::{ALLOW, Case, Suite};
-use policy_store::watch::BundleStore;
+use policy_store::watch::{BundleStore, Published};
 
 use crate::config::Tenancy;
 use crate::pipeline::{Put, Witness};
@@ -24,6 +25,7 @@ pub(crate) use coverage::coverage;
 pub(crate) use junit::junit;
 pub(crate) use mutation::{Mutation, mutate};
 pub(crate) use report::Report;
+pub(crate) use told::told;
 pub(crate) use why::Why;
 
 /// What came of a case.
@@ -62,6 +64,11 @@ impl Runner {
     pub(crate) fn new(bundle: Bundle) -> Self {
         let suite = Arc::clone(bundle.suite());
         Self { bundles: BundleStore::fixed(bundle), suite, witnessed: false }
+    }
+
+    /// A runner for a bundle that others hold, too, and tests that need not be its own.
+    pub(crate) fn of(published: Arc<Published>, suite: Arc<Suite>) -> Self {
+        Self { bundles: BundleStore::holding(published), suite, witnessed: false }
     }
 
     /// The same, which also notes each question that is put to the policies.

@@ -169,7 +169,7 @@ async fn any_bundle_says_the_same() {
     copy_tree(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies"), &policies);
     std::fs::remove_dir_all(policies.join("tests")).unwrap();
     let archive = Archive::new(folder.path().join("archive"));
-    let bundles = BundleStore::open(&policies, archive, Box::new(|_, _| {})).unwrap();
+    let bundles = BundleStore::open(&policies, archive, Box::new(|_, _, _| {})).unwrap();
     let fast = workbench(&bundles, &world).rehearsing();
     for _ in 0..BUNDLES {
         let bundle = made_up(&mut dice, &mut loader, &shipped);

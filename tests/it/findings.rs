@@ -90,8 +90,19 @@ async fn each_wrong_bundle_is_refused_with_its_message() {
     assert!(differences.is_empty(), "{}", differences.join("\n\n"));
 }
 
-/// These have no text: they are told by `hostile`, or there is no edit that leads to them.
-const WITHOUT_TEXT: [&str; 5] = ["invalid", "unreadable", "too-much", "not-text", "unread-file"];
+/// These have no text: they are told by `hostile`, there is no edit that leads to them, or only a gate finds them
+/// (`admission`).
+const WITHOUT_TEXT: [&str; 9] = [
+    "invalid",
+    "unreadable",
+    "too-much",
+    "not-text",
+    "unread-file",
+    "test-grants",
+    "test-fails",
+    "guards-gone",
+    "unstartable",
+];
 
 #[test]
 fn each_reviewed_message_has_its_bundle_and_each_kind_its_message() {

@@ -135,9 +135,9 @@ async fn a_user_that_changes_is_judged_anew() {
     }
 }
 
-/// A reload may take away a role that an issuer must never stand for, under this name.
+/// A start refuses an issuer that must never stand for a role which the policies do not know: so does a reload.
 #[tokio::test]
-async fn a_role_that_the_policies_no_longer_know_is_a_warning() {
+async fn a_reload_that_takes_away_a_role_that_an_issuer_must_not_have_is_refused() {
     let ground = Stand::builder()
         .set(
             "jwt.issuers",
@@ -152,13 +152,20 @@ async fn a_role_that_the_policies_no_longer_know_is_a_warning() {
     assert_ne!(with, without);
     std::fs::write(&schema, with).unwrap();
     let stand = ground.start().await;
-    let said = async || stand.ask_admin("/readyz").await.json()["checks"]["policies"].to_string();
-    assert_eq!(said().await, json!({"ok": true}).to_string());
+    let said = async || stand.ask_admin("/status").await.json();
+    let before = said().await["policy_digest"].clone();
     std::fs::write(&schema, without).unwrap();
-    tests::wait::eventually("it is told", || async {
-        said().await.contains("must never stand for the role `SPARE`").then_some(())
-    })
-    .await;
+    for way in ["/reload", "/reload?emergency=true"] {
+        let answer = tests::client::send(stand.admin(), &Request::new("POST", way)).await;
+        assert_eq!(answer.status, 422, "{way}");
+        let answer = answer.json().to_string();
+        assert!(answer.contains("must never stand for the role `SPARE`"), "{answer}");
+    }
+    assert_eq!(said().await["policy_digest"], before);
+    // It can be started again: with the bundle that is in force, and the folder as it is.
+    let stand = stand.stop().await.start().await;
+    let said = stand.ask_admin("/status").await.json();
+    assert_eq!((&said["policy_digest"], &said["policy_source"]), (&before, &json!("archive")));
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@
 )]
 
 mod admin;
+mod admission;
 mod alone;
 mod answers;
 mod audit_database;

@@ -1,6 +1,7 @@
 //! What is wrong with a bundle, and where.
 
 use std::fmt;
+use std::path::Path;
 
 use cedar_policy::{ValidationError, ValidationWarning};
 use miette::Diagnostic;
@@ -12,6 +13,9 @@ use crate::routes::RouteFault;
 
 /// So many findings are looked for: whoever has more has one cause, or means harm.
 pub(super) const MOST: usize = 100;
+
+/// The folder of tests, below the bundle's folder.
+pub(super) const TESTS: &str = "tests";
 
 /// One thing that is wrong: where, what, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -79,6 +83,16 @@ impl Finding {
     pub(crate) fn of_kind(mut self, kind: Kind) -> Self {
         self.kind = kind;
         self
+    }
+
+    /// A finding about a bundle as a whole, or about one of its files as a whole.
+    pub fn about(kind: Kind, file: &str, message: &str, remedy: &str) -> Self {
+        Self::whole(file, message, remedy).of_kind(kind)
+    }
+
+    /// Whether it is about the tests of a bundle, which decide nothing.
+    pub fn is_about_tests(&self) -> bool {
+        self.file == TESTS || Path::new(&self.file).starts_with(TESTS)
     }
 }
 

@@ -71,6 +71,25 @@ kinds! {
     OddExemption, "odd-exemption", "An action does without a layer that is unknown, or that it does not have to do without";
     NeverFilled, "never-filled", "A policy reads what neither the gate nor a mapping of facts ever fills";
     TooEarly, "too-early", "A policy reads what exists only from a later layer on";
+    TestGrants, "test-grants", "A test expects a denial, and the bundle allows the request";
+    TestFails, "test-fails", "A test of the bundle fails, is missing, or was not run";
+    GuardsGone, "guards-gone", "A layer has lost all its guards";
+    Unstartable, "unstartable", "A start of the gate would refuse the bundle";
+}
+
+impl Kind {
+    /// Whether a finding of this kind is about the use of a bundle that can be asked and is no more open
+    /// for it. Admission refuses such a bundle, and an emergency may override that. Nothing overrides a
+    /// finding of any other kind.
+    pub fn stops_only_admission(self) -> bool {
+        matches!(
+            self,
+            Self::UnreachableRoute
+                | Self::VariableNotGiven
+                | Self::NeverFilled
+                | Self::OddExemption
+        )
+    }
 }
 
 impl Serialize for Kind {

@@ -47,6 +47,7 @@ struct Tests {
     declared: Arc<Declared>,
     files: Vec<File>,
     suite: Arc<Suite>,
+    doubts: Vec<Finding>,
 }
 
 /// What was read of a bundle.
@@ -58,12 +59,23 @@ struct Read {
 }
 
 impl Loader {
-    /// A bundle from `sources`, checked whole.
+    /// A bundle from `sources`, checked whole and found to be right.
     ///
     /// # Errors
     ///
     /// Everything that is wrong with it, each with file, line and remedy.
     pub fn load(&mut self, sources: Sources) -> Result<Bundle, Findings> {
+        let (bundle, doubts) = self.load_leniently(sources)?;
+        Findings::none_of(doubts).map(|()| bundle)
+    }
+
+    /// A bundle that can be asked, and what is wrong with it all the same: faults of its tests, and of the
+    /// kinds that [only stop admission](super::Kind::stops_only_admission).
+    ///
+    /// # Errors
+    ///
+    /// Everything that is wrong with it, when there is more than that.
+    pub fn load_leniently(&mut self, sources: Sources) -> Result<(Bundle, Vec<Finding>), Findings> {
         self.with_known(|known| known.prove(sources))
     }
 
@@ -75,7 +87,8 @@ impl Loader {
     /// When it cannot even be asked.
     pub fn unproven(&mut self, sources: Sources) -> Result<Bundle, Findings> {
         self.with_known(|known| {
-            let read = known.read(&sources)?;
+            let (read, doubts) = known.read(&sources)?;
+            Findings::none_of(doubts)?;
             known.assemble(read, sources)
         })
     }
@@ -95,25 +108,25 @@ impl Loader {
         self.room.run(move || if gives_way { giving_way(work) } else { work() })
     }
 
-    fn with_known(
+    fn with_known<T: Send + 'static>(
         &mut self,
-        make: impl FnOnce(&mut Knowledge) -> Result<Bundle, Findings> + Send + 'static,
-    ) -> Result<Bundle, Findings> {
+        make: impl FnOnce(&mut Knowledge) -> Result<T, Findings> + Send + 'static,
+    ) -> Result<T, Findings> {
         let mut known = std::mem::take(&mut self.known);
         let done = self.run(move || {
-            let bundle = make(&mut known);
-            (known, bundle)
+            let made = make(&mut known);
+            (known, made)
         });
-        let bundle;
-        (self.known, bundle) = done.ok_or_else(no_room)?;
-        bundle
+        let made;
+        (self.known, made) = done.ok_or_else(no_room)?;
+        made
     }
 }
 
 impl Knowledge {
-    fn prove(&mut self, sources: Sources) -> Result<Bundle, Findings> {
+    fn prove(&mut self, sources: Sources) -> Result<(Bundle, Vec<Finding>), Findings> {
         Findings::none_of(policies::empty(&sources.policies))?;
-        let read = self.read(&sources)?;
+        let (read, mut doubts) = self.read(&sources)?;
         let mut findings = Vec::new();
         if let Err(Findings(wrong)) = self.proven.validate(&read.declared, &read.parsed, &sources) {
             findings.extend(wrong);
@@ -122,8 +135,11 @@ impl Knowledge {
         findings.extend(faults);
         breathe();
         let known = |id: &str| read.parsed.rules.contains_key(&PolicyId::new(id));
-        findings.extend(read.suite.unknown_policies(&sources.tests, known));
-        Findings::none_of(findings)?;
+        doubts.extend(read.suite.unknown_policies(&sources.tests, known));
+        if !findings.is_empty() {
+            findings.extend(doubts);
+            return Err(Findings(findings));
+        }
         breathe();
         let policies = read.parsed.policies.clone();
         let bundle = self.assemble(read, sources)?;
@@ -131,7 +147,9 @@ impl Knowledge {
         findings.extend(unfilled::findings(&bundle, &policies, &Questions::of(&bundle)));
         findings.extend(unguarded::findings(&bundle, &policies));
         findings.extend(self.reached.unreachable(&bundle));
-        Findings::none_of(findings).map(|()| bundle)
+        let grave = findings.iter().any(|it| !it.kind.stops_only_admission());
+        findings.extend(doubts);
+        if grave { Err(Findings(findings)) } else { Ok((bundle, findings)) }
     }
 
     /// Where schema and routes disagree; the same two are not held against each other again.
@@ -146,7 +164,8 @@ impl Knowledge {
         findings
     }
 
-    fn read(&mut self, sources: &Sources) -> Result<Read, Findings> {
+    /// What the files hold, and what is wrong with the tests among them.
+    fn read(&mut self, sources: &Sources) -> Result<(Read, Vec<Finding>), Findings> {
         let known = self.declared.take().filter(|it| it.text == sources.schema.text);
         let declared = match known {
             Some(known) => known,
@@ -165,8 +184,8 @@ impl Knowledge {
         };
         let known = parsed.policies.iter().inspect(|_| breathe());
         self.policies = known.map(|it| (Arc::clone(&it.text), Arc::clone(it))).collect();
-        let suite = self.suite(&declared, sources)?;
-        Ok(Read { declared, parsed, routes, suite })
+        let (suite, doubts) = self.suite(&declared, sources);
+        Ok((Read { declared, parsed, routes, suite }, doubts))
     }
 
     /// The table of routes; the same text is not read again.
@@ -184,19 +203,17 @@ impl Knowledge {
     }
 
     /// The tests; the same files under the same schema are not read again.
-    fn suite(
-        &mut self,
-        declared: &Arc<Declared>,
-        sources: &Sources,
-    ) -> Result<Arc<Suite>, Findings> {
+    fn suite(&mut self, declared: &Arc<Declared>, sources: &Sources) -> (Arc<Suite>, Vec<Finding>) {
         let same = |it: &&Tests| Arc::ptr_eq(&it.declared, declared) && it.files == sources.tests;
         if let Some(known) = self.tests.as_ref().filter(same) {
-            return Ok(Arc::clone(&known.suite));
+            return (Arc::clone(&known.suite), known.doubts.clone());
         }
-        let suite = Arc::new(Suite::read(&sources.tests, &declared.vocabulary)?);
-        let (declared, files) = (Arc::clone(declared), sources.tests.clone());
-        self.tests = Some(Tests { declared, files, suite: Arc::clone(&suite) });
-        Ok(suite)
+        let (suite, doubts) = Suite::read_leniently(&sources.tests, &declared.vocabulary);
+        let (declared, files, suite) =
+            (Arc::clone(declared), sources.tests.clone(), Arc::new(suite));
+        let known = Tests { declared, files, suite: Arc::clone(&suite), doubts: doubts.clone() };
+        self.tests = Some(known);
+        (suite, doubts)
     }
 
     fn assemble(&mut self, read: Read, sources: Sources) -> Result<Bundle, Findings> {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use aws_lc_rs::digest::{Context, SHA256};
 
 use super::depth::{Limits, too_deep};
-use super::finding::{Finding, Findings, MOST};
+use super::finding::{Finding, Findings, MOST, TESTS};
 use super::kind::Kind;
 use super::room::breathe;
 
@@ -56,19 +56,26 @@ impl Sources {
     ///
     /// What cannot be read, is too much, or no text.
     pub fn read(directory: &Path) -> Result<Self, Findings> {
+        let (sources, unread) = Self::read_leniently(directory)?;
+        Findings::none_of(unread).map(|()| sources)
+    }
+
+    /// Reads the bundle in `directory`. A file of tests that cannot be read is left out, with a finding:
+    /// tests decide nothing.
+    ///
+    /// # Errors
+    ///
+    /// What else cannot be read, is too much, or no text.
+    pub fn read_leniently(directory: &Path) -> Result<(Self, Vec<Finding>), Findings> {
         let mut reader = Reader { directory, left: ALL_BYTES };
         reader.astray()?;
         let policies = reader.files("", &["cedar"])?;
-        let has_tests = directory.join("tests").is_dir();
-        let tests = if has_tests { reader.files("tests", &["yaml", "yml"])? } else { Vec::new() };
-        let sources = Self {
-            schema: reader.file("schema.cedarschema")?,
-            policies,
-            routes: reader.file("routes.yaml")?,
-            tests,
-        };
+        let schema = reader.file("schema.cedarschema")?;
+        let routes = reader.file("routes.yaml")?;
+        let (tests, unread) = reader.tests();
+        let sources = Self { schema, policies, routes, tests };
         sources.bounded()?;
-        Ok(sources)
+        Ok((sources, unread))
     }
 
     /// Reads the policies alone.
@@ -156,10 +163,34 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// The files in a folder of the bundle with one of these endings, by name.
     fn files(&mut self, below: &str, endings: &[&str]) -> Result<Vec<File>, Findings> {
+        self.paths(below, endings)?.iter().map(|path| self.file(path)).collect()
+    }
+
+    /// The files of tests, by name, and what is wrong with those that cannot be read.
+    fn tests(&mut self) -> (Vec<File>, Vec<Finding>) {
+        if !self.directory.join(TESTS).is_dir() {
+            return (Vec::new(), Vec::new());
+        }
+        let paths = match self.paths(TESTS, &["yaml", "yml"]) {
+            Ok(paths) => paths,
+            Err(Findings(findings)) => return (Vec::new(), findings),
+        };
+        let (mut files, mut unread) = (Vec::new(), Vec::new());
+        for path in paths {
+            match self.file(&path) {
+                Ok(file) => files.push(file),
+                Err(Findings(findings)) => unread.extend(findings),
+            }
+        }
+        (files, unread)
+    }
+
+    /// The paths of the files in a folder of the bundle with one of these endings, by name.
+    fn paths(&self, below: &str, endings: &[&str]) -> Result<Vec<String>, Findings> {
         let names = self.names(below)?.into_iter();
         let wanted = names.filter(|name| ending(name).is_some_and(|it| endings.contains(&it)));
         let path = |name| if below.is_empty() { name } else { format!("{below}/{name}") };
-        wanted.map(|name| self.file(&path(name))).collect()
+        Ok(wanted.map(path).collect())
     }
 
     /// Policies that lie where none is read: whoever wrote them takes them to be in force. Hidden files and

@@ -8,56 +8,146 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant, SystemTime};
 
 use notify::event::{AccessKind, AccessMode, ModifyKind};
-use notify::{EventKind, RecursiveMode, Watcher};
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::BundleStore;
+use super::settling::{QUIET, QUIET_WITHOUT_GUARD, left};
 
-/// Editors and `ConfigMap`s write in several steps: a folder is read once it has been quiet so long.
-const QUIET: Duration = Duration::from_millis(100);
-/// Where somebody writes without a pause, it is read this long after the first change.
-const LONGEST_WAIT: Duration = Duration::from_millis(400);
-/// And this long, where somebody has a file open to which they have written: half of it may be a good file.
-const LONGEST_WRITE: Duration = Duration::from_secs(5);
 /// The folder is looked at this often even if nothing is heard of it.
 const UNHEARD: Duration = Duration::from_secs(10);
+/// The same where nothing can be heard of it.
+const DEAF: Duration = Duration::from_secs(1);
+/// A folder that changes is looked at this often: one that was put in the place of another is not heard of yet.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Reloads whenever the folder has changed and become quiet.
 pub(super) fn watch(directory: &Path, store: &Weak<BundleStore>, mut seen: Vec<Mark>) {
-    // The parent of a name without a folder is the one that we are in.
-    let directory = &std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
-    let (sender, events) = channel();
-    let heard = move |event: notify::Result<notify::Event>| {
-        if let Some(event) = event.ok().and_then(Heard::of) {
-            let _gone = sender.send(event);
-        }
-    };
-    let mut watcher = notify::recommended_watcher(heard)
-        .inspect_err(|error| tracing::warn!(%error, "the policy folder cannot be watched"))
-        .ok();
+    let mut folder = Folder::new(directory);
     loop {
-        if let Some(watcher) = watcher.as_mut() {
-            // Again each time: a folder that was replaced is another folder to the system. Its
-            // parent tells of the replacement.
-            let _again = watcher.watch(directory, RecursiveMode::NonRecursive);
-            let _again = watcher.watch(&directory.join("tests"), RecursiveMode::NonRecursive);
-            if let Some(parent) = directory.parent() {
-                let _again = watcher.watch(parent, RecursiveMode::NonRecursive);
-            }
-        }
+        folder.listen();
         let Some(held) = store.upgrade() else { return };
         held.clean_up();
-        // Taken before the files are read: what changes in between is found the next time.
-        let now = fingerprint(directory);
-        if now != seen {
-            seen = now;
-            held.reload();
-        }
         drop(held);
-        wait_until_quiet(directory, &events);
+        if fingerprint(&folder.directory) != seen {
+            folder.settle(QUIET);
+            seen = match reload(&folder, store, true) {
+                Some(seen) => seen,
+                None => {
+                    folder.settle(QUIET_WITHOUT_GUARD);
+                    reload(&folder, store, false).unwrap_or_default()
+                }
+            };
+        }
+        folder.wait();
     }
 }
 
-/// What is heard of the folder and of its parent.
+/// Reloads, and gives the folder's marks from before that: what changes in between is found the next time.
+/// `None`: the bundle lacks a guard of the one in force, `may_wait`, and nothing was changed.
+fn reload(folder: &Folder, store: &Weak<BundleStore>, may_wait: bool) -> Option<Vec<Mark>> {
+    let seen = fingerprint(&folder.directory);
+    let done = store.upgrade().is_none_or(|store| {
+        if may_wait {
+            store.reload_unless_guards_are_gone().is_some()
+        } else {
+            store.reload();
+            true
+        }
+    });
+    done.then_some(seen)
+}
+
+/// The folder, and what is heard of it.
+struct Folder {
+    directory: PathBuf,
+    events: Receiver<Heard>,
+    watcher: Option<RecommendedWatcher>,
+    /// Files that somebody has written to and not closed.
+    open: HashSet<PathBuf>,
+}
+
+impl Folder {
+    fn new(directory: &Path) -> Self {
+        // The parent of a name without a folder is the one that we are in.
+        let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
+        let (sender, events) = channel();
+        let concerned = directory.clone();
+        let heard = move |event: notify::Result<notify::Event>| {
+            if let Some(event) = event.ok().and_then(|event| Heard::of(event, &concerned)) {
+                let _gone = sender.send(event);
+            }
+        };
+        let watcher = notify::recommended_watcher(heard)
+            .inspect_err(|error| tracing::warn!(%error, "the policy folder cannot be watched"))
+            .ok();
+        Self { directory, events, watcher, open: HashSet::new() }
+    }
+
+    /// Listens to the folder that is there now: one that was replaced is another folder to the system. Its
+    /// parent tells of the replacement.
+    fn listen(&mut self) {
+        let Some(watcher) = self.watcher.as_mut() else { return };
+        let _again = watcher.watch(&self.directory, RecursiveMode::NonRecursive);
+        let _again = watcher.watch(&self.directory.join("tests"), RecursiveMode::NonRecursive);
+        if let Some(parent) = self.directory.parent() {
+            let _again = watcher.watch(parent, RecursiveMode::NonRecursive);
+        }
+    }
+
+    /// Waits until something is heard of the folder, or it is time to look at it all the same.
+    fn wait(&mut self) {
+        self.hear(UNHEARD);
+    }
+
+    /// Waits until nothing has changed for a while, `least` at the least, and until files are closed that were
+    /// written to: but not for ever, where there is always something.
+    fn settle(&mut self, least: Duration) {
+        let began = Instant::now();
+        let (mut last, mut marks) = (began, fingerprint(&self.directory));
+        loop {
+            let wait = left(last - began, last.elapsed(), !self.open.is_empty(), least);
+            if wait.is_zero() {
+                // What is still open after so long, or was removed while it was, is not waited for again.
+                self.open.clear();
+                return;
+            }
+            let heard = self.hear(wait.min(LOOK));
+            let now = fingerprint(&self.directory);
+            if heard || now != marks {
+                (last, marks) = (Instant::now(), now);
+            }
+        }
+    }
+
+    /// Waits for events, for so long at the most. Whether there was any.
+    fn hear(&mut self, longest: Duration) -> bool {
+        match self.events.recv_timeout(longest) {
+            Ok(event) => {
+                self.note(event);
+                while let Ok(event) = self.events.try_recv() {
+                    self.note(event);
+                }
+                true
+            }
+            Err(RecvTimeoutError::Timeout) => false,
+            // No watcher: the folder is looked at now and then all the same.
+            Err(RecvTimeoutError::Disconnected) => {
+                std::thread::sleep(DEAF.min(longest));
+                false
+            }
+        }
+    }
+
+    fn note(&mut self, event: Heard) {
+        match event {
+            Heard::Change => {}
+            Heard::Written(path) => drop(self.open.insert(path)),
+            Heard::Closed(path) => drop(self.open.remove(&path)),
+        }
+    }
+}
+
+/// What is heard of the folder.
 enum Heard {
     /// Something has changed.
     Change,
@@ -68,7 +158,13 @@ enum Heard {
 }
 
 impl Heard {
-    fn of(event: notify::Event) -> Option<Self> {
+    /// What an event says of `directory`. Its parent is full of other things that change.
+    fn of(event: notify::Event, directory: &Path) -> Option<Self> {
+        // Elsewhere than on Linux events may name a folder otherwise than it was asked for.
+        let concerns = |path: &PathBuf| path.starts_with(directory) || !cfg!(target_os = "linux");
+        if !event.paths.is_empty() && !event.paths.iter().any(concerns) {
+            return None;
+        }
         let path = event.paths.into_iter().next();
         match (event.kind, path) {
             (EventKind::Access(AccessKind::Close(AccessMode::Write)), Some(path)) => {
@@ -100,35 +196,4 @@ pub(super) fn fingerprint(directory: &Path) -> Vec<Mark> {
         .collect();
     files.sort();
     files
-}
-
-/// Waits for a first event, then for none, and until files of the folder are closed that are written to:
-/// but not for ever, where there is always something.
-fn wait_until_quiet(directory: &Path, events: &Receiver<Heard>) {
-    let mut wait = UNHEARD;
-    let mut began = None;
-    let mut open = HashSet::new();
-    loop {
-        match events.recv_timeout(wait) {
-            Ok(Heard::Written(path)) if path.starts_with(directory) => {
-                open.insert(path);
-            }
-            Ok(Heard::Closed(path)) => {
-                open.remove(&path);
-            }
-            Err(RecvTimeoutError::Timeout) if open.is_empty() => return,
-            Ok(Heard::Change | Heard::Written(_)) | Err(RecvTimeoutError::Timeout) => {}
-            // No watcher: the folder is looked at now and then all the same.
-            Err(RecvTimeoutError::Disconnected) => {
-                std::thread::sleep(Duration::from_secs(1));
-                return;
-            }
-        }
-        let longest = if open.is_empty() { LONGEST_WAIT } else { LONGEST_WRITE };
-        let until = *began.get_or_insert_with(Instant::now) + longest;
-        wait = QUIET.min(until.saturating_duration_since(Instant::now()));
-        if wait.is_zero() {
-            return;
-        }
-    }
 }

@@ -33,7 +33,7 @@ fn a_watcher_that_falls_reads_on() {
     copied(&policies);
     let heard = Arc::<AtomicUsize>::default();
     let count = Arc::clone(&heard);
-    let listener = move |_: &Reload, _: &Published| {
+    let listener = move |_: &Reload, _: &Published, _: &Remarks| {
         assert!(count.fetch_add(1, Ordering::SeqCst) != 0, "it panics at the first reload");
     };
     let archive = Archive::new(place.path().join("archive"));

@@ -22,9 +22,14 @@ struct Puppet {
     jwks: Option<Value>,
 }
 
+fn applied(digest: &str, overridden: Vec<Value>) -> ReloadOutcome {
+    let (digest, warnings) = (digest.to_owned(), Vec::new());
+    ReloadOutcome::Applied { digest, generation: 2, warnings, overridden }
+}
+
 impl Default for Puppet {
     fn default() -> Self {
-        let outcome = ReloadOutcome::Applied { digest: "abc".into(), generation: 2 };
+        let outcome = applied("abc", Vec::new());
         Self {
             ready: vec![("policies", Ok(None)), ("facts", Ok(None))],
             draining: false,
@@ -45,7 +50,10 @@ impl Probe for Puppet {
     fn status(&self) -> Value {
         json!({"version": "0.1.0", "policy_error": null})
     }
-    async fn reload(&self) -> Result<ReloadOutcome, String> {
+    async fn reload(&self, emergency: bool) -> Result<ReloadOutcome, String> {
+        if emergency {
+            return Ok(applied("emergency", vec![json!("a test")]));
+        }
         self.reload.lock().unwrap().clone()
     }
     fn assertion_jwks(&self) -> Option<Value> {
@@ -219,6 +227,30 @@ async fn a_token_is_asked_for_when_there_is_one() {
     assert_eq!(stand.reload("Authorization: Bearer ").await.status, 503);
     fs::remove_file(&file).unwrap();
     assert_eq!(stand.reload("Authorization: Bearer second-token").await.status, 503);
+}
+
+#[tokio::test]
+async fn only_a_reload_that_says_so_is_an_emergency() {
+    let stand = stand(Puppet::default(), None).await;
+    let digest = async |query: &str| {
+        let line = format!("POST /reload{query} HTTP/1.1");
+        let answer = stand.send(&[&line, "Host: localhost"]).await;
+        (answer.status, answer.json())
+    };
+    for query in ["", "?", "?emergency=false"] {
+        let (status, said) = digest(query).await;
+        let expected = json!({"outcome": "applied", "digest": "abc", "generation": 2});
+        assert_eq!((status, said), (200, expected), "{query}");
+    }
+    let (status, said) = digest("?emergency=true").await;
+    assert_eq!((status, &said["digest"]), (200, &json!("emergency")));
+    assert_eq!(said["overridden"], json!(["a test"]));
+    for query in
+        ["?emergency", "?emergency=1", "?emergency=TRUE", "?digest=abc", "?emergency=true&x"]
+    {
+        let (status, said) = digest(query).await;
+        assert_eq!((status, &said["reason"]), (400, &json!("query_invalid")), "{query}");
+    }
 }
 
 #[tokio::test]

@@ -10,6 +10,9 @@ use crate::config::Config;
 use crate::logging;
 
 /// Run the gate
+///
+/// SIGHUP, and `POST /reload` at the admin listener, read the policies again. `POST /reload?emergency=true` puts them
+/// in force once whatever their tests and `policies.admit` say, and is recorded in the audit journal.
 #[derive(Debug, clap::Args)]
 pub(super) struct Serve {
     #[command(flatten)]

@@ -180,6 +180,36 @@ pub struct Policies {
     /// Where every bundle that was in force is kept; `policies` in the journal's directory when it is
     /// not said.
     pub archive: Option<PathBuf>,
+    /// Which bundles are put in force.
+    #[serde(default)]
+    pub admit: Admit,
+}
+
+/// Which bundles are put in force, of those that `cedargate check` finds nothing wrong with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Admit {
+    /// Those that allow nothing of which their own tests, or those of the bundle in force, expect that it is denied,
+    /// and that have guards in each layer in which the bundle in force has some. Other tests may fail, loudly.
+    #[default]
+    NoGrants,
+    /// Those of which this is true and whose own tests all pass. They need to have tests.
+    Tests,
+    /// All. Tests are not run, and what `cedargate check` says of tests and of routes that nobody reaches is only
+    /// a warning.
+    Any,
+}
+
+impl Admit {
+    /// The word in the configuration.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NoGrants => "no-grants",
+            Self::Tests => "tests",
+            Self::Any => "any",
+        }
+    }
 }
 
 /// What a request may take.

@@ -91,6 +91,7 @@ fn defaults_are_values() {
     assert_eq!(config.audit.anonymous_per_second, 1000);
     assert_eq!(config.audit.anonymous_bytes_per_second, 1 << 20);
     assert_eq!(config.audit.durability, Durability::Process);
+    assert_eq!(config.policies.admit, Admit::NoGrants);
     assert_eq!(config.workers, None);
     assert!(config.fast_paths);
     assert!(config.cors.is_none() && config.redirect.is_none());

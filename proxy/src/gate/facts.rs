@@ -10,11 +10,14 @@ use policy_store::cache::{Event, FactStore, Lookup, Outcome, Settings};
 use policy_store::sql::{PasswordFile, SqlFacts};
 use policy_store::supervise::Supervisor;
 use policy_store::watch::BundleStore;
+use tokio::runtime::Handle;
 
-use super::{StartError, parts};
+use super::{StartError, start};
+use crate::admission::Admission;
 use crate::config::Config;
 use crate::fitness::Fitness;
 use crate::metrics::Metrics;
+use crate::startable::Startable;
 
 /// Work that goes on beside the requests.
 pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -41,8 +44,15 @@ pub(super) async fn open(
     if let Some(file) = &config.facts.password_file {
         tasks.push(Box::pin(database.sign_in_with(PasswordFile::new(file), supervisor)?));
     }
-    let bundles = parts::open_bundles(config, metrics, &*database)?;
-    let fitness = Fitness::at_start(&*database, &bundles).await?;
+    let startable = Startable { source: database.clone(), jwt: config.jwt.clone() };
+    let (bundles, notes) = start::open_bundles(config, metrics, &startable).await?;
+    let fitness = Fitness::at_start(notes.as_deref(), &bundles);
+    let admission = Admission {
+        admit: config.policies.admit,
+        startable: Arc::new(startable),
+        runtime: Handle::current(),
+    };
+    bundles.examine_by(Arc::new(move |candidate| admission.examine(candidate)));
     let (asked, judged, by) = (Arc::clone(&fitness), database.clone(), Arc::clone(&bundles));
     tasks.push(Box::pin(
         supervisor

@@ -6,11 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use policy_store::archive::Archive;
 use policy_store::cache::FactStore;
-use policy_store::source::FactSource;
 use policy_store::supervise::Supervisor;
-use policy_store::watch::{BundleStore, Published, Reload};
+use policy_store::watch::BundleStore;
 use tokio::net::lookup_host;
 
 use super::door::{Door, Refused};
@@ -48,54 +46,10 @@ pub(super) fn prepare(config: &Config) -> io::Result<Bounds> {
     Ok(descriptors::bounds(&config.limits, descriptors::raise()))
 }
 
-/// The policies, and what counts their reloads.
-pub(super) fn open_bundles(
-    config: &Config,
-    metrics: &Arc<Metrics>,
-    source: &dyn FactSource,
-) -> Result<Arc<BundleStore>, StartError> {
-    let heard = Arc::clone(metrics);
-    let bundles = BundleStore::open(
-        &config.policies.directory,
-        Archive::new(config.policy_archive()),
-        Box::new(move |outcome: &Reload, published: &Published| {
-            if let Reload::Rejected(findings) = outcome {
-                tracing::error!(%findings, "the policies are not accepted; the last good ones stay");
-            }
-            heard.policies.reloaded(outcome.word());
-            heard.policies.in_force(published.bundle.digest(), published.generation);
-            if *outcome == Reload::Applied {
-                tracing::info!(digest = %published.bundle.digest(), generation = published.generation, "policies reloaded");
-            }
-        }),
-    )?;
-    let current = bundles.current();
-    if current.archived {
-        tracing::error!(digest = %current.bundle.digest(), "the policies in the folder are bad: the last good ones are served from the archive");
-    }
-    metrics.policies.in_force(current.bundle.digest(), current.generation);
-    let mut looked_up =
-        current.bundle.routes().routes().iter().filter(|route| route.scope.looks_up());
-    if let Some(route) = looked_up.find(|route| !source.knows(&route.resource)) {
-        return Err(StartError::Unmapped(Arc::clone(&route.resource)));
-    }
-    Ok(bundles)
-}
-
-/// The keys of the issuers. Sees to it that the roles for which issuers must not stand are roles of the
-/// policies, and tells the log what is doubtful about issuers.
-pub(super) fn keys(
-    jwt: &Jwt,
-    bundles: &BundleStore,
-    supervisor: &Supervisor,
-) -> Result<Arc<KeyStore>, StartError> {
+/// The keys of the issuers. Tells the log what is doubtful about issuers.
+pub(super) fn keys(jwt: &Jwt, supervisor: &Supervisor) -> Result<Arc<KeyStore>, StartError> {
     for doubt in jwt.doubts() {
         tracing::warn!("{doubt}");
-    }
-    let current = bundles.current();
-    let unknown = jwt.unknown_role(|role| current.bundle.vocabulary().has_role(role));
-    if let Some((issuer, role)) = unknown {
-        return Err(StartError::UnknownRole { issuer: issuer.to_owned(), role: role.to_owned() });
     }
     Ok(KeyStore::start(&jwt.issuers, supervisor)?)
 }

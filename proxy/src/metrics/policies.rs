@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use prometheus::{Error, IntCounterVec, IntGauge, IntGaugeVec};
+use policy_store::watch::TestCounts;
+use prometheus::{Error, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::register::Register;
 
@@ -15,6 +16,9 @@ pub struct PolicyMetrics {
     reloads: IntCounterVec,
     info: IntGaugeVec,
     rejected: IntGauge,
+    tests_failed: IntGauge,
+    emergency: IntGauge,
+    emergencies: IntCounter,
     /// The labels of the bundle that is shown.
     shown: Mutex<Option<[String; 2]>>,
 }
@@ -34,6 +38,18 @@ impl PolicyMetrics {
             )?,
             rejected: new
                 .gauge("cedargate_policy_rejected", "1 while the newest bundle is a bad one.")?,
+            tests_failed: new.gauge(
+                "cedargate_policy_tests_failed",
+                "Tests of the bundle in force that failed when it was put in force.",
+            )?,
+            emergency: new.gauge(
+                "cedargate_policy_emergency",
+                "1 while a bundle is in force that an emergency reload has put in force.",
+            )?,
+            emergencies: new.counter(
+                "cedargate_policy_emergencies_total",
+                "Bundles that emergency reloads have put in force.",
+            )?,
             shown: Mutex::default(),
         };
         for outcome in OUTCOMES {
@@ -46,6 +62,22 @@ impl PolicyMetrics {
     pub fn reloaded(&self, outcome: &'static str) {
         self.reloads.with_label_values(&[outcome]).inc();
         self.rejected.set(i64::from(outcome == "rejected"));
+    }
+
+    /// How the tests of the bundle in force came out.
+    pub fn tested(&self, tests: Option<TestCounts>) {
+        let failed = tests.map_or(0, |it| it.failed);
+        self.tests_failed.set(i64::try_from(failed).unwrap_or(i64::MAX));
+    }
+
+    /// Whether the bundle in force is there because of an emergency reload.
+    pub fn emergency(&self, is: bool) {
+        self.emergency.set(i64::from(is));
+    }
+
+    /// An emergency reload has put a bundle in force.
+    pub fn applied_in_emergency(&self) {
+        self.emergencies.inc();
     }
 
     /// A bundle is in force from now on.

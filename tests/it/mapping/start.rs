@@ -115,24 +115,22 @@ async fn a_database_that_comes_later_and_does_not_fit_fails_readiness_until_it_d
 }
 
 #[tokio::test]
-async fn policies_that_ask_for_more_are_a_warning() {
+async fn policies_that_ask_for_more_than_there_is_are_refused() {
     let gate = Running::start("hospital").await;
     until_ready(&gate, 200).await;
     let schema = gate.example.directory.path().join("policies/schema.cedarschema");
     let written = fs::read_to_string(&schema).unwrap();
-    fs::write(
-        &schema,
-        written.replacen("  slug: String,", "  slug: String,\n  workflows: Set<String>,", 1),
-    )
-    .unwrap();
+    let more = written.replacen("  slug: String,", "  slug: String,\n  workflows: Set<String>,", 1);
+    fs::write(&schema, more).unwrap();
     let said = eventually("the misfit is said", || async {
-        let answer = gate.ask_admin("/readyz").await;
-        let said = answer.json().to_string();
-        said.contains("does not fit").then_some((answer.status, said))
+        let said = gate.ask_admin("/status").await.json()["policy_error"].to_string();
+        said.contains("facts.mapping.organization").then_some(said)
     });
-    let (status, said) = said.await;
-    assert_eq!(status, 200);
-    assert!(said.contains("facts.mapping.organization") && said.contains("`workflows`"), "{said}");
+    let said = said.await;
+    assert!(said.contains("`workflows`") && said.contains("[unstartable]"), "{said}");
+    let ready = gate.ask_admin("/readyz").await;
+    assert_eq!(ready.status, 200);
+    assert!(ready.json()["checks"]["policies"]["warning"].to_string().contains("rejected"));
     check(&gate, &[("10", LIST, ALLOWED)]).await;
 }
 

@@ -192,6 +192,16 @@ const BAD_REQUIRED: &[(&str, &str, &str)] = &[
         ":2:20: `facts.database`: is no database that the gate knows; write `sqlite://var/cedargate.db` or `postgres://user@host/database`",
     ),
     (
+        "directory: policies",
+        "directory: policies, admit: sometimes",
+        ":3:41: `policies.admit`: unknown variant `sometimes`, expected one of `no-grants`, `tests`, `any`",
+    ),
+    (
+        "directory: policies",
+        "directory: policies, admits: any",
+        ":3:42: `policies.admits`: unknown key; expected one of `directory`, `archive`, `admit`",
+    ),
+    (
         "var/audit",
         "var/audit, durability: sometimes",
         ":4:44: `audit.durability`: unknown variant `sometimes`, expected one of `process`, `disk`, `none`",

@@ -79,7 +79,7 @@ fn rehearsing() -> (TempDir, Arc<BundleStore>, Workbench) {
         }
     }
     let archive = Archive::new(folder.path().join("archive"));
-    let bundles = BundleStore::open(&policies, archive, Box::new(|_, _| {})).unwrap();
+    let bundles = BundleStore::open(&policies, archive, Box::new(|_, _, _| {})).unwrap();
     let (source, witness) = (Arc::new(facts()), Some(Arc::new(Witness::default())));
     let bench = Workbench::over(Arc::clone(&bundles), source, Tenancy::default(), witness, TTL);
     (folder, bundles, bench.unwrap().rehearsing())

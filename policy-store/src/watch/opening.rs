@@ -1,0 +1,153 @@
+//! The start: which bundle is put in force first.
+//!
+//! The folder's, if it can be; else those of the archive, the one first that was in force last. Whoever
+//! starts the gate judges each of them: [`Opening::next_candidate`] gives one, and either it is refused or it is taken.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock};
+
+use arc_swap::ArcSwap;
+
+use super::admission::{Candidate, Examined, Listener, Occasion, Remarks};
+use super::folder::{Mark, fingerprint};
+use super::reading::{load, still};
+use super::{BundleStore, Published, Reload, Work, now};
+use crate::archive::Archive;
+use crate::bundle::{Bundle, Findings};
+
+/// The maximum number of bundles of the archive that are tried. If so many cannot be used, the cause is not
+/// in the policies.
+const MOST: usize = 16;
+
+/// The bundles that a start may take.
+#[derive(Debug)]
+pub struct Opening {
+    directory: PathBuf,
+    archive: Archive,
+    seen: Vec<Mark>,
+    work: Work,
+    /// What is wrong with the folder's bundle, once that is known.
+    rejected: Option<Findings>,
+    /// What is left of the archive; `None`: the folder comes first.
+    archived: Option<VecDeque<Arc<str>>>,
+}
+
+impl Opening {
+    /// A start with the bundle in `directory`, or with one of the archive.
+    pub fn new(directory: &Path, archive: Archive) -> Self {
+        Self {
+            directory: directory.to_owned(),
+            archive,
+            seen: fingerprint(directory),
+            work: Work::default(),
+            rejected: None,
+            archived: None,
+        }
+    }
+
+    /// The next bundle that may be put in force.
+    pub fn next_candidate(&mut self) -> Option<Candidate> {
+        if self.archived.is_none() {
+            self.archived = Some(self.archive.newest_first().into_iter().take(MOST).collect());
+            match self.folder() {
+                Ok(candidate) => return Some(candidate),
+                Err(findings) => self.rejected = Some(findings),
+            }
+        }
+        while let Some(digest) = self.archived.as_mut()?.pop_front() {
+            if let Some(next) = self.kept(&digest) {
+                return Some(Candidate {
+                    next,
+                    before: None,
+                    doubts: Vec::new(),
+                    occasion: Occasion::Restart,
+                    known: None,
+                });
+            }
+        }
+        None
+    }
+
+    /// Says that this bundle is not taken, and why.
+    pub fn refuse(&mut self, candidate: &Candidate, findings: Findings) {
+        if candidate.next.archived {
+            let digest = candidate.next.bundle.digest();
+            tracing::error!(%findings, %digest, "these policies of the archive cannot be used any more");
+        } else {
+            self.rejected = Some(findings);
+        }
+    }
+
+    /// What is wrong with the folder's bundle, if it was refused.
+    pub fn rejected(&self) -> Option<&Findings> {
+        self.rejected.as_ref()
+    }
+
+    /// Puts this bundle in force.
+    pub fn take(
+        self,
+        candidate: Candidate,
+        examined: Examined,
+        listener: Box<Listener>,
+    ) -> Arc<BundleStore> {
+        let Examined { warned, tests, .. } = examined;
+        let remarks = Remarks { warned, tests, ..Remarks::default() };
+        let store = Arc::new(BundleStore {
+            directory: self.directory,
+            archive: Some(self.archive),
+            current: ArcSwap::new(candidate.next),
+            remarks: ArcSwap::from_pointee(remarks),
+            rejected: Mutex::new(self.rejected.clone()),
+            work: Mutex::new(self.work),
+            seen: self.seen,
+            listener,
+            rehearsal: OnceLock::new(),
+            examiner: OnceLock::new(),
+            recorder: OnceLock::new(),
+        });
+        if let Some(findings) = self.rejected {
+            let outcome = Reload::Rejected(findings);
+            (store.listener)(&outcome, &store.current.load(), &store.remarks.load());
+        }
+        store
+    }
+
+    /// The folder's bundle.
+    fn folder(&mut self) -> Result<Candidate, Findings> {
+        let (sources, unread) = still(&self.directory)?;
+        let last = self
+            .archive
+            .last_digest()
+            .inspect_err(|error| tracing::error!(%error, "the last good policies cannot be found"))
+            .ok()
+            .flatten();
+        let was_in_force = last.as_ref().is_some_and(|digest| *digest == sources.digest());
+        // What a new bundle is compared with is loaded first: what the loader knows of the newest is what
+        // the next edit changes.
+        let before = last.filter(|_| !was_in_force).and_then(|digest| self.kept(&digest));
+        let (bundle, mut doubts) = load(sources, &mut self.work.loader)?;
+        doubts.extend(unread.iter().cloned());
+        self.work.unread = unread;
+        let occasion = if was_in_force { Occasion::Restart } else { Occasion::Start };
+        Ok(Candidate { next: first(bundle, false), before, doubts, occasion, known: None })
+    }
+
+    /// A bundle of the archive, if it can be used. It was in force, so that doubts do not matter any more.
+    fn kept(&mut self, digest: &str) -> Option<Arc<Published>> {
+        let sources = self
+            .archive
+            .bundle(digest)
+            .inspect_err(|error| tracing::error!(%error, "policies of the archive cannot be read"))
+            .ok()??;
+        let loaded = load(sources, &mut self.work.loader).inspect_err(|findings| {
+            tracing::error!(%findings, %digest, "policies of the archive are not accepted any more");
+        });
+        loaded.ok().map(|(bundle, _)| first(bundle, true))
+    }
+}
+
+/// The first bundle of a process.
+pub(super) fn first(bundle: Bundle, archived: bool) -> Arc<Published> {
+    Arc::new(Published { bundle, generation: 1, loaded_at: now(), archived })
+}

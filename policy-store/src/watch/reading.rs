@@ -1,0 +1,48 @@
+//! Reads the folder, and makes a bundle of what it holds.
+
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::time::Duration;
+
+use super::folder::fingerprint;
+use crate::bundle::{Bundle, Finding, Findings, Kind, Loader, Sources};
+
+/// A folder that changes while it is read is read again this often, at the most,
+const TRIES: u32 = 20;
+/// and after this pause.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Reads the folder as it was at one moment: files that come from before and after a change, or a swap of the
+/// folder, are no bundle that anybody wrote.
+pub(super) fn still(directory: &Path) -> Result<(Sources, Vec<Finding>), Findings> {
+    for _ in 0..TRIES {
+        // A link to the folder is followed once: it may be replaced and put back while files are read.
+        let folder = std::fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
+        let before = fingerprint(&folder);
+        let read = Sources::read_leniently(&folder);
+        if fingerprint(&folder) == before {
+            return read;
+        }
+        std::thread::sleep(PAUSE);
+    }
+    let message = "the folder changes while it is read";
+    let remedy = "reload when nobody writes to it, or swap the folder as a whole";
+    Err(Findings(vec![Finding::about(Kind::Unreadable, ".", message, remedy)]))
+}
+
+/// Makes a bundle, with what is doubtful about it. A panic in the loader rejects the bundle that caused it,
+/// and no other.
+pub(super) fn load(
+    sources: Sources,
+    loader: &mut Loader,
+) -> Result<(Bundle, Vec<Finding>), Findings> {
+    let file = sources.schema.name.clone();
+    let made = std::panic::catch_unwind(AssertUnwindSafe(|| loader.load_leniently(sources)));
+    made.unwrap_or_else(|_| {
+        // What it remembers may be half written.
+        *loader = Loader::default();
+        let message = "the loader has failed on this bundle";
+        let remedy = "report it, with the bundle";
+        Err(Findings(vec![Finding::about(Kind::Invalid, &file, message, remedy)]))
+    })
+}

@@ -110,7 +110,7 @@ async fn a_running_gate_refuses_each_of_them_and_keeps_what_it_has() {
         if bundle.is_closed_by_what_is_in_force {
             let mut request = Request::new(bundle.method, bundle.target).token(&token(bundle.user));
             if let Some(body) = bundle.body {
-                request = request.json(body.to_owned());
+                request = request.json(body);
             }
             let answer = stand.send(&request).await;
             assert!([401, 403, 404].contains(&answer.status), "{}", bundle.name);

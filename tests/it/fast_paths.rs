@@ -40,14 +40,14 @@ fn expression(dice: &mut Dice, depth: usize, late: bool, naming: Option<&str>) -
         2 => format!("({} || {})", part(dice), part(dice)),
         3 => format!("!{}", part(dice)),
         4 => format!("(if {} then {} else {})", part(dice), part(dice), part(dice)),
-        _ => match naming.filter(|_| dice.below(2) == 0) {
-            Some(naming) => naming.to_owned(),
-            None => {
-                let known = ATOMS.len() + if late { LATE_ATOMS.len() } else { 0 };
-                let atoms: Vec<&str> = ATOMS.into_iter().chain(LATE_ATOMS).collect();
-                atoms[dice.below(known)].to_owned()
+        _ => {
+            if let Some(naming) = naming.filter(|_| dice.below(2) == 0) {
+                return naming.to_owned();
             }
-        },
+            let known = ATOMS.len() + if late { LATE_ATOMS.len() } else { 0 };
+            let atoms: Vec<&str> = ATOMS.into_iter().chain(LATE_ATOMS).collect();
+            atoms[dice.below(known)].to_owned()
+        }
     }
 }
 

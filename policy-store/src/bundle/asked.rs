@@ -22,10 +22,8 @@ pub(super) struct Asked {
     pub(super) act_in: bool,
     /// The type of the resource.
     pub(super) resource: Arc<str>,
-    feature: bool,
-    workflow: bool,
-    body: bool,
-    roles: bool,
+    /// What the route has, of what circumstances need.
+    gives: BTreeSet<Need>,
 }
 
 /// Since when something is there.
@@ -57,15 +55,14 @@ impl Asked {
             Arc::from("Endpoint")
         };
         let body = route.body == Body::Json;
-        Self {
-            guest: public,
-            act_in: false,
-            resource,
-            feature: route.feature.is_some(),
-            workflow: route.takes("workflow"),
-            body,
-            roles: body && route.roles_in.is_some(),
-        }
+        let gives = [
+            (Need::Feature, route.feature.is_some()),
+            (Need::Workflow, route.takes("workflow")),
+            (Need::Body, body),
+            (Need::Roles, body && route.roles_in.is_some()),
+        ];
+        let gives = gives.into_iter().filter(|(_, it)| *it).map(|(need, _)| need).collect();
+        Self { guest: public, act_in: false, resource, gives }
     }
 
     /// Whether a tenant may be acted in.
@@ -79,15 +76,8 @@ impl Asked {
     }
 
     fn bare(resource: &str) -> Self {
-        Self {
-            guest: false,
-            act_in: false,
-            resource: Arc::from(resource),
-            feature: false,
-            workflow: false,
-            body: false,
-            roles: false,
-        }
+        let (resource, gives) = (Arc::from(resource), BTreeSet::new());
+        Self { guest: false, act_in: false, resource, gives }
     }
 
     fn principal(&self) -> &'static str {
@@ -157,13 +147,7 @@ impl Asked {
     }
 
     fn has(&self, need: Need) -> bool {
-        match need {
-            Need::Nothing => true,
-            Need::Feature => self.feature,
-            Need::Workflow => self.workflow,
-            Need::Body => self.body,
-            Need::Roles => self.roles,
-        }
+        need == Need::Nothing || self.gives.contains(&need)
     }
 
     fn holder(&self, root: &Root, steps: &[Box<str>]) -> Option<Holder> {

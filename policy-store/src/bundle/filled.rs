@@ -130,7 +130,7 @@ pub const CALLER: Layer = Layer::Authentication;
 pub const REST: Layer = Layer::Tenant;
 
 /// What a route has to have for a circumstance to be there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
     /// Nothing.
     Nothing,

@@ -8,6 +8,7 @@ use cedar_policy::PolicyId;
 
 use super::asked::Questions;
 use super::finding::{self, Finding, Findings};
+use super::kind::Kind;
 use super::policies::{self, Known, Parsed};
 use super::reach::Reached;
 use super::read::{File, Sources};
@@ -145,8 +146,13 @@ impl Knowledge {
         let bundle = self.assemble(read, sources)?;
         let mut findings = given::missing(&bundle);
         findings.extend(unfilled::findings(&bundle, &policies, &Questions::of(&bundle)));
+        // What nobody can do because of these is found once they are right.
+        let sound =
+            !findings.iter().any(|it| [Kind::NeverFilled, Kind::TooEarly].contains(&it.kind));
         findings.extend(unguarded::findings(&bundle, &policies));
-        findings.extend(self.reached.unreachable(&bundle));
+        if sound {
+            findings.extend(self.reached.unreachable(&bundle));
+        }
         let grave = findings.iter().any(|it| !it.kind.stops_only_admission());
         findings.extend(doubts);
         if grave { Err(Findings(findings)) } else { Ok((bundle, findings)) }

@@ -196,7 +196,7 @@ impl<'a> Reader<'a> {
 
     /// What holds of a read in all questions together; `None`: nothing is wrong with it.
     fn verdict(&self, since: &dyn Fn(&Asked) -> Option<Since>, layer: Layer) -> Option<Verdict> {
-        let (mut known, mut there, mut elsewhere, mut later) = (false, false, false, None);
+        let (mut known, mut there, mut elsewhere, mut needed) = (false, false, false, None);
         for asked in &self.fitting {
             match since(asked) {
                 None => continue,
@@ -205,13 +205,13 @@ impl<'a> Reader<'a> {
                 Some(Since::Layer(from)) => {
                     there = true;
                     if !asked.act_in && from > layer {
-                        later = later.max(Some(from));
+                        needed = needed.max(Some(from));
                     }
                 }
             }
             known = true;
         }
-        match later {
+        match needed {
             Some(from) => Some(Verdict::TooEarly(from)),
             None if there || !known => None,
             // A guard for many actions may be there before the route that gives what it reads.

@@ -128,7 +128,7 @@ impl Test {
 }
 
 fn accepted(sources: Result<Sources, Findings>) -> Result<Bundle, Failure> {
-    sources.and_then(|it| Loader::default().load(it)).map_err(unusable)
+    sources.and_then(|it| Loader::default().load(it)).map_err(|it| unusable(&it))
 }
 
 /// The policies to compare with: of an archive the last good ones. They are asked and nothing more, so they may
@@ -139,9 +139,9 @@ fn older(directory: &Path) -> Result<Bundle, Failure> {
         Some(sources) => Ok(sources),
         None => Sources::read(directory),
     };
-    sources.and_then(|it| Loader::default().unproven(it)).map_err(unusable)
+    sources.and_then(|it| Loader::default().unproven(it)).map_err(|it| unusable(&it))
 }
 
-fn unusable(findings: Findings) -> Failure {
+fn unusable(findings: &Findings) -> Failure {
     Failure::Usage(format!("the policies are not accepted:\n{findings}"))
 }

@@ -157,7 +157,7 @@ pub(super) const WRONG: &[(&str, &[Edit])] = &[
         &[(
             "paywall.cedar",
             "@id(\"user-feature\")",
-            "@id(\"reasons\")\n@layer(\"tenant\")\n@reason(\"no_reason\")\n@message(\"Say why\")\nforbid (principal is User, action == Action::\"audit.list\", resource)\nunless { context.body_fields.contains(\"reason\") };\n\n@id(\"user-feature\")",
+            "@id(\"reasons\")\n@layer(\"tenant\")\n@reason(\"no_reason\")\n@message(\"Say why\")\nforbid (principal is User, action == Action::\"audit.list\", resource)\nunless { context has tenant && context.tenant.slug like \"a\" && context.tenant.slug like \"b\" };\n\n@id(\"user-feature\")",
         )],
     ),
     // Actions that guards do not reach.

@@ -218,7 +218,7 @@ pub(super) const OPEN: &[Bundle] = &[
                 folder,
                 "action \"visit_notes.pdf\" in [phi_view]",
                 "path: /api/visit-notes/{note}/pdf\n    scope: tenant",
-            )
+            );
         },
         &[
             "[object-not-looked-up]",
@@ -235,7 +235,7 @@ pub(super) const OPEN: &[Bundle] = &[
                 folder,
                 "action \"visit_notes.pdf\" in [phi_view]",
                 "path: /api/visit-notes/{id}/pdf\n    scope: tenant",
-            )
+            );
         },
         &["[object-not-looked-up]", "`visit_notes.pdf` has `{id}` in its path"],
         "alpha-doctor",
@@ -248,7 +248,7 @@ pub(super) const OPEN: &[Bundle] = &[
                 folder,
                 "action \"visit_notes.pdf\" in [phi_view]",
                 "path: /api/notes/{id}/pages/{page}\n    resource: VisitNote\n    scope: lookup",
-            )
+            );
         },
         &[
             "[object-not-looked-up]",

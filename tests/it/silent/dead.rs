@@ -210,7 +210,7 @@ pub(super) const DEAD: &[Bundle] = &[
                     "routes.yaml",
                     "path: /api/users/me\n    resource: User\n    operation: update\n    body: json",
                     "path: /api/users/me\n    resource: User\n    operation: update\n    body: opaque",
-                )
+                );
             },
             &[
                 "[never-filled]",
@@ -233,7 +233,7 @@ pub(super) const DEAD: &[Bundle] = &[
                     "role",
                     "principal is User, action in Action::\"request\", resource",
                     "when { context.method == \"DELETE\" && context has tenant && context.tenant.slug == \"kauvery\" }",
-                )
+                );
             },
             &[
                 "[too-early]",
@@ -253,7 +253,7 @@ pub(super) const DEAD: &[Bundle] = &[
                     "boundary",
                     "principal is User, action == Action::\"patients.read\", resource",
                     "when { resource has workflow }",
-                )
+                );
             },
             &["[too-early]", "`incident` reads `resource.workflow` in layer `boundary`"],
         )
@@ -270,7 +270,7 @@ pub(super) const DEAD: &[Bundle] = &[
                     "role",
                     "principal is User, action == Action::\"patients.create\", resource",
                     "when { context.body_fields.contains(\"name\") }",
-                )
+                );
             },
             &["[too-early]", "`context.body_fields`"],
         )

@@ -10,6 +10,10 @@ use super::callers::{ACTIVE, SAMPLE};
 const MOST: usize = 512;
 
 /// What is about a caller besides roles.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a thing by itself that may be odd, whatever the others are"
+)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::bundle) struct World<'a> {
     /// Belongs to an organisation.

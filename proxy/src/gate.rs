@@ -143,9 +143,8 @@ impl Gate {
         let resolved = (config.upstream.address.clone(), Arc::clone(&upstream));
         let verifier = Verifier::new(keys, config.jwt.leeway, config.fast_paths, &metrics);
         let pipeline = parts::pipeline(&config, &bundles, facts.store, verifier, &metrics);
-        let memo = Arc::clone(&pipeline.memo);
         let ledger = Ledger { journal, metrics: Arc::clone(&metrics) };
-        let idle = Arc::<Pool>::default();
+        let (memo, idle) = (Arc::clone(&pipeline.memo), Arc::<Pool>::default());
         let ends = (upstream, Arc::clone(&idle));
         let service = parts::service(&config, pipeline, ledger, signer, ends);
         let connections = Arc::new(AtomicUsize::new(0));

@@ -58,7 +58,7 @@ async fn ground(admit: &str) -> Ground {
 }
 
 async fn reload(stand: &Stand, query: &str) -> Answer {
-    client::send(stand.admin(), &Request::new("POST", &format!("/reload{query}"))).await
+    client::send(stand.admin(), &Request::new("POST", format!("/reload{query}"))).await
 }
 
 async fn status(stand: &Stand) -> Value {

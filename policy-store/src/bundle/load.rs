@@ -115,12 +115,12 @@ impl Loader {
     ) -> Result<T, Findings> {
         let mut known = std::mem::take(&mut self.known);
         let done = self.run(move || {
-            let made = make(&mut known);
-            (known, made)
+            let outcome = make(&mut known);
+            (known, outcome)
         });
-        let made;
-        (self.known, made) = done.ok_or_else(no_room)?;
-        made
+        let outcome;
+        (self.known, outcome) = done.ok_or_else(no_room)?;
+        outcome
     }
 }
 

@@ -30,13 +30,10 @@ pub(super) fn watch(directory: &Path, store: &Weak<BundleStore>, mut seen: Vec<M
         drop(held);
         if fingerprint(&folder.directory) != seen {
             folder.settle(QUIET);
-            seen = match reload(&folder, store, true) {
-                Some(seen) => seen,
-                None => {
-                    folder.settle(QUIET_WITHOUT_GUARD);
-                    reload(&folder, store, false).unwrap_or_default()
-                }
-            };
+            seen = reload(&folder, store, true).unwrap_or_else(|| {
+                folder.settle(QUIET_WITHOUT_GUARD);
+                reload(&folder, store, false).unwrap_or_default()
+            });
         }
         folder.wait();
     }
@@ -103,9 +100,9 @@ impl Folder {
     /// written to: but not for ever, where there is always something.
     fn settle(&mut self, least: Duration) {
         let began = Instant::now();
-        let (mut last, mut marks) = (began, fingerprint(&self.directory));
+        let (mut changed, mut marks) = (began, fingerprint(&self.directory));
         loop {
-            let wait = left(last - began, last.elapsed(), !self.open.is_empty(), least);
+            let wait = left(changed - began, changed.elapsed(), !self.open.is_empty(), least);
             if wait.is_zero() {
                 // What is still open after so long, or was removed while it was, is not waited for again.
                 self.open.clear();
@@ -114,7 +111,7 @@ impl Folder {
             let heard = self.hear(wait.min(LOOK));
             let now = fingerprint(&self.directory);
             if heard || now != marks {
-                (last, marks) = (Instant::now(), now);
+                (changed, marks) = (Instant::now(), now);
             }
         }
     }

@@ -28,7 +28,7 @@ pub(super) fn denials(candidate: &Candidate, examined: &mut Examined) {
     let patience = patience(candidate.occasion);
     let outcomes = match run(&candidate.next, earlier, &due, patience) {
         Ok(outcomes) => outcomes,
-        Err(finding) => return examined.refused.push(finding),
+        Err(finding) => return examined.refused.push(*finding),
     };
     if outcomes.len() < due.len() {
         examined.refused.push(unfinished(outcomes.len(), due.len(), patience));

@@ -35,7 +35,7 @@ pub(super) fn own(admit: Admit, candidate: &Candidate, examined: &mut Examined) 
     let (all, patience) = (cases.len(), patience(candidate.occasion));
     let outcomes = match run(&candidate.next, suite, &cases, patience) {
         Ok(outcomes) => outcomes,
-        Err(finding) => return examined.refused.push(finding),
+        Err(finding) => return examined.refused.push(*finding),
     };
     let ran = outcomes.len();
     let (grants, failures): (Vec<_>, Vec<_>) =
@@ -63,7 +63,7 @@ pub(super) fn run(
     suite: &Arc<Suite>,
     cases: &[usize],
     patience: Duration,
-) -> Result<Vec<Outcome>, Finding> {
+) -> Result<Vec<Outcome>, Box<Finding>> {
     let (runner, began) = (Runner::of(Arc::clone(bundle), Arc::clone(suite)), Instant::now());
     let go_on = |_: &Outcome| {
         if began.elapsed() < GIVING_WAY {
@@ -73,7 +73,7 @@ pub(super) fn run(
     };
     runner.run_here(cases, go_on).map_err(|error| {
         let message = format!("the tests cannot be run: {error}");
-        Finding::about(Kind::TestFails, "tests", &message, REMEDY)
+        Box::new(Finding::about(Kind::TestFails, "tests", &message, REMEDY))
     })
 }
 

@@ -5,7 +5,7 @@
 use std::{
     fs,
     os::unix::fs::symlink,
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     time::{Duration, Instant},
 };
@@ -130,19 +130,15 @@ async fn a_folder_that_is_filled_slowly_is_not_read_half() {
         let old = root.join("old");
         fs::rename(&folder, &old).unwrap();
         fs::create_dir(&folder).unwrap();
-        let mut files: Vec<(PathBuf, String)> = vec![(folder.join("x-0.cedar"), PERMIT.to_owned())];
         for entry in fs::read_dir(&old).unwrap().flatten().filter(|it| it.path().is_file()) {
-            let text = fs::read_to_string(entry.path()).unwrap();
-            files.push((folder.join(entry.file_name()), text));
+            fs::copy(entry.path(), folder.join(entry.file_name())).unwrap();
         }
-        files.push((folder.join("x-8.cedar"), GUARD.to_owned()));
-        let mut longest = Duration::ZERO;
-        for (path, text) in files {
-            let began = Instant::now();
-            fs::write(path, text).unwrap();
-            std::thread::sleep(Duration::from_millis(60));
-            longest = longest.max(began.elapsed());
-        }
+        // What is there is a bundle, at each moment from now on.
+        let names: Vec<String> = (1..9).map(|it| format!("x-{it}.cedar")).collect();
+        let mut files = vec![("x-0.cedar", PERMIT)];
+        files.extend(names.iter().map(|name| (name.as_str(), "// Nothing.\n")));
+        files.push(("x-9.cedar", GUARD));
+        let longest = write_slowly(&folder, &files, Duration::from_millis(90));
         rules(&stand, 2, before).await;
         if longest > Duration::from_millis(180) {
             continue;

@@ -87,7 +87,30 @@ async fn near_the_quota_it_warns_and_at_it_it_refuses() {
     assert!(check["error"].as_str().unwrap().contains("`audit.quota` is reached"), "{check}");
     fs::remove_file(ballast).unwrap();
     until_allowed(&gate).await;
+    the_outage_is_marked(&ground).await;
     nothing_went_unrecorded(&ground).await;
+}
+
+/// Requests were refused because they could not be recorded: once it heals, the journal says how many and when.
+async fn the_outage_is_marked(ground: &Ground) {
+    let mark = eventually("the outage is marked", || async {
+        let records = ground.journal.records();
+        records
+            .into_iter()
+            .find(|it| it["reason"] == "audit_unavailable" && it["event_type"] == "gate")
+    })
+    .await;
+    let told = &mark["details"];
+    assert!(told["refused"].as_u64().unwrap() > 0, "{mark}");
+    let (from, to) = (told["from"].as_str().unwrap(), told["to"].as_str().unwrap());
+    assert!(from <= to && to <= mark["timestamp"].as_str().unwrap(), "{mark}");
+    let directory = ground.journal.directory().to_str().unwrap();
+    let verify = ["audit", "verify", directory];
+    let (_, said, _) = binary::run(ground.directory.path(), &verify).await;
+    assert!(said.contains("records could not be written: "), "{said}");
+    let query = ["audit", "query", "--event", "gate", "--journal", directory];
+    let (_, said, _) = binary::run(ground.directory.path(), &query).await;
+    assert!(said.contains("reason=audit_unavailable"), "{said}");
 }
 
 /// A small file system of its own, as long as it lives.
@@ -131,6 +154,7 @@ async fn a_full_file_system_refuses_until_there_is_room() {
     assert_eq!(client::send(gate.admin(), &Request::get("/livez")).await.status, 200);
     mount.enlarge();
     until_allowed(&gate).await;
+    the_outage_is_marked(&ground).await;
     assert_eq!(gate.signal("TERM").await, Some(0));
     nothing_went_unrecorded(&ground).await;
 }

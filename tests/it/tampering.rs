@@ -13,8 +13,10 @@ use tests::journal::{Author, Key, compress};
 
 use copy::{Copy, EACH};
 
+mod clock;
 mod commands;
 mod copy;
+mod database;
 mod files;
 mod forgers;
 mod lines;

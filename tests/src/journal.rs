@@ -16,6 +16,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 /// A chain, before and after a line.
 pub type Chain = [u8; 32];
 
+/// The day on which records are written.
+const DAY: &str = "2025-01-02";
+
 /// Before the first line of a journal.
 pub const NOTHING: Chain = [0; 32];
 
@@ -64,6 +67,14 @@ impl Key {
     #[must_use]
     pub fn public(&self) -> String {
         STANDARD.encode(self.0.public_key().as_ref())
+    }
+
+    /// The private half, as a gate reads it (`audit.signing_keys`).
+    #[must_use]
+    pub fn private_pem(&self) -> String {
+        let der = self.0.to_pkcs8v1().unwrap();
+        let body = STANDARD.encode(der.as_ref());
+        format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
     }
 
     /// The public half, as a file has it.
@@ -115,6 +126,8 @@ pub struct Author {
     pub seq: u64,
     /// The chain after it.
     pub chain: Chain,
+    /// The day on which all of it was written.
+    pub day: String,
     segment: Option<Segment>,
 }
 
@@ -133,13 +146,15 @@ impl Author {
         fs::write(directory.join("signing.pub"), key.pem()).unwrap();
         let instance = instance.to_owned();
         let directory = directory.to_owned();
-        Self { directory, instance, keys: vec![key], seq: 0, chain: NOTHING, segment: None }
+        let (keys, day) = (vec![key], DAY.to_owned());
+        Self { directory, instance, keys, seq: 0, chain: NOTHING, day, segment: None }
     }
 
     /// Begins a segment, and gives its stem.
     pub fn begin(&mut self) -> String {
         let first = self.seq + 1;
-        let stem = format!("audit-{first:020}-20250102T030405.{:06}Z", first % 1_000_000);
+        let day = self.day.replace('-', "");
+        let stem = format!("audit-{first:020}-{day}T030405.{:06}Z", first % 1_000_000);
         let file = File::create(self.directory.join(format!("{stem}.jsonl"))).unwrap();
         self.segment = Some(Segment { stem: stem.clone(), first, file: BufWriter::new(file) });
         let (instance, previous) = (&self.instance, hex(&self.chain));
@@ -154,7 +169,8 @@ impl Author {
     pub fn record(&mut self) {
         self.seq += 1;
         let (seq, instance) = (self.seq, &self.instance);
-        self.line(&format!("{}{seq}", members(seq, instance)));
+        let members = members(seq, instance).replace(DAY, &self.day);
+        self.line(&format!("{members}{seq}"));
     }
 
     fn line(&mut self, hashed: &str) {
@@ -171,6 +187,7 @@ impl Author {
         let rest = if closed { ",\"closed\":true" } else { "" };
         let head = hex(&self.chain);
         let said = checkpoint(&self.instance, &segment.stem, self.seq, &head, count, rest);
+        let said = said.replace(DAY, &self.day);
         let line = sign(&self.keys, &said) + "\n";
         let path = self.directory.join(format!("{}.checkpoints", segment.stem));
         let mut file = File::options().create(true).append(true).open(path).unwrap();

@@ -1,32 +1,39 @@
 //! The audit's table, `audit_logs`: where the gate's records can be asked for.
 //!
-//! `store` adds records, each once; `find` gives them back as they are in the journal; `chain` says
-//! where a journal's records stand here, to compare with the journal itself; `retain` is the one way
-//! that records go.
+//! `store` adds records, each once; `find` gives them back as they are in the journal; `chain` gives a
+//! journal's records by their numbers, to verify them; `vouch` keeps what is signed of them;
+//! `marks` finds what a gate says of its own life; `retain` is the one way that records go.
 
 mod chain;
 mod find;
+mod marks;
 mod record;
 mod retain;
 mod statement;
 mod store;
+mod vouch;
 
 use std::time::Duration;
 
-pub use chain::Position;
+pub use chain::{Extent, Kept, Position};
 pub use find::{Cursor, Filter, Page};
-pub use retain::{Month, Retained};
+pub use marks::ClockBack;
+pub use retain::{Month, Removal, Retained};
+pub use vouch::{After, Voucher};
 
 use super::{DatabaseError, Pool};
 
-/// What a table that was migrated has: partitions, and the columns of the seal.
-const POSTGRES_IS_MIGRATED: &str = "select count(*) = 3 from pg_class c join pg_attribute a on a.attrelid = c.oid \
+/// What a table that was migrated has: partitions, the columns of the seal, and what vouches for records.
+const POSTGRES_IS_MIGRATED: &str = "select count(*) = 5 from pg_class c join pg_attribute a on a.attrelid = c.oid \
      where c.oid = to_regclass('audit_logs') and c.relkind = 'p' \
-     and a.attname in ('instance', 'seq', 'chain') and not a.attisdropped \
+     and a.attname in ('instance', 'seq', 'chain', 'durability', 'details_text') \
+     and not a.attisdropped and to_regclass('audit_checkpoints') is not null \
+     and to_regclass('audit_retained_signed') is not null \
      and to_regprocedure('cedargate_audit_partition(timestamptz)') is not null \
      and to_regprocedure('cedargate_audit_retain(timestamptz,boolean)') is not null";
-const SQLITE_IS_MIGRATED: &str = "select count(*) = 3 from pragma_table_info('audit_logs') \
-     where name in ('instance', 'seq', 'chain')";
+const SQLITE_IS_MIGRATED: &str = "select count(*) = 4 and exists (select 1 from sqlite_master \
+     where name = 'audit_retained_signed') from pragma_table_info('audit_logs') \
+     where name in ('instance', 'seq', 'chain', 'durability')";
 
 /// The audit's table in a database.
 #[derive(Debug)]

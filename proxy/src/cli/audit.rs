@@ -2,7 +2,6 @@
 
 mod export;
 mod filter;
-mod ledger;
 mod order;
 mod output;
 mod query;
@@ -12,6 +11,7 @@ mod show;
 mod source;
 mod tail;
 mod verify;
+mod vouch;
 
 use std::path::{Path, PathBuf};
 

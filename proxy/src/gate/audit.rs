@@ -36,7 +36,11 @@ impl Audit {
     ) -> Result<Self, StartError> {
         let sinks = sinks(config)?;
         let mut delivered = Delivered::default();
-        let places: Vec<_> = sinks.iter().map(|_| delivered.sink()).collect();
+        let place = |sink: &Sink| match sink {
+            Sink::Database(..) => delivered.database(),
+            Sink::Output(_) => delivered.sink(),
+        };
+        let places: Vec<_> = sinks.iter().map(place).collect();
         let (journal, recovered) = Journal::open(journal(config, delivered, supervisor))?;
         tracing::info!(instance = %journal.instance(), ?recovered, "audit journal opened");
         if let Some(Tear { segment, bytes }) = &recovered.torn {
@@ -54,8 +58,10 @@ impl Audit {
             couriers.push(Courier::send(Errand {
                 directory: config.audit.directory.clone(),
                 instance: Arc::clone(journal.instance()),
+                journal: Arc::downgrade(&journal),
                 sink,
                 synced: Arc::clone(journal.synced_to()),
+                signed: Arc::clone(journal.signed_to()),
                 delivered,
                 metrics: Arc::clone(metrics),
                 supervisor: Arc::clone(supervisor),
@@ -70,8 +76,15 @@ impl Audit {
             tracing::error!(%error, "the audit journal could not be closed");
         }
         let taken = async {
-            while !self.couriers.iter().all(Courier::is_done) {
-                tokio::time::sleep(Duration::from_millis(10)).await;
+            let done = || self.couriers.iter().all(Courier::is_done);
+            loop {
+                while !done() {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+                // Signs how far they are, and what they have marked meanwhile, which is to be delivered as well.
+                if self.journal.close().is_err() || done() {
+                    return;
+                }
             }
         };
         if tokio::time::timeout(FAREWELL, taken).await.is_err() {

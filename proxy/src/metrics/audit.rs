@@ -17,6 +17,7 @@ pub struct AuditMetrics {
     spool: IntGauge,
     quota: IntGauge,
     syncs: IntCounter,
+    clocks_back: IntCounter,
     sinks: Mutex<Vec<Arc<Progress>>>,
     /// Not kept alive: who drops the journal gives its directory back.
     journal: OnceLock<Weak<Journal>>,
@@ -44,6 +45,10 @@ impl AuditMetrics {
             syncs: new.counter(
                 "cedargate_audit_syncs_total",
                 "How often the journal was put on the disk; one sync is for all who wait.",
+            )?,
+            clocks_back: new.counter(
+                "cedargate_audit_clock_set_back_total",
+                "How often the clock was found to have been set back; the journal has a mark of each.",
             )?,
             sinks: Mutex::default(),
             journal: OnceLock::new(),
@@ -92,6 +97,7 @@ impl AuditMetrics {
         self.lag.set(waits.unwrap_or_default().as_secs_f64());
         self.quota.set(i64::try_from(journal.quota().unwrap_or(0)).unwrap_or(i64::MAX));
         self.syncs.inc_by(journal.syncs().saturating_sub(self.syncs.get()));
+        self.clocks_back.inc_by(journal.clocks_back().saturating_sub(self.clocks_back.get()));
         self.spool.set(i64::try_from(journal.bytes()).unwrap_or(i64::MAX));
     }
 }

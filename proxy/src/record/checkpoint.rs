@@ -40,6 +40,13 @@ pub struct Checkpoint {
     /// Everything up to `seq` was taken away, as the configuration has it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub pruned: bool,
+    /// Which checkpoint of its journal it is, from 1: one that is taken out leaves a gap. Versions before did not
+    /// count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub number: Option<u64>,
+    /// The record up to which the database had taken everything by then: what it lacks of that was removed there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivered: Option<u64>,
     /// Who signs.
     pub keys: Vec<PublicKey>,
 }
@@ -139,6 +146,8 @@ mod tests {
             settled: 5,
             closed: false,
             pruned: false,
+            number: Some(3),
+            delivered: None,
             keys: Vec::new(),
         }
     }

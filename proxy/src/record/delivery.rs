@@ -5,15 +5,20 @@
 //! once, whoever dies when; the cursor of standard output is kept beside the journal, and what was
 //! printed just before a crash is printed again.
 //!
+//! A database also gets what vouches for records, in the journal's order: checkpoints behind the records that they
+//! speak of, the first line of a segment before its records.
+//!
 //! INVARIANT: a sink gets what is on the disk. A loss of power can take nothing
 //! back that a sink has.
 
+mod notice;
 mod sink;
 mod tail;
+mod vouchers;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -24,9 +29,13 @@ use tokio::sync::oneshot;
 
 use crate::chain::chain;
 use crate::metrics::Metrics;
+use crate::record::Journal;
+use crate::record::journal::Taken;
 
+use notice::Notices;
 pub(crate) use sink::{Sink, SinkError};
 use tail::{Entry, Tail};
+use vouchers::Vouchers;
 
 /// The journal is looked at this often when there was nothing new in it.
 const IDLE: Duration = Duration::from_millis(100);
@@ -43,11 +52,15 @@ const BEHIND: usize = BATCH;
 pub(crate) struct Errand {
     pub(crate) directory: PathBuf,
     pub(crate) instance: Arc<str>,
+    /// Where marks about the sink go. Not kept alive: who drops the journal gives its directory back.
+    pub(crate) journal: Weak<Journal>,
     pub(crate) sink: Sink,
     /// The number of the last record that is on the disk.
     pub(crate) synced: Arc<AtomicU64>,
-    /// The number of the last record that the sink has.
-    pub(crate) delivered: Arc<AtomicU64>,
+    /// The number of the last checkpoint.
+    pub(crate) signed: Arc<AtomicU64>,
+    /// What the sink has.
+    pub(crate) delivered: Taken,
     pub(crate) metrics: Arc<Metrics>,
     /// What keeps the courier alive.
     pub(crate) supervisor: Arc<Supervisor>,
@@ -57,7 +70,10 @@ pub(crate) struct Errand {
 #[derive(Debug)]
 pub(crate) struct Courier {
     synced: Arc<AtomicU64>,
+    signed: Arc<AtomicU64>,
     delivered: Arc<AtomicU64>,
+    /// The sink takes checkpoints, too.
+    vouched: bool,
     progress: Arc<Progress>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
@@ -70,6 +86,8 @@ pub(crate) struct Progress {
     /// waits.
     oldest: AtomicI64,
     failing: AtomicBool,
+    /// The number of the last checkpoint that the sink has.
+    signed: AtomicU64,
 }
 
 impl Courier {
@@ -81,12 +99,20 @@ impl Courier {
     pub(crate) fn send(errand: Errand) -> std::io::Result<Self> {
         let (stop, mut stopped) = oneshot::channel();
         let progress = Arc::<Progress>::default();
-        let (synced, delivered) = (Arc::clone(&errand.synced), Arc::clone(&errand.delivered));
+        let (synced, signed) = (Arc::clone(&errand.synced), Arc::clone(&errand.signed));
+        let (delivered, vouched) =
+            (Arc::clone(&errand.delivered.records), errand.sink.table().is_some());
         errand.metrics.audit.watch_sink(errand.sink.name(), Arc::clone(&progress));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let supervisor = Arc::clone(&errand.supervisor);
-        let mut round =
-            Round { errand, tail: None, progress: Arc::clone(&progress), batch: Vec::new() };
+        let mut round = Round {
+            errand,
+            tail: None,
+            vouchers: None,
+            notices: Notices::default(),
+            progress: Arc::clone(&progress),
+            batch: Vec::new(),
+        };
         let thread = supervisor.thread("audit-courier", move || {
             runtime.block_on(async {
                 tokio::select! {
@@ -95,12 +121,15 @@ impl Courier {
                 }
             });
         })?;
-        Ok(Self { synced, delivered, progress, stop: Some(stop), thread: Some(thread) })
+        let (stop, thread) = (Some(stop), Some(thread));
+        Ok(Self { synced, signed, delivered, vouched, progress, stop, thread })
     }
 
     /// Whether the sink has everything that is on the disk, or takes nothing now.
     pub(crate) fn is_done(&self) -> bool {
-        self.delivered.load(Ordering::Relaxed) >= self.synced.load(Ordering::Relaxed)
+        let signed = self.progress.signed.load(Ordering::Relaxed);
+        let vouched = !self.vouched || signed >= self.signed.load(Ordering::Relaxed);
+        (vouched && self.delivered.load(Ordering::Relaxed) >= self.synced.load(Ordering::Relaxed))
             || self.progress.failing.load(Ordering::Relaxed)
     }
 }
@@ -153,6 +182,8 @@ impl Progress {
 struct Round {
     errand: Errand,
     tail: Option<Tail>,
+    vouchers: Option<Vouchers>,
+    notices: Notices,
     progress: Arc<Progress>,
     /// Read, and not taken yet.
     batch: Vec<Entry>,
@@ -161,9 +192,7 @@ struct Round {
 impl Round {
     async fn keep_going(&mut self) {
         self.errand.sink.begin(&self.errand.supervisor);
-        // Where an earlier attempt was interrupted nobody knows: the sink is asked again.
-        self.tail = None;
-        self.batch = Vec::new();
+        self.forget();
         loop {
             let wait = self.go().await;
             tokio::time::sleep(wait).await;
@@ -196,23 +225,22 @@ impl Round {
         if self.batch.is_empty() {
             let tail = match &mut self.tail {
                 Some(tail) => tail,
-                none => none.insert(begin(&self.errand).await?),
+                none => none.insert(begin(&self.errand, &mut self.notices).await?),
             };
             self.batch = tail.read(synced, BATCH)?;
             self.progress.waits(self.batch.first());
         }
+        self.vouch().await.inspect_err(|_| self.forget())?;
+        self.notices.look(&self.errand).await?;
         let Some(last) = self.batch.last().map(|entry| entry.at.seq) else { return Ok(0) };
         let lines: Vec<&str> = self.batch.iter().map(|entry| entry.line.as_str()).collect();
-        let stored = self.errand.sink.store(&lines, last).await;
-        let (taken, refused) = stored.inspect_err(|_| {
-            // It may have been taken all the same: the sink is asked again where it stands.
-            self.tail = None;
-            self.batch = Vec::new();
-        })?;
+        let stored = self.errand.sink.store(&lines, last, &self.errand.journal).await;
+        // It may have been taken all the same: the sink is asked again where it stands.
+        let (taken, refused) = stored.inspect_err(|_| self.forget())?;
         let (sink, audit) = (self.errand.sink.name(), &self.errand.metrics.audit);
         audit.delivered(sink, "written", taken);
         audit.delivered(sink, "failed", refused);
-        self.errand.delivered.store(last, Ordering::Relaxed);
+        self.errand.delivered.records.store(last, Ordering::Relaxed);
         let count = self.batch.len();
         self.batch.clear();
         if last >= synced {
@@ -220,10 +248,44 @@ impl Round {
         }
         Ok(count)
     }
+
+    /// Where an attempt was interrupted nobody knows: the sink is asked again.
+    fn forget(&mut self) {
+        self.tail = None;
+        self.vouchers = None;
+        self.batch = Vec::new();
+    }
+
+    /// Delivers what vouches for the records that the sink has, and the first line of the segment that follows.
+    async fn vouch(&mut self) -> Result<(), SinkError> {
+        let Some(table) = self.errand.sink.table() else { return Ok(()) };
+        let instance = &self.errand.instance;
+        if self.vouchers.is_none() {
+            let last = table.last_voucher(instance).await?;
+            self.vouchers = Some(Vouchers::behind(&self.errand.directory, last.as_ref())?);
+        }
+        let Some(vouchers) = &mut self.vouchers else { return Ok(()) };
+        let signed = self.errand.signed.load(Ordering::Relaxed);
+        let known = self.progress.signed.load(Ordering::Relaxed);
+        if known >= signed && self.batch.is_empty() {
+            return Ok(());
+        }
+        let delivered = self.errand.delivered.records.load(Ordering::Relaxed);
+        loop {
+            let lines = vouchers.read(delivered, BATCH)?;
+            self.errand.delivered.vouched.store(vouchers.segment(), Ordering::Relaxed);
+            if lines.is_empty() {
+                return Ok(());
+            }
+            self.errand.sink.vouch(instance, &lines).await?;
+            let last = lines.iter().map(|it| it.number).max().unwrap_or_default();
+            self.progress.signed.fetch_max(last, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Asks the sink where it stands, and makes sure that it speaks of this journal.
-async fn begin(errand: &Errand) -> Result<Tail, SinkError> {
+async fn begin(errand: &Errand, notices: &mut Notices) -> Result<Tail, SinkError> {
     let at = errand.sink.position(&errand.instance).await?;
     let seq = at.as_ref().map_or(0, |at| at.seq);
     let chain = at.and_then(|at| at.chain);
@@ -237,7 +299,8 @@ async fn begin(errand: &Errand) -> Result<Tail, SinkError> {
             return Err(SinkError::Forked { seq, instance: errand.instance.to_string() });
         }
     }
-    errand.delivered.store(seq, Ordering::Relaxed);
+    notices.begun(errand, seq)?;
+    errand.delivered.records.store(seq, Ordering::Relaxed);
     Ok(Tail::new(&errand.directory, seq))
 }
 

@@ -19,6 +19,7 @@ mod disk;
 mod error;
 mod keeper;
 mod notary;
+mod notes;
 mod opening;
 mod place;
 mod recovery;
@@ -44,11 +45,11 @@ use self::shared::Shared;
 use super::entry::Record;
 use super::seal::Position;
 
-pub use self::archivist::Delivered;
+pub use self::archivist::{Delivered, Taken};
 pub use self::config::{Durability, JournalConfig, OnDamage};
 pub use self::error::{JournalError, Unrecordable};
 pub(super) use self::notary::replace;
-pub use self::recovery::{Recovered, Tear};
+pub use self::recovery::{ClockBack, Recovered, Tear};
 
 /// The journal warns when this much of its quota is used, in percent.
 const NEARLY: u64 = 80;
@@ -71,6 +72,7 @@ pub struct Journal {
     notary: Arc<Notary>,
     instance: Arc<str>,
     quota: Option<u64>,
+    claimed: Option<u64>,
     syncs: Option<Sender<SyncRequest>>,
     /// Threads end when these are gone.
     stops: Vec<Sender<()>>,
@@ -190,6 +192,7 @@ impl Journal {
     /// When something is left that cannot be written.
     pub fn close(&self) -> Result<(), Unrecordable> {
         let summarized = self.shared.write_summary(true);
+        self.shared.write_outage(true);
         {
             let mut writer = self.shared.writer();
             writer.flush()?;
@@ -215,6 +218,31 @@ impl Journal {
     #[must_use]
     pub fn syncs(&self) -> u64 {
         self.shared.syncs()
+    }
+
+    /// Writes a mark, whatever the quota is.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub(super) fn write_mark(&self, mark: &Record) -> Result<(), Unrecordable> {
+        self.shared.write_mark(mark)
+    }
+
+    /// How often the clock was found to have been set back, the start included.
+    #[must_use]
+    pub fn clocks_back(&self) -> u64 {
+        self.shared.writer().clocks_back()
+    }
+
+    /// The number of the last checkpoint.
+    pub(crate) fn signed_to(&self) -> &Arc<AtomicU64> {
+        self.notary.number()
+    }
+
+    /// The record up to which the database had taken everything, as the journal said when it was opened.
+    pub(crate) fn claimed(&self) -> Option<u64> {
+        self.claimed
     }
 
     /// How far it is.
@@ -281,7 +309,7 @@ impl Drop for Journal {
     clippy::disallowed_methods,
     reason = "names of segments and closed intents have no request"
 )]
-fn now() -> OffsetDateTime {
+pub(super) fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 

@@ -76,6 +76,16 @@ impl<'a> NewHeader<'a> {
     }
 }
 
+/// When a record or the first line of a segment was made, as it says.
+pub(crate) fn made(line: &[u8]) -> Option<OffsetDateTime> {
+    #[derive(Deserialize)]
+    struct Made {
+        #[serde(with = "super::encode::micros")]
+        timestamp: OffsetDateTime,
+    }
+    serde_json::from_slice::<Made>(line).ok().map(|made| made.timestamp)
+}
+
 /// What is wrong with a line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LineFault {

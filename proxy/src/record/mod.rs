@@ -15,6 +15,7 @@ pub mod verify;
 pub mod checkpoint;
 mod encode;
 pub mod lines;
+pub mod mark;
 pub mod seal;
 pub mod segments;
 pub mod signing;

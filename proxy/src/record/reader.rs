@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use time::OffsetDateTime;
 
 use super::Record;
-use super::lines::LONGEST;
+use super::lines::{LONGEST, made};
 use super::past::first_since;
 use super::seal::{Head, Sealed};
 use super::segments::{self, SegmentFile};
@@ -21,6 +21,8 @@ pub(crate) struct Entry<'a> {
     pub(crate) line: u64,
     /// The line, without its line feed. Whatever anybody wrote there.
     pub(crate) text: &'a [u8],
+    /// The greatest time of the journal before its segment, if the clock was set back behind that.
+    pub(crate) behind: Option<OffsetDateTime>,
     /// The chain that the line before it states; none if that has none.
     before: Option<Head>,
 }
@@ -48,6 +50,7 @@ struct Open {
     stem: String,
     reader: Box<dyn BufRead + Send>,
     line: u64,
+    behind: Option<OffsetDateTime>,
     before: Option<Head>,
 }
 
@@ -118,17 +121,43 @@ impl Reader {
             // What is not sealed is given too: it may have been a record.
             let header = self.open.as_ref().is_some_and(|open| open.line == 1)
                 && Sealed::parse(&self.text).is_some_and(|it| it.seq().is_none());
+            if header {
+                self.note_clock();
+            }
             let before = self.turn();
             if !header && !self.text.is_empty() {
                 return Ok(self.open.as_ref().map(|open| Entry {
                     segment: &open.stem,
                     line: open.line,
                     text: &self.text,
+                    behind: open.behind,
                     before,
                 }));
             }
         }
         Ok(None)
+    }
+
+    /// Leaves out what is left of the segment; whether another one follows.
+    pub(crate) fn skip(&mut self) -> bool {
+        let follows = !self.queue.is_empty();
+        if follows {
+            self.close();
+            self.given = false;
+        }
+        follows
+    }
+
+    /// The name of a segment has the greatest time of the journal before it, its first line what the clock said.
+    fn note_clock(&mut self) {
+        /// Clocks that are kept right are set back by less.
+        const STEP: time::Duration = time::Duration::SECOND;
+        let Some(open) = &mut self.open else { return };
+        let greatest = super::segments::began(&open.stem);
+        open.behind = greatest.filter(|greatest| {
+            let clock = made(&self.text);
+            clock.is_some_and(|clock| clock < greatest.saturating_sub(STEP))
+        });
     }
 
     /// The chain before the line, which gives way to its own.
@@ -210,7 +239,7 @@ impl Reader {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            self.open = Some(Open { stem, reader, line: 0, before: None });
+            self.open = Some(Open { stem, reader, line: 0, behind: None, before: None });
             return Ok(true);
         }
         Ok(false)

@@ -7,16 +7,18 @@
 //!
 //! What cannot be found by looking at a directory: that all of it, with the checkpoints and `head`,
 //! was put back to what it once was; and anything done by who has the private key. For the first
-//! there is the database ([`ledger`]), for the second a key that is not on that machine.
+//! there is the database ([`ledger`], [`table`]), for the second a key that is not on that machine.
 
 mod checkpoints;
 mod fault;
 mod finish;
 mod join;
 pub mod ledger;
+mod mark;
 mod runs;
 mod scan;
 mod snapshot;
+pub mod table;
 mod walk;
 
 use std::io;
@@ -28,7 +30,9 @@ use time::OffsetDateTime;
 
 pub use fault::{Fault, FaultKind};
 
+use super::checkpoint::SignedCheckpoint;
 use super::seal::Position;
+use super::segments;
 use super::signing::PublicKey;
 use scan::{HeadLine, Scanned};
 use snapshot::Snapshot;
@@ -114,6 +118,17 @@ pub fn verify(directory: &Path, options: &Options) -> io::Result<Verification> {
     }
     let scanned = look(directory, &snapshot, options);
     Ok(join::join(&snapshot, scanned, &options.trusted))
+}
+
+/// Who has signed the newest checkpoint of the journal in `directory`, if it is one of these keys.
+///
+/// # Errors
+///
+/// When it cannot be read.
+pub fn head_signer(directory: &Path, trusted: &[PublicKey]) -> io::Result<Option<PublicKey>> {
+    let head = segments::read_or_empty(&directory.join(segments::HEAD))?;
+    let signers = SignedCheckpoint::parse(&head).map(|it| it.signers()).unwrap_or_default();
+    Ok(signers.into_iter().find(|key| trusted.contains(key)))
 }
 
 /// Looks at all segments, the newest first: they are the longest to look at.

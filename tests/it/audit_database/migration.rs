@@ -122,7 +122,7 @@ async fn an_old_table_says_what_to_do() {
                 table.check().await.unwrap_err(),
                 table.store(&lines).await.unwrap_err(),
                 table.position("gate").await.unwrap_err(),
-                table.chains("gate", 0, 1).await.unwrap_err(),
+                table.kept("gate", 0, 1).await.unwrap_err(),
             ];
             for error in errors {
                 assert!(matches!(error, DatabaseError::Unmigrated), "{}: {error:?}", database.name);

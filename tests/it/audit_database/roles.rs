@@ -31,7 +31,6 @@ async fn a_gate_adds_records_and_sees_where_it_stands() {
     assert_eq!(everything(&database.table()).await, all);
     let last = Position { seq: 2, chain: format!("{:064x}", 2) };
     assert_eq!(table.position("gate").await.unwrap(), Some(last));
-    assert_eq!(table.chains("gate", 0, 9).await.unwrap().len(), 2);
 
     for statement in [
         "update audit_logs set reason = 'forged'",
@@ -48,6 +47,9 @@ async fn a_gate_adds_records_and_sees_where_it_stands() {
         "select cedargate_grant_roles()",
         "select password_hash from users",
         "select first_name from patients",
+        "update audit_checkpoints set line = 'forged'",
+        "delete from audit_checkpoints",
+        "insert into audit_retained select * from audit_retained",
         "update users set roles = '{}'",
         "insert into revoked_tokens (jti, user_id, expires_at) values ('a', 'b', now())",
     ] {

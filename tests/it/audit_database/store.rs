@@ -1,6 +1,9 @@
 //! Records are stored once, whoever stores them how often.
 
-use policy_store::sql::{AuditTable, audit::Position};
+use policy_store::sql::{
+    AuditTable,
+    audit::{Extent, Position, Voucher},
+};
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 use tests::wait::eventually;
@@ -133,12 +136,19 @@ async fn it_is_told_how_far_a_journal_has_come() {
         let last = Position { seq: 80, chain: format!("{:064x}", 80) };
         assert_eq!(table.position("gate").await.unwrap(), Some(last), "{}", database.name);
 
-        let chains = |after, limit| table.chains("gate", after, limit);
-        let expected: Vec<_> = (1..81).map(|seq| (seq, format!("{seq:064x}"))).collect();
-        assert_eq!(chains(0, 1000).await.unwrap(), expected);
-        assert_eq!(chains(17, 5).await.unwrap(), expected[17..22]);
-        assert!(chains(80, 5).await.unwrap().is_empty());
-        assert!(chains(u64::MAX, 5).await.unwrap().is_empty());
+        let kept = async |after, limit| -> Vec<Value> {
+            let kept = table.kept("gate", after, limit).await.unwrap();
+            assert!(kept.iter().all(|it| it.exact && it.agrees && it.record["seq"] == it.seq));
+            kept.into_iter().map(|it| Value::Object(it.record)).collect()
+        };
+        assert_eq!(kept(0, 1000).await, all);
+        assert_eq!(kept(17, 5).await, all[17..22]);
+        assert!(kept(80, 5).await.is_empty());
+        assert!(kept(u64::MAX, 5).await.is_empty());
+        let extents = table.extents().await.unwrap();
+        let of = |it: &Extent| (it.instance.clone(), it.first, it.last);
+        let expected = [("gate".to_owned(), 1, 80), ("other".to_owned(), 90, 94)];
+        assert_eq!(extents.iter().map(of).collect::<Vec<_>>(), expected);
         assert_eq!(sequence(&everything(&table).await).len(), 85);
     }
 }
@@ -174,4 +184,51 @@ async fn a_record_that_is_there_is_not_replaced_in_sqlite() {
     let refused = sqlx::query(place).execute(&pool).await.unwrap_err();
     assert!(refused.to_string().contains("this place in its journal"), "{refused}");
     assert_eq!(everything(&table).await, all);
+}
+
+/// `jsonb` forgets the order of members, over which the hash of a record is.
+#[tokio::test]
+async fn details_keep_their_order_in_both_databases() {
+    for database in Database::both().await {
+        let table = database.table();
+        let mut one = record("gate", 1, NEW_YEAR).to_string();
+        let details =
+            r#"{"zulu":1,"a":{"yy":[2,{"q":1.0,"b":null}],"x":"\u2028"},"long name":1e300}"#;
+        let at = one.find(r#""details":"#).unwrap() + 10;
+        let end = one.find(r#","instance""#).unwrap();
+        one.replace_range(at..end, details);
+        table.store(&[&one]).await.unwrap();
+        let kept = table.kept("gate", 0, 9).await.unwrap().remove(0);
+        let line = Value::Object(kept.record).to_string();
+        assert_eq!(
+            line,
+            serde_json::from_str::<Value>(&one).unwrap().to_string(),
+            "{}",
+            database.name
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_vouches_for_records_is_kept_once_and_in_order() {
+    for database in Database::both().await {
+        let table = database.table();
+        let line = |seq, number, text: &str| Voucher {
+            seq,
+            number,
+            digest: format!("{text:0>64}"),
+            line: format!("{{\"{text}\":\"é\"}}"),
+        };
+        let all =
+            [line(0, 0, "a"), line(0, 1, "b"), line(7, 2, "c"), line(7, 3, "d"), line(12, 0, "e")];
+        table.vouch("gate", &all[2..]).await.unwrap();
+        table.vouch("gate", &all).await.unwrap();
+        table.vouch("other", &all[..1]).await.unwrap();
+        assert_eq!(table.vouchers("gate", None, 99).await.unwrap(), all, "{}", database.name);
+        let after = (7, 2, all[2].digest.clone());
+        assert_eq!(table.vouchers("gate", Some(&after), 1).await.unwrap(), all[3..4]);
+        assert_eq!(table.last_voucher("gate").await.unwrap().as_ref(), all.last());
+        assert_eq!(table.last_voucher("nobody").await.unwrap(), None);
+        assert_eq!(table.vouched().await.unwrap(), ["gate", "other"]);
+    }
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use tests::wait::in_time;
+use tests::{client::Request, wait::in_time};
 
 use super::{FORMULA, World, audit, lines, rows};
 
@@ -56,6 +56,40 @@ async fn an_export_is_faithful_and_safe() {
     let (_, json, _) = world.run(&["query", "--format", "json", "--journal", "var/audit"]).await;
     assert!(is_tame(&json), "{json}");
     assert_eq!(lines(&json), records, "and says the same");
+}
+
+/// Spreadsheets of half the world's locales split at `;`, whatever is quoted, and know UTF-8 by a mark.
+#[tokio::test]
+async fn no_formula_begins_behind_a_separator_of_another_locale() {
+    let mut world = World::sqlite().await;
+    let wild = "x;=cmd|' /C calc'!A0;y|+1; @b;\"-2";
+    world.send("wild", 401, Request::get("/api/patients").header("User-Agent", wild)).await;
+    world.is_delivered().await;
+    let export = ["export", "--format", "csv"];
+    let csv = world.both(&export).await;
+    assert!(csv.contains("\"x;'=cmd|' /C calc'!A0;y|'+1; '@b;\"\"'-2\""), "{csv}");
+    for separator in [b',', b';', b'\t', b'|'] {
+        let mut reader = csv::ReaderBuilder::new()
+            .delimiter(separator)
+            .has_headers(false)
+            .flexible(true)
+            .from_reader(csv.as_bytes());
+        for cell in reader.records().flat_map(|row| {
+            row.unwrap()
+                .iter()
+                .map(|cell| cell.trim_matches([' ', '"']).to_owned())
+                .collect::<Vec<_>>()
+        }) {
+            assert!(!cell.starts_with(['=', '+', '-', '@']), "{}: {cell}", char::from(separator));
+        }
+    }
+    let marked = world.both(&[&export[..], &["--bom"]].concat()).await;
+    assert_eq!(marked, format!("\u{feff}{csv}"));
+    let report = ["report", "break-glass", "--format", "csv"];
+    let marked = world.both(&[&report[..], &["--bom"]].concat()).await;
+    assert_eq!(marked, format!("\u{feff}{}", world.both(&report).await));
+    let jsonl = ["export", "--format", "jsonl", "--bom", "--journal", "var/audit"];
+    assert_eq!(world.run(&jsonl).await.0, 2);
 }
 
 #[tokio::test]

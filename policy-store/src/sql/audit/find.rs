@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 use time::{Duration, OffsetDateTime};
 
 use super::AuditTable;
+use super::marks::ClockBack;
 use super::record::restore;
 use super::statement::Conditions;
 use crate::sql::{DatabaseError, Pool};
@@ -30,6 +31,9 @@ pub struct Filter {
     pub since: Option<OffsetDateTime>,
     /// Before this time, itself not included.
     pub until: Option<OffsetDateTime>,
+    /// Where clocks were set back ([`AuditTable::clocks_back`]): what was recorded behind that counts by the
+    /// greatest time before it, too, so that `since` leaves nothing out.
+    pub clocks_back: Vec<ClockBack>,
     /// Only those that came with a justification (`break_glass`).
     pub break_glass: bool,
     /// The request's id.
@@ -133,6 +137,20 @@ impl Filter {
         from
     }
 
+    /// What is of this time or later, and what was recorded by a clock that had been at this time before.
+    fn since(&self, since: OffsetDateTime, all: &mut Conditions) {
+        let at = all.time(since);
+        let mut either = vec![format!("timestamp >= {at}")];
+        for back in self.clocks_back.iter().filter(|back| back.greatest >= since) {
+            let (instance, seq) = (all.text(&back.instance), all.number(back.seq));
+            let greatest = all.time(back.greatest);
+            either.push(format!(
+                "(instance = {instance} and seq >= {seq} and timestamp < {greatest})"
+            ));
+        }
+        all.holds(format!("({})", either.join(" or ")));
+    }
+
     fn conditions(&self) -> Conditions {
         let mut all = Conditions::default();
         for (column, wanted) in [
@@ -150,11 +168,12 @@ impl Filter {
         if let Some(resource) = &self.resource {
             about(resource, &mut all);
         }
-        for (comparison, bound) in [(">=", self.since), ("<", self.until)] {
-            if let Some(bound) = bound {
-                let at = all.time(bound);
-                all.holds(format!("timestamp {comparison} {at}"));
-            }
+        if let Some(since) = self.since {
+            self.since(since, &mut all);
+        }
+        if let Some(until) = self.until {
+            let at = all.time(until);
+            all.holds(format!("timestamp < {at}"));
         }
         if let Some(kind) = &self.list_of {
             all.equals("resource_type", kind);

@@ -18,11 +18,11 @@ pub(super) const SQLITE: &str = "json_object('id', id, 'phase', phase, 'timestam
      'break_glass', break_glass, 'ip_address', ip_address, 'user_agent', user_agent, \
      'status', status, 'upstream_status', upstream_status, \
      'success', json(case success when 1 then 'true' when 0 then 'false' end), \
-     'duration_ms', duration_ms, 'details', json(details), 'instance', instance, 'seq', seq, \
-     'chain', chain)";
+     'duration_ms', duration_ms, 'details', json(details), 'instance', instance, \
+     'durability', durability, 'seq', seq, 'chain', chain)";
 
-/// The members of a record, in the journal's order; the last three are its seal.
-const MEMBERS: [&str; 31] = [
+/// The members of a record, in the journal's order; the last four are its seal.
+const MEMBERS: [&str; 32] = [
     "id",
     "phase",
     "timestamp",
@@ -52,9 +52,13 @@ const MEMBERS: [&str; 31] = [
     "duration_ms",
     "details",
     "instance",
+    "durability",
     "seq",
     "chain",
 ];
+
+/// How many of the members are the seal.
+const SEAL: usize = 4;
 
 const MICROS: &[BorrowedFormatItem<'_>] = time::macros::format_description!(
     "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z"
@@ -66,16 +70,22 @@ pub(super) fn stamp(at: OffsetDateTime) -> String {
     at.to_offset(UtcOffset::UTC).format(MICROS).unwrap_or_default()
 }
 
-/// Puts right what a database's numbers and times do not tell: whole milliseconds, fractions, six
-/// digits, and that a record from before there were seals has none. Columns that are somebody else's
-/// are left out.
+/// Puts right what a database's numbers, times and `jsonb` do not tell: whole milliseconds, fractions, six
+/// digits, the order of details, and that a record from before there were seals has none. Columns that are
+/// somebody else's are left out.
 pub(super) fn restore(mut kept: Map<String, Value>) -> Map<String, Value> {
+    if let Some(details) = details(&kept) {
+        kept.insert("details".to_owned(), details);
+    }
     let is_sealed = kept.get("seq").is_some_and(|seq| !seq.is_null());
     let members =
-        if is_sealed { MEMBERS.as_slice() } else { MEMBERS.split_at(MEMBERS.len() - 3).0 };
+        if is_sealed { MEMBERS.as_slice() } else { MEMBERS.split_at(MEMBERS.len() - SEAL).0 };
     let mut record = Map::new();
     for member in members {
         let value = kept.remove(*member).unwrap_or_default();
+        if *member == "durability" && value.is_null() {
+            continue;
+        }
         let restored = match *member {
             "timestamp" => moment(&value),
             "facts_age_ms" => value.as_f64().and_then(whole).map(Value::from),
@@ -85,6 +95,11 @@ pub(super) fn restore(mut kept: Map<String, Value>) -> Map<String, Value> {
         record.insert((*member).to_owned(), restored.unwrap_or(value));
     }
     record
+}
+
+/// The details in the order in which the journal has them, where their text was kept.
+pub(super) fn details(kept: &Map<String, Value>) -> Option<Value> {
+    serde_json::from_str(kept.get("details_text")?.as_str()?).ok()
 }
 
 fn moment(text: &Value) -> Option<Value> {
@@ -99,7 +114,7 @@ fn whole(number: f64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{MEMBERS, restore};
+    use super::{MEMBERS, SEAL, restore};
     use serde_json::json;
 
     #[test]
@@ -109,15 +124,19 @@ mod tests {
             "timestamp": "2025-01-02T03:04:05.5Z", "instance": null, "seq": null, "chain": null,
         });
         let record = restore(kept.as_object().unwrap().clone());
-        assert_eq!(record.len(), MEMBERS.len() - 3);
+        assert_eq!(record.len(), MEMBERS.len() - SEAL);
         assert!(!record.contains_key("chain") && !record.contains_key("mine"));
         assert_eq!(record["timestamp"], "2025-01-02T03:04:05.500000Z");
         assert_eq!(record["facts_age_ms"].to_string(), "12");
         assert_eq!(record["duration_ms"].to_string(), "3.0");
 
-        let sealed = json!({ "facts_age_ms": null, "instance": "a", "seq": 1, "chain": "c" });
+        let sealed = json!({
+            "facts_age_ms": null, "instance": "a", "seq": 1, "chain": "c",
+            "details": {"n": 1, "longer": 2}, "details_text": r#"{"longer":2,"n":1}"#,
+        });
         let record = restore(sealed.as_object().unwrap().clone());
-        assert_eq!(record.len(), MEMBERS.len());
+        assert_eq!(record.len(), MEMBERS.len() - 1, "no durability where it is the usual one");
+        assert_eq!(record["details"].to_string(), r#"{"longer":2,"n":1}"#);
         assert_eq!((&record["seq"], &record["facts_age_ms"]), (&json!(1), &json!(null)));
     }
 }

@@ -52,6 +52,11 @@ impl Conditions {
         self.arg(Arg::Time(at))
     }
 
+    /// Adds a number; gives its placeholder.
+    pub(super) fn number(&mut self, number: u64) -> String {
+        self.arg(Arg::Number(i64::try_from(number).unwrap_or(i64::MAX)))
+    }
+
     fn arg(&mut self, arg: Arg) -> String {
         self.args.push(arg);
         format!("${}", self.args.len())

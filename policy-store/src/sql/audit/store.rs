@@ -18,7 +18,7 @@ macro_rules! columns {
         "id, phase, timestamp, event_type, action, operation, user_id, organization_id, tenant_id, \
          roles, resource_type, resource_id, method, endpoint, route, decision, reason, policies, \
          policy_digest, facts_age_ms, break_glass, ip_address, user_agent, status, \
-         upstream_status, success, duration_ms, details, instance, seq, chain"
+         upstream_status, success, duration_ms, details, instance, seq, chain, durability"
     };
 }
 
@@ -28,9 +28,10 @@ macro_rules! columns {
 const POSTGRES: &str = concat!(
     "insert into audit_logs (",
     columns!(),
-    ") select ",
+    ", details_text) select ",
     columns!(),
-    " from jsonb_populate_recordset(null::audit_logs, $1::jsonb) order by id, phase, timestamp \
+    ", (r.value -> 'details')::text from json_array_elements($1::json) r (value), \
+     lateral json_populate_record(null::audit_logs, r.value) order by id, phase, timestamp \
      on conflict do nothing"
 );
 const SQLITE: &str = concat!(
@@ -45,7 +46,8 @@ const SQLITE: &str = concat!(
      r.value ->> 'policy_digest', r.value ->> 'facts_age_ms', r.value ->> 'break_glass', \
      r.value ->> 'ip_address', r.value ->> 'user_agent', r.value ->> 'status', \
      r.value ->> 'upstream_status', r.value ->> 'success', r.value ->> 'duration_ms', \
-     r.value -> 'details', r.value ->> 'instance', r.value ->> 'seq', r.value ->> 'chain' \
+     r.value -> 'details', r.value ->> 'instance', r.value ->> 'seq', r.value ->> 'chain', \
+     r.value ->> 'durability' \
      from json_each($1) r where true \
      on conflict (id, phase) do nothing"
 );

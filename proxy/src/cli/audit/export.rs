@@ -11,11 +11,11 @@ use serde_json::Value;
 use super::super::printing::{complain, standard_output, written};
 use super::super::{Done, Failure};
 use super::filter::Filter;
-use super::output::{cell, csv, row};
+use super::output::{BOM, cell, csv, row};
 use super::source::{Found, Origin, Source, ended};
 
 /// The columns of CSV, in their order: the members of a record and its seal.
-const COLUMNS: [&str; 31] = [
+const COLUMNS: [&str; 32] = [
     "timestamp",
     "id",
     "phase",
@@ -47,6 +47,7 @@ const COLUMNS: [&str; 31] = [
     "instance",
     "seq",
     "chain",
+    "durability",
 ];
 
 /// Write records out, the oldest first, as JSON Lines or CSV
@@ -56,10 +57,10 @@ const COLUMNS: [&str; 31] = [
 /// `csv` (RFC 4180) has the columns `timestamp, id, phase, event_type, action, operation, user_id,
 /// organization_id, tenant_id, roles, resource_type, resource_id, method, endpoint, route, decision,
 /// reason, policies, policy_digest, facts_age_ms, break_glass, ip_address, user_agent, status,
-/// upstream_status, success, duration_ms, details, instance, seq, chain`.
+/// upstream_status, success, duration_ms, details, instance, seq, chain, durability`.
 /// `details` is JSON. What is not known is empty, lists are
-/// joined by `;`, control characters are written as `\u{1b}`, and a cell that a spreadsheet would
-/// take for a formula begins with `'`.
+/// joined by `;`, control characters are written as `\u{1b}`, a cell that holds `;` or `|` is quoted, and what a
+/// spreadsheet would take for a formula, behind such a letter as well, begins with `'`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: a year of one tenant, for a spreadsheet
 
@@ -73,6 +74,9 @@ pub(super) struct Export {
     /// How records are written
     #[arg(long, value_enum)]
     format: Written,
+    /// Begin CSV with a byte order mark, by which some spreadsheets know that it is UTF-8
+    #[arg(long)]
+    bom: bool,
     /// Write to this new file (mode 0600), and not to standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -89,10 +93,15 @@ enum Written {
 
 impl Export {
     pub(super) fn run(self) -> Result<Done, Failure> {
+        if self.bom && matches!(self.format, Written::Jsonl) {
+            return Err(Failure::Usage("`--bom` is for `--format csv`: JSON has none".to_owned()));
+        }
         let source = self.origin.open()?;
+        let vouch = source.vouch()?;
         let Some(path) = &self.output else {
             let (_, strange) = self.write(&source, standard_output())?;
-            return ended(&source, strange);
+            vouch.complain();
+            return ended(&source, strange, &vouch);
         };
         let shown = path.display();
         let file = create(path)
@@ -107,11 +116,15 @@ impl Export {
             let _gone = fs::remove_file(path);
         })?;
         complain(format_args!("{records} records are in `{shown}`"));
-        ended(&source, strange)
+        vouch.complain();
+        ended(&source, strange, &vouch)
     }
 
     /// Gives how many records were written, and how many lines of the source are none.
-    fn write(&self, source: &Source, out: impl Write) -> Result<(u64, u64), Failure> {
+    fn write(&self, source: &Source, mut out: impl Write) -> Result<(u64, u64), Failure> {
+        if self.bom {
+            written(out.write_all(BOM))?;
+        }
         let mut out = match self.format {
             Written::Jsonl => Out::Jsonl(out),
             Written::Csv => Out::Csv(Box::new(csv(out))),

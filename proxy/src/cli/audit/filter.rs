@@ -30,7 +30,8 @@ pub(super) struct Filter {
     /// Only what came with a break-glass justification
     #[arg(long)]
     pub(super) break_glass: bool,
-    /// Only from this time on: RFC 3339, a date (UTC), or so long ago, like `7d`
+    /// Only from this time on: RFC 3339, a date (UTC), or so long ago, like `7d`. What was recorded behind a clock
+    /// that had been set back counts by the time before that, too
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(super) since: Option<OffsetDateTime>,
     /// Only before this time
@@ -73,8 +74,15 @@ impl DecisionWord {
 }
 
 impl Filter {
-    /// Whether a record is meant.
-    pub(super) fn fits(&self, record: &Record) -> bool {
+    /// Whether a record is meant that was made behind a clock that had been set back: its time before that counts, too.
+    pub(super) fn fits(&self, record: &Record, behind: Option<OffsetDateTime>) -> bool {
+        let late = |since: OffsetDateTime| {
+            record.timestamp >= since || behind.is_some_and(|behind| behind >= since)
+        };
+        self.since.is_none_or(late) && self.fits_but_for_since(record)
+    }
+
+    fn fits_but_for_since(&self, record: &Record) -> bool {
         fn same(wanted: Option<&String>, found: Option<&str>) -> bool {
             wanted.is_none_or(|wanted| found == Some(wanted.as_str()))
         }
@@ -88,7 +96,6 @@ impl Filter {
             })
             && self.resource.as_ref().is_none_or(|wanted| is_resource(wanted, record))
             && self.decision.is_none_or(|wanted| wanted.is(record.decision))
-            && self.since.is_none_or(|since| record.timestamp >= since)
             && self.until.is_none_or(|until| record.timestamp < until)
     }
 
@@ -106,6 +113,7 @@ impl Filter {
             id: None,
             event_type: self.event.clone(),
             list_of: self.list_of.clone(),
+            clocks_back: Vec::new(),
         }
     }
 }
@@ -168,7 +176,7 @@ mod tests {
         record.resource_id = Some("a:7".into());
         record.decision = Decision::Allow;
         let text = |text: &str| Some(text.to_owned());
-        let fits = |filter: Filter| filter.fits(&record);
+        let fits = |filter: Filter| filter.fits(&record, None);
         assert!(fits(Filter::default()));
         assert!(fits(Filter { user: text("ann"), resource: text("a:7"), ..Filter::default() }));
         assert!(fits(Filter { resource: text("Invoice:a:7"), ..Filter::default() }));

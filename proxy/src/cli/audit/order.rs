@@ -71,7 +71,7 @@ mod tests {
     fn found(seconds: i64, bytes: usize) -> Found {
         let at = datetime!(2025-01-02 3:04:05 UTC) + Duration::seconds(seconds);
         let record = Record::new(Uuid::nil(), Phase::Intent, at);
-        Found { line: "x".repeat(bytes), record, seq: None }
+        Found { line: "x".repeat(bytes), record, seq: None, behind: None }
     }
 
     fn given(order: &mut Order, put: Vec<Found>) -> Vec<i64> {

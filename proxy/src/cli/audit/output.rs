@@ -15,25 +15,48 @@ pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// CSV (RFC 4180) on `out`.
+/// The byte order mark, by which some spreadsheets know UTF-8.
+pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
+
+/// Where spreadsheets of other languages or settings split, whatever is quoted: there a quotation mark within a line
+/// begins nothing. A cell that holds one is quoted all the same, and no formula begins behind one.
+const SEPARATORS: [char; 3] = [';', '\t', '|'];
+
+/// CSV (RFC 4180) on `out`. Which cells are quoted is said by [`row`].
 pub(super) fn csv<W: Write>(out: W) -> csv::Writer<W> {
-    csv::WriterBuilder::new().terminator(csv::Terminator::CRLF).from_writer(out)
+    csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .quote_style(csv::QuoteStyle::Never)
+        .from_writer(out)
 }
 
 /// Writes a row of CSV.
-pub(super) fn row<W: Write, C: AsRef<[u8]>>(
+pub(super) fn row<W: Write, C: AsRef<str>>(
     out: &mut csv::Writer<W>,
     cells: impl IntoIterator<Item = C>,
 ) -> io::Result<()> {
-    out.write_record(cells).map_err(|error| match error.into_kind() {
-        csv::ErrorKind::Io(error) => error,
-        other => io::Error::other(format!("{other:?}")),
+    out.write_record(cells.into_iter().map(|cell| quoted(cell.as_ref()))).map_err(|error| {
+        match error.into_kind() {
+            csv::ErrorKind::Io(error) => error,
+            other => io::Error::other(format!("{other:?}")),
+        }
     })
 }
 
+/// A cell between quotation marks, if it needs them.
+fn quoted(cell: &str) -> String {
+    let special =
+        |letter: char| matches!(letter, ',' | '"' | '\r' | '\n') || SEPARATORS.contains(&letter);
+    if cell.contains(special) {
+        format!("\"{}\"", cell.replace('"', "\"\""))
+    } else {
+        cell.to_owned()
+    }
+}
+
 /// A value as a cell. Lists are joined by `;`, what is not known is empty. What would drive a
-/// terminal is escaped, and what a spreadsheet would take for a formula (OWASP, "CSV Injection")
-/// begins with `'`.
+/// terminal is escaped, and what a spreadsheet would take for a formula (OWASP, "CSV Injection"), also where it splits
+/// the cell at a separator of its own, begins with `'`.
 pub(super) fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),
@@ -41,10 +64,30 @@ pub(super) fn cell(value: &Value) -> String {
         Value::Array(values) => values.iter().map(plain).collect::<Vec<_>>().join(";"),
         other => other.to_string(),
     };
-    let is_formula =
-        text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
-    let mark = if is_formula && !value.is_number() { "'" } else { "" };
-    format!("{mark}{}", printable(&text, CELL))
+    if value.is_number() {
+        return text;
+    }
+    // Escaped first: that makes a tab six letters, which separate nothing.
+    let begins = text.starts_with(['\t', '\r', '\n']);
+    let text = printable(&text, CELL);
+    let safe = defused(&text);
+    if begins { format!("'{safe}") } else { safe }
+}
+
+/// The text with `'` before each formula: at the beginning, and behind what separates cells somewhere, quotation marks
+/// and spaces aside.
+fn defused(text: &str) -> String {
+    const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+    let mut safe = String::with_capacity(text.len());
+    let mut begins = true;
+    for letter in text.chars() {
+        if begins && FORMULA.contains(&letter) {
+            safe.push('\'');
+        }
+        begins = SEPARATORS.contains(&letter) || (begins && matches!(letter, ' ' | '"'));
+        safe.push(letter);
+    }
+    safe
 }
 
 fn plain(value: &Value) -> String {
@@ -87,6 +130,12 @@ mod tests {
             (json!("plain, text"), "plain, text"),
             (json!(["a", "b"]), "a;b"),
             (json!(["=1", "b"]), "'=1;b"),
+            (json!(["a", "=1"]), "a;'=1"),
+            (json!("x;=cmd|' /C calc'!A0;y"), "x;'=cmd|' /C calc'!A0;y"),
+            (json!({"n": [1, -2]}), "{\"n\":[1,-2]}"),
+            (json!("a;\"@x"), "a;\"'@x"),
+            (json!("a|+1"), "a|'+1"),
+            (json!("a-b=c; d"), "a-b=c; d"),
             (json!({"n": 1}), "{\"n\":1}"),
             (json!("=cmd|' /C calc'!A0"), "'=cmd|' /C calc'!A0"),
             (json!("+1"), "'+1"),

@@ -19,8 +19,8 @@ const LONGEST: usize = 5_000;
 /// The oldest first, a line each. Filters are joined by and. A journal and the database that it is delivered to give the same
 /// answer; a database may lag behind by moments, and may have the records of other gates, too.
 ///
-/// Exit status: 0, whether there are such records or not; 1, some lines are no records; 2, the source
-/// cannot be read.
+/// Exit status: 0, whether there are such records or not; 1, some lines are no records, or a key was named and the source
+/// is not what gates wrote; 2, the source cannot be read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: what was refused to Ann in the last week
 
@@ -45,6 +45,7 @@ impl Query {
         if left == 0 {
             return Ok(Done::Fine);
         }
+        let vouch = source.vouch()?;
         let mut out = standard_output();
         let strange = source.each(&self.filter, |found| {
             written(writeln!(out, "{}", self.line(&found)))?;
@@ -52,7 +53,8 @@ impl Query {
             Ok(if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
         finish(out)?;
-        ended(&source, strange)
+        vouch.complain();
+        ended(&source, strange, &vouch)
     }
 
     fn line(&self, found: &Found) -> String {

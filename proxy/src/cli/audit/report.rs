@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::super::printing::{finish, standard_output, written};
 use super::super::{Done, Failure};
-use super::output::{cell, csv, row, tame};
+use super::output::{BOM, cell, csv, row, tame};
 use super::source::{Source, ended};
 use access::Access;
 use columns::Column;
@@ -42,6 +42,17 @@ enum ReportFormat {
     Csv,
 }
 
+/// How a report is written.
+#[derive(Debug, Clone, Copy, clap::Args)]
+struct Layout {
+    /// How the report is printed
+    #[arg(long, value_enum, default_value = "text")]
+    format: ReportFormat,
+    /// Begin CSV with a byte order mark, by which some spreadsheets know that it is UTF-8
+    #[arg(long)]
+    bom: bool,
+}
+
 /// A report that is ready.
 struct Ready {
     text: String,
@@ -62,19 +73,31 @@ impl Report {
 }
 
 impl Ready {
-    fn print(&self, format: ReportFormat, source: &Source) -> Result<Done, Failure> {
+    fn print(mut self, layout: Layout, source: &Source) -> Result<Done, Failure> {
+        let vouch = source.vouch()?;
         let mut out = standard_output();
-        let done = match format {
-            ReportFormat::Text => out.write_all(self.text.as_bytes()),
+        let done = match layout.format {
+            ReportFormat::Text => {
+                write!(out, "{}\n{}\n", self.text, vouch.lines.join("\n"))
+            }
             ReportFormat::Json => {
+                if let Some(members) = self.json.as_object_mut() {
+                    members.insert("verified".to_owned(), vouch.json.clone());
+                }
                 let text = serde_json::to_string_pretty(&self.json).unwrap_or_default();
                 writeln!(out, "{}", tame(&text))
             }
-            ReportFormat::Csv => self.csv(&mut out),
+            ReportFormat::Csv => {
+                let begun = if layout.bom { out.write_all(BOM) } else { Ok(()) };
+                begun.and_then(|()| self.csv(&mut out))
+            }
         };
         written(done)?;
         finish(out)?;
-        ended(source, self.strange)
+        if layout.format != ReportFormat::Text {
+            vouch.complain();
+        }
+        ended(source, self.strange, &vouch)
     }
 
     fn csv(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use policy_store::sql::audit::ClockBack;
 use policy_store::sql::{AuditTable, DatabaseError, PasswordFile};
 use policy_store::supervise::Supervisor;
 use serde_json::Value;
@@ -15,14 +16,15 @@ use super::super::printing::complain;
 use super::super::{Done, Failure, environment, runtime};
 use super::filter::Filter;
 use super::order::Order;
+use super::vouch::{Vouch, configured, read_keys};
 use super::{folder, unreadable};
 use crate::chain::chain;
 use crate::config::{AuditDatabase, Config, DEFAULT_FILE};
 use crate::record::reader::{Entry, Reader};
 use crate::record::text::printable;
-use crate::record::{Record, segments};
+use crate::record::verify::table::verify_table;
+use crate::record::{PublicKey, Record, segments};
 
-/// Where the bundles that were in force are kept beside a journal, unless the configuration says
 /// So many records are asked of the database at once.
 const PAGE: u32 = 1_000;
 /// Whether a database is there at all is known after so long.
@@ -44,6 +46,10 @@ pub(super) struct Origin {
     /// Read what this configuration names: its audit database if it has one, else its journal
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Verify all of the source with the public keys in this file (PEM), say at the end how far it is verified, and
+    /// exit with 1 if it is not what gates wrote. Without it, the keys that the configuration names
+    #[arg(long, value_name = "FILE")]
+    key: Vec<PathBuf>,
 }
 
 /// A place to read from.
@@ -51,6 +57,8 @@ pub(super) struct Source {
     place: Place,
     /// How it is called to people: nothing in it is secret.
     pub(super) name: String,
+    /// Who may have signed it.
+    keys: Vec<PublicKey>,
 }
 
 enum Place {
@@ -67,6 +75,16 @@ pub(super) struct Found {
     pub(super) record: Record,
     /// Its number, if it is sealed.
     pub(super) seq: Option<u64>,
+    /// The greatest time that the clock had said before, where it had been set back since.
+    pub(super) behind: Option<OffsetDateTime>,
+}
+
+impl Found {
+    /// When it counts: at its own time, or where the clock had been set back, at the greatest before that.
+    pub(super) fn counts_at(&self) -> OffsetDateTime {
+        let own = self.record.timestamp;
+        self.behind.map_or(own, |behind| behind.max(own))
+    }
 }
 
 /// Whether to go on.
@@ -79,6 +97,15 @@ impl Origin {
     ///
     /// When it is not there, or the configuration cannot be used.
     pub(super) fn open(&self) -> Result<Source, Failure> {
+        let keys = read_keys(&self.key)?;
+        let mut source = self.place()?;
+        if !keys.is_empty() {
+            source.keys = keys;
+        }
+        Ok(source)
+    }
+
+    fn place(&self) -> Result<Source, Failure> {
         if let Some(directory) = &self.journal {
             return Source::journal(directory.clone());
         }
@@ -87,7 +114,7 @@ impl Origin {
         }
         let file = self.config.as_deref().unwrap_or(Path::new(DEFAULT_FILE));
         let config = Config::load(Some(file), environment())?;
-        let source = match &config.audit.database {
+        let mut source = match &config.audit.database {
             AuditDatabase::Off => Source::journal(config.audit.directory.clone())?,
             AuditDatabase::Own(url) => Source::database(url.expose(), None)?,
             AuditDatabase::Facts => {
@@ -95,6 +122,7 @@ impl Origin {
                 Source::database(config.facts.database.expose(), password)?
             }
         };
+        source.keys = configured(&config);
         complain(format_args!("reading {}", source.name));
         Ok(source)
     }
@@ -105,14 +133,32 @@ impl Source {
         let directory = folder(directory)?;
         let shown = directory.display().to_string();
         let name = format!("the journal in `{}`", printable(&shown, 500));
-        Ok(Self { place: Place::Journal(directory), name })
+        Ok(Self { place: Place::Journal(directory), name, keys: Vec::new() })
     }
 
     fn database(url: &str, password: Option<PasswordFile>) -> Result<Self, Failure> {
         let runtime = runtime(Some(1))?;
         let table = runtime.block_on(open(url, password))?;
-        let name = format!("the database `{}`", printable(without_secrets(url), 500));
-        Ok(Self { place: Place::Database { runtime, table }, name })
+        let name = name_of(url);
+        Ok(Self { place: Place::Database { runtime, table }, name, keys: Vec::new() })
+    }
+
+    /// Whether all of it is what gates wrote, by the keys that were named.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub(super) fn vouch(&self) -> Result<Vouch, Failure> {
+        if self.keys.is_empty() {
+            return Ok(Vouch::none());
+        }
+        match &self.place {
+            Place::Journal(directory) => Vouch::of_journal(directory, &self.keys),
+            Place::Database { runtime, table } => {
+                let found = runtime.block_on(verify_table(table, &self.keys, None));
+                Ok(Vouch::of_table(&found.map_err(|error| unusable(&error))?))
+            }
+        }
     }
 
     /// Gives every record that fits to `take`, the oldest first, until that has enough. Memory is
@@ -172,6 +218,11 @@ pub(super) fn unusable(error: &DatabaseError) -> Failure {
     Failure::Usage(chain(error))
 }
 
+/// How a database is called to people: nothing in it is secret.
+pub(super) fn name_of(url: &str) -> String {
+    format!("the database `{}`", printable(without_secrets(url), 500))
+}
+
 /// A database's URL without what is said before the host and behind the path.
 fn without_secrets(url: &str) -> &str {
     let url = url.split(['?', '#']).next().unwrap_or_default();
@@ -183,17 +234,21 @@ async fn in_table(
     filter: &Filter,
     mut take: impl FnMut(Found) -> Flow,
 ) -> Result<u64, Failure> {
-    let (filter, mut cursor, mut strange) = (filter.to_table(), None, 0_u64);
+    let mut filter = filter.to_table();
+    filter.clocks_back = table.clocks_back().await.map_err(|error| unusable(&error))?;
+    let (mut cursor, mut strange) = (None, 0_u64);
     loop {
         let page = table.find(&filter, cursor.as_ref(), PAGE).await;
         let page = page.map_err(|error| unusable(&error))?;
         for value in page.records {
             let (line, seq) = (value.to_string(), value.get("seq").and_then(Value::as_u64));
+            let instance = value.get("instance").and_then(Value::as_str).map(ToOwned::to_owned);
             let Ok(record) = serde_json::from_value(value) else {
                 strange = strange.saturating_add(1);
                 continue;
             };
-            if take(Found { line, record, seq })?.is_break() {
+            let behind = behind(&filter.clocks_back, instance.as_deref(), seq);
+            if take(Found { line, record, seq, behind })?.is_break() {
                 return Ok(strange);
             }
         }
@@ -204,6 +259,14 @@ async fn in_table(
     }
 }
 
+/// The greatest time that the clock had said before the record, where it was set back.
+fn behind(all: &[ClockBack], instance: Option<&str>, seq: Option<u64>) -> Option<OffsetDateTime> {
+    let (instance, seq) = (instance?, seq?);
+    let earlier = all.iter().filter(|back| back.instance == instance && back.seq <= seq);
+    earlier.map(|back| back.greatest).max()
+}
+
+/// Reads a journal in the order of times.
 fn in_journal(
     directory: &Path,
     filter: &Filter,
@@ -219,16 +282,20 @@ fn in_journal(
     let mut end = End { at: end, segment: String::new() };
     while let Some(entry) = reader.next().map_err(failed)? {
         if end.is_before(entry) {
-            break;
+            // A clock that is set back later writes earlier times into later segments.
+            if !reader.skip() {
+                break;
+            }
+            continue;
         }
         let Some(record) = entry.record() else {
             strange = strange.saturating_add(1);
             continue;
         };
         order.passed(record.timestamp);
-        if filter.fits(&record) {
+        if filter.fits(&record, entry.behind) {
             let line = String::from_utf8_lossy(entry.text).into_owned();
-            order.put(Found { line, record, seq: entry.seq() });
+            order.put(Found { line, record, seq: entry.seq(), behind: entry.behind });
         }
         while let Some(found) = order.due() {
             if take(found)?.is_break() {
@@ -244,7 +311,7 @@ fn in_journal(
     Ok(strange)
 }
 
-/// Where a journal need not be read on.
+/// Which segments need not be read.
 struct End {
     at: Option<OffsetDateTime>,
     segment: String,
@@ -258,14 +325,15 @@ impl End {
         }
         entry.segment.clone_into(&mut self.segment);
         let began = segments::began(entry.segment);
-        began.zip(self.at).is_some_and(|(began, end)| began > end)
+        entry.behind.is_none() && began.zip(self.at).is_some_and(|(began, end)| began > end)
     }
 }
 
-/// How a command ends that has read everything: what could not be read may have been meant.
-pub(super) fn ended(source: &Source, strange: u64) -> Result<Done, Failure> {
+/// How a command ends that has read everything: what could not be read may have been meant, and what is not what gates
+/// wrote may have been altered.
+pub(super) fn ended(source: &Source, strange: u64, vouch: &Vouch) -> Result<Done, Failure> {
     if strange == 0 {
-        return Ok(Done::Fine);
+        return Ok(if vouch.fine { Done::Fine } else { Done::NotFine });
     }
     Err(Failure::NotFine(format!(
         "{strange} of the lines in {} are no records and are not in the answer: see `cedargate audit verify`",

@@ -103,7 +103,8 @@ impl Tail {
 
     /// A record as it is printed, if it is meant.
     fn line(&self, entry: Entry<'_>) -> Option<String> {
-        let record = entry.record().filter(|record| self.filter.fits(record))?;
+        let fits = |record: &Record| self.filter.fits(record, entry.behind);
+        let record = entry.record().filter(fits)?;
         Some(match self.format {
             Format::Text => told(&record, entry.seq()),
             Format::Json => String::from_utf8_lossy(entry.text).into_owned(),

@@ -3,12 +3,19 @@
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
+use std::sync::Weak;
 
+use policy_store::sql::audit::Voucher;
 use policy_store::sql::{AuditTable, DatabaseError, PasswordFile};
 use policy_store::supervise::Supervisor;
+use serde_json::json;
 
 use crate::chain::chain;
-use crate::record::journal::replace;
+use crate::record::Journal;
+use crate::record::journal::{Unrecordable, replace};
+use crate::record::mark::{SINK_REFUSED, details};
+use crate::record::seal::Sealed;
+use crate::record::text::printable;
 
 /// A sink does not take records.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +26,12 @@ pub(crate) enum SinkError {
     /// Standard output does not, or the journal cannot be read, or a cursor not be kept.
     #[error("records cannot be read or printed")]
     Io(#[from] io::Error),
+    /// What is to be marked in the journal cannot be.
+    #[error("the journal does not take a mark about its sink")]
+    Mark(#[from] Unrecordable),
+    /// The journal was closed meanwhile.
+    #[error("the journal is closed")]
+    Closed,
     /// The sink has other records under the same numbers.
     #[error(
         "the database has another record {seq} of the journal `{instance}` than this one: somebody put an older or another copy of the journal's directory in its place. Keep both, look at them with `cedargate audit verify --database`, and begin a journal of its own in an empty directory"
@@ -70,6 +83,19 @@ impl Sink {
         }
     }
 
+    /// The database, if it is one.
+    pub(super) fn table(&self) -> Option<&AuditTable> {
+        if let Self::Database(table, _) = self { Some(table) } else { None }
+    }
+
+    /// Stores what vouches for records, where that is wanted.
+    pub(super) async fn vouch(&self, instance: &str, lines: &[Voucher]) -> Result<(), SinkError> {
+        match self {
+            Self::Database(table, _) => Ok(table.vouch(instance, lines).await?),
+            Self::Output(_) => Ok(()),
+        }
+    }
+
     /// The last record of a journal that the sink has.
     pub(super) async fn position(&self, instance: &str) -> Result<Option<Standing>, SinkError> {
         match self {
@@ -91,13 +117,19 @@ impl Sink {
 
     /// Stores records, of which the last one has the number `last`. Says how many were taken, and
     /// how many the sink refuses by themselves: these stay in the journal, and must not hold up
-    /// those behind them.
-    pub(super) async fn store(&self, lines: &[&str], last: u64) -> Result<(u64, u64), SinkError> {
+    /// those behind them. `journal` gets a mark of each of them before the next one is stored: so a record that is
+    /// missing and has no mark was taken out.
+    pub(super) async fn store(
+        &self,
+        lines: &[&str],
+        last: u64,
+        journal: &Weak<Journal>,
+    ) -> Result<(u64, u64), SinkError> {
         let all = lines.len() as u64;
         match self {
             Self::Database(table, _) => match table.store(lines).await {
                 Ok(()) => Ok((all, 0)),
-                Err(error) if error.is_about_the_data() => one_by_one(table, lines).await,
+                Err(error) if error.is_about_the_data() => one_by_one(table, lines, journal).await,
                 Err(error) => Err(error.into()),
             },
             Self::Output(cursor) => {
@@ -108,9 +140,8 @@ impl Sink {
                 }
                 output.flush()?;
                 // Written with the instance: a cursor of another journal is none.
-                let instance = crate::record::seal::Sealed::parse(
-                    lines.last().map(|line| line.as_bytes()).unwrap_or_default(),
-                );
+                let last_line = lines.last().map(|line| line.as_bytes()).unwrap_or_default();
+                let instance = Sealed::parse(last_line);
                 let instance = instance.and_then(|sealed| sealed.instance()).unwrap_or_default();
                 replace(cursor, format!("{instance} {last}\n").as_bytes())?;
                 Ok((all, 0))
@@ -119,17 +150,39 @@ impl Sink {
     }
 }
 
-async fn one_by_one(table: &AuditTable, lines: &[&str]) -> Result<(u64, u64), SinkError> {
+async fn one_by_one(
+    table: &AuditTable,
+    lines: &[&str],
+    journal: &Weak<Journal>,
+) -> Result<(u64, u64), SinkError> {
     let (mut taken, mut refused) = (0, 0);
     for line in lines {
         match table.store(&[line]).await {
             Ok(()) => taken += 1,
             Err(error) if error.is_about_the_data() => {
                 refused += 1;
-                tracing::error!(error = %chain(&error), "audit delivery: a record is not taken");
+                let error = chain(&error);
+                tracing::error!(%error, "audit delivery: a record is not taken");
+                mark_refused(journal, line, &error)?;
             }
             Err(error) => return Err(error.into()),
         }
     }
     Ok((taken, refused))
+}
+
+/// Marks that the database does not take this line: with its number, and with its hash, so that the chain can be
+/// followed over the gap.
+fn mark_refused(journal: &Weak<Journal>, line: &str, error: &str) -> Result<(), SinkError> {
+    /// No error is told at greater length.
+    const LONGEST: usize = 500;
+    let journal = journal.upgrade().ok_or(SinkError::Closed)?;
+    let sealed = Sealed::parse(line.as_bytes());
+    let told = json!({
+        "sink": "database",
+        "seq": sealed.and_then(|it| it.seq()),
+        "chain": sealed.map(|it| it.chain),
+        "error": printable(error, LONGEST),
+    });
+    Ok(journal.mark(SINK_REFUSED, details(told))?)
 }

@@ -51,10 +51,12 @@ impl Tail {
         Self { directory: directory.to_owned(), at: after, open: None }
     }
 
-    /// The next records up to the number `until`, so many at the most; none if there are none yet.
+    /// The next records up to the number `until`, at most `limit` and all of one segment: what stands between two
+    /// segments has to get to a sink before the records of the second. None if there are none yet.
     pub(super) fn read(&mut self, until: u64, limit: usize) -> io::Result<Vec<Entry>> {
         let (mut entries, mut line) = (Vec::new(), Vec::new());
         while self.at < until && entries.len() < limit {
+            let begun = !entries.is_empty();
             let Some(open) = &mut self.open else {
                 if !self.go_on()? {
                     break;
@@ -62,7 +64,9 @@ impl Tail {
                 continue;
             };
             if !open.from.next(&mut line)? {
-                if !self.go_on()? {
+                let stem = open.stem.clone();
+                if !self.go_on()? || (begun && self.open.as_ref().is_some_and(|it| it.stem != stem))
+                {
                     break;
                 }
                 continue;

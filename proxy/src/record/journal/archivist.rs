@@ -32,21 +32,52 @@ const NICE: i32 = 10;
 /// Of zstd: measured on records, half the time of level 3, and no larger (a tenth of what they were).
 const LEVEL: i32 = 1;
 
-/// How far each sink has come: numbers of records.
+/// How far each sink has come.
 #[derive(Debug, Clone, Default)]
-pub struct Delivered(Vec<Arc<AtomicU64>>);
+pub struct Delivered(Vec<Taken>);
+
+/// How far one sink has come.
+#[derive(Debug, Clone)]
+pub struct Taken {
+    /// The number of the last record that it has taken.
+    pub records: Arc<AtomicU64>,
+    /// It has all checkpoints of the segments that begin before this record.
+    pub vouched: Arc<AtomicU64>,
+    /// It is a database, which takes checkpoints, too.
+    database: bool,
+}
 
 impl Delivered {
-    /// One more sink; it says here which record it has taken last.
-    pub fn sink(&mut self) -> Arc<AtomicU64> {
-        let delivered = Arc::<AtomicU64>::default();
-        self.0.push(Arc::clone(&delivered));
-        delivered
+    /// One more sink, which takes records alone; it says here which it has taken last.
+    pub fn sink(&mut self) -> Taken {
+        self.add(u64::MAX, false)
     }
 
-    /// What every sink has; `None` without any.
-    fn everywhere(&self) -> Option<u64> {
-        self.0.iter().map(|sink| sink.load(Ordering::Relaxed)).min()
+    /// One more sink, which takes checkpoints as well.
+    pub fn database(&mut self) -> Taken {
+        self.add(0, true)
+    }
+
+    fn add(&mut self, vouched: u64, database: bool) -> Taken {
+        let taken = Taken { records: Arc::default(), vouched: Arc::new(vouched.into()), database };
+        self.0.push(taken.clone());
+        taken
+    }
+
+    /// The record up to which the database has everything; none without a database, or before it was asked.
+    pub(super) fn to_database(&self) -> Option<u64> {
+        let databases = self.0.iter().filter(|sink| sink.database);
+        databases.map(|sink| sink.records.load(Ordering::Relaxed)).min().filter(|seq| *seq > 0)
+    }
+
+    /// Whether every sink has the records up to `last` of the segment that begins with the record `first`, and its
+    /// checkpoints. Not without any sink.
+    fn have(&self, first: u64, last: u64) -> bool {
+        let has = |sink: &Taken| {
+            sink.records.load(Ordering::Relaxed) >= last
+                && sink.vouched.load(Ordering::Relaxed) > first
+        };
+        !self.0.is_empty() && self.0.iter().all(has)
     }
 }
 
@@ -105,13 +136,11 @@ impl Archivist {
 
     /// Takes away what every sink has and is old enough.
     fn prune(&self, found: &[SegmentFile]) -> io::Result<()> {
-        let (Some(keep), Some(delivered)) = (self.keep, self.delivered.everywhere()) else {
-            return Ok(());
-        };
+        let Some(keep) = self.keep else { return Ok(()) };
         for segment in found {
             let Some(last) = closing(segment)? else { break };
             let (seq, time) = (last.checkpoint.seq, last.checkpoint.time);
-            if seq > delivered || now() - time < keep {
+            if !self.delivered.have(segment.first, seq) || now() - time < keep {
                 break;
             }
             self.notary.prune(&last)?;

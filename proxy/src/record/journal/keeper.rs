@@ -74,6 +74,8 @@ impl Shared {
     /// Writes outcomes and summaries that wait; without it they would wait for the next request.
     /// `put_off`: so often the end of a segment has been.
     fn tick(&self, put_off: &mut u32) {
+        self.writer().mind_clock();
+        self.write_outage(false);
         let file = self.writer().due();
         let due = file.is_some();
         let may_end = file.is_some_and(|file| self.is_quick(&file) || *put_off >= PATIENCE);

@@ -9,11 +9,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use super::archivist::Delivered;
 use super::now;
 use super::shared::Shared;
 use super::writer::Written;
@@ -35,6 +36,23 @@ pub(super) struct Notary {
     failing: AtomicBool,
     /// One statement after the other.
     turn: Mutex<()>,
+    /// The number of the last checkpoint.
+    number: Arc<AtomicU64>,
+    /// How far the sinks are.
+    delivered: Delivered,
+    /// What the last checkpoint says of that.
+    claimed: AtomicU64,
+}
+
+/// What a notary goes on from.
+#[derive(Debug)]
+pub(super) struct Before {
+    /// The keys that were trusted at the start.
+    pub(super) trusted: Vec<PublicKey>,
+    /// The number of the last checkpoint.
+    pub(super) number: u64,
+    /// How far the sinks are.
+    pub(super) delivered: Delivered,
 }
 
 impl Notary {
@@ -43,10 +61,22 @@ impl Notary {
         directory: PathBuf,
         instance: Arc<str>,
         signer: Signer,
-        trusted: Vec<PublicKey>,
+        before: Before,
     ) -> Result<Self, SigningError> {
-        let (failing, turn) = Default::default();
-        let notary = Self { directory, instance, signer, trusted, failing, turn };
+        let (failing, turn, claimed) = Default::default();
+        let Before { trusted, number, delivered } = before;
+        let number = Arc::new(number.into());
+        let notary = Self {
+            directory,
+            instance,
+            signer,
+            trusted,
+            failing,
+            turn,
+            number,
+            delivered,
+            claimed,
+        };
         notary.publish_keys()?;
         Ok(notary)
     }
@@ -62,6 +92,11 @@ impl Notary {
     /// Whether the last attempt to sign has failed.
     pub(super) fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Relaxed)
+    }
+
+    /// The number of the last checkpoint.
+    pub(super) fn number(&self) -> &Arc<AtomicU64> {
+        &self.number
     }
 
     /// Signs what was written since this was done last: puts it on the disk, then says so.
@@ -98,6 +133,10 @@ impl Notary {
     fn attest_newest(&self, shared: &Shared) -> io::Result<()> {
         let written = {
             let mut writer = shared.writer();
+            // Once all is delivered, that is signed as well: what the database then lacks was removed there.
+            if self.delivered.to_database() >= Some(writer.at().seq) && self.is_unclaimed() {
+                writer.unvouched();
+            }
             // A segment that was left since then comes first.
             if writer.has_left() { None } else { writer.take_unvouched() }
         };
@@ -114,6 +153,11 @@ impl Notary {
         Ok(())
     }
 
+    /// Whether the database has taken more than the last checkpoint says.
+    fn is_unclaimed(&self) -> bool {
+        self.delivered.to_database() > Some(self.claimed.load(Ordering::Relaxed))
+    }
+
     fn state(&self, written: &Written, closed: bool) -> io::Result<()> {
         let synced = written.file.sync();
         // Of a segment that is left because it could not be put on the disk, what was written is said
@@ -124,11 +168,15 @@ impl Notary {
             }
             synced => synced?,
         }
-        let line = self.checkpoint(written, closed).sign(&self.signer)?;
+        let checkpoint = self.checkpoint(written, closed);
+        let (number, claimed) = (checkpoint.number, checkpoint.delivered);
+        let line = checkpoint.sign(&self.signer)?;
         if !self.directory.join(segments::PUBLIC_KEYS).exists() {
             self.publish_keys().map_err(io::Error::other)?;
         }
         append(&segments::checkpoints(&self.directory, &written.stem), &line)?;
+        self.number.store(number.unwrap_or_default(), Ordering::Relaxed);
+        self.claimed.store(claimed.unwrap_or_default(), Ordering::Relaxed);
         replace(&self.directory.join(segments::HEAD), &line)
     }
 
@@ -156,6 +204,8 @@ impl Notary {
             settled: written.settled,
             closed,
             pruned: false,
+            number: Some(self.number.load(Ordering::Relaxed).saturating_add(1)),
+            delivered: self.delivered.to_database(),
             keys: Vec::new(),
         }
     }

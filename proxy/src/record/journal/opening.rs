@@ -8,7 +8,7 @@ use policy_store::supervise::Supervisor;
 use uuid::Uuid;
 
 use super::archivist::Archivist;
-use super::notary::Notary;
+use super::notary::{Before, Notary};
 use super::place::Place;
 use super::recovery::{self, Found, Recovered};
 use super::shared::Shared;
@@ -42,6 +42,7 @@ impl Journal {
             Some(known) if is_instance(&known) => known.into(),
             _ => new_instance().into(),
         };
+        let last = found.last_signed();
         let bounds = Bounds {
             segment_bytes: config.segment_size,
             segment_age: config.segment_age,
@@ -54,8 +55,10 @@ impl Journal {
             bytes: config.anonymous_bytes_per_second,
         };
         let shared = Shared::new(writer, config.durability, strangers);
+        let (delivered, number) = (config.delivered.clone(), last.number.unwrap_or_default());
+        let before = Before { trusted, number, delivered };
         let notary =
-            Arc::new(Notary::new(directory.clone(), Arc::clone(&instance), signer, trusted)?);
+            Arc::new(Notary::new(directory.clone(), Arc::clone(&instance), signer, before)?);
         // Signed before anything is recorded: a journal without any signature is none.
         shared.writer().unvouched();
         notary.attest(&shared).map_err(unusable)?;
@@ -65,6 +68,7 @@ impl Journal {
             notary: Arc::clone(&notary),
             instance,
             quota: config.quota,
+            claimed: last.delivered,
             syncs: Some(syncs),
             stops: Vec::new(),
             threads: Vec::new(),

@@ -10,22 +10,26 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use policy_store::private;
+use time::OffsetDateTime;
 
 use super::archivist::closing;
 use super::disk::DiskFile;
 use super::place::Place;
 use super::segment::Segment;
 use super::shared::spelled;
-use super::writer::{Bounds, Writer, Written};
+use super::writer::{Bounds, Clock, Writer, Written};
 use super::{JournalError, Unrecordable, now};
 use crate::record::checkpoint::SignedCheckpoint;
-use crate::record::lines::{Follower, Line, read_line};
+use crate::record::lines::{Follower, Line, made, read_line};
 use crate::record::seal::{Position, Sealed, Sealer};
 use crate::record::segments::{self, SegmentFile};
 use crate::record::signing::PublicKey;
 use crate::record::verify::Fault;
 
+mod clock;
 mod intents;
+
+pub use clock::ClockBack;
 
 /// So many faults are told.
 const TOLD: usize = 20;
@@ -43,6 +47,8 @@ pub struct Recovered {
     pub closed: u64,
     /// What is not as it was written, and is gone on with nevertheless.
     pub damage: Vec<String>,
+    /// The clock is behind what the journal says, and how.
+    pub clock_back: Option<ClockBack>,
 }
 
 /// An end that was cut off.
@@ -59,6 +65,15 @@ pub(super) struct Found {
     pub(super) segments: Vec<SegmentFile>,
     pub(super) newest: Option<SignedCheckpoint>,
     pub(super) damage: Vec<String>,
+    /// What the checkpoints say that go on from one start to the next.
+    last_signed: LastSigned,
+}
+
+/// What the newest checkpoints say of themselves and of the database.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct LastSigned {
+    pub(super) number: Option<u64>,
+    pub(super) delivered: Option<u64>,
 }
 
 impl Found {
@@ -71,11 +86,22 @@ impl Found {
             texts.push(segment.checkpoints()?);
         }
         let lines = texts.iter().flat_map(|text| text.split(|byte| *byte == b'\n'));
-        let newest = lines
+        let ours: Vec<_> = lines
             .filter_map(SignedCheckpoint::parse)
             .filter(|it| it.verify(&mut trusted.to_vec()))
-            .max_by_key(|it| it.checkpoint.seq);
-        Ok(Self { segments, newest, damage: Vec::new() })
+            .collect();
+        let last = ours.iter().max_by_key(|it| it.checkpoint.number);
+        let last_signed = last.map_or_else(LastSigned::default, |it| LastSigned {
+            number: it.checkpoint.number,
+            delivered: it.checkpoint.delivered,
+        });
+        let newest = ours.into_iter().max_by_key(|it| it.checkpoint.seq);
+        Ok(Self { segments, newest, damage: Vec::new(), last_signed })
+    }
+
+    /// What the newest checkpoints say of themselves and of the database.
+    pub(super) fn last_signed(&self) -> LastSigned {
+        self.last_signed
     }
 
     /// Takes note of what is not as it was written. A hole at the end is no damage, but what a loss
@@ -129,6 +155,8 @@ struct Tail {
     count: u64,
     at: Position,
     length: u64,
+    /// When its last record was made, as that says.
+    time: Option<OffsetDateTime>,
     /// The header is good.
     begun: bool,
     /// What follows the good lines is a torn tail, and of more than one line.
@@ -147,15 +175,21 @@ pub(super) fn recover(
     let directory = place.directory().to_owned();
     let unusable = |source| JournalError::Unusable { path: directory.clone(), source };
     let mut recovered = Recovered { segments: found.segments.len(), ..Recovered::default() };
-    let (at, resumed) = resume(&directory, &mut found, &mut recovered).map_err(unusable)?;
+    let greatest = clock::greatest(&found);
+    let resumed = resume(&directory, &mut found, &mut recovered).map_err(unusable)?;
+    let (at, greatest) = (resumed.at, greatest.max(resumed.time));
+    recovered.clock_back = greatest.and_then(|greatest| ClockBack::seen(greatest, now()));
+    // What a clock writes that was set back stands in a segment of its own, whose name says how far it had come.
+    let resumed = resumed.segment.filter(|_| recovered.clock_back.is_none());
     recovered.records = at.seq;
     recovered.damage = std::mem::take(&mut found.damage);
 
     let stem = resumed.as_ref().map(|segment| segment.stem().to_owned());
     let left = unsigned(&found, stem.as_deref()).map_err(unusable)?;
     let sealer = Sealer::new(instance, at, none);
-    let mut writer =
-        Writer::begin(place, bounds, instance.into(), sealer, resumed).map_err(unusable)?;
+    let clock = Clock::begin(greatest, recovered.clock_back);
+    let mut writer = Writer::begin(place, bounds, instance.into(), (sealer, clock), resumed)
+        .map_err(unusable)?;
     let settled = found.newest.as_ref().map_or(0, |it| it.checkpoint.settled);
     writer.settled_before(settled);
     writer.give_back(left);
@@ -170,12 +204,17 @@ pub(super) fn recover(
     Ok((writer, recovered))
 }
 
+/// Where the journal goes on.
+struct Resumed {
+    at: Position,
+    /// When the last record was made, as that says.
+    time: Option<OffsetDateTime>,
+    /// The segment, if it goes on in one that is there.
+    segment: Option<Segment>,
+}
+
 /// Where the journal goes on, and in which segment, if not in a new one.
-fn resume(
-    directory: &Path,
-    found: &mut Found,
-    recovered: &mut Recovered,
-) -> io::Result<(Position, Option<Segment>)> {
+fn resume(directory: &Path, found: &mut Found, recovered: &mut Recovered) -> io::Result<Resumed> {
     let signed = found.signed();
     while let Some(last) = found.segments.last().cloned() {
         let tail = match Tail::read(&last, signed.seq) {
@@ -200,7 +239,7 @@ fn resume(
             .as_ref()
             .is_some_and(|it| it.checkpoint.closed && it.checkpoint.segment == last.stem);
         if damaged || closed || last.compressed {
-            return Ok((at, None));
+            return Ok(Resumed { at, time: tail.time, segment: None });
         }
         if tail.length > tail.good {
             cut(&last.path, &tail)?;
@@ -208,9 +247,9 @@ fn resume(
             recovered.torn = Some(Tear { segment: last.path.clone(), bytes });
         }
         let segment = Segment::resume(directory, last.stem, tail.count)?;
-        return Ok((tail.at, Some(segment)));
+        return Ok(Resumed { at: tail.at, time: tail.time, segment: Some(segment) });
     }
-    Ok((signed, None))
+    Ok(Resumed { at: signed, time: None, segment: None })
 }
 
 /// The segments that have ended and of which nobody has signed that: the process died within a
@@ -254,12 +293,18 @@ impl Tail {
             return tail.rest(&mut reader, &mut line);
         };
         (tail.begun, tail.good) = (true, length);
+        let mut last = Vec::new();
         loop {
             (tail.at, tail.count) = (follower.at, follower.count);
+            std::mem::swap(&mut line, &mut last);
             match read_line(&mut reader, &mut line)? {
-                Line::End => return Ok(tail),
+                Line::End => {
+                    tail.time = made(&last);
+                    return Ok(tail);
+                }
                 Line::Torn(length) => {
                     tail.length += length;
+                    tail.time = made(&last);
                     tail.broken = tail.at.seq < signed;
                     return Ok(tail);
                 }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::disk::DiskFile;
+use super::notes::Outage;
 use super::place::bytes_in;
 use super::strangers::{Allowance, Strangers};
 use super::writer::{Fate, Writer};
@@ -27,6 +28,8 @@ pub(super) struct Shared {
     unsummarized: AtomicBool,
     failed: AtomicU64,
     summarized: AtomicU64,
+    /// A time in which records could not be written, and that is not in the journal yet.
+    outage: Mutex<Option<Outage>>,
     /// How much is in the directory, by the writer's count.
     bytes: Arc<AtomicU64>,
     /// The number of the last record that is known to be on the disk.
@@ -46,6 +49,7 @@ impl Shared {
             unsummarized: AtomicBool::new(false),
             failed: AtomicU64::new(0),
             summarized: AtomicU64::new(0),
+            outage: Mutex::default(),
             syncs: AtomicU64::new(0),
         })
     }
@@ -161,6 +165,11 @@ impl Shared {
 
     pub(super) fn count_failure(&self) {
         self.failed.fetch_add(1, Ordering::Relaxed);
+        self.note_failure();
+    }
+
+    pub(super) fn outage(&self) -> MutexGuard<'_, Option<Outage>> {
+        self.outage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     // Both locks guard values that are whole between any two statements that can panic.

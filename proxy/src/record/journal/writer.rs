@@ -12,10 +12,12 @@ use super::segment::Segment;
 use crate::record::Phase;
 use crate::record::seal::{Position, Sealer};
 
+mod clock;
 mod group;
 mod turn;
 mod waiting;
 
+pub(super) use clock::Clock;
 pub(super) use group::Fate;
 use group::Group;
 use waiting::Waiting;
@@ -77,6 +79,7 @@ pub(super) struct Writer {
     unsynced: bool,
     /// The last attempt to write failed.
     failing: bool,
+    clock: Clock,
 }
 
 impl Writer {
@@ -85,7 +88,7 @@ impl Writer {
         place: Place,
         bounds: Bounds,
         instance: Arc<str>,
-        sealer: Sealer,
+        (sealer, clock): (Sealer, Clock),
         segment: Option<Segment>,
     ) -> io::Result<Self> {
         let bytes = bytes_in(place.directory())?;
@@ -106,6 +109,7 @@ impl Writer {
             open: 0,
             unsynced: false,
             failing: false,
+            clock,
         };
         writer.segment()?;
         Ok(writer)
@@ -304,22 +308,25 @@ impl Writer {
     /// Seals and writes the first `count` lines that wait, and one more: all of them, or none.
     fn write(&mut self, count: usize, last: Option<&[u8]>) -> io::Result<Arc<DiskFile>> {
         self.waiting.tried();
+        self.look_at_clock();
         self.segment()?;
-        let Some(segment) = &mut self.segment else {
-            return Err(io::Error::other("there is no segment"));
-        };
         let before = self.sealer.at;
         self.gathered.clear();
+        self.seal_clock();
         for waiting in self.waiting.first(count) {
             self.sealer.seal(waiting, &mut self.gathered);
         }
         if let Some(line) = last {
             self.sealer.seal(line, &mut self.gathered);
         }
+        let Some(segment) = &mut self.segment else {
+            return Err(io::Error::other("there is no segment"));
+        };
         if let Err(error) = segment.write(&self.gathered) {
             self.sealer.at = before;
             return Err(error);
         }
+        self.clock.marked();
         let file = Arc::clone(segment.file());
         let lines = self.sealer.at.seq.saturating_sub(before.seq);
         segment.count = segment.count.saturating_add(lines);

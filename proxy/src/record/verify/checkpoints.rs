@@ -239,7 +239,7 @@ impl<'a> Checkpoints<'a> {
 }
 
 /// The keys that a line names, as they are written.
-fn named(line: &[u8]) -> &[u8] {
+pub(super) fn named(line: &[u8]) -> &[u8] {
     let from = memchr::memmem::rfind(line, b",\"keys\":").unwrap_or_default();
     let to = memchr::memmem::rfind(line, b",\"signatures\":").unwrap_or(line.len());
     line.get(from..to).unwrap_or(line)

@@ -1,5 +1,7 @@
 //! What can be wrong with a journal, and what it may mean.
 
+mod words;
+
 use std::fmt;
 
 use serde::Serialize;
@@ -134,8 +136,57 @@ pub enum FaultKind {
         /// The last of them.
         to: u64,
     },
-    /// The database has another record.
-    DatabaseDiffers,
+    /// The database has another record than the journal.
+    DatabaseDiffers {
+        /// The columns that differ.
+        columns: Vec<String>,
+    },
+    /// A row of the database is not what was delivered: it does not follow from the row before it.
+    RowChanged {
+        /// The column, where that can be told; else any of them.
+        column: Option<&'static str>,
+    },
+    /// Records are not in the database, though later ones are, or something that is signed speaks of them.
+    RowsMissing {
+        /// The last of them.
+        to: u64,
+    },
+    /// The database has a record twice.
+    RowDoubled,
+    /// The database has rows without a seal that are younger than the first sealed one.
+    RowsUnsealed {
+        /// How many.
+        rows: u64,
+    },
+    /// The first line of a segment is not in the database, or is not what was written.
+    HeaderChanged,
+    /// Checkpoints are gone; the number is the first one's, counted by checkpoints.
+    CheckpointsGone {
+        /// The first of them.
+        from: u64,
+        /// The last of them.
+        last: u64,
+    },
+    /// Records are not signed, though a gate signs each second.
+    Unsigned {
+        /// The last of them.
+        to: u64,
+    },
+    /// Records were removed as if by retention, and were younger than that allows.
+    RemovedYoung {
+        /// The last of them.
+        to: u64,
+    },
+    /// A journal that another one knew is not there.
+    JournalGone {
+        /// Which.
+        journal: String,
+    },
+    /// A journal is not as far as another one knew it, or is another one.
+    JournalRolledBack {
+        /// Which.
+        journal: String,
+    },
 }
 
 impl Fault {
@@ -147,7 +198,7 @@ impl Fault {
     #[must_use]
     pub fn place(&self) -> String {
         let segment = printable(&self.segment, 200);
-        let file = if self.kind.is_of_checkpoints() {
+        let file = if self.kind.is_of_checkpoints() && segment.starts_with("audit-") {
             format!("{segment}.checkpoints")
         } else if segment.starts_with("audit-") {
             format!("{segment}.jsonl")
@@ -174,6 +225,9 @@ impl Fault {
             | FaultKind::SegmentMissing { to }
             | FaultKind::Rewritten { to }
             | FaultKind::CheckpointUntrusted { to, .. }
+            | FaultKind::RowsMissing { to }
+            | FaultKind::Unsigned { to }
+            | FaultKind::RemovedYoung { to }
             | FaultKind::DatabaseAhead { to } => Some(to),
             _ => None,
         }
@@ -204,128 +258,5 @@ impl FaultKind {
     pub fn word(&self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();
         value.get("kind").and_then(|it| it.as_str()).unwrap_or_default().to_owned()
-    }
-}
-
-impl fmt::Display for FaultKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Renumbered { says } => {
-                write!(f, "the number of the record was changed: the line says {says}")
-            }
-            Self::Misnamed { says } => write!(
-                f,
-                "the file has the name of another one: it begins with record {says}; files were \
-                 renamed or swapped"
-            ),
-            Self::OtherInstance { instance } => {
-                let instance = printable(instance, 64);
-                write!(
-                    f,
-                    "it is of another journal, `{instance}`; the records of this one that should \
-                     be here are not"
-                )
-            }
-            Self::Damaged { reason } => write!(
-                f,
-                "the file cannot be read from here on: {}; it is damaged or was changed",
-                printable(reason, 200)
-            ),
-            other => f.write_str(other.says()),
-        }
-    }
-}
-
-impl FaultKind {
-    /// What is wrong, of kinds whose numbers are told by the place.
-    fn says(&self) -> &'static str {
-        match self {
-            Self::Changed => {
-                "the chain does not hold: this record is not what was written, or the one before \
-                 it was replaced together with its own hash"
-            }
-            Self::Unreadable { .. } => {
-                "the line is no sealed record: it was overwritten or damaged"
-            }
-            Self::Foreign { .. } => {
-                "something that is no record was put here; the records are all there"
-            }
-            Self::Missing { .. } => {
-                "gone: later records of the segment are there; they were taken out"
-            }
-            Self::Doubled { .. } => "there twice: one of the two was put in",
-            Self::Disordered { .. } => "all there, but not in the order in which they were written",
-            Self::Cut { .. } => {
-                "gone: the segment ends before them, though what was signed or follows knows of \
-                 them; it was cut, or an older copy of it was put in its place"
-            }
-            Self::Appended => "put in after the segment was closed",
-            Self::Header => "the first line of the segment is not what was written",
-            Self::LineEnds { .. } => "lines end with CR LF: an editor or a transfer changed them",
-            Self::SegmentMissing { .. } => "gone: the segment that held them is not there",
-            Self::Detached => {
-                "the segment does not follow from the one before it: one of the two was replaced \
-                 by another copy or written anew"
-            }
-            Self::Rewritten { .. } => {
-                "somebody rewrote the chain: it holds, but it is not the one that was signed; the \
-                 first record that is wrong is among these"
-            }
-            Self::CheckpointChanged { .. } => "the checkpoint is not what was signed",
-            Self::CheckpointUntrusted { .. } => {
-                "the checkpoints are signed, but by nobody who is trusted: an earlier key is \
-                 missing (--key), or somebody else wrote the journal anew"
-            }
-            Self::CheckpointMisplaced => "the checkpoint was written elsewhere: it was moved here",
-            Self::CheckpointMissing => {
-                "the newest checkpoint, which `head` repeats, was taken out, or changed"
-            }
-            Self::CheckpointsMissing => "the checkpoints of the segment are gone",
-            Self::ClosingMissing => "the checkpoint that closed the segment is gone",
-            Self::HeadChanged => "not what was signed, or signed by nobody who is trusted",
-            Self::HeadMissing => "gone, though there are checkpoints",
-            Self::HeadRolledBack => {
-                "older than the newest checkpoints: an older copy was put in its place"
-            }
-            Self::PrunedChanged => {
-                "not what was signed, or signed by nobody who is trusted: nobody allowed that \
-                 records were taken away"
-            }
-            Self::KeysReplaced => "gone, or lacks a key that the journal is signed with: replaced",
-            Self::DatabaseAhead { .. } => {
-                "the database has them, the journal has not: its end was cut off"
-            }
-            Self::DatabaseDiffers => "the database has another record of this number",
-            _ => "",
-        }
-    }
-
-    /// What to do about it.
-    #[must_use]
-    pub fn remedy(&self) -> &'static str {
-        match self {
-            Self::DatabaseAhead { .. }
-            | Self::DatabaseDiffers
-            | Self::Cut { .. }
-            | Self::Missing { .. }
-            | Self::SegmentMissing { .. } => {
-                "restore the file from a copy elsewhere; other sinks may have the records"
-            }
-            Self::CheckpointUntrusted { .. } | Self::KeysReplaced => {
-                "compare the keys with the ones kept elsewhere"
-            }
-            Self::CheckpointChanged { .. }
-            | Self::CheckpointMisplaced
-            | Self::CheckpointMissing
-            | Self::CheckpointsMissing
-            | Self::ClosingMissing
-            | Self::HeadChanged
-            | Self::HeadMissing
-            | Self::HeadRolledBack
-            | Self::PrunedChanged => {
-                "keep a copy of the directory, and find out who could write there"
-            }
-            _ => "compare with a copy elsewhere or with what other sinks have, and keep both",
-        }
     }
 }

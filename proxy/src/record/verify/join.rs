@@ -155,6 +155,7 @@ impl Join<'_> {
             return;
         }
         self.follow(segment);
+        self.out.notes.append(&mut segment.notes);
         self.trust(&segment.stem, &segment.checkpoints.runs);
         // The chain was written anew further up: it was said.
         if segment.rewritten_from_start && self.rewritten {

@@ -1,59 +1,36 @@
-//! Compares a journal with what was delivered of it elsewhere: the database's table.
+//! Compares a journal with what was delivered of it to a database, column by column.
 //!
-//! A directory can be put back to what it once was, checkpoints, `head` and all. What a database
-//! has beyond that was taken away; what it has otherwise was changed.
+//! A directory can be put back to what it once was, checkpoints, `head` and all. What a database has beyond that was
+//! taken away; what it has otherwise was changed, here or there.
 
-use std::collections::VecDeque;
 use std::io;
 use std::path::Path;
 
-use async_trait::async_trait;
+use policy_store::sql::audit::Kept;
+use policy_store::sql::{AuditTable, DatabaseError};
+use serde_json::{Map, Value};
 
 use super::fault::{Fault, FaultKind};
-use crate::record::reader::Reader;
-use crate::record::seal::Sealed;
+use super::table::Records;
+use crate::record::checkpoint::SignedCheckpoint;
+use crate::record::reader::{Entry, Reader};
+use crate::record::segments;
+use crate::record::signing::PublicKey;
 
-/// So many are asked for at once.
-const PAGE: u32 = 5_000;
 /// The name that faults give as their place.
 const PLACE: &str = "audit_logs";
-
-/// Where records of a journal were delivered to.
-#[async_trait]
-pub trait Ledger: Send + Sync {
-    /// Why it gives no answer.
-    type Error: std::error::Error + Send + Sync + 'static;
-
-    /// The number of the newest record of `instance`; none if it has none.
-    ///
-    /// # Errors
-    ///
-    /// When it gives no answer.
-    async fn newest(&self, instance: &str) -> Result<Option<u64>, Self::Error>;
-
-    /// The numbers and chains of the records of `instance` behind the record `after`, in their
-    /// order, `limit` at the most; fewer only at the end.
-    ///
-    /// # Errors
-    ///
-    /// When it gives no answer.
-    async fn chains(
-        &self,
-        instance: &str,
-        after: u64,
-        limit: u32,
-    ) -> Result<Vec<(u64, String)>, Self::Error>;
-}
 
 /// What was found.
 #[derive(Debug, Clone, Default)]
 pub struct Comparison {
-    /// How many records are in both, and the same.
+    /// How many records are in both, and the same in every column.
     pub same: u64,
-    /// How many records of the journal are not in the ledger: not delivered yet, or taken away
-    /// there.
-    pub only_here: u64,
-    /// How many of the ledger are older than the journal's first: pruned here.
+    /// How many records of the journal are newer than the newest in the database: not delivered yet.
+    pub undelivered: u64,
+    /// How many records of the journal are missing in the database below its newest. Whether marks excuse that is for
+    /// the verification of the table to say.
+    pub missing: u64,
+    /// How many of the database are older than the journal's first: pruned here.
     pub only_there: u64,
     /// What is wrong.
     pub faults: Vec<Fault>,
@@ -61,169 +38,129 @@ pub struct Comparison {
 
 /// A comparison cannot be made.
 #[derive(Debug, thiserror::Error)]
-pub enum LedgerError<E: std::error::Error + 'static> {
+pub enum LedgerError {
     /// The journal cannot be read.
     #[error("the journal cannot be read")]
     Journal(#[from] io::Error),
-    /// The ledger gives no answer.
-    #[error("the other place gives no answer")]
-    Ledger(#[source] E),
+    /// The database gives no answer.
+    #[error("the database gives no answer")]
+    Database(#[from] DatabaseError),
 }
 
-/// Compares the journal of `instance` in `directory` with a ledger, page by page.
+/// Compares the journal of `instance` in `directory` with the table, page by page. `trusted` are the keys that have
+/// signed it, `last` is the number of its last record, which may be pruned.
 ///
 /// # Errors
 ///
 /// When one of the two cannot be read.
-pub async fn compare<L: Ledger>(
+pub async fn compare(
     directory: &Path,
     instance: &str,
-    ledger: &L,
-) -> Result<Comparison, LedgerError<L::Error>> {
+    table: &AuditTable,
+    trusted: &[PublicKey],
+    last: u64,
+) -> Result<Comparison, LedgerError> {
     let mut compared = Comparison::default();
-    let mut pages = Pages { ledger, instance, after: 0, page: VecDeque::new(), done: false };
+    let claimed = claimed(directory, trusted)?;
     // First what is there, then what is here: a record is written here before it is delivered, so
     // that one that is only there was never written while we looked.
-    let newest = ledger.newest(instance).await.map_err(LedgerError::Ledger)?.unwrap_or_default();
+    let newest = table.position(instance).await?.map_or(0, |at| at.seq);
+    let mut rows = Along { rows: Records::of(table, instance), next: None };
     let mut reader = Reader::open(directory)?;
-    let (mut first, mut last) = (None, 0);
+    let mut last = last;
     while let Some(entry) = reader.next()? {
-        let Some(sealed) = Sealed::parse(entry.text) else { continue };
-        let Some(seq) = sealed.seq() else { continue };
-        first = first.or(Some(seq));
+        let Some(seq) = entry.seq() else { continue };
         last = seq.max(last);
-        let there = pages.take(seq, &mut compared.only_there).await.map_err(LedgerError::Ledger)?;
-        match there {
-            None => compared.only_here = compared.only_here.saturating_add(1),
-            Some(chain) if chain == sealed.chain.to_string() => {
-                compared.same = compared.same.saturating_add(1);
-            }
-            Some(_) if compared.faults.len() < super::KEPT => {
-                let (segment, line) = (entry.segment, Some(entry.line));
-                let fault = Fault::new(Some(seq), segment, line, FaultKind::DatabaseDiffers);
-                compared.faults.push(fault);
-            }
-            Some(_) => {}
+        match rows.take(seq, &mut compared.only_there).await? {
+            Some(row) => compared.judge(entry, seq, &row),
+            None if seq > newest => compared.undelivered = compared.undelivered.saturating_add(1),
+            None => compared.missing = compared.missing.saturating_add(1),
         }
     }
     if newest > last {
         let kind = FaultKind::DatabaseAhead { to: newest };
         compared.faults.push(Fault::new(Some(last.saturating_add(1)), PLACE, None, kind));
     }
+    if let Some(to) = claimed.filter(|claimed| *claimed > newest) {
+        let kind = FaultKind::RowsMissing { to };
+        compared.faults.push(Fault::new(Some(newest.saturating_add(1)), PLACE, None, kind));
+    }
     Ok(compared)
 }
 
-/// The ledger, read along with the journal.
-struct Pages<'a, L> {
-    ledger: &'a L,
-    instance: &'a str,
-    after: u64,
-    page: VecDeque<(u64, String)>,
-    done: bool,
+/// The record up to which the database had everything, as the newest checkpoint says.
+fn claimed(directory: &Path, trusted: &[PublicKey]) -> io::Result<Option<u64>> {
+    let head = segments::read_or_empty(&directory.join(segments::HEAD))?;
+    let read = SignedCheckpoint::parse(&head);
+    let read = read.filter(|it| it.signers().iter().any(|key| trusted.contains(key)));
+    Ok(read.and_then(|it| it.checkpoint.delivered))
 }
 
-impl<L: Ledger> Pages<'_, L> {
-    /// The chain of the record `seq`. Numbers are asked for in their order; those that are passed
-    /// over are counted.
-    async fn take(&mut self, seq: u64, passed: &mut u64) -> Result<Option<String>, L::Error> {
-        loop {
-            match self.page.front() {
-                Some((number, _)) if *number > seq => return Ok(None),
-                Some((number, _)) if *number == seq => {
-                    return Ok(self.page.pop_front().map(|(_, chain)| chain));
-                }
-                Some(_) => {
-                    self.page.pop_front();
-                    *passed = passed.saturating_add(1);
-                }
-                None if self.done => return Ok(None),
-                None => self.turn().await?,
-            }
+impl Comparison {
+    fn judge(&mut self, entry: Entry<'_>, seq: u64, row: &Kept) {
+        let Ok(Value::Object(written)) = serde_json::from_slice(entry.text) else { return };
+        let columns = differing(&written, &row.record);
+        if columns.is_empty() {
+            self.same = self.same.saturating_add(1);
+        } else if self.faults.len() < super::KEPT {
+            let kind = FaultKind::DatabaseDiffers { columns };
+            self.faults.push(Fault::new(Some(seq), entry.segment, Some(entry.line), kind));
         }
     }
+}
 
-    async fn turn(&mut self) -> Result<(), L::Error> {
-        let page = self.ledger.chains(self.instance, self.after, PAGE).await?;
-        let last = page.last().map(|(number, _)| *number);
-        // A ledger that does not go on is at its end, whatever it says.
-        self.done = last.is_none_or(|last| last <= self.after);
-        self.after = last.unwrap_or(self.after);
-        self.page = page.into();
-        Ok(())
+/// The members that are not the same in both.
+fn differing(written: &Map<String, Value>, row: &Map<String, Value>) -> Vec<String> {
+    let in_row = |name: &str| row.get(name).unwrap_or(&Value::Null);
+    // Versions before did not keep it.
+    let is_kept = |name: &str| name != "durability" || row.contains_key(name);
+    let mut differ: Vec<String> = written
+        .iter()
+        .filter(|(name, value)| is_kept(name) && in_row(name) != *value)
+        .map(|(name, _)| name.clone())
+        .collect();
+    let more = row.iter().filter(|(name, value)| !value.is_null() && !written.contains_key(*name));
+    differ.extend(more.map(|(name, _)| name.clone()));
+    differ
+}
+
+/// The rows, read along with the journal.
+struct Along<'a> {
+    rows: Records<'a>,
+    next: Option<Kept>,
+}
+
+impl Along<'_> {
+    /// The row of the record `seq`. Numbers are asked for in their order; those that are passed over are counted.
+    async fn take(&mut self, seq: u64, passed: &mut u64) -> Result<Option<Kept>, DatabaseError> {
+        loop {
+            if self.next.is_none() {
+                self.next = self.rows.next().await?;
+            }
+            match self.next.as_ref().map(|row| row.seq) {
+                Some(number) if number < seq => {
+                    self.next = None;
+                    *passed = passed.saturating_add(1);
+                }
+                Some(number) if number == seq => return Ok(self.next.take()),
+                _ => return Ok(None),
+            }
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::convert::Infallible;
-
     use super::*;
-    use crate::record::seal::{Position, Sealer};
-
-    struct Table(BTreeMap<u64, String>);
-
-    #[async_trait]
-    impl Ledger for Table {
-        type Error = Infallible;
-
-        async fn newest(&self, _: &str) -> Result<Option<u64>, Infallible> {
-            Ok(self.0.keys().next_back().copied())
-        }
-
-        async fn chains(
-            &self,
-            _: &str,
-            after: u64,
-            _: u32,
-        ) -> Result<Vec<(u64, String)>, Infallible> {
-            // Pages of three, so that there are several.
-            let rows = self.0.range(after + 1..).take(3);
-            Ok(rows.map(|(seq, chain)| (*seq, chain.clone())).collect())
-        }
-    }
-
-    /// A journal of ten records and a table that has them all.
-    fn both() -> (tempfile::TempDir, Table, Vec<u8>) {
-        let directory = tempfile::tempdir().unwrap();
-        let mut sealer = Sealer::new("g", Position::default(), false);
-        let (mut out, mut table) = (Vec::new(), BTreeMap::new());
-        sealer.seal_header(br#"{"phase":"segment","instance":"g","first":1}"#, &mut out);
-        for _ in 0..10 {
-            sealer.seal(br#"{"id":"a"}"#, &mut out);
-            table.insert(sealer.at.seq, sealer.at.head.to_string());
-        }
-        (directory, Table(table), out)
-    }
-
-    fn compared(directory: &tempfile::TempDir, table: &Table, journal: &[u8]) -> Comparison {
-        let file = directory.path().join("audit-00000000000000000001-a.jsonl");
-        std::fs::write(file, journal).unwrap();
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(compare(directory.path(), "g", table)).unwrap()
-    }
+    use serde_json::json;
 
     #[test]
-    fn what_is_the_same_in_both_is_fine_and_the_rest_is_counted() {
-        let (directory, mut table, journal) = both();
-        let found = compared(&directory, &table, &journal);
-        assert_eq!((found.same, found.only_here, found.faults.len()), (10, 0, 0));
-        table.0.remove(&10);
-        table.0.insert(0, String::new());
-        let found = compared(&directory, &table, &journal);
-        assert_eq!((found.same, found.only_here, found.faults.len()), (9, 1, 0));
-    }
-
-    #[test]
-    fn an_end_that_was_cut_off_and_a_record_that_differs_are_found() {
-        let (directory, mut table, journal) = both();
-        let lines: Vec<&[u8]> = journal.split_inclusive(|byte| *byte == b'\n').collect();
-        table.0.insert(4, "0".repeat(64));
-        let found = compared(&directory, &table, &lines[..8].concat());
-        assert_eq!(found.same, 6);
-        let kinds: Vec<_> =
-            found.faults.iter().map(|it| (it.seq, it.line, it.kind.clone())).collect();
-        let ahead = (Some(8), None, FaultKind::DatabaseAhead { to: 10 });
-        assert_eq!(kinds, [(Some(4), Some(5), FaultKind::DatabaseDiffers), ahead]);
+    fn the_columns_that_differ_are_named() {
+        let members = |value: Value| if let Value::Object(it) = value { it } else { Map::new() };
+        let written = members(json!({"user_id": "ann", "seq": 1, "details": {"a": 1, "b": 2}}));
+        let same = members(json!({"details": {"b": 2, "a": 1}, "seq": 1, "user_id": "ann"}));
+        assert!(differing(&written, &same).is_empty());
+        let other = members(json!({"user_id": "bob", "seq": 1, "details": {}, "route": "/x"}));
+        assert_eq!(differing(&written, &other), ["user_id", "details", "route"]);
     }
 }

@@ -36,6 +36,8 @@ pub(super) struct Scanned {
     pub(super) rewritten: bool,
     pub(super) rewritten_from_start: bool,
     pub(super) vouched: Option<u64>,
+    /// What the gate says of its own life.
+    pub(super) notes: Vec<String>,
 }
 
 /// How much of a segment was looked at.
@@ -109,6 +111,7 @@ pub(super) fn scan(directory: &Path, view: &View, head: HeadLine<'_>) -> Scanned
         rewritten: walk.rewritten,
         rewritten_from_start: walk.rewritten_from_start,
         vouched: walk.vouched,
+        notes: walk.notes,
         header: walk.header,
         checkpoints: walk.checkpoints.summary,
         faults: walk.faults,
@@ -176,6 +179,7 @@ fn blank(view: &View, checkpoints: Summary) -> Scanned {
         rewritten: false,
         rewritten_from_start: false,
         vouched: None,
+        notes: Vec::new(),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::checkpoints::{Checkpoints, Heads, Stated};
 use super::fault::{Fault, FaultKind};
+use super::mark::Mark;
 use super::runs::Runs;
 use crate::record::lines::{Header, LONGEST};
 use crate::record::seal::{Head, Position, Sealed};
@@ -38,6 +39,8 @@ pub(super) struct Walk<'a> {
     pub(super) rewritten_from_start: bool,
     /// The last record that a checkpoint vouches for.
     pub(super) vouched: Option<u64>,
+    /// What the gate says of its own life.
+    pub(super) notes: Vec<String>,
     pub(super) faults: Vec<Fault>,
 }
 
@@ -67,6 +70,7 @@ impl<'a> Walk<'a> {
             rewritten: false,
             rewritten_from_start: false,
             vouched: None,
+            notes: Vec::new(),
             faults: Vec::new(),
         }
     }
@@ -116,6 +120,11 @@ impl<'a> Walk<'a> {
 
     fn record(&mut self, sealed: Sealed<'_>, mut seq: u64, stranger: bool) {
         self.records = self.records.saturating_add(1);
+        if let Some(note) = Mark::of_line(sealed.hashed).and_then(|mark| mark.note())
+            && self.notes.len() < super::KEPT
+        {
+            self.notes.push(format!("record {seq}: {note}"));
+        }
         let due = self.at.saturating_add(1);
         let follows = self.heads.lead_to(sealed.hashed, sealed.chain);
         if seq != due && self.renumbered(sealed, seq, due) {

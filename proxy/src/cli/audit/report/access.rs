@@ -24,6 +24,8 @@ pub(super) struct Access {
     pub(super) outcome: Option<Record>,
     /// Whether it was let in by its justification alone; nothing if that is not known.
     pub(super) by_justification: bool,
+    /// When it counts: at its own time, or at the greatest before the clock was set back.
+    counts_at: OffsetDateTime,
 }
 
 /// How an access ended.
@@ -52,8 +54,8 @@ impl Ending {
 }
 
 impl Access {
-    fn of(decided: Record) -> Self {
-        Self { decided, outcome: None, by_justification: false }
+    fn of(decided: Record, counts_at: OffsetDateTime) -> Self {
+        Self { decided, outcome: None, by_justification: false, counts_at }
     }
 
     /// The record that tells how it ended.
@@ -91,7 +93,7 @@ struct Join {
 }
 
 impl Join {
-    fn put(&mut self, record: Record) {
+    fn put(&mut self, record: Record, counts_at: OffsetDateTime) {
         let open = self.open.get(&record.id).copied();
         if record.phase == Phase::Outcome
             && let Some(access) = open.and_then(|at| self.all.get_mut(at))
@@ -103,7 +105,7 @@ impl Join {
         if record.phase == Phase::Intent {
             self.open.insert(record.id, self.all.len());
         }
-        self.all.push(Access::of(record));
+        self.all.push(Access::of(record, counts_at));
     }
 }
 
@@ -121,13 +123,15 @@ pub(super) fn gather(source: &Source, filter: &Filter) -> Result<(Vec<Access>, u
     };
     let mut join = Join::default();
     let strange = source.each(&wide, |found| {
-        join.put(found.record);
+        let counts_at = found.counts_at();
+        join.put(found.record, counts_at);
         Ok(ControlFlow::Continue(()))
     })?;
     let mut all = join.all;
     all.retain(|access| {
         let at = access.decided.timestamp;
-        filter.since.is_none_or(|since| at >= since) && filter.until.is_none_or(|until| at < until)
+        filter.since.is_none_or(|since| access.counts_at >= since)
+            && filter.until.is_none_or(|until| at < until)
     });
     all.sort_by_key(|access| (access.decided.timestamp, access.decided.id));
     Ok((all, strange))
@@ -204,7 +208,8 @@ mod tests {
             record(6, Phase::Intent, None),
             record(6, Phase::Outcome, None),
         ] {
-            join.put(record);
+            let at = record.timestamp;
+            join.put(record, at);
         }
         let seen: Vec<_> =
             join.all.iter().map(|it| (it.decided.id.as_u128(), it.ending())).collect();
@@ -218,9 +223,13 @@ mod tests {
     #[test]
     fn an_outcome_that_is_there_twice_hides_nothing() {
         let mut join = Join::default();
-        join.put(record(1, Phase::Intent, None));
-        join.put(record(1, Phase::Outcome, Some(true)));
-        join.put(record(1, Phase::Outcome, Some(false)));
+        for (phase, success) in
+            [(Phase::Intent, None), (Phase::Outcome, Some(true)), (Phase::Outcome, Some(false))]
+        {
+            let record = record(1, phase, success);
+            let at = record.timestamp;
+            join.put(record, at);
+        }
         assert_eq!(join.all.len(), 2);
     }
 }

@@ -13,7 +13,7 @@ use super::access::{Access, by_user, gather};
 use super::columns::{BREAK_GLASS, COMMON, Column, clock, object, tally};
 use super::disclosures::{period, source_told};
 use super::told::{access, head, justification, summary, word};
-use super::{Ready, ReportFormat};
+use super::{Layout, Ready};
 use crate::record::Phase;
 use crate::record::entry::BROKE_GLASS;
 
@@ -37,9 +37,8 @@ pub(super) struct BreakGlass {
     until: Option<OffsetDateTime>,
     #[command(flatten)]
     origin: Origin,
-    /// How the report is printed
-    #[arg(long, value_enum, default_value = "text")]
-    format: ReportFormat,
+    #[command(flatten)]
+    layout: Layout,
 }
 
 impl BreakGlass {
@@ -56,7 +55,7 @@ impl BreakGlass {
         let columns: Vec<Column> = COMMON.into_iter().chain(BREAK_GLASS).collect();
         let text = self.text(&source, first.as_deref(), &accesses);
         let json = self.json(&source, first.as_deref(), &accesses, &columns);
-        Ready { text, json, accesses, columns, strange }.print(self.format, &source)
+        Ready { text, json, accesses, columns, strange }.print(self.layout, &source)
     }
 
     fn text(&self, source: &Source, first: Option<&str>, accesses: &[Access]) -> String {

@@ -14,7 +14,7 @@ use super::super::source::{Origin, Source};
 use super::access::{Access, Tally, by_user, gather};
 use super::columns::{COMMON, clock, object, tally};
 use super::told::{access, head, justification, summary, table, word};
-use super::{Ready, ReportFormat};
+use super::{Layout, Ready};
 use crate::record::Phase;
 
 /// What routes say of accesses to health information.
@@ -25,8 +25,8 @@ const COVERS: &str = "every request to this object that the gate let through, wh
     over";
 const LEAVES_OUT: &str = "what was seen other than through this gate; objects that belong to this one \
     and have ids of their own; lists and searches, which name no single object: who made them is \
-    counted at the end; what a journal has not delivered yet, if this is a database. Whether records are \
-    what the gate wrote is told by `cedargate audit verify`. Which accesses are disclosures that have to be accounted for is not for the \
+    counted at the end; what a journal has not delivered yet, if this is a database. How far records are \
+    verified to be what gates wrote is said at the end. Which accesses are disclosures that have to be accounted for is not for the \
     gate to say";
 
 /// Account for who saw or changed an object: each access that was let through (45 CFR 164.528)
@@ -49,9 +49,8 @@ pub(super) struct Disclosures {
     until: Option<OffsetDateTime>,
     #[command(flatten)]
     origin: Origin,
-    /// How the report is printed
-    #[arg(long, value_enum, default_value = "text")]
-    format: ReportFormat,
+    #[command(flatten)]
+    layout: Layout,
 }
 
 /// Who listed objects in which tenant with what action, and of what type they were.
@@ -76,7 +75,7 @@ impl Disclosures {
             self.json(&source, first.as_deref(), &accesses, &lists),
         );
         let ready = Ready { text, json, accesses, columns: COMMON.to_vec(), strange };
-        ready.print(self.format, &source)
+        ready.print(self.layout, &source)
     }
 
     fn text(

@@ -261,7 +261,9 @@ fn a_full_disk_refuses_until_there_is_room() {
     let said = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success() && said.contains("1 passed"), "{said}");
     let reasons = reasons(place.path());
-    assert_eq!(reasons[reasons.len() - 2..], ["late", "after"]);
+    assert_eq!(reasons[reasons.len() - 3..], ["late", "after", "audit_unavailable"]);
+    let mark = lines(place.path()).pop().unwrap();
+    assert_eq!((&mark["event_type"], &mark["details"]["refused"]), (&json!("gate"), &json!(1)));
 }
 
 fn fill(directory: &Path) {

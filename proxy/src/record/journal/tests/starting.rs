@@ -168,7 +168,7 @@ fn segments_that_every_sink_has_go_when_they_are_old_enough() {
     let compressed = || segments::list(place.path()).unwrap()[0].compressed;
     eventually(compressed);
     assert_eq!(first(), 1);
-    sink.store(30, std::sync::atomic::Ordering::Relaxed);
+    sink.records.store(30, std::sync::atomic::Ordering::Relaxed);
     eventually(|| first() > 10);
     assert!(first() <= 31);
     let pruned = fs::read(place.path().join(segments::PRUNED)).unwrap();

@@ -4,6 +4,8 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use time::{Duration, OffsetDateTime};
+
 use super::Writer;
 use crate::record::journal::disk::DiskFile;
 use crate::record::journal::now;
@@ -13,7 +15,7 @@ use crate::record::segments;
 
 impl Writer {
     /// Whether the quota leaves room for a request.
-    pub(super) fn room(&self) -> io::Result<()> {
+    pub(in crate::record::journal) fn room(&self) -> io::Result<()> {
         match self.bounds.quota {
             Some(quota) if self.bytes.load(Ordering::Relaxed) >= quota => Err(io::Error::new(
                 io::ErrorKind::QuotaExceeded,
@@ -59,16 +61,15 @@ impl Writer {
         self.place.confirm()?;
         let (at, now) = (self.sealer.at, now());
         let first = at.seq.saturating_add(1);
+        let stem = self.next_stem(first, now);
         let header = NewHeader::new(&self.instance, first, at.head, now);
         let mut line = Vec::new();
         self.sealer.seal_header(&serde_json::to_vec(&header)?, &mut line);
-        let begun = self.place.begin(segments::stem(first, now)).and_then(|mut segment| {
-            match segment.write(&line) {
-                Ok(()) => Ok(segment),
-                Err(error) => {
-                    segment.discard();
-                    Err(error)
-                }
+        let begun = self.place.begin(stem).and_then(|mut segment| match segment.write(&line) {
+            Ok(()) => Ok(segment),
+            Err(error) => {
+                segment.discard();
+                Err(error)
             }
         });
         match &begun {
@@ -77,6 +78,23 @@ impl Writer {
         }
         self.bytes.fetch_add(line.len() as u64, Ordering::Relaxed);
         begun
+    }
+
+    /// What the segment is called that begins now. Its time is the greatest of the journal so far, so that names tell
+    /// in which segments records of a time can be, however often the clock is set back; its first line says what
+    /// the clock says.
+    fn next_stem(&mut self, first: u64, now: OffsetDateTime) -> String {
+        let greatest = &mut self.clock.greatest;
+        *greatest = now.max(*greatest);
+        loop {
+            let stem = segments::stem(first, *greatest);
+            let records = segments::records(self.place.directory(), &stem);
+            if !records.exists() && !segments::compressed(&records).exists() {
+                return stem;
+            }
+            // An empty one is there, which was begun while the clock was behind.
+            *greatest = greatest.saturating_add(Duration::MICROSECOND);
+        }
     }
 
     /// Gives the segment up if it is not at its place any more.

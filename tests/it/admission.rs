@@ -139,7 +139,8 @@ async fn is_loud_about_an_emergency(stand: &Stand, before: &Value) -> Value {
     let records = stand.ground.journal.records();
     let records: Vec<_> = records.iter().filter(|it| it["reason"] == "policy_emergency").collect();
     assert_eq!(records.len(), 1, "{records:?}");
-    let details = &records[0]["details"]["policy_emergency"];
+    assert_eq!(records[0]["event_type"], "gate");
+    let details = &records[0]["details"];
     assert_eq!((&details["from"], &details["to"]), (before, &said["policy_digest"]));
     assert!(details["overridden"].to_string().contains("test-grants"), "{details}");
     said["policy_digest"].clone()

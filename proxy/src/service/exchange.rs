@@ -257,9 +257,9 @@ impl Service {
         let (Some(answer), None, false) = (answer, told, ctx.begun) else {
             ctx.close(told, Some(word));
             if ctx.arrival.http_11 {
-                client.lose()
+                client.lose();
             } else {
-                client.cut()
+                client.cut();
             }
             return false;
         };

@@ -84,9 +84,9 @@ async fn no_refusal_is_written_into_a_head_that_was_half_sent() {
     }
     let (gate, own) = (reading.peer_addr().unwrap(), reading.local_addr().unwrap());
     eventually("the gate stops reading, in the middle of a head", || async {
-        let waiting = unread(gate, own);
+        let before = unread(gate, own);
         tokio::time::sleep(Duration::from_millis(50)).await;
-        (waiting > 0 && unread(gate, own) == waiting).then_some(())
+        (before > 0 && unread(gate, own) == before).then_some(())
     })
     .await;
     client.write_all(b"not a size\r\n").await.unwrap();

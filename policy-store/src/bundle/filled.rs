@@ -1,7 +1,7 @@
 //! What the gate fills in, and from which layer on: the one table (`gate.md`, "What policies see").
 //!
 //! Three readers share it: the findings about policies that read what is never there or not yet
-//! ([`unfilled`](super::unfilled)), the page `docs/policies-see.md` ([`page`]), and the tests of the
+//! (`unfilled.rs`), the page `docs/policies-see.md` ([`page`]), and the tests of the
 //! gate, which hold it against the questions that are really put.
 
 mod page;

@@ -137,8 +137,12 @@ async fn the_audit_is_read() {
                 assert!(first.unwrap().unwrap().unwrap().contains("route_unmapped"), "{command}");
                 continue;
             }
+            "verify" if command.contains("--database") && !command.ends_with("var/audit") => {
+                "good: the database"
+            }
             "verify" => "good: var/audit is whole",
             "show" => "route_unmapped",
+            "query" if command.contains("--event gate") => "",
             "query" => "kauvery-doctor",
             "export" => "",
             "report" => "45 CFR 164.528",

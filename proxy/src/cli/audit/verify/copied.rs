@@ -93,5 +93,6 @@ fn journal(it: &Copied, text: &mut String) {
             format!("to number {} by key {}, signed at {signed}", at.seq, at.key)
         },
     );
-    line("verified", verified);
+    let but = if it.faults.is_empty() { "" } else { ", except for what is wrong" };
+    line("verified", verified + but);
 }

@@ -39,7 +39,9 @@ use vouchers::Vouchers;
 
 /// The journal is looked at this often when there was nothing new in it.
 const IDLE: Duration = Duration::from_millis(100);
-/// And this long after a sink has failed.
+/// What vouches for records is looked for this often when nothing new was signed.
+const LOOK: Duration = Duration::from_secs(1);
+/// The time until the next attempt after a sink has failed.
 const BACKOFF: Duration = Duration::from_secs(2);
 /// Records in one statement.
 const BATCH: usize = 500;
@@ -109,6 +111,7 @@ impl Courier {
             errand,
             tail: None,
             vouchers: None,
+            looked: Instant::now(),
             notices: Notices::default(),
             progress: Arc::clone(&progress),
             batch: Vec::new(),
@@ -183,6 +186,8 @@ struct Round {
     errand: Errand,
     tail: Option<Tail>,
     vouchers: Option<Vouchers>,
+    /// When it was last looked for what vouches for records.
+    looked: Instant,
     notices: Notices,
     progress: Arc<Progress>,
     /// Read, and not taken yet.
@@ -267,9 +272,11 @@ impl Round {
         let Some(vouchers) = &mut self.vouchers else { return Ok(()) };
         let signed = self.errand.signed.load(Ordering::Relaxed);
         let known = self.progress.signed.load(Ordering::Relaxed);
-        if known >= signed && self.batch.is_empty() {
+        // A segment that has begun meanwhile is looked for all the same: the one before it may go then.
+        if known >= signed && self.batch.is_empty() && self.looked.elapsed() < LOOK {
             return Ok(());
         }
+        self.looked = Instant::now();
         let delivered = self.errand.delivered.records.load(Ordering::Relaxed);
         loop {
             let lines = vouchers.read(delivered, BATCH)?;

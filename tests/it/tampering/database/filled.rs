@@ -47,6 +47,15 @@ const REQUESTS: u64 = 24;
 static SHARED: [OnceCell<Filled>; 2] = [OnceCell::const_new(), OnceCell::const_new()];
 static PRUNED: [OnceCell<Filled>; 2] = [OnceCell::const_new(), OnceCell::const_new()];
 
+/// A request with several details in its record: their order is part of the hash.
+async fn look(stand: &Stand, number: u64) {
+    let request = Request::get("/api/patients/patient-kauvery-1").token(&token("kauvery-doctor"));
+    let request = request.header("X-Request-Id", format!("request-{number}"));
+    let answer = stand.send(&request.header("X-Break-Glass", "to be on the safe side")).await;
+    assert_eq!(answer.status, 200, "{}", answer.reason());
+    stand.ground.journal.of(answer.id()).await;
+}
+
 impl Filled {
     /// One of each kind. Nobody connects to it: PostgreSQL copies only what nobody uses.
     pub(super) async fn shared(kind: Kind) -> &'static Self {
@@ -73,18 +82,16 @@ impl Filled {
         }
         let stand = builder.set("audit.database", true).start().await;
         for number in 0..REQUESTS {
-            let request = Request::get("/api/patients/patient-kauvery-1");
-            let request = request.token(&token("kauvery-doctor"));
-            // Several details: their order is part of the hash.
-            let request = request.header("X-Request-Id", format!("request-{number}"));
-            let glass = request.header("X-Break-Glass", "to be on the safe side");
-            let answer = stand.send(&glass).await;
-            assert_eq!(answer.status, 200, "{}", answer.reason());
-            stand.ground.journal.of(answer.id()).await;
+            look(&stand, number).await;
         }
         let first = || stand.ground.journal.records().first().map(|it| it["seq"].as_u64().unwrap());
         if pruned {
-            eventually("segments are pruned", || async { first().filter(|seq| *seq > 10) }).await;
+            // A segment ends with a later record once it is full, and later still where the disk is slow.
+            eventually("segments are pruned", || async {
+                look(&stand, REQUESTS).await;
+                first().filter(|seq| *seq > 10)
+            })
+            .await;
         }
         let ground = stand.stop().await;
         let name = format!("{kind:?}-{pruned}");

@@ -130,8 +130,8 @@ fn route_faults(
     faults
 }
 
-/// A variable in the path that nobody looks up: whoever may do it at all could do it to what belongs to
-/// somebody else. So the remedy is never to have the schema agree.
+/// The fault of a route that looks up no owner for a variable in its path: a caller who may use the route
+/// could name another tenant's object. So the remedy is never to make the schema agree.
 fn not_looked_up(json: &Value, resources: &[String], route: &Route) -> Option<Fault> {
     let name = route.variables().find(|name| !route.scope.judges(name))?;
     if name == "id"

@@ -150,7 +150,7 @@ enum Heard {
     Change,
     /// Somebody has written to a file, and may not be done with it.
     Written(PathBuf),
-    /// Whoever wrote to a file has closed it. Only Linux tells of that; elsewhere the folder is read when it is quiet.
+    /// A file that was written to is closed. Only Linux tells of that; elsewhere the folder is read when it is quiet.
     Closed(PathBuf),
 }
 

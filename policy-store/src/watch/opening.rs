@@ -1,7 +1,7 @@
 //! The start: which bundle is put in force first.
 //!
-//! The folder's, if it can be; else those of the archive, the one first that was in force last. Whoever
-//! starts the gate judges each of them: [`Opening::next_candidate`] gives one, and either it is refused or it is taken.
+//! The folder's bundle comes first, then the bundles of the archive, newest first. The caller judges each of them:
+//! [`Opening::next_candidate`] gives a bundle, and the caller refuses it or takes it.
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};

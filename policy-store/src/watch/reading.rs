@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::folder::fingerprint;
 use crate::bundle::{Bundle, Finding, Findings, Kind, Loader, Sources};
 
-/// A folder that changes while it is read is read again this often, at the most,
+/// The maximum number of attempts to read a folder that changes while it is read.
 const TRIES: u32 = 20;
-/// and after this pause.
+/// The pause between two of these attempts.
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// Reads the folder as it was at one moment: files that come from before and after a change, or a swap of the

@@ -57,8 +57,8 @@ fn a_guard_that_lets_some_request_pass_closes_nothing() {
     }
 }
 
-/// Whoever and wherever the only ones are that a guard lets pass: a switch for an incident is one, and a
-/// route for one customer.
+/// A guard may let only unusual requests pass, such as those of one customer, or those outside an incident.
+/// The route is still reachable.
 #[test]
 fn a_guard_that_lets_only_odd_requests_pass_closes_nothing() {
     let mut loader = Loader::default();

@@ -51,8 +51,8 @@ impl AuditTable {
         Ok(found.into_iter().filter_map(back).collect())
     }
 
-    /// The marks of the journal of `instance`: number, kind, details. Whether they are what was written is for
-    /// whoever verifies the records to say.
+    /// The marks of the journal of `instance`: number, kind, details. They are read as they stand in the
+    /// table: only a verification of the records proves that the gate wrote them.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What a gate says of its own life, as far as it matters to whoever verifies.
+//! Marks of a gate's own life, as far as a verification needs them.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -88,7 +88,7 @@ impl Mark {
         Self::read(&marked.reason, &marked.details)
     }
 
-    /// What is told of it to whoever verifies a journal.
+    /// The note about this mark in the report of a verification, if it deserves one.
     pub(super) fn note(&self) -> Option<String> {
         match self {
             Self::Refused { seq, .. } => {

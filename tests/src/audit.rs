@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
@@ -36,7 +37,19 @@ impl Journal {
         self.lines().iter().map(|line| parse(line)).collect()
     }
 
+    /// The lines of every file. The gate may rename, compress or remove a file between the listing and
+    /// the reading: then the folder is listed again, or the lines of a whole segment would be missing.
     fn lines(&self) -> Vec<String> {
+        loop {
+            let read: Option<Vec<_>> = self.files().iter().map(|path| read(path)).collect();
+            if let Some(lines) = read {
+                let lines = lines.into_iter().flatten();
+                return lines.filter(|line| !line.starts_with(r#"{"phase":"segment""#)).collect();
+            }
+        }
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
         let listed = fs::read_dir(&self.directory).into_iter().flatten().flatten();
         let mut files: Vec<_> = listed.map(|entry| entry.path()).collect();
         let ends = [".jsonl", ".jsonl.zst"];
@@ -46,8 +59,7 @@ impl Journal {
         files.dedup_by(|later, path| {
             later.display().to_string() == format!("{}.zst", path.display())
         });
-        let lines = files.iter().flat_map(|path| read(path));
-        lines.filter(|line| !line.starts_with(r#"{"phase":"segment""#)).collect()
+        files
     }
 
     /// The text of every file, for what must not be in it.
@@ -95,16 +107,60 @@ pub fn is_decision(record: &Value) -> bool {
     record["phase"] == "intent" || record["phase"] == "denial"
 }
 
-fn read(path: &Path) -> Vec<String> {
-    let mut bytes = fs::read(path).unwrap_or_default();
+/// The lines of a file, without an unfinished one at the end. `None`: the file is gone.
+fn read(path: &Path) -> Option<Vec<String>> {
+    let mut bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == ErrorKind::NotFound => return None,
+        Err(error) => panic!("{}: {error}", path.display()),
+    };
     if path.extension().is_some_and(|extension| extension == "zst") {
         bytes = zstd::decode_all(&bytes[..]).expect("a compressed segment is whole");
     }
     let text = String::from_utf8(bytes).expect("records are UTF-8");
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-    whole.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    Some(whole.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect())
 }
 
 fn parse(line: &str) -> Value {
     serde_json::from_str(line).unwrap_or_else(|fault| panic!("{fault}: {line}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicBool, Ordering},
+        thread,
+    };
+
+    use super::*;
+
+    #[test]
+    fn no_record_is_missed_while_a_segment_is_compressed() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plain, compressed) =
+            (folder.path().join("audit-1.jsonl"), folder.path().join("audit-1.jsonl.zst"));
+        let line = b"{\"id\":\"1\"}\n";
+        let packed = zstd::encode_all(&line[..], 1).unwrap();
+        fs::write(&plain, line).unwrap();
+        let (journal, stop) = (Journal::at(folder.path()), AtomicBool::new(false));
+        let put = |bytes: &[u8], to: &Path| {
+            let unfinished = folder.path().join("unfinished");
+            fs::write(&unfinished, bytes).unwrap();
+            fs::rename(unfinished, to).unwrap();
+        };
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    put(&packed, &compressed);
+                    fs::remove_file(&plain).unwrap();
+                    put(line, &plain);
+                    fs::remove_file(&compressed).unwrap();
+                }
+            });
+            let missed = (0..2_000).find(|_| journal.records().len() != 1);
+            stop.store(true, Ordering::Relaxed);
+            assert_eq!(missed, None);
+        });
+    }
 }

@@ -5,17 +5,13 @@
 //! [`source`] is where they come from, [`sql`] the databases behind it, [`breaker`] what stands before
 //! one that is down, and [`cache`] keeps them for at most their time to live.
 
-pub mod anatomy;
 pub mod archive;
 pub mod breaker;
 pub mod bundle;
 pub mod cache;
 pub mod cases;
 pub mod facts;
-pub mod mutants;
-pub mod private;
 pub mod routes;
 pub mod source;
 pub mod sql;
-pub mod supervise;
 pub mod watch;

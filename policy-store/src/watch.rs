@@ -19,10 +19,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use base::supervise::Supervisor;
 
 use crate::archive::Archive;
 use crate::bundle::{Bundle, Finding, Findings, Loader, Sources, giving_way};
-use crate::supervise::Supervisor;
+
 use admission::guards_gone;
 pub use admission::{
     Candidate, Emergency, Examined, Examiner, Listener, Occasion, Recorder, Remarks, TestCounts,

@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use ipnet::IpNet;
 use serde::Deserialize;
 
-pub use crate::record::Durability;
+pub use ::audit::Durability;
 pub use audit::{Audit, AuditDatabase};
 pub use error::{ConfigError, Place};
 pub use headers::Headers;

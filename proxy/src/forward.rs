@@ -3,15 +3,18 @@
 //! Takes a [`Recorded`] permit; gives what the upstream's head has besides the target that was judged and the
 //! fields that passed the hygiene: the identity that the database implies.
 
+pub mod assertion;
+pub(crate) mod relay;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::BytesMut;
 use uuid::Uuid;
 
-use crate::assertion::{AssertionClaims, AssertionSigner};
-use crate::ledger::Recorded;
-use crate::refusal::Refusal;
+use crate::forward::assertion::{AssertionClaims, AssertionSigner};
+use crate::judge::ledger::Recorded;
+use crate::judge::refusal::Refusal;
 
 /// What forwarding has to know.
 #[derive(Debug, Default)]

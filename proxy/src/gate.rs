@@ -15,24 +15,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ::audit::JournalError;
+use base::supervise::Supervisor;
+use database::DatabaseError;
 use policy_store::bundle::Findings;
 use policy_store::source::Unfit;
-use policy_store::sql::DatabaseError;
-use policy_store::supervise::Supervisor;
 use policy_store::watch::{BundleStore, Reload};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::assertion::{AssertionError, AssertionSigner};
+use self::audit::Audit;
 use crate::config::{self, Config};
-use crate::identify::Verifier;
-use crate::keys::KeysError;
-use crate::ledger::Ledger;
-use crate::probe::Probes;
-use crate::record::JournalError;
-use crate::relay::Pool;
+use crate::forward::assertion::{AssertionError, AssertionSigner};
+use crate::forward::relay::Pool;
+use crate::judge::identify::Verifier;
+use crate::judge::keys::KeysError;
+use crate::judge::ledger::Ledger;
+use crate::operate::probe::Probes;
 
-use audit::Audit;
 use door::listen;
 
 /// Why the gate does not start.

@@ -41,7 +41,7 @@ pub(crate) fn lines_lost() -> u64 {
 
 /// Logs to standard error, by `RUST_LOG`. Panics go the same way, instead of the standard
 /// library's own.
-pub(crate) fn begin() {
+pub fn begin() {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
     // Without its own reports of errors, which it prints in a way that panics.

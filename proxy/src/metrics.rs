@@ -16,10 +16,10 @@ mod traffic;
 
 use std::sync::Arc;
 
+use ::audit::Record;
 use prometheus::{Error, Registry, TextEncoder};
 
 use self::register::Register;
-use crate::record::Record;
 
 pub use self::audit::AuditMetrics;
 pub use self::connections::ConnectionMetrics;

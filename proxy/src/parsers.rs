@@ -5,12 +5,12 @@ use std::sync::LazyLock;
 
 use bytes::BytesMut;
 
+use crate::accept::hygiene::Hygiene;
 use crate::accept::{self, Rules};
 use crate::config::{Headers, Tenancy};
-use crate::framing::{self, Misframed, Span};
-use crate::head;
-use crate::hygiene::Hygiene;
-use crate::relay::{Answer, AnswerRules};
+use crate::forward::relay::{Answer, AnswerRules};
+use crate::http::framing::{self, Misframed, Span};
+use crate::http::head;
 
 /// The limit of a head in the fuzz targets, in bytes.
 const HEADER_BYTES: usize = 32 * 1024;

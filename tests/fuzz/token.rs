@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use policy_store::supervise::Supervisor;
-use proxy::identify::Verifier;
-use proxy::keys::KeyStore;
+use base::supervise::Supervisor;
+use proxy::judge::identify::Verifier;
+use proxy::judge::keys::KeyStore;
 use proxy::metrics::Metrics;
 use tests::steps::{USER, issuer};
 use tests::tokens::{Signing, TRUSTED, claims, header, now, signed};

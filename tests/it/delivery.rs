@@ -78,7 +78,7 @@ const REQUESTS: usize = 8_000;
 async fn a_database_that_is_down_costs_requests_nothing_and_gets_everything_later() {
     let mut cluster = Cluster::start().await;
     let url = cluster.create_database(None).await;
-    policy_store::sql::migrate(&url).await.unwrap();
+    database::migrate(&url).await.unwrap();
     let ground = Stand::builder()
         .set("audit.database", url.as_str())
         .set("audit.segment_size", "1MiB")

@@ -13,7 +13,7 @@ use policy_store::{
 };
 use proxy::{
     config::Tenancy,
-    workbench::{Verdict, Workbench},
+    judge::workbench::{Verdict, Workbench},
 };
 use tests::{
     model::{Dice, Names, Object, Request, User, World, draw},

@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use proxy::record::{Journal, JournalConfig};
+use ::audit::{Journal, JournalConfig};
 use tests::{audit, binary::Binary, model::Dice, seed::seed, stand::Stand, writers::Writers};
 
 const MOMENTS: usize = 40;

@@ -15,7 +15,7 @@ use policy_store::{
 use proxy::{
     Gate,
     config::{Config, Tenancy},
-    workbench::{Ask, Workbench},
+    judge::workbench::{Ask, Workbench},
 };
 use tests::{
     binary,

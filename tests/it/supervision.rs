@@ -61,7 +61,7 @@ async fn every_task_that_falls_is_started_again_and_does_what_it_did() {
         assert!(stand.supervisor().drill(task) > 0, "{task} is not there");
         eventually(&format!("{task} is started again"), || async {
             let health = stand.supervisor().health();
-            let fine = |it: &policy_store::supervise::Health| {
+            let fine = |it: &base::supervise::Health| {
                 it.name == *task && it.restarts > 0 && it.up == Some(true)
             };
             health.iter().any(fine).then_some(())

@@ -5,7 +5,7 @@ use std::{
     sync::{OnceLock, mpsc},
 };
 
-use proxy::record::{
+use audit::{
     PublicKey,
     verify::{Fault, Options, Verification, verify},
 };

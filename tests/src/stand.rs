@@ -8,7 +8,7 @@ use std::{
 };
 
 use backend::{Backend, BackendConfig};
-use policy_store::supervise::Supervisor;
+use base::supervise::Supervisor;
 use proxy::{Gate, config::Config};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -178,7 +178,7 @@ fn put(config: &mut Value, pointer: &str, value: Value) {
 
 /// Makes the schema and the demo's people in a database.
 pub async fn prepare_database(url: &str) {
-    policy_store::sql::migrate(url).await.unwrap();
+    database::migrate(url).await.unwrap();
     backend::demo::seed(url, PASSWORD).await.unwrap();
 }
 

@@ -10,20 +10,20 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
+use audit::{Durability, Journal, JournalConfig, Record};
+use base::supervise::Supervisor;
 use bytes::Bytes;
 use policy_store::bundle::Bundle;
 use policy_store::facts::{OrganizationFacts, OwnedFacts, UserFacts};
 use policy_store::source::FixedFacts;
-use policy_store::supervise::Supervisor;
 use policy_store::watch::BundleStore;
 use proxy::accept::Arrival;
 use proxy::benchmarks::{self, Line, Questions};
 use proxy::config::{Issuer, JwksSource, Tenancy};
-use proxy::identify::Verifier;
-use proxy::keys::KeyStore;
+use proxy::judge::identify::Verifier;
+use proxy::judge::keys::KeyStore;
+use proxy::judge::workbench::{Ask, Workbench};
 use proxy::metrics::Metrics;
-use proxy::record::{Durability, Journal, JournalConfig, Record};
-use proxy::workbench::{Ask, Workbench};
 use tempfile::TempDir;
 use tokio::runtime::{Builder, Runtime};
 
@@ -141,7 +141,7 @@ impl Ground {
 
     fn reading(&self) -> Vec<Step> {
         let canonical = |path: &'static str| {
-            move || drop(proxy::canonical::path(black_box(path.as_bytes())).unwrap())
+            move || drop(proxy::http::canonical::path(black_box(path.as_bytes())).unwrap())
         };
         let (line, head, bundles) = (self.line(true), self.head.clone(), Arc::clone(&self.bundles));
         let arrival = line.accept(&head).unwrap();

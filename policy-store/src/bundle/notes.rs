@@ -64,9 +64,9 @@ impl Layer {
 /// What a `@message` may have filled in.
 const PLACEHOLDERS: [&str; 3] = ["{feature}", "{workflow}", "{action}"];
 /// What only a `forbid` can say: of whoever is refused.
-pub(crate) const OF_FORBIDS: [&str; 4] = ["layer", "reason", "status", "message"];
+pub const OF_FORBIDS: [&str; 4] = ["layer", "reason", "status", "message"];
 /// What only a `permit` can say.
-pub(crate) const OF_PERMITS: [&str; 1] = ["break_glass"];
+pub const OF_PERMITS: [&str; 1] = ["break_glass"];
 /// The annotations that there are.
 pub(super) const ANNOTATIONS: [&str; 7] =
     ["id", "layer", "reason", "status", "message", "description", "break_glass"];

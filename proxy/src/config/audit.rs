@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use audit::{Durability, OnDamage};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
 use super::{DatabaseUrl, values};
-use crate::record::{Durability, OnDamage};
 
 /// Records that are nowhere but in the journal stay for six years (45 CFR 164.316(b)(2)(i)).
 pub(super) const SIX_YEARS: Duration = Duration::from_hours(24 * 2192);

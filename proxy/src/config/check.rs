@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::audit::SIX_YEARS;
 use super::source::Source;
 use super::{AuditDatabase, Config, ConfigError};
-use crate::hygiene::{self, Hygiene};
+use crate::accept::hygiene::{self, Hygiene};
 
 /// The keys without a default, each with a value that would do.
 const REQUIRED: [(&str, &str, &str); 3] = [

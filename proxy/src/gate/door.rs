@@ -6,16 +6,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base::seldom::Seldom;
 use ipnet::IpNet;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::StartError;
-use crate::connection::{self, Limits};
+use crate::http::connection::{self, Limits};
+use crate::http::seats::{Beyond, Seat, Seats};
 use crate::metrics::Metrics;
-use crate::seats::{Beyond, Seat, Seats};
-use crate::seldom::Seldom;
 use crate::service::Service;
 
 /// Connections that may wait to be accepted. The system may allow fewer (`net.core.somaxconn`).

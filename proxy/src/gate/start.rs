@@ -11,10 +11,10 @@ use policy_store::watch::{
 };
 
 use super::StartError;
-use crate::admission::judge;
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::startable::{Startable, findings};
+use crate::operate::admission::judge;
+use crate::operate::startable::{Startable, findings};
 
 /// How long the database may take to say whether it fits a bundle.
 const PATIENCE: Duration = Duration::from_secs(5);

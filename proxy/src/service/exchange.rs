@@ -8,15 +8,15 @@ use uuid::Uuid;
 
 use super::{Ctx, Service, reply_to};
 use crate::accept::Persistence;
-use crate::connection::{BodyLost, ClientStream, Outgoing};
-use crate::date;
-use crate::framing::Framing;
-use crate::refusal::{Blanks, Refusal};
-use crate::relay::{
+use crate::forward::relay::{
     Answer, AnswerRules, Broken, Link, LinkIncoming, SENT, Turn, Upload, UploadEnd, failure,
     pass_on, upload,
 };
-use crate::reply::Reply;
+use crate::http::connection::{BodyLost, ClientStream, Outgoing};
+use crate::http::date;
+use crate::http::framing::Framing;
+use crate::judge::refusal::{Blanks, Refusal};
+use crate::service::reply::Reply;
 
 /// The maximum number of interim answers (1xx) before the answer.
 const HINTS: usize = 16;

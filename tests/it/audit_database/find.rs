@@ -1,7 +1,7 @@
 //! What is found is what a plain filter over the same JSON finds, page by page, on both databases.
 
-use policy_store::sql::AuditTable;
-use policy_store::sql::audit::Filter;
+use audit::AuditTable;
+use audit::table::Filter;
 use serde_json::{Value, json};
 use sqlx::types::time::OffsetDateTime;
 

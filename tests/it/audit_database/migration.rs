@@ -1,6 +1,6 @@
 //! Old tables become new ones, with their records; many at once; and by whoever is let.
 
-use policy_store::sql::DatabaseError;
+use database::DatabaseError;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, PgPool, SqlitePool, migrate::Migrator};
 use tests::{
@@ -62,7 +62,7 @@ async fn the_records_of_an_old_table_are_kept() {
             );
             run(&database, &sql).await;
         }
-        policy_store::sql::migrate(&database.url).await.unwrap();
+        database::migrate(&database.url).await.unwrap();
         let table = database.table();
         table.check().await.unwrap();
         let found = everything(&table).await;
@@ -96,10 +96,10 @@ async fn whoever_could_read_and_add_still_can_and_no_more() {
         ),
     )
     .await;
-    policy_store::sql::migrate(&database.url).await.unwrap();
+    database::migrate(&database.url).await.unwrap();
     let table = |role: &str| {
         let url = database.url.replace("cedargate@", &format!("{role}@"));
-        policy_store::sql::AuditTable::open(&url, super::TIMEOUT).unwrap()
+        audit::AuditTable::open(&url, super::TIMEOUT).unwrap()
     };
     store(&table(&writer), &[record("gate", 1, super::NEW_YEAR)]).await;
     assert_eq!(everything(&table(&reader)).await.len(), 1);
@@ -148,7 +148,7 @@ async fn databases_of_a_new_cluster_are_migrated_at_the_same_time() {
         urls.push(cluster.create_database(None).await);
     }
     for url in urls.clone() {
-        under_way.spawn(async move { policy_store::sql::migrate(&url).await.unwrap() });
+        under_way.spawn(async move { database::migrate(&url).await.unwrap() });
     }
     under_way.join_all().await;
     for url in &urls {
@@ -166,7 +166,7 @@ async fn a_role_that_another_database_is_just_making_is_waited_for() {
     let making = "begin; create role cedargate_gate nologin";
     sqlx::raw_sql(making).execute(&mut other).await.unwrap();
     let url = here.clone();
-    let migration = tokio::spawn(async move { policy_store::sql::migrate(&url).await });
+    let migration = tokio::spawn(async move { database::migrate(&url).await });
     eventually("the migration waits", || async {
         let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%create role%'";
         (number(&there, waiting).await == 1).then_some(())
@@ -186,10 +186,10 @@ async fn an_owner_who_may_make_no_roles_migrates_all_the_same() {
     let name = url.rsplit('/').next().unwrap();
     execute(&url, &format!("create role owner login; alter database {name} owner to owner")).await;
     let owner = url.replace("cedargate@", "owner@");
-    policy_store::sql::migrate(&owner).await.unwrap();
+    database::migrate(&owner).await.unwrap();
     let roles = "select count(*) from pg_roles where rolname like 'cedargate_%'";
     assert_eq!(number(&url, roles).await, 0);
-    let table = policy_store::sql::AuditTable::open(&owner, super::TIMEOUT).unwrap();
+    let table = audit::AuditTable::open(&owner, super::TIMEOUT).unwrap();
     store(&table, &[record("gate", 1, super::NEW_YEAR)]).await;
 
     // An administrator makes them later, and a member of one.
@@ -197,7 +197,7 @@ async fn an_owner_who_may_make_no_roles_migrates_all_the_same() {
                  select cedargate_grant_roles()";
     execute(&url, later).await;
     let gate = url.replace("cedargate@", "gate@");
-    let gate = policy_store::sql::AuditTable::open(&gate, super::TIMEOUT).unwrap();
+    let gate = audit::AuditTable::open(&gate, super::TIMEOUT).unwrap();
     assert!(gate.is_up().await);
     store(&gate, &[record("gate", 2, super::NEW_YEAR + 70 * super::DAY)]).await;
     let sequence: Vec<Value> =

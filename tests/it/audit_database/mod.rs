@@ -9,7 +9,7 @@ mod store;
 
 use std::time::Duration;
 
-use policy_store::sql::AuditTable;
+use audit::AuditTable;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, types::time::OffsetDateTime};
 use tempfile::TempDir;
@@ -33,13 +33,13 @@ impl Database {
 
     async fn sqlite() -> Self {
         let made = Self::empty_sqlite();
-        policy_store::sql::migrate(&made.url).await.unwrap();
+        database::migrate(&made.url).await.unwrap();
         made
     }
 
     async fn postgres() -> Self {
         let made = Self::empty_postgres().await;
-        policy_store::sql::migrate(&made.url).await.unwrap();
+        database::migrate(&made.url).await.unwrap();
         made
     }
 
@@ -123,7 +123,7 @@ async fn store(table: &AuditTable, records: &[Value]) {
 
 /// Everything that is there.
 async fn everything(table: &AuditTable) -> Vec<Value> {
-    let page = table.find(&policy_store::sql::audit::Filter::default(), None, 100_000).await;
+    let page = table.find(&audit::table::Filter::default(), None, 100_000).await;
     page.unwrap().records
 }
 

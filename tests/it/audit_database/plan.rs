@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fs};
 
-use policy_store::sql::audit::Filter;
+use audit::table::Filter;
 use sqlx::types::time::OffsetDateTime;
 use tests::postgres::execute;
 

@@ -1,7 +1,7 @@
 //! Old months go, younger ones do not, and nothing else makes a record go.
 
-use policy_store::sql::DatabaseError;
-use policy_store::sql::audit::Retained;
+use audit::table::Retained;
+use database::DatabaseError;
 use serde_json::Value;
 use sqlx::SqlitePool;
 use tests::postgres::execute;

@@ -1,7 +1,7 @@
 //! What a gate and an auditor may do who sign in as such.
 
-use policy_store::sql::AuditTable;
-use policy_store::sql::audit::Position;
+use audit::AuditTable;
+use audit::table::Position;
 use serde_json::Value;
 use tests::{
     postgres::{self, execute},

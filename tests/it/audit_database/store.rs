@@ -1,9 +1,7 @@
 //! Records are stored once, whoever stores them how often.
 
-use policy_store::sql::{
-    AuditTable,
-    audit::{Extent, Position, Voucher},
-};
+use audit::AuditTable;
+use audit::table::{Extent, Position, Voucher};
 use serde_json::Value;
 use sqlx::{Connection as _, PgConnection};
 use tests::wait::eventually;

@@ -66,7 +66,7 @@ async fn postgres_loses_nothing_that_is_younger_than_six_years() {
     let (status, _, complaints) = retain(&url, &[]).await;
     assert_eq!(status, 2, "{complaints}");
     assert!(complaints.contains("run `cedargate migrate`"), "{complaints}");
-    policy_store::sql::migrate(&url).await.unwrap();
+    database::migrate(&url).await.unwrap();
     execute(&url, OLD_AND_YOUNG).await;
     check(&url).await;
 }
@@ -75,7 +75,7 @@ async fn postgres_loses_nothing_that_is_younger_than_six_years() {
 async fn sqlite_loses_nothing_that_is_younger_than_six_years() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}/audit.db", directory.path().display());
-    policy_store::sql::migrate(&url).await.unwrap();
+    database::migrate(&url).await.unwrap();
     let pool = SqlitePool::connect(&url).await.unwrap();
     for (number, age) in ["-8 years", "-8 years", "-2 years", "-1 day"].iter().enumerate() {
         let sql = "insert into audit_logs (id, phase, timestamp, decision, reason) \

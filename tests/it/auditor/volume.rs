@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, time::Duration};
 
-use policy_store::sql::AuditTable;
+use audit::AuditTable;
 use serde_json::{Value, json};
 
 use super::{audit, lines};
@@ -43,7 +43,7 @@ type Case<'a> = (&'a [&'a str], &'a dyn Fn(&Value) -> bool);
 
 /// The same records in a journal and in a database. Gives them in the order of their times.
 async fn both(directory: &Path, url: &str) -> Vec<Value> {
-    policy_store::sql::migrate(url).await.unwrap();
+    database::migrate(url).await.unwrap();
     let table = AuditTable::open(url, Duration::from_mins(1)).unwrap();
     fs::create_dir(directory.join("journal")).unwrap();
     let (mut all, mut first) = (Vec::new(), 1);

@@ -21,7 +21,7 @@ pub(super) fn can_hold(object: &Object) -> bool {
 
 /// Makes the tables and puts the world into them.
 pub(super) async fn fill(url: &str, world: &World) {
-    policy_store::sql::migrate(url).await.unwrap();
+    database::migrate(url).await.unwrap();
     if url.starts_with("postgres") {
         let mut connection = PgConnection::connect(url).await.unwrap();
         let script = AssertSqlSafe(script(world, Dialect::Postgres));

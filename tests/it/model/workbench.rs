@@ -17,7 +17,7 @@ use policy_store::{
 };
 use proxy::{
     config::Tenancy,
-    workbench::{Ask, Workbench},
+    judge::workbench::{Ask, Workbench},
 };
 use tests::{
     model::{

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use proxy::record::{
+use audit::{
     PublicKey,
     verify::{FaultKind, Options, verify},
 };

@@ -17,7 +17,7 @@ const ROUND: Duration = Duration::from_secs(3);
 pub(crate) async fn measure(program: &Path, dir: &Path, upstream: &str, requests: &[Vec<u8>]) {
     let mut cluster = Cluster::start().await;
     let url = cluster.create_database(None).await;
-    policy_store::sql::migrate(&url).await.unwrap();
+    database::migrate(&url).await.unwrap();
     let mut serve = on_first_core(program);
     serve.arg("serve").arg("--config").arg(dir.join("cedargate.yaml"));
     for (name, value) in [

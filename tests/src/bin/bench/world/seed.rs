@@ -70,7 +70,7 @@ pub(super) fn object(resource: &str, organization: usize, drawn: usize) -> Optio
 
 /// Makes the tables and fills them.
 pub(super) async fn fill(database: &str, people: &[Person]) {
-    policy_store::sql::migrate(database).await.unwrap();
+    database::migrate(database).await.unwrap();
     let mut sql = format!(
         "insert into organizations (id, slug, name, type, status, features, workflows) \
          select 'bench-org-' || o, 'bench-' || o, 'Bench', 'CLINIC', 'ACTIVE', \

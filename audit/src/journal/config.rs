@@ -1,0 +1,87 @@
+//! What a journal is told.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use base::supervise::Supervisor;
+use serde::Deserialize;
+
+use super::archivist::Delivered;
+
+/// What a record survives that was said to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// The death of the process.
+    #[default]
+    Process,
+    /// The loss of power.
+    Disk,
+    /// Nothing is promised: a record that cannot be written refuses no request, and says so itself.
+    None,
+}
+
+/// What a start does with a journal that is not what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnDamage {
+    /// It fails.
+    #[default]
+    Refuse,
+    /// It says so, leaves it as it is, and goes on in a new segment.
+    Start,
+}
+
+/// Where the journal is and what it promises.
+#[derive(Debug, Clone)]
+pub struct JournalConfig {
+    /// The directory; made when it is not there.
+    pub directory: PathBuf,
+    /// What a record survives.
+    pub durability: Durability,
+    /// How many requests of nobody are recorded one by one in a second.
+    pub anonymous_per_second: u32,
+    /// How many bytes their records may take in a second.
+    pub anonymous_bytes_per_second: u64,
+    /// A segment that is larger, in bytes, is followed by another one.
+    pub segment_size: u64,
+    /// And one that is older.
+    pub segment_age: Duration,
+    /// No request is recorded while the directory has so many bytes.
+    pub quota: Option<u64>,
+    /// For how long a closed segment stays that every sink has; `None`: for ever.
+    pub keep: Option<Duration>,
+    /// The Ed25519 keys that checkpoints are signed with; without any, one is made in the directory.
+    pub signing_keys: Vec<PathBuf>,
+    /// What becomes of a start when something is not what was written.
+    pub on_damage: OnDamage,
+    /// How much of the newest segments is checked record by record at the start, in bytes of files.
+    pub check_at_start: u64,
+    /// What the sinks have.
+    pub delivered: Delivered,
+    /// What keeps its threads alive.
+    pub supervisor: Arc<Supervisor>,
+}
+
+impl JournalConfig {
+    /// The defaults, in `directory`.
+    #[must_use]
+    pub fn new(directory: PathBuf) -> Self {
+        Self {
+            directory,
+            durability: Durability::default(),
+            anonymous_per_second: 1000,
+            anonymous_bytes_per_second: 1 << 20,
+            segment_size: 64 << 20,
+            segment_age: Duration::from_hours(24),
+            quota: None,
+            keep: None,
+            signing_keys: Vec::new(),
+            on_damage: OnDamage::default(),
+            check_at_start: 4 << 30,
+            delivered: Delivered::default(),
+            supervisor: Arc::default(),
+        }
+    }
+}

@@ -13,7 +13,6 @@
 
 pub mod audit;
 pub mod bad_tokens;
-pub mod bare;
 pub mod big;
 pub mod binary;
 pub mod book;
@@ -30,8 +29,8 @@ pub mod postgres;
 pub mod reader;
 pub mod real_upstream;
 pub mod seed;
+pub mod sql;
 pub mod stand;
-pub mod steps;
 pub mod tokens;
 pub mod upstream;
 pub mod wait;

@@ -3,10 +3,7 @@
 use policy_store::sql::DatabaseError;
 use serde_json::{Value, json};
 use sqlx::{Connection as _, PgConnection, PgPool, SqlitePool, migrate::Migrator};
-use tests::{
-    postgres::{Cluster, execute},
-    wait::eventually,
-};
+use tests::{postgres::Cluster, sql::execute, wait::eventually};
 use tokio::task::JoinSet;
 
 use super::{Database, everything, number, record, refusal, store};

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, fs};
 
 use policy_store::sql::audit::Filter;
 use sqlx::types::time::OffsetDateTime;
-use tests::postgres::execute;
+use tests::sql::execute;
 
 use super::{Database, number};
 

@@ -4,7 +4,7 @@ use policy_store::sql::DatabaseError;
 use policy_store::sql::audit::Retained;
 use serde_json::Value;
 use sqlx::SqlitePool;
-use tests::postgres::execute;
+use tests::sql::execute;
 
 use super::{Database, everything, number, record, refusal, store, time};
 

@@ -3,11 +3,7 @@
 use policy_store::sql::AuditTable;
 use policy_store::sql::audit::Position;
 use serde_json::Value;
-use tests::{
-    postgres::{self, execute},
-    stand::Stand,
-    wait::eventually,
-};
+use tests::{postgres, sql::execute, stand::Stand, wait::eventually};
 
 use super::{DAY, Database, NEW_YEAR, TIMEOUT, everything, record, refusal, store};
 

@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use sqlx::SqlitePool;
-use tests::postgres::{self, execute};
+use tests::postgres;
+use tests::sql::execute;
 
 use super::{audit, lines};
 

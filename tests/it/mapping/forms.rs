@@ -32,7 +32,7 @@ const TABLES: &str = "
 
 async fn tables() -> String {
     let url = postgres::shared().await.create_database(None).await;
-    postgres::execute(&url, TABLES).await;
+    execute(&url, TABLES).await;
     url
 }
 

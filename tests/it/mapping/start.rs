@@ -7,6 +7,7 @@ use tests::{
     binary::run,
     example::{Example, Running},
     postgres::{self, Cluster},
+    sql::execute,
     wait::eventually,
 };
 
@@ -23,7 +24,7 @@ async fn until_ready(gate: &Running, status: u16) -> String {
 #[tokio::test]
 async fn a_mapping_that_does_not_fit_stops_the_start() {
     let example = Example::prepare("hospital").await;
-    postgres::execute(&example.database, "alter table staff rename role to job").await;
+    execute(&example.database, "alter table staff rename role to job").await;
     let error = Gate::start(example.config()).await.unwrap_err().to_string();
     assert!(
         error.starts_with("the mapping of facts does not fit:\nfacts.mapping.user: "),
@@ -97,7 +98,7 @@ async fn a_database_that_comes_later_and_does_not_fit_fails_readiness_until_it_d
     let mut cluster = Cluster::start().await;
     let url = cluster.create_database(None).await;
     let example = Example::prepare_at("hospital", &url).await;
-    postgres::execute(&url, "alter table staff rename role to job").await;
+    execute(&url, "alter table staff rename role to job").await;
     cluster.stop_immediate();
     let gate = example.start().await;
     cluster.start_again().await;

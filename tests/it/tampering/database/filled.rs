@@ -13,6 +13,7 @@ use tests::{
     client::Request,
     journal::{Chain, NOTHING, hex, seal},
     postgres,
+    sql::execute,
     stand::{Stand, copy_tree},
     tokens::token,
     wait::eventually,
@@ -142,7 +143,7 @@ impl Filled {
                 sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
                 pool.close().await;
             }
-            Kind::Postgres => postgres::execute(&self.url, sql).await,
+            Kind::Postgres => execute(&self.url, sql).await,
         }
     }
 

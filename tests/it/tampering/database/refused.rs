@@ -2,7 +2,7 @@
 
 use tests::{
     client::Request,
-    postgres::execute,
+    sql::execute,
     stand::{Stand, copy_tree},
     tokens::token,
 };

@@ -1,4 +1,4 @@
-//! The programs of the peers, where `tests/peers.sh` has put them.
+//! The programs of the peers, where `bench/peers.sh` has put them.
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -27,7 +27,7 @@ impl Program {
         let target = own.parent().and_then(std::path::Path::parent);
         let path = target.map(|target| target.join("peers/bin").join(self.name));
         path.filter(|path| path.exists())
-            .ok_or_else(|| format!("{} is not here: tests/peers.sh fetches it", self.title))
+            .ok_or_else(|| format!("{} is not here: bench/peers.sh fetches it", self.title))
     }
 
     /// Its name and version, as it says itself.

@@ -8,7 +8,7 @@ use super::drive::{Asked, Until, closed};
 use super::measure::{Reading, calm};
 use super::subject::{Judges, Peer, Setting, Subject};
 use super::world::{Planned, Sample, World};
-use super::{bare, gates, peers, report};
+use super::{baseline, gates, peers, report};
 
 /// A subject with what was measured of it.
 pub(crate) struct Contender {
@@ -80,7 +80,7 @@ fn direct() -> Peer {
 
 /// Everything that can be measured, in the order of the report.
 fn all(world: &World) -> Vec<Peer> {
-    let mut all = vec![direct(), bare::peer()];
+    let mut all = vec![direct(), baseline::peer()];
     all.extend(gates::all(world));
     all.extend(peers::all());
     all
@@ -89,7 +89,7 @@ fn all(world: &World) -> Vec<Peer> {
 /// Starts those that are wanted, and has each answer everything once. The gate is always among those: it is asked whether the
 /// requests are planned as it decides.
 fn start(world: &World, only: &[String], connections: usize) -> (Vec<Contender>, Vec<String>) {
-    let always = [bare::NAME, gates::FULL];
+    let always = [baseline::NAME, gates::FULL];
     let wanted = |it: &Peer| only.is_empty() || only.iter().any(|name| name == it.name);
     let (mut contenders, mut left_out) = (Vec::new(), Vec::new());
     for peer in all(world) {
@@ -103,7 +103,9 @@ fn start(world: &World, only: &[String], connections: usize) -> (Vec<Contender>,
             Ok(contender)
         });
         match started {
-            Ok(contender) if wanted(&peer) || peer.name == bare::NAME => contenders.push(contender),
+            Ok(contender) if wanted(&peer) || peer.name == baseline::NAME => {
+                contenders.push(contender)
+            }
             Ok(_) => {}
             Err(reason) => {
                 assert!(!always.contains(&peer.name), "{}: {reason}", peer.name);

@@ -14,7 +14,7 @@
 mod arguments;
 mod attack;
 mod audit;
-mod bare;
+mod baseline;
 mod chart;
 mod compare;
 mod drive;
@@ -54,7 +54,7 @@ const CONNECTIONS: usize = 32;
 fn main() {
     let arguments = Arguments::parse();
     if arguments.mode == Mode::Bare {
-        bare::run(arguments.rest[0].parse().unwrap());
+        baseline::run(arguments.rest[0].parse().unwrap());
         return;
     }
     if arguments.mode == Mode::PeersCheck {

@@ -12,9 +12,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use alloc_tracker::{Allocator, Session};
-use tests::bare;
+use bench::bare;
+use bench::steps::{PATH, REMEMBERED, Steps, USER};
 use tests::stand::Stand;
-use tests::steps::{PATH, REMEMBERED, Steps, USER};
 use tests::tokens::{Signing, claims, header, signed};
 use tokio::runtime::{Builder, Runtime};
 
@@ -96,7 +96,7 @@ fn hold(what: &str, count: Count, most: f64, margin: f64) {
     let count = count.allocations;
     assert!(
         count <= most + margin,
-        "{what} allocates {count:.1} times; {most} is written in tests/it/allocations.rs"
+        "{what} allocates {count:.1} times; {most} is written in bench/tests/allocations.rs"
     );
     if count < most - margin {
         println!("{what} allocates {count:.1} times: {most} in this file can be lowered");

@@ -5,8 +5,8 @@ use super::program::HAPROXY;
 use super::routes::{by_openness, expression, is_literal};
 use super::site::Site;
 
-const BARE: &str = include_str!("../../../../data/peers/haproxy.cfg");
-const JWT: &str = include_str!("../../../../data/peers/haproxy-jwt.cfg");
+const BARE: &str = include_str!("../../peers/haproxy.cfg");
+const JWT: &str = include_str!("../../peers/haproxy-jwt.cfg");
 
 pub(super) fn bare(site: &Site<'_>, subject: &mut Subject) -> Result<(), String> {
     start(site, subject, BARE, &[])

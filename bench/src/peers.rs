@@ -1,8 +1,8 @@
 //! The peers: other proxies, each before the same upstream, on the same core, with one worker, and
 //! with connections that are kept on both sides.
 //!
-//! `tests/peers.sh` fetches their programs; what is not there is left out, and said. Their
-//! configurations are in `tests/data/peers`, but for what is derived from the routes.
+//! `bench/peers.sh` fetches their programs; what is not there is left out, and said. Their
+//! configurations are in `bench/peers`, but for what is derived from the routes.
 
 mod caddy;
 mod cerbos;

@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
+use bench::steps::Steps;
 use criterion::Criterion;
-use tests::steps::Steps;
 
 /// As in the binary.
 #[global_allocator]

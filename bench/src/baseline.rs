@@ -1,4 +1,4 @@
-//! Bare pingora as a process of its own.
+//! Bare pingora in a process of its own: the baseline of every ratio.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -19,7 +19,7 @@ async fn serve(upstream: SocketAddr) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("bare: proxy on http://{}", listener.local_addr().unwrap());
     std::io::stdout().flush().unwrap();
-    tests::bare::serve(listener, upstream).await;
+    bench::bare::serve(listener, upstream).await;
 }
 
 /// What `--only` calls it.
@@ -48,7 +48,7 @@ pub(crate) fn peer() -> Peer {
 }
 
 fn version() -> String {
-    let lock = include_str!("../../../../Cargo.lock");
+    let lock = include_str!("../../Cargo.lock");
     let package = lock.split("[[package]]").find(|it| it.contains("name = \"pingora\"\n"));
     package.unwrap().split("version = \"").nth(1).unwrap().split('"').next().unwrap().to_owned()
 }

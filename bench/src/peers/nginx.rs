@@ -7,9 +7,9 @@ use super::super::subject::Subject;
 use super::program::NGINX;
 use super::site::{Site, free_address};
 
-const BARE: &str = include_str!("../../../../data/peers/nginx.conf");
-const AUTH_REQUEST: &str = include_str!("../../../../data/peers/nginx-auth-request.conf");
-const NULL: &str = include_str!("../../../../data/peers/null.conf");
+const BARE: &str = include_str!("../../peers/nginx.conf");
+const AUTH_REQUEST: &str = include_str!("../../peers/nginx-auth-request.conf");
+const NULL: &str = include_str!("../../peers/null.conf");
 
 pub(super) fn bare(site: &Site<'_>, subject: &mut Subject) -> Result<(), String> {
     subject.version = NGINX.version()?;

@@ -11,7 +11,7 @@ use super::program::ENVOY;
 use super::site::{Site, free_address};
 use super::{cerbos, nginx};
 
-const CONFIGURATION: &str = include_str!("../../../../data/peers/envoy.yaml");
+const CONFIGURATION: &str = include_str!("../../peers/envoy.yaml");
 
 pub(super) fn bare(site: &Site<'_>, subject: &mut Subject) -> Result<(), String> {
     subject.version = ENVOY.version()?;

@@ -5,11 +5,11 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 use tests::client::Request;
 use tests::freshness;
 use tests::metrics::Metrics;
 use tests::postgres;
+use tests::sql::execute;
 use tests::stand::{Ground, Stand};
 use tests::tokens::token;
 use tests::wait::eventually;
@@ -66,7 +66,6 @@ async fn flips(name: &str, ttl: &str, push: bool, bound: Duration) {
 /// A hundred thousand users in a thousand organisations.
 async fn crowd() {
     let url = postgres::demo_database().await;
-    let mut connection = PgConnection::connect(&url).await.unwrap();
     let sql = format!(
         "insert into organizations (id, slug, name, type, status) \
          select 'crowd-' || n, 'crowd-' || n, 'Crowd', 'CLINIC', 'ACTIVE' from generate_series(0, {}) n; \
@@ -76,7 +75,7 @@ async fn crowd() {
         ORGANIZATIONS - 1,
         USERS - 1
     );
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
+    execute(&url, &sql).await;
     memory(&url).await;
     zipf(&url).await;
     stampede(&url).await;

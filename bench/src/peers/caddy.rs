@@ -5,8 +5,8 @@ use super::nginx;
 use super::program::CADDY;
 use super::site::Site;
 
-const BARE: &str = include_str!("../../../../data/peers/bare.caddyfile");
-const FORWARD_AUTH: &str = include_str!("../../../../data/peers/forward-auth.caddyfile");
+const BARE: &str = include_str!("../../peers/bare.caddyfile");
+const FORWARD_AUTH: &str = include_str!("../../peers/forward-auth.caddyfile");
 
 pub(super) fn bare(site: &Site<'_>, subject: &mut Subject) -> Result<(), String> {
     subject.version = CADDY.version()?;

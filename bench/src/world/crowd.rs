@@ -1,7 +1,7 @@
 //! More people than a clinic has, who all ask for the same.
 
 use serde_json::json;
-use tests::postgres::execute;
+use tests::sql::execute;
 use tests::tokens::{AUDIENCE, ISSUER, Signing, header, now, signed};
 
 use super::people::{LIFETIME, organization};

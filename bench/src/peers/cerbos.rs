@@ -10,8 +10,8 @@ use super::program::CERBOS;
 use super::routes::{by_openness, is_literal};
 use super::site::{Site, free_address};
 
-const CONFIGURATION: &str = include_str!("../../../../data/peers/cerbos.yaml");
-const FILTER: &str = include_str!("../../../../data/peers/cerbos.lua");
+const CONFIGURATION: &str = include_str!("../../peers/cerbos.yaml");
+const FILTER: &str = include_str!("../../peers/cerbos.lua");
 
 /// Starts it with a policy of all routes, at this address.
 pub(super) fn start(site: &Site<'_>, subject: &mut Subject) -> Result<SocketAddr, String> {

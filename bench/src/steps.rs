@@ -18,18 +18,17 @@ use policy_store::supervise::Supervisor;
 use policy_store::watch::BundleStore;
 use proxy::accept::Arrival;
 use proxy::benchmarks::{self, Line, Questions};
-use proxy::config::{Issuer, JwksSource, Tenancy};
+use proxy::config::{Issuer, Tenancy};
 use proxy::identify::Verifier;
 use proxy::keys::KeyStore;
 use proxy::metrics::Metrics;
 use proxy::record::{Durability, Journal, JournalConfig, Record};
 use proxy::workbench::{Ask, Workbench};
 use tempfile::TempDir;
+use tests::big::{PER_ACTION, enlarge};
+use tests::stand::copy_tree;
+use tests::tokens::{self, Signing, TRUSTED, claims, header, now, signed};
 use tokio::runtime::{Builder, Runtime};
-
-use crate::big::{PER_ACTION, enlarge};
-use crate::stand::copy_tree;
-use crate::tokens::{AUDIENCE, ISSUER, Signing, TRUSTED, claims, header, now, signed};
 
 /// Who asks, in every step.
 pub const USER: &str = "kauvery-doctor";
@@ -96,14 +95,6 @@ fn step(group: &'static str, name: impl Into<String>, run: impl FnMut() + 'stati
     Step { group, name: name.into(), run: Box::new(run) }
 }
 
-/// The issuer of the tokens of tests, whose keys are in `folder`.
-#[must_use]
-pub fn issuer(folder: &Path) -> Issuer {
-    let jwks = JwksSource::File(folder.join("jwks.json"));
-    let audiences = vec![AUDIENCE.to_owned()];
-    Issuer { audiences, ..Issuer::usual(ISSUER, jwks).unwrap() }
-}
-
 /// What steps are made of.
 struct Ground {
     folder: PathBuf,
@@ -115,7 +106,7 @@ struct Ground {
 
 impl Ground {
     fn new(folder: &Path) -> Self {
-        let issuer = issuer(folder);
+        let issuer = tokens::issuer(folder);
         let token = token(Signing::Rs256);
         let head = format!(
             "GET {PATH} HTTP/1.1\r\nHost: gate.example\r\nUser-Agent: bench\r\nAccept: */*\r\nAuthorization: Bearer {token}\r\n\r\n"

@@ -7,7 +7,7 @@ use tests::tokens::TRUSTED;
 
 use super::{Case, enlarged, gate};
 use crate::CONNECTIONS;
-use crate::bare;
+use crate::baseline;
 use crate::subject::{Judges, Subject};
 use crate::world::requests::spell;
 use crate::world::{Mix, Planned, REAL, Sample, World};
@@ -116,7 +116,7 @@ fn connections(world: &World) -> Axis {
         // share its core with the load here.
         it.values = vec![("/facts/ttl", json!("60s")), ("/facts/timeout", json!("5s"))];
     });
-    let gates = vec![own, (bare::peer().start)(&world.setting).unwrap()];
+    let gates = vec![own, (baseline::peer().start)(&world.setting).unwrap()];
     let title = "Connections (facts 60 s old at most)".into();
     Axis { title, unit: "connections", log: true, gates, cases }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tests::client::Request;
-use tests::freshness;
+use tests::flips;
 use tests::metrics::Metrics;
 use tests::postgres;
 use tests::sql::execute;
@@ -59,7 +59,7 @@ async fn flips(name: &str, ttl: &str, push: bool, bound: Duration) {
         .await;
     }
     let addresses = gates.each_ref().map(|gate| gate.address);
-    let report = freshness::run(&addresses, &url, FLIPS, CONNECTIONS, bound).await;
+    let report = flips::run(&addresses, &url, FLIPS, CONNECTIONS, bound).await;
     println!("two gates, {name} (time to live {ttl}, bound {bound:?}): {report}");
 }
 

@@ -87,7 +87,7 @@ fn in_segment(
     let wanted = id.hyphenated().to_string();
     let wanted = memchr::memmem::Finder::new(wanted.as_bytes());
     let mut reader = Reader::only(directory, segment);
-    while let Some(entry) = reader.next()? {
+    while let Some(entry) = reader.read()? {
         if wanted.find(entry.text).is_none() {
             continue;
         }

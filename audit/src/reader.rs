@@ -312,7 +312,7 @@ mod tests {
 
     fn numbers(reader: &mut Reader) -> Vec<u64> {
         let mut found = Vec::new();
-        while let Some(entry) = reader.next().unwrap() {
+        while let Some(entry) = reader.read().unwrap() {
             assert!(entry.holds() && entry.record().is_some());
             found.push(entry.seq().unwrap());
         }
@@ -357,13 +357,13 @@ mod tests {
         pen.begin(name);
         pen.append(name, &vec![b'x'; 5 << 20]);
         let mut reader = Reader::open(pen.directory.path()).unwrap();
-        assert!(reader.next().unwrap().is_none());
+        assert!(reader.read().unwrap().is_none());
         assert!(reader.text.capacity() < 4 << 20);
         pen.append(name, b"\n");
         let record = pen.record();
         pen.append(name, &record);
         // The line before it has no seal to follow.
-        assert!(!reader.next().unwrap().unwrap().holds());
-        assert!(reader.next().unwrap().is_none());
+        assert!(!reader.read().unwrap().unwrap().holds());
+        assert!(reader.read().unwrap().is_none());
     }
 }

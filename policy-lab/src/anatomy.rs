@@ -5,10 +5,10 @@
 
 mod coverage;
 mod examine;
-pub mod lists;
+pub(crate) mod lists;
 mod plan;
-pub mod statement;
-pub mod tokens;
+pub(crate) mod statement;
+pub(crate) mod tokens;
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use policy_store::bundle::{Bundle, Rule, Slice};
 use serde::Serialize;
 
 use examine::Answers;
-pub use plan::taken_apart;
+pub(crate) use plan::taken_apart;
 use plan::{Body, Workshop};
 
 pub use coverage::{About, Coverage, Item, ItemKind, Report};

@@ -13,7 +13,7 @@ mod means;
 mod past;
 mod reach;
 mod remedy;
-pub mod report;
+pub(crate) mod report;
 mod scene;
 mod search;
 mod shown;

@@ -11,7 +11,9 @@ use tempfile::TempDir;
 
 use crate::{
     client::{self, Answer, Request},
-    postgres, stand,
+    postgres,
+    sql::execute,
+    stand,
     tokens::{TRUSTED, token},
     upstream::Upstream,
 };
@@ -55,7 +57,7 @@ impl Example {
             upstream: Upstream::start().await,
         };
         let schema = fs::read_to_string(example.folder().join("schema.sql")).unwrap();
-        postgres::execute(database, &schema).await;
+        execute(database, &schema).await;
         example
     }
 
@@ -131,6 +133,6 @@ impl Running {
 
     /// Runs SQL in its database.
     pub async fn execute(&self, sql: &str) {
-        postgres::execute(&self.example.database, sql).await;
+        execute(&self.example.database, sql).await;
     }
 }

@@ -46,13 +46,6 @@ pub async fn shared() -> &'static Cluster {
     SHARED.get_or_init(Cluster::start).await
 }
 
-/// Runs SQL in the database at `url`.
-pub async fn execute(url: &str, sql: &str) {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-}
-
 /// The one number that a query over the database at `url` gives.
 pub async fn number(url: &str, sql: &'static str) -> u64 {
     let mut connection = PgConnection::connect(url).await.unwrap();

@@ -15,12 +15,13 @@ use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use crate::{
-    audit::Journal,
     binary::Binary,
     client::{self, Answer, Request},
     postgres,
+    records::Journal,
     tokens::{AUDIENCE, ISSUER, TRUSTED, token},
     upstream::Upstream,
+    wait::eventually,
 };
 
 /// The one password of everybody in the demo databases of tests.
@@ -317,6 +318,16 @@ impl Stand {
     /// A GET by somebody.
     pub async fn get(&self, user: &str, target: &str) -> Answer {
         self.send(&Request::get(target).token(&token(user))).await
+    }
+
+    /// Sends the same GET until the answer has this status and reason.
+    pub async fn until(&self, user: &str, target: &str, expected: (u16, &str)) {
+        let request = Request::get(target).token(&token(user));
+        eventually(&format!("{user} {target} is {expected:?}"), || async {
+            let answer = self.send(&request).await;
+            ((answer.status, answer.reason().as_str()) == expected).then_some(())
+        })
+        .await;
     }
 
     /// A request with a JSON body by somebody.

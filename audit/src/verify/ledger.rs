@@ -69,7 +69,7 @@ pub async fn compare(
     let mut rows = Along { rows: Records::of(table, instance), next: None };
     let mut reader = Reader::open(directory)?;
     let mut last = last;
-    while let Some(entry) = reader.next()? {
+    while let Some(entry) = reader.read()? {
         let Some(seq) = entry.seq() else { continue };
         last = seq.max(last);
         match rows.take(seq, &mut compared.only_there).await? {

@@ -8,7 +8,7 @@ use super::tokens::Tokens;
 
 /// A set literal with at least one element.
 #[derive(Debug)]
-pub struct List {
+pub(crate) struct List {
     /// The elements, in tokens.
     pub elements: Vec<Range<usize>>,
     /// Where it stands, in bytes, with its brackets.
@@ -19,7 +19,7 @@ pub struct List {
 
 impl List {
     /// The names of the elements, if each is an entity of the type `kind`.
-    pub fn names(&self, tokens: &Tokens<'_>, kind: &EntityTypeName) -> Option<Vec<String>> {
+    pub(crate) fn names(&self, tokens: &Tokens<'_>, kind: &EntityTypeName) -> Option<Vec<String>> {
         let name = |range| {
             let uid: EntityUid = tokens.source(range)?.parse().ok()?;
             (uid.type_name() == kind).then(|| uid.id().unescaped().to_owned())
@@ -30,7 +30,11 @@ impl List {
     /// How to ask whether the caller has an element, if the list is one of those who may:
     /// `who.containsAny(list)`, `who in list`, `list.contains(who)`, `list.containsAny(who)` and
     /// `list.containsAll(who)`. `within` are the tokens of the expression that it is in.
-    pub fn question<'a>(&self, tokens: &Tokens<'a>, within: &Range<usize>) -> Option<Question<'a>> {
+    pub(crate) fn question<'a>(
+        &self,
+        tokens: &Tokens<'a>,
+        within: &Range<usize>,
+    ) -> Option<Question<'a>> {
         let before = |back: usize, text| {
             self.open.checked_sub(back).is_some_and(|index| tokens.is(index, text))
         };
@@ -55,7 +59,7 @@ impl List {
 
 /// Whose elements a list is held against.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Question<'a> {
+pub(crate) struct Question<'a> {
     /// The expression for it.
     pub who: &'a str,
     /// Whether it is a set.
@@ -64,7 +68,7 @@ pub struct Question<'a> {
 
 impl Question<'_> {
     /// The expression that is true when `element` is held.
-    pub fn of(&self, element: &EntityUid) -> String {
+    pub(crate) fn of(&self, element: &EntityUid) -> String {
         let who = self.who;
         if self.many {
             format!("({who}).contains({element})")
@@ -75,7 +79,7 @@ impl Question<'_> {
 }
 
 /// The set literals in `range`, in the order of the text, those inside others too.
-pub fn lists(tokens: &Tokens<'_>, range: &Range<usize>) -> Vec<List> {
+pub(crate) fn lists(tokens: &Tokens<'_>, range: &Range<usize>) -> Vec<List> {
     range.clone().filter_map(|index| list(tokens, index)).collect()
 }
 

@@ -160,7 +160,7 @@ impl NodePlan {
 }
 
 /// The text of a policy in parts. If Cedar reads it otherwise than we do, nothing is said about it.
-pub fn taken_apart(rule: &Rule) -> Result<Statement<'_>, AnatomyError> {
+pub(crate) fn taken_apart(rule: &Rule) -> Result<Statement<'_>, AnatomyError> {
     let unreadable = || AnatomyError::Unreadable { policy: Arc::clone(&rule.id) };
     let json = |text: &str| {
         let policy =

@@ -28,7 +28,7 @@ const SHOWN: usize = 100;
 
 /// A policy's text and its parts.
 #[derive(Debug)]
-pub struct Statement<'a> {
+pub(crate) struct Statement<'a> {
     pub tokens: Tokens<'a>,
     pub annotations: Vec<Annotation<'a>>,
     /// Where `permit` or `forbid` stands.
@@ -44,7 +44,7 @@ type Annotation<'a> = (&'a str, Range<usize>);
 
 /// A `when` or `unless`.
 #[derive(Debug)]
-pub struct Condition {
+pub(crate) struct Condition {
     pub unless: bool,
     /// Where the word stands.
     pub word: Range<usize>,
@@ -53,7 +53,7 @@ pub struct Condition {
 
 /// An expression.
 #[derive(Debug)]
-pub struct Part {
+pub(crate) struct Part {
     pub kind: Kind,
     /// Where it stands, without the brackets around it.
     pub span: Range<usize>,
@@ -66,7 +66,7 @@ pub struct Part {
 
 impl<'a> Statement<'a> {
     /// Takes a policy apart; `None` when it is none.
-    pub fn read(text: &'a str) -> Option<Self> {
+    pub(crate) fn read(text: &'a str) -> Option<Self> {
         let tokens = Tokens::of(text);
         let (annotations, at) = annotations(&tokens)?;
         let effect = tokens.get(at).filter(|it| it.is("permit") || it.is("forbid"))?;
@@ -79,13 +79,13 @@ impl<'a> Statement<'a> {
     }
 
     /// The text at `span`.
-    pub fn source(&self, span: &Range<usize>) -> Option<&'a str> {
+    pub(crate) fn source(&self, span: &Range<usize>) -> Option<&'a str> {
         self.tokens.text().get(span.clone())
     }
 
     /// The policy written anew, with all brackets: what Cedar reads in it is what it reads in the
     /// policy, if the parts are what Cedar takes for them.
-    pub fn in_brackets(&self) -> Option<String> {
+    pub(crate) fn in_brackets(&self) -> Option<String> {
         let head = self.tokens.get(self.scope.end)?;
         let mut text = self.source(&(0..head.end()))?.to_owned();
         for condition in &self.conditions {
@@ -195,7 +195,7 @@ fn operand(tokens: &Tokens<'_>, range: Range<usize>) -> Option<Part> {
 }
 
 /// Whether no operator stands in `range` outside brackets: a `!` before it then negates all of it.
-pub fn is_simple(tokens: &Tokens<'_>, range: &Range<usize>) -> bool {
+pub(crate) fn is_simple(tokens: &Tokens<'_>, range: &Range<usize>) -> bool {
     let signs = ["==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%"];
     let words = ["in", "has", "like", "is"];
     tokens.outside(range.clone()).all(|(_, token)| match token.kind {
@@ -234,7 +234,7 @@ pub fn one_line(text: &str) -> String {
 }
 
 /// The same, not too long.
-pub fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let line = one_line(text);
     if line.chars().count() <= SHOWN {
         return line;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// A name, a keyword or a number.
     Word,
     /// A string, with its quotes.
@@ -15,7 +15,7 @@ pub enum Kind {
 
 /// A word, string or sign.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Token<'a> {
+pub(crate) struct Token<'a> {
     pub kind: Kind,
     pub text: &'a str,
     /// Where it begins, in bytes.
@@ -29,17 +29,17 @@ const PAIRS: [&str; 7] = ["::", "&&", "||", "==", "!=", "<=", ">="];
 
 impl Token<'_> {
     /// Where it ends, in bytes.
-    pub fn end(&self) -> usize {
+    pub(crate) fn end(&self) -> usize {
         self.at + self.text.len()
     }
 
     /// Whether it is this word or sign.
-    pub fn is(&self, text: &str) -> bool {
+    pub(crate) fn is(&self, text: &str) -> bool {
         self.kind != Kind::Text && self.text == text
     }
 
     /// Whether it names something.
-    pub fn is_name(&self) -> bool {
+    pub(crate) fn is_name(&self) -> bool {
         self.kind == Kind::Word && !KEYWORDS.contains(&self.text)
     }
 
@@ -54,7 +54,7 @@ impl Token<'_> {
 
 /// The tokens of a text, and which bracket belongs to which.
 #[derive(Debug)]
-pub struct Tokens<'a> {
+pub(crate) struct Tokens<'a> {
     text: &'a str,
     list: Vec<Token<'a>>,
     partners: Vec<Option<usize>>,
@@ -62,7 +62,7 @@ pub struct Tokens<'a> {
 
 impl<'a> Tokens<'a> {
     /// Takes `text` apart; comments and blanks are left out.
-    pub fn of(text: &'a str) -> Self {
+    pub(crate) fn of(text: &'a str) -> Self {
         let mut list = Vec::new();
         let mut rest = skip_blank(text);
         while !rest.is_empty() {
@@ -90,33 +90,33 @@ impl<'a> Tokens<'a> {
     }
 
     /// The text that was taken apart.
-    pub fn text(&self) -> &'a str {
+    pub(crate) fn text(&self) -> &'a str {
         self.text
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.list.len()
     }
 
     /// The token at `index`.
-    pub fn get(&self, index: usize) -> Option<&Token<'a>> {
+    pub(crate) fn get(&self, index: usize) -> Option<&Token<'a>> {
         self.list.get(index)
     }
 
     /// Whether the token at `index` is this word or sign.
-    pub fn is(&self, index: usize, text: &str) -> bool {
+    pub(crate) fn is(&self, index: usize, text: &str) -> bool {
         self.get(index).is_some_and(|token| token.is(text))
     }
 
     /// The bracket that belongs to the one at `index`.
-    pub fn partner(&self, index: usize) -> Option<usize> {
+    pub(crate) fn partner(&self, index: usize) -> Option<usize> {
         self.partners.get(index).copied().flatten()
     }
 
     /// The tokens of `range` that are inside no bracket that opens in it; of a pair of brackets, the
     /// opening one.
-    pub fn outside(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &Token<'a>)> {
+    pub(crate) fn outside(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &Token<'a>)> {
         let mut at = range.start;
         std::iter::from_fn(move || {
             let index = (at < range.end).then_some(at)?;
@@ -126,7 +126,7 @@ impl<'a> Tokens<'a> {
     }
 
     /// The parts of `range` between the signs `sign` that are inside no bracket.
-    pub fn split(&self, range: Range<usize>, sign: &str) -> Vec<Range<usize>> {
+    pub(crate) fn split(&self, range: Range<usize>, sign: &str) -> Vec<Range<usize>> {
         let (mut pieces, mut start) = (Vec::new(), range.start);
         for (index, _) in self.outside(range.clone()).filter(|(_, token)| token.is(sign)) {
             pieces.push(start..index);
@@ -137,13 +137,13 @@ impl<'a> Tokens<'a> {
     }
 
     /// From the first byte of the first token of `range` to the last of its last.
-    pub fn span(&self, range: &Range<usize>) -> Option<Range<usize>> {
+    pub(crate) fn span(&self, range: &Range<usize>) -> Option<Range<usize>> {
         let last = range.end.checked_sub(1).filter(|last| *last >= range.start)?;
         Some(self.get(range.start)?.at..self.get(last)?.end())
     }
 
     /// The text of the tokens of `range`, with what is between them.
-    pub fn source(&self, range: &Range<usize>) -> Option<&'a str> {
+    pub(crate) fn source(&self, range: &Range<usize>) -> Option<&'a str> {
         self.text.get(self.span(range)?)
     }
 }

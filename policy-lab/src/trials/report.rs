@@ -25,11 +25,13 @@ impl<'a> Report<'a> {
     }
 
     /// The same with what the outcomes have exercised, and how much that has to be.
+    #[must_use]
     pub fn with_coverage(self, coverage: Coverage, least: Option<f64>) -> Self {
         Self { coverage: Some((coverage, least)), ..self }
     }
 
     /// The same with what became of the mutants.
+    #[must_use]
     pub fn with_mutation(self, mutation: Mutation) -> Self {
         Self { mutation: Some(mutation), ..self }
     }

@@ -59,8 +59,16 @@ fn alternatives(name: &str) -> Vec<String> {
 /// Files and folders that pages about the code cite by a whole path or by its end.
 #[test]
 fn each_file_that_is_cited_is_there() {
-    let roots =
-        ["docs/", "deploy/", "migrations/", "policies/", "policy-store/", "proxy/", "tests/"];
+    let roots = [
+        "bench/",
+        "docs/",
+        "deploy/",
+        "migrations/",
+        "policies/",
+        "policy-store/",
+        "proxy/",
+        "tests/",
+    ];
     let files = book::files("");
     let mut faults = Vec::new();
     for page in Page::all() {

@@ -4,9 +4,7 @@
 //! the head as it will be forwarded, hygiene done. No I/O, no clock.
 
 mod host;
-pub(crate) mod hygiene;
 mod rewrite;
-pub(crate) mod tenant_names;
 mod way;
 
 use std::net::{IpAddr, SocketAddr};
@@ -15,11 +13,12 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use ipnet::IpNet;
 
-use crate::accept::hygiene::{Fate, Hygiene, is_structural};
 use crate::config::Limits;
 use crate::http::canonical::{self, PathFault};
+use crate::http::connection::BodyLost;
 use crate::http::framing::Framing;
 use crate::http::head::{Head, HeadFault, RawHead};
+use crate::http::hygiene::{Fate, Hygiene, is_structural};
 
 pub use host::Host;
 
@@ -73,6 +72,16 @@ pub enum Malformed {
     /// CONNECT and TRACE.
     #[error("this method is not served")]
     Method,
+}
+
+impl From<&BodyLost> for Malformed {
+    fn from(lost: &BodyLost) -> Self {
+        Self::Request(match lost {
+            BodyLost::Gone(_) => "the body did not come whole",
+            BodyLost::Slow => "the body did not come in time",
+            BodyLost::Misframed(_) => "the body is not framed as RFC 9112 says",
+        })
+    }
 }
 
 impl From<HeadFault> for Malformed {

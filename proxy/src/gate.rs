@@ -19,7 +19,6 @@ use ::audit::JournalError;
 use base::supervise::Supervisor;
 use database::DatabaseError;
 use policy_store::bundle::Findings;
-use policy_store::source::Unfit;
 use policy_store::watch::{BundleStore, Reload};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
@@ -32,6 +31,7 @@ use crate::judge::identify::Verifier;
 use crate::judge::keys::KeysError;
 use crate::judge::ledger::Ledger;
 use crate::operate::probe::Probes;
+use crate::operate::startable::Unstartable;
 
 use door::listen;
 
@@ -53,24 +53,9 @@ pub enum StartError {
     /// The assertion's key is not good.
     #[error(transparent)]
     Assertion(#[from] AssertionError),
-    /// A restriction of an issuer that restricts nothing.
-    #[error(
-        "`jwt.issuers`: `{issuer}` must never stand for the role `{role}`, which the policies' schema does not list"
-    )]
-    UnknownRole {
-        /// Which issuer.
-        issuer: String,
-        /// The role that nobody has.
-        role: String,
-    },
-    /// An object of this type cannot be looked up.
-    #[error(
-        "routes.yaml looks up objects of type `{0}`, for which the mapping of facts has no statement"
-    )]
-    Unmapped(Arc<str>),
-    /// The facts are not those that the policies need.
+    /// The policies do not fit the configuration or the database.
     #[error(transparent)]
-    Unfit(#[from] Unfit),
+    Unstartable(#[from] Unstartable),
     /// The metrics cannot be registered, which is a fault of this program.
     #[error("the metrics cannot be registered: {0}")]
     Metrics(String),

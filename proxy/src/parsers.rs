@@ -5,7 +5,6 @@ use std::sync::LazyLock;
 
 use bytes::BytesMut;
 
-use crate::accept::hygiene::Hygiene;
 use crate::accept::{self, Rules};
 use crate::config::{Headers, Tenancy};
 use crate::forward::relay::{Answer, AnswerRules};
@@ -17,7 +16,7 @@ const HEADER_BYTES: usize = 32 * 1024;
 
 /// The rules of a gate without configuration.
 static RULES: LazyLock<Rules> =
-    LazyLock::new(|| Rules::usual(Hygiene::new(&Headers::default(), &Tenancy::default())));
+    LazyLock::new(|| Rules::usual(Headers::default().hygiene(&Tenancy::default())));
 
 /// What the gate makes of the bytes at the start of a connection.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! The way of one request: judged, recorded, forwarded, answered. Reads the wall clock.
 
+pub(crate) mod connection;
 pub(crate) mod cors;
 mod even;
 mod exchange;

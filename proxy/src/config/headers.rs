@@ -4,7 +4,8 @@ use http::HeaderName;
 use serde::Deserialize;
 use serde::de::Deserializer;
 
-use super::values;
+use super::{Tenancy, values};
+use crate::http::hygiene::Hygiene;
 
 /// What is added to the gate's own rules about which header fields of clients reach the upstream.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -16,6 +17,13 @@ pub struct Headers {
     /// Names that do not pass besides those of the gate; in lower case.
     #[serde(deserialize_with = "names")]
     pub strip: Vec<String>,
+}
+
+impl Headers {
+    /// The rules of hygiene with these names, and with those by which requests name tenants.
+    pub(crate) fn hygiene(&self, tenancy: &Tenancy) -> Hygiene {
+        Hygiene::new(&self.allow, &self.strip, &tenancy.names)
+    }
 }
 
 fn names<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {

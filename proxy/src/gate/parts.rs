@@ -15,7 +15,6 @@ use tokio::net::lookup_host;
 use super::door::{Door, Refused};
 use super::{StartError, descriptors, privacy};
 use crate::accept::Rules;
-use crate::accept::hygiene::Hygiene;
 use crate::config::{Config, Jwt};
 use crate::forward::Forwarding;
 use crate::forward::assertion::AssertionSigner;
@@ -33,6 +32,7 @@ use crate::metrics::Metrics;
 use crate::operate::admin::AdminState;
 use crate::operate::probe::Probes;
 use crate::service::Service;
+use crate::service::connection::Terms;
 use crate::service::cors::Cors;
 use crate::service::reply::Redirects;
 
@@ -127,7 +127,7 @@ pub(super) fn door(
     metrics.connections.limited_to(bounds.total);
     Door {
         service: Arc::new(service),
-        limits: Arc::new(limits(config, &metrics)),
+        terms: Arc::new(terms(config, &metrics)),
         connections: Arc::clone(connections),
         seats: Seats::new(bounds, move |event| heard.connections.heard(event)),
         refused: Refused::default(),
@@ -135,22 +135,27 @@ pub(super) fn door(
     }
 }
 
-/// What a connection has to know.
-fn limits(config: &Config, metrics: &Metrics) -> Limits {
+/// The rules and bounds of clients' connections.
+fn terms(config: &Config, metrics: &Metrics) -> Terms {
     let removed = metrics.traffic.fields_removed.clone();
-    Limits {
+    Terms {
         rules: Rules {
             header_count: config.limits.header_count,
             target_bytes: config.limits.target_bytes,
-            hygiene: Hygiene::new(&config.headers, &config.tenancy).counted_by(removed),
+            hygiene: config.headers.hygiene(&config.tenancy).counted_by(removed),
             trusted: config.trusted_proxies.clone(),
             forward_authorization: config.upstream.forward_authorization,
             cookie: config.jwt.cookie.clone(),
             upstream_host: config.upstream.address.clone(),
         },
-        header_bytes: config.limits.header_bytes,
-        header_timeout: config.limits.header_timeout,
-        patience: Patience { timeout: config.limits.body_timeout, rate: config.limits.body_rate },
+        limits: Limits {
+            header_bytes: config.limits.header_bytes,
+            header_timeout: config.limits.header_timeout,
+            patience: Patience {
+                timeout: config.limits.body_timeout,
+                rate: config.limits.body_rate,
+            },
+        },
     }
 }
 

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use policy_store::routes::{Body, Route};
 use serde_json::Value;
 
-use crate::accept::tenant_names;
 use crate::accept::{Arrival, Control};
 use crate::http::media_type;
+use crate::http::tenant_names;
 use crate::judge::strict_json::{self, Object};
 
 /// The maximum length, in bytes, of the name of a member at the top of a judged body: policies are asked about

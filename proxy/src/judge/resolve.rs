@@ -12,10 +12,10 @@ use policy_store::cache::Weigh as _;
 use policy_store::facts::OrganizationKey;
 use policy_store::routes::{Body, Matched, Route};
 
-use crate::accept::tenant_names::is_alias;
 use crate::accept::{Arrival, Malformed};
 use crate::config::Tenancy;
 use crate::http::media_type;
+use crate::http::tenant_names::is_alias;
 
 /// What a request asks for.
 #[derive(Debug, Clone)]

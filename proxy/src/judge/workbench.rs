@@ -17,7 +17,6 @@ use policy_store::watch::BundleStore;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::accept::hygiene::Hygiene;
 use crate::accept::{self, Accepted, Arrival, Rules};
 use crate::config::{Headers, Limits, Memory, Tenancy};
 use crate::http::head::RawHead;
@@ -126,7 +125,7 @@ impl Workbench {
         let verifier = Verifier::new(keys, Duration::ZERO, false, &metrics);
         let settings = Settings::new(ttl, Duration::from_secs(10));
         let facts = FactStore::new(facts, settings, Box::new(|_| {}));
-        let hygiene = Hygiene::new(&Headers::default(), &tenancy);
+        let hygiene = Headers::default().hygiene(&tenancy);
         let pipeline = Pipeline {
             bundles,
             facts: Arc::new(facts),

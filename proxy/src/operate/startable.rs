@@ -11,10 +11,32 @@ use policy_store::watch::Published;
 use tokio::runtime::Handle;
 
 use crate::config::Jwt;
-use crate::gate::StartError;
 
 /// How long the database may take at a reload to say whether it fits: the bundle may be a revocation.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a start of the gate would not accept a bundle.
+#[derive(Debug, thiserror::Error)]
+pub enum Unstartable {
+    /// An issuer must never stand for a role that does not exist, so the restriction restricts nothing.
+    #[error(
+        "`jwt.issuers`: `{issuer}` must never stand for the role `{role}`, which the policies' schema does not list"
+    )]
+    UnknownRole {
+        /// The issuer, as the configuration names it.
+        issuer: String,
+        /// The role that the schema does not list.
+        role: String,
+    },
+    /// Objects of this type cannot be looked up.
+    #[error(
+        "routes.yaml looks up objects of type `{0}`, for which the mapping of facts has no statement"
+    )]
+    Unmapped(Arc<str>),
+    /// The facts are not those that the policies need.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+}
 
 /// What a bundle has to fit.
 pub(crate) struct Startable {
@@ -35,15 +57,15 @@ impl Startable {
         &self,
         bundle: &Bundle,
         patience: Duration,
-    ) -> Result<Option<Vec<String>>, StartError> {
+    ) -> Result<Option<Vec<String>>, Unstartable> {
         let mut looked_up = bundle.routes().routes().iter().filter(|route| route.scope.looks_up());
         if let Some(route) = looked_up.find(|route| !self.source.knows(&route.resource)) {
-            return Err(StartError::Unmapped(Arc::clone(&route.resource)));
+            return Err(Unstartable::Unmapped(Arc::clone(&route.resource)));
         }
         let unknown = self.jwt.unknown_role(|role| bundle.vocabulary().has_role(role));
         if let Some((issuer, role)) = unknown {
             let (issuer, role) = (issuer.to_owned(), role.to_owned());
-            return Err(StartError::UnknownRole { issuer, role });
+            return Err(Unstartable::UnknownRole { issuer, role });
         }
         match check(&*self.source, bundle, patience).await {
             Ok(notes) => Ok(Some(notes)),
@@ -60,7 +82,7 @@ impl Startable {
         self: &Arc<Self>,
         runtime: &Handle,
         next: &Arc<Published>,
-    ) -> Result<Option<Vec<String>>, StartError> {
+    ) -> Result<Option<Vec<String>>, Unstartable> {
         let (answer, answered) = channel();
         let (startable, next) = (Arc::clone(self), Arc::clone(next));
         runtime.spawn(async move {
@@ -83,27 +105,28 @@ pub(crate) async fn check(
 }
 
 /// Why a start would not accept a bundle, as findings about it.
-pub(crate) fn findings(error: &StartError) -> Vec<Finding> {
+pub(crate) fn findings(error: &Unstartable) -> Vec<Finding> {
     let finding = |file: &str, message: &str, remedy: &str| {
         Finding::about(Kind::Unstartable, file, message, remedy)
     };
     match error {
-        StartError::Policies(findings) => findings.0.clone(),
-        StartError::Unfit(Unfit::Faults(FactFaults(faults))) => {
+        Unstartable::Unfit(Unfit::Faults(FactFaults(faults))) => {
             let each = faults.iter().map(|fault| {
                 let message = format!("{}: {}", fault.place, fault.message);
                 finding("schema.cedarschema", &message, &fault.remedy)
             });
             each.collect()
         }
-        StartError::Unmapped(_) => {
+        Unstartable::Unfit(Unfit::Unavailable(_)) => {
+            vec![finding("schema.cedarschema", &chain(error), "wait for the database, and reload")]
+        }
+        Unstartable::Unmapped(_) => {
             let remedy = "write a statement under `facts.mapping.objects` in the configuration and restart, or remove the route";
             vec![finding("routes.yaml", &chain(error), remedy)]
         }
-        StartError::UnknownRole { .. } => {
+        Unstartable::UnknownRole { .. } => {
             let remedy = "list the role in the schema, or take it out of `never_roles` in the configuration and restart";
             vec![finding("schema.cedarschema", &chain(error), remedy)]
         }
-        other => vec![finding(".", &chain(other), "correct it, and reload")],
     }
 }

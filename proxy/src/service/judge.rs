@@ -176,7 +176,7 @@ impl Service {
 fn lost(client: &mut ClientStream, fault: &BodyLost) -> Refusal {
     tracing::debug!(error = %fault, "a body was lost");
     client.lose();
-    fault.as_malformed().into()
+    Malformed::from(fault).into()
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {

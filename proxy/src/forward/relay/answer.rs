@@ -5,9 +5,9 @@ use std::mem::MaybeUninit;
 use bytes::{BufMut as _, BytesMut};
 use httparse::{Header, ParserConfig, Response, Status};
 
-use crate::accept::hygiene::{is_hop_by_hop, is_structural};
 use crate::http::framing::Framing;
 use crate::http::head;
+use crate::http::hygiene::{is_hop_by_hop, is_structural};
 
 /// Fields of an answer at the most.
 const FIELDS: usize = 256;

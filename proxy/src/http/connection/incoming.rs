@@ -10,7 +10,6 @@ use tokio::net::tcp::OwnedReadHalf;
 use tokio_util::io::poll_read_buf;
 
 use super::{KEEP_ALIVE, Limits};
-use crate::accept::Malformed;
 use crate::http::framing::{Framing, Misframed, Span};
 use crate::http::head::{self, RawHead};
 use crate::http::idle::Idle;
@@ -58,17 +57,6 @@ pub(crate) enum BodyLost {
     Misframed(#[from] Misframed),
 }
 
-impl BodyLost {
-    /// What a client that is still there is told.
-    pub(crate) fn as_malformed(&self) -> Malformed {
-        Malformed::Request(match self {
-            Self::Gone(_) => "the body did not come whole",
-            Self::Slow => "the body did not come in time",
-            Self::Misframed(_) => "the body is not framed as RFC 9112 says",
-        })
-    }
-}
-
 impl Incoming {
     pub(super) fn new(socket: OwnedReadHalf, patience: Patience) -> Self {
         let (idle, pace) = (Idle::new(KEEP_ALIVE), Pace::new(patience));
@@ -76,7 +64,7 @@ impl Incoming {
     }
 
     /// Whether nothing was read that was not given out.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.buffer.is_empty()
     }
 
@@ -163,7 +151,7 @@ impl Incoming {
     }
 
     /// Reads the next head, its empty line included. `None`: the client has no more to say.
-    pub(super) async fn read_head(&mut self, limits: &Limits) -> io::Result<Option<RawHead>> {
+    pub(crate) async fn read_head(&mut self, limits: &Limits) -> io::Result<Option<RawHead>> {
         if self.buffer.is_empty() {
             self.idle.begin();
             if std::future::poll_fn(|cx| self.poll_first(cx)).await? == 0 {

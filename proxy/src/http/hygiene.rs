@@ -10,8 +10,7 @@ mod tests;
 
 use prometheus::IntCounter;
 
-use crate::accept::tenant_names;
-use crate::config::{Headers, Tenancy};
+use crate::http::tenant_names;
 
 use names::{CONTENT, HOP_BY_HOP, OBEYED, RESERVED, RESERVED_PREFIXES, STRUCTURAL, TENANTS, WAY};
 
@@ -46,17 +45,18 @@ pub(crate) struct Hygiene {
 }
 
 impl Hygiene {
-    /// The rules of `gate.md`, and what the operator adds to them.
-    pub(crate) fn new(headers: &Headers, tenancy: &Tenancy) -> Self {
+    /// The rules of `gate.md`, and what the operator adds to them: names that pass although they hold odd characters
+    /// (`allow`), names that do not pass (`strip`), both in lower case, and the names of a tenant's id (`tenants`).
+    pub(crate) fn new(allow: &[String], strip: &[String], tenants: &[String]) -> Self {
         let mut hygiene = Self {
             known: Vec::new(),
             tenants: Vec::new(),
-            allowed: headers.allow.clone(),
+            allowed: allow.to_vec(),
             marks: Marks::default(),
             removed: None,
         };
         // The first entry of a name counts: what the operator strips is stripped.
-        for name in &headers.strip {
+        for name in strip {
             hygiene.know(name, Fate::Remove);
         }
         for (names, fate) in [
@@ -75,7 +75,7 @@ impl Hygiene {
         for prefix in RESERVED_PREFIXES {
             hygiene.marks.set_from(prefix.as_bytes(), prefix.len());
         }
-        let configured = tenancy.names.iter().map(String::as_str);
+        let configured = tenants.iter().map(String::as_str);
         TENANTS.iter().copied().chain(configured).for_each(|name| hygiene.know_tenant(name));
         hygiene
     }

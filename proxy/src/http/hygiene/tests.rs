@@ -15,7 +15,7 @@ fn hygiene(allow: &[&str], strip: &[&str]) -> Hygiene {
     let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
     let headers = Headers { allow: own(allow), strip: own(strip) };
     let counter = IntCounter::new("removed", "removed").unwrap();
-    Hygiene::new(&headers, &Tenancy::default()).counted_by(counter)
+    headers.hygiene(&Tenancy::default()).counted_by(counter)
 }
 
 #[track_caller]
@@ -85,7 +85,7 @@ fn every_name_of_a_tenant_is_removed() {
     }
     let tenancy =
         Tenancy { names: vec!["mandant".into(), "Host".into(), "_".into()], ..Tenancy::default() };
-    let named = Hygiene::new(&Headers::default(), &tenancy);
+    let named = Headers::default().hygiene(&tenancy);
     check(&named, "X-Mandant", Fate::Remove);
     check(&named, "Host", Fate::Pass);
     check(&named, "X-Host", Fate::Remove);

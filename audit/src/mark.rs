@@ -29,7 +29,8 @@ pub(crate) const SINK_LOST: &str = "sink_lost";
 pub(crate) const RETAINED: &str = "retained";
 /// Which other journals a sink knows, and how far each has come by what is signed there.
 pub(crate) const JOURNALS_KNOWN: &str = "journals_known";
-/// Policies were put in force whatever admission said of them: `from` and `to` are digests, `overridden` what was found.
+/// Policies were put in force whatever admission said of them: `from` and `to` are digests, `overridden` what was
+/// found.
 pub const POLICY_EMERGENCY: &str = "policy_emergency";
 
 /// A mark of this kind, made now.

@@ -86,8 +86,8 @@ fn all(world: &World) -> Vec<Peer> {
     all
 }
 
-/// Starts those that are wanted, and has each answer everything once. The gate is always among those: it is asked whether the
-/// requests are planned as it decides.
+/// Starts those that are wanted, and has each answer everything once. The gate is always among those: it is asked
+/// whether the requests are planned as it decides.
 fn start(world: &World, only: &[String], connections: usize) -> (Vec<Contender>, Vec<String>) {
     let always = [baseline::NAME, gates::FULL];
     let wanted = |it: &Peer| only.is_empty() || only.iter().any(|name| name == it.name);

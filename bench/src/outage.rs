@@ -6,7 +6,8 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use tests::metrics::Metrics;
-use tests::postgres::{self, Cluster};
+use tests::postgres::Cluster;
+use tests::sql::number;
 
 use super::{CONNECTIONS, Measured, load, on_first_core};
 
@@ -63,13 +64,12 @@ pub(crate) async fn measure(program: &Path, dir: &Path, upstream: &str, requests
 async fn everything(url: &str, admin: std::net::SocketAddr, back: Instant) {
     let mut all = written(admin).await;
     // The last outcomes are written after the last answer.
-    while postgres::number(url, "select count(*) from audit_logs").await != all {
+    while number(url, "select count(*) from audit_logs").await != all {
         tokio::time::sleep(Duration::from_millis(200)).await;
         all = written(admin).await;
     }
-    let distinct =
-        postgres::number(url, "select count(distinct (instance, seq)) from audit_logs").await;
-    let last = postgres::number(url, "select max(seq) from audit_logs").await;
+    let distinct = number(url, "select count(distinct (instance, seq)) from audit_logs").await;
+    let last = number(url, "select max(seq) from audit_logs").await;
     println!(
         "{all} records written; {distinct} different ones in the database, the last is {last}; all there {:.1} s after it came back",
         back.elapsed().as_secs_f64()

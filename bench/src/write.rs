@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::report::folder;
 
-/// Every `NAME.md` of `target/bench` replaces what is between `<!-- NAME -->` and `<!-- /NAME -->`.
+/// Every page NAME of `target/bench` replaces what is between `<!-- NAME -->` and `<!-- /NAME -->`.
 pub(crate) fn write() {
     let root = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
     let (page, pictures) = (root.join("BENCHMARKS.md"), root.join("docs/bench"));

@@ -127,8 +127,8 @@ pub async fn migrate(url: &str) -> Result<(), DatabaseError> {
     Err(DatabaseError::Url(scheme(url).to_owned()))
 }
 
-/// The file of an SQLite database. SQLite gives the files beside it (`-wal`, `-shm`) the same permissions, and would make
-/// it for everybody to read. `None`: the database is none of SQLite, or in memory.
+/// The file of an SQLite database. SQLite gives the files beside it (`-wal`, `-shm`) the same permissions, and would
+/// make it for everybody to read. `None`: the database is none of SQLite, or in memory.
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     let options =
         SqliteConnectOptions::from_str(url).ok().filter(|_| url.starts_with("sqlite:"))?;

@@ -1,5 +1,7 @@
 //! The rooms: who may name whom, and how long a file may be.
 
+mod comments;
+
 use std::{
     fs,
     path::{Path, PathBuf},

@@ -186,6 +186,8 @@ impl Binary {
 
 /// Runs a command of the binary to its end. Gives the exit status, the output and the complaints.
 pub async fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
+    // Building the program, if nobody has built it yet, takes its own time.
+    program().await;
     in_time("the command ends", run_long(directory, arguments)).await
 }
 

@@ -50,12 +50,8 @@ impl Example {
         let from = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/examples"));
         stand::copy_tree(&from, directory.path());
         TRUSTED.write(&directory.path().join(name).join("keys"));
-        let example = Self {
-            directory,
-            database: database.to_owned(),
-            name,
-            upstream: Upstream::start().await,
-        };
+        let example =
+            Self { directory, database: database.to_owned(), name, upstream: Upstream::start() };
         let schema = fs::read_to_string(example.folder().join("schema.sql")).unwrap();
         execute(database, &schema).await;
         example
@@ -73,7 +69,7 @@ impl Example {
         let flags = [
             ("facts.database", self.database.clone()),
             ("facts.ttl", "0s".to_owned()),
-            ("facts.timeout", "2s".to_owned()),
+            ("facts.timeout", "30s".to_owned()),
             ("listen.proxy", "127.0.0.1:0".to_owned()),
             ("listen.admin", "127.0.0.1:0".to_owned()),
             ("upstream.address", self.upstream.address().to_string()),

@@ -25,6 +25,7 @@ pub mod key_server;
 pub mod metrics;
 pub mod model;
 pub mod people;
+pub mod port;
 pub mod postgres;
 pub mod reader;
 pub mod real_upstream;

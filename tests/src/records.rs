@@ -8,7 +8,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::wait::eventually;
+use crate::{sql::number, wait::eventually};
 
 /// The directory of a gate's records.
 #[derive(Clone, Debug)]
@@ -82,6 +82,20 @@ impl Journal {
             records.iter().any(ended).then_some(records)
         })
         .await
+    }
+
+    /// Waits until the last record is in the table `audit_logs` at `url`. A gate that is stopped gives the database a
+    /// few seconds only.
+    pub async fn is_delivered_to(&self, url: &str) {
+        eventually("the records are in the database", || async {
+            let last = self.records().pop()?;
+            let instance = last["instance"].as_str().unwrap();
+            let sql = format!(
+                "select coalesce(max(seq), 0) from audit_logs where instance = '{instance}'"
+            );
+            (number(url, &sql).await == last["seq"].as_u64().unwrap()).then_some(())
+        })
+        .await;
     }
 
     /// The one decision of a request: its denial, or its intent.

@@ -17,6 +17,7 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use crate::{
     binary::Binary,
     client::{self, Answer, Request},
+    port::Port,
     postgres,
     records::Journal,
     tokens::{AUDIENCE, ISSUER, TRUSTED, token},
@@ -61,6 +62,7 @@ pub struct Ground {
     /// The records.
     pub journal: Journal,
     _backend: Option<RunningBackend>,
+    _nobody: Option<Port>,
 }
 
 /// A gate, and all that it needs.
@@ -126,19 +128,23 @@ impl Builder {
         copy_policies(&directory.path().join("policies"));
         fs::create_dir(directory.path().join("var")).unwrap();
         let database = self.make_database(directory.path()).await;
-        let upstream = Upstream::start().await;
-        let (behind, backend) = match self.behind {
-            Behind::Recorder => (upstream.address(), None),
-            Behind::Nothing => (nobody(), None),
+        let upstream = Upstream::start();
+        let (behind, backend, nobody) = match self.behind {
+            Behind::Recorder => (upstream.address(), None, None),
+            Behind::Nothing => {
+                let port = Port::hold();
+                (port.address(), None, Some(port))
+            }
             Behind::Backend => {
                 let (address, backend) = run_backend(&database, directory.path()).await;
-                (address, Some(backend))
+                (address, Some(backend), None)
             }
         };
         self = self.set("facts.database", database.as_str());
         self = self.set("upstream.address", behind.to_string());
         let journal = Journal::at(&directory.path().join("var/audit"));
-        let ground = Ground { directory, database, upstream, journal, _backend: backend };
+        let ground =
+            Ground { directory, database, upstream, journal, _backend: backend, _nobody: nobody };
         fs::write(ground.config(), format!("{:#}", self.config)).unwrap();
         ground
     }
@@ -193,7 +199,7 @@ fn defaults() -> Value {
             "issuer": ISSUER, "audiences": [AUDIENCE],
             "algorithms": ["EdDSA", "ES256", "RS256"], "jwks": "keys/jwks.json",
         }]},
-        "facts": {"ttl": "500ms", "timeout": "5s"},
+        "facts": {"ttl": "500ms", "timeout": "30s"},
         "policies": {"directory": "policies", "admit": "any"},
         "audit": {"directory": "var/audit"},
         "tenancy": {"host_suffix": ".clinics.example"},
@@ -216,11 +222,6 @@ pub fn copy_tree(from: &Path, to: &Path) {
             fs::copy(&entry, to.join(target)).unwrap();
         }
     }
-}
-
-/// An address where nobody listens: a port that was given back.
-fn nobody() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 async fn run_backend(database: &str, directory: &Path) -> (SocketAddr, RunningBackend) {

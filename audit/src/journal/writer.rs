@@ -178,9 +178,8 @@ impl Writer {
         self.noted(probed)
     }
 
-    /// Looks after what waits and the place, and ends a segment that is due, if it `may_end` now. Makes no directory: that is for
-    /// a request to do, so that an operator who moves one away and back finds the path free in
-    /// between.
+    /// Looks after what waits and the place, and ends a segment that is due, if it `may_end` now. Makes no directory:
+    /// that is for a request to do, so that an operator who moves one away and back finds the path free in between.
     pub(super) fn tend(&mut self, may_end: bool) {
         if self.place.is_there() {
             self.confirm_place();

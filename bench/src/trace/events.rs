@@ -61,7 +61,8 @@ impl Watched {
     }
 }
 
-/// Keeps an eye on the journal of the gate in that folder and on others; lets everything happen at its time, if anything is to.
+/// Keeps an eye on the journal of the gate in that folder and on others; lets everything happen at its time, if
+/// anything is to.
 pub(super) fn watch(world: &World, gate: &str, length: Duration, eventful: bool) -> Watched {
     let began = Instant::now();
     let folder = world.setting.folder.join(gate);

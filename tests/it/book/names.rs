@@ -49,7 +49,7 @@ fn each_link_leads_somewhere() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// `a/{b,c}.rs` is `a/b.rs` and `a/c.rs`.
+/// The paths that a path with braces stands for: `a/{b,c}` is `a/b` and `a/c`.
 fn alternatives(name: &str) -> Vec<String> {
     let Some((before, rest)) = name.split_once('{') else { return vec![name.to_owned()] };
     let Some((inner, after)) = rest.split_once('}') else { return vec![name.to_owned()] };

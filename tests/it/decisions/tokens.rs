@@ -114,11 +114,19 @@ async fn a_token_is_forwarded_only_where_that_is_configured() {
 #[tokio::test]
 async fn a_token_ends_when_its_time_does_even_in_the_middle_of_a_connection() {
     let stand = Stand::builder().set("jwt.leeway", "0s").start().await;
-    let mut claims = claims("kauvery-doctor");
-    claims["exp"] = (tests::tokens::now() + 4).into();
-    let token = signed(Signing::EdDsa, &header(Signing::EdDsa), &claims);
-    let request = Request::get(TARGET).token(&token);
-    assert_eq!(stand.send(&request).await.status, 200, "it is good for a while");
+    let mut good = None;
+    // A busy machine may need longer than the first of these for one request.
+    for life in [4, 16, 64] {
+        let mut claims = claims("kauvery-doctor");
+        claims["exp"] = (tests::tokens::now() + life).into();
+        let token = signed(Signing::EdDsa, &header(Signing::EdDsa), &claims);
+        let request = Request::get(TARGET).token(&token);
+        if stand.send(&request).await.status == 200 {
+            good = Some(request);
+            break;
+        }
+    }
+    let request = good.expect("it is good for a while");
     tests::wait::eventually("the token expires", || async {
         let answer = stand.send(&request).await;
         (answer.reason() == "token_expired").then_some(())

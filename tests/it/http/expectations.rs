@@ -1,6 +1,6 @@
 //! `Expect: 100-continue`: the body is asked for only once it is wanted.
 
-use tests::{stand::Stand, tokens::token};
+use tests::{stand::Stand, tokens::token, wait::in_time};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -22,7 +22,8 @@ fn head(target: &str, user: &str) -> Vec<u8> {
 async fn read_until(socket: &mut TcpStream, wanted: &str) -> String {
     let mut text = Vec::new();
     while !String::from_utf8_lossy(&text).contains(wanted) {
-        assert!(socket.read_buf(&mut text).await.unwrap() > 0, "the connection ended");
+        let some = in_time(wanted, socket.read_buf(&mut text)).await;
+        assert!(some.unwrap() > 0, "the connection ended");
     }
     String::from_utf8(text).unwrap()
 }
@@ -49,7 +50,7 @@ async fn a_refused_body_is_not_asked_for_and_nothing_is_read_after_it() {
     let mut socket = TcpStream::connect(stand.proxy()).await.unwrap();
     socket.write_all(&head("/api/patients", "kauvery-lab")).await.unwrap();
     let mut said = String::new();
-    socket.read_to_string(&mut said).await.unwrap();
+    in_time("the end of the connection", socket.read_to_string(&mut said)).await.unwrap();
     assert!(said.starts_with("HTTP/1.1 403 "), "{said}");
     assert!(said.to_ascii_lowercase().contains("connection: close"), "{said}");
     assert!(stand.ground.upstream.take().is_empty());

@@ -6,6 +6,7 @@ use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 use serde_json::json;
 use tests::{
     client::Connection,
+    port::Port,
     stand::Stand,
     wait::{eventually, in_time},
 };
@@ -104,8 +105,8 @@ async fn no_refusal_is_written_into_a_head_that_was_half_sent() {
 /// How long a client takes for the rest of a body that nobody wants is no part of the request.
 #[tokio::test]
 async fn the_outcome_is_recorded_before_the_rest_of_a_body_is_read() {
-    let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let stand = before(gone.to_string()).await;
+    let gone = Port::hold();
+    let stand = before(gone.address().to_string()).await;
     let mut client = Connection::open(stand.proxy()).await;
     let head =
         format!("POST {PATH} HTTP/1.1\r\nHost: x.example\r\nContent-Length: 10\r\n\r\nhello");

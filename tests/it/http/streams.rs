@@ -1,24 +1,18 @@
 //! What the upstream sends is passed on when it comes: what is sent together is not waited for.
 
-use std::time::Duration;
-
-use tests::{client::Request, stand::Stand, tokens::token};
+use tests::{client::Request, stand::Stand, tokens::token, wait::in_time};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::mpsc,
 };
 
-/// Longer than anything here takes, shorter than the timeouts of the gate.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// Reads until what was read ends so.
 async fn read_until(socket: &mut TcpStream, end: &[u8]) -> Vec<u8> {
     let mut read = Vec::new();
     while !read.ends_with(end) {
-        let some = tokio::time::timeout(PATIENCE, socket.read_buf(&mut read)).await;
-        let text = String::from_utf8_lossy(&read);
-        assert!(some.expect("it is passed on at once").unwrap() > 0, "{text}");
+        let some = in_time("more of it", socket.read_buf(&mut read)).await;
+        assert!(some.unwrap() > 0, "{}", String::from_utf8_lossy(&read));
     }
     read
 }

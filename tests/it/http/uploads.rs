@@ -29,6 +29,11 @@ async fn before(listener: &TcpListener) -> Stand {
     ground.with("upstream.address", listener.local_addr().unwrap().to_string()).start().await
 }
 
+/// The next connection of the gate.
+async fn accept(listener: &TcpListener) -> TcpStream {
+    in_time("a connection of the gate", listener.accept()).await.unwrap().0
+}
+
 async fn read_head(socket: &mut TcpStream) -> String {
     let mut read = Vec::new();
     while head_end(&read).is_none() {
@@ -73,7 +78,7 @@ async fn both_directions_flow_at_once() {
     let stand = before(&listener).await;
     let mut client = TcpStream::connect(stand.proxy()).await.unwrap();
     client.write_all(head("Transfer-Encoding: chunked").as_bytes()).await.unwrap();
-    let (mut upstream, _) = listener.accept().await.unwrap();
+    let mut upstream = accept(&listener).await;
     assert!(read_head(&mut upstream).await.contains("Transfer-Encoding: chunked\r\n"));
     let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     upstream.write_all(answer.as_bytes()).await.unwrap();
@@ -99,7 +104,7 @@ async fn an_answer_before_the_body_was_sent_is_passed_on() {
     let stand = before(&listener).await;
     let mut client = Connection::open(stand.proxy()).await;
     client.write(head("Content-Length: 100000000").as_bytes()).await;
-    let (mut upstream, _) = listener.accept().await.unwrap();
+    let mut upstream = accept(&listener).await;
     read_head(&mut upstream).await;
     let answer = "HTTP/1.1 413 Too Large\r\nContent-Length: 5\r\nConnection: close\r\n\r\nlarge";
     upstream.write_all(answer.as_bytes()).await.unwrap();
@@ -118,7 +123,7 @@ async fn the_upstream_says_whether_an_expected_body_is_sent() {
         let mut client = TcpStream::connect(stand.proxy()).await.unwrap();
         let head = head("Content-Length: 5\r\nExpect: 100-Continue");
         client.write_all(head.as_bytes()).await.unwrap();
-        let (mut upstream, _) = listener.accept().await.unwrap();
+        let mut upstream = accept(&listener).await;
         assert!(read_head(&mut upstream).await.contains("Expect: 100-continue\r\n"));
         if goes_on {
             upstream.write_all(b"HTTP/1.1 100 Continue\r\n\r\n").await.unwrap();
@@ -213,7 +218,7 @@ async fn a_connection_over_which_a_body_was_not_sent_whole_is_not_used_again() {
         let sent = [head(&framing).as_bytes(), b"2000000\r\n", &body].concat();
         let (mut reading, mut writing) = client.split();
         let answered = async {
-            let (mut upstream, _) = listener.accept().await.unwrap();
+            let mut upstream = accept(&listener).await;
             let mut read = Vec::new();
             while head_end(&read).is_none() {
                 upstream.read_buf(&mut read).await.unwrap();
@@ -239,7 +244,7 @@ async fn a_connection_over_which_a_body_was_not_sent_whole_is_not_used_again() {
             stand.proxy(),
             b"GET /healthz HTTP/1.1\r\nHost: x.example\r\n\r\n",
         ));
-        let (mut second, _) = in_time("another connection", listener.accept()).await.unwrap();
+        let mut second = accept(&listener).await;
         assert!(read_head(&mut second).await.starts_with("GET /healthz "), "{framing}");
         second
             .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
@@ -259,7 +264,7 @@ async fn an_upstream_that_does_not_ask_for_the_body_is_to_blame() {
     let stand = ground.with("upstream.read_timeout", "600ms").start().await;
     let mut client = Connection::open(stand.proxy()).await;
     client.write(head("Content-Length: 5\r\nExpect: 100-continue").as_bytes()).await;
-    let _silent = listener.accept().await.unwrap();
+    let _silent = accept(&listener).await;
     let answer = client.read(false).await.expect("an answer");
     assert_eq!((answer.status, answer.reason().as_str()), (504, "upstream_timeout"));
     let outcome = stand.ground.journal.outcome(answer.id()).await;
@@ -277,7 +282,7 @@ async fn an_upstream_that_is_silent_after_it_asked_for_the_body_is_given_up() {
         let mut client = Connection::open(stand.proxy()).await;
         let request = head("Content-Length: 5\r\nExpect: 100-continue") + "hello";
         client.write(request.as_bytes()).await;
-        let (mut upstream, _) = listener.accept().await.unwrap();
+        let mut upstream = accept(&listener).await;
         let mut read = Vec::new();
         while !read.ends_with(b"\r\n\r\nhello") {
             assert!(in_time("the body", upstream.read_buf(&mut read)).await.unwrap() > 0);

@@ -33,8 +33,10 @@ async fn check_unavailable(stand: &Stand, reason: &str) {
     assert_eq!(answer.head.header("content-type"), Some("application/problem+json"));
 }
 
-fn impatient() -> Builder {
-    Stand::builder().set("facts.ttl", "50ms").set("facts.timeout", "500ms")
+/// Facts that are asked for all the time. Nothing here depends on how long the database may take: where nobody listens,
+/// a connection is refused at once.
+fn forgetful() -> Builder {
+    Stand::builder().set("facts.ttl", "50ms")
 }
 
 #[tokio::test]
@@ -42,7 +44,7 @@ async fn the_database_of_facts_goes_and_comes_back() {
     let mut cluster = Cluster::start().await;
     let url = cluster.create_database(None).await;
     prepare_database(&url).await;
-    let stand = impatient().database(&url).start().await;
+    let stand = forgetful().database(&url).start().await;
     assert_eq!(stand.get(USER, TARGET).await.status, 200);
     assert_eq!(stand.ask_admin("/readyz").await.status, 200);
 
@@ -73,7 +75,7 @@ async fn the_gate_starts_without_its_database_and_uses_it_when_it_comes() {
     let url = cluster.create_database(None).await;
     prepare_database(&url).await;
     cluster.stop_immediate();
-    let stand = impatient().database(&url).start().await;
+    let stand = forgetful().database(&url).start().await;
     check_unavailable(&stand, "facts_unavailable").await;
     assert!(stand.ground.upstream.requests().is_empty());
     cluster.start_again().await;
@@ -82,7 +84,7 @@ async fn the_gate_starts_without_its_database_and_uses_it_when_it_comes() {
 
 #[tokio::test]
 async fn an_unknown_role_denies_that_user_alone() {
-    let stand = impatient().start().await;
+    let stand = forgetful().start().await;
     let change = r#"update users set roles = '["DOCTOR", "WIZARD"]' where id = 'kauvery-doctor'"#;
     tests::sql::execute(&stand.ground.database, change).await;
     stand.until(USER, TARGET, (503, "facts_unavailable")).await;
@@ -91,7 +93,7 @@ async fn an_unknown_role_denies_that_user_alone() {
 
 #[tokio::test]
 async fn an_unknown_feature_is_left_out() {
-    let stand = impatient().start().await;
+    let stand = forgetful().start().await;
     let change = r#"update users set enabled_features = '["teleport"]' where id = 'kauvery-nurse'"#;
     tests::sql::execute(&stand.ground.database, change).await;
     eventually("the new facts are used", || async {
@@ -122,7 +124,7 @@ async fn the_upstream_goes_and_comes_back() {
     stand.ground.upstream.stop().await;
     let answer = stand.get(USER, TARGET).await;
     assert!(is(&answer, 502, "upstream_unreachable"), "{} {}", answer.status, answer.reason());
-    stand.ground.upstream.start_again().await;
+    stand.ground.upstream.start_again();
     until_allowed(&stand).await;
 }
 
@@ -145,8 +147,9 @@ async fn the_upstream_is_too_slow() {
     assert!(is(&answer, 504, "upstream_timeout"), "{} {}", answer.status, answer.reason());
     let outcome = stand.ground.journal.outcome(answer.id()).await;
     assert_eq!((&outcome["status"], &outcome["decision"]), (&json!(504), &json!("allow")));
+    // Slow, but not too slow, unless the machine adds a quarter of a second of its own.
     stand.ground.upstream.on(TARGET, Behaviour::Delay(Duration::from_millis(50)));
-    assert_eq!(stand.get(USER, TARGET).await.status, 200, "slow, but not too slow");
+    until_allowed(&stand).await;
 }
 
 #[tokio::test]

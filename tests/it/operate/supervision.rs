@@ -38,7 +38,7 @@ async fn busy(provider: &Upstream) -> Stand {
 
 #[tokio::test]
 async fn every_task_that_falls_is_started_again_and_does_what_it_did() {
-    let provider = Upstream::start().await;
+    let provider = Upstream::start();
     let stand = busy(&provider).await;
     let serves = async |what: &str| {
         eventually(what, || async {
@@ -71,8 +71,10 @@ async fn every_task_that_falls_is_started_again_and_does_what_it_did() {
         let restarts = metrics.sum("cedargate_task_restarts_total", &[("task", task)]);
         let all = metrics.sum("cedargate_task_restarts_total", &[]);
         assert_eq!((restarts.to_string(), all.to_string()), ("1".into(), (number + 1).to_string()));
-        let ready = stand.ask_admin("/readyz").await;
-        assert_eq!(ready.status, 200, "a gate that serves again is ready");
+        let ready = eventually("a gate that serves again is ready", || async {
+            Some(stand.ask_admin("/readyz").await).filter(|it| it.status == 200)
+        })
+        .await;
         let warning = ready.json()["checks"]["tasks"]["warning"].as_str().unwrap().to_owned();
         assert!(warning.contains(&format!("`{task}` was started again")), "{warning}");
     }

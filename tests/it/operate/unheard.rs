@@ -82,7 +82,7 @@ fn write(ground: &Ground, name: &str, text: &str) {
 #[tokio::test]
 async fn everything_goes_on_though_the_log_cannot_be_written() {
     for (what, log, _held) in bad_logs() {
-        let provider = Upstream::start().await;
+        let provider = Upstream::start();
         let (ground, mut gate) = start(&provider, log).await;
         let doctor = token(DOCTOR);
         becomes(&gate, &doctor, 200, &format!("{what}: keys are fetched")).await;

@@ -260,7 +260,8 @@ impl Pass {
     }
 }
 
-/// The line of a row where nothing is promised of records (`audit.durability: none`), which versions before did not keep.
+/// The line of a row where nothing is promised of records (`audit.durability: none`), which versions before did not
+/// keep.
 fn unpromised(row: &Kept, line: &[u8]) -> Option<Vec<u8>> {
     if row.record.contains_key("durability") {
         return None;

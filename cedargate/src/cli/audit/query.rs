@@ -17,11 +17,11 @@ const LONGEST: usize = 5_000;
 
 /// Find records by user, tenant, object, action, decision, event and time
 ///
-/// The oldest first, a line each. Filters are joined by and. A journal and the database that it is delivered to give the same
-/// answer; a database may lag behind by moments, and may have the records of other gates, too.
+/// The oldest first, a line each. Filters are joined by and. A journal and the database that it is delivered to give
+/// the same answer; a database may lag behind by moments, and may have the records of other gates, too.
 ///
-/// Exit status: 0, whether there are such records or not; 1, some lines are no records, or a key was named and the source
-/// is not what gates wrote; 2, the source cannot be read.
+/// Exit status: 0, whether there are such records or not; 1, some lines are no records, or a key was named and the
+/// source is not what gates wrote; 2, the source cannot be read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: what was refused to Ann in the last week
 

@@ -22,12 +22,13 @@ use super::{folder, unreadable};
 /// The keys beside a journal.
 const BESIDE: &str = "signing.pub";
 
-/// Verify that a journal, or what a database has of journals, is whole and what the gate wrote; if not, say where it is not
+/// Verify that a journal, or what a database has of journals, is whole and what the gate wrote; if not, say where it
+/// is not
 ///
-/// Of a journal (DIR), every record, every checkpoint and every signature is looked at. Of a database (--database), every
-/// record is spelled from its columns and its hash computed from that; a number that is missing is a fault, unless a
-/// signed mark in a journal says why; every signed checkpoint is compared. With both, the database has to be the same as
-/// the journal, column by column. With --database alone no journal is needed, but a key is (--key).
+/// Of a journal (DIR), every record, every checkpoint and every signature is looked at. Of a database (--database),
+/// every record is spelled from its columns and its hash computed from that; a number that is missing is a fault,
+/// unless a signed mark in a journal says why; every signed checkpoint is compared. With both, the database has to be
+/// the same as the journal, column by column. With --database alone no journal is needed, but a key is (--key).
 ///
 /// It reads only; gates may be running. What is newer than the last checkpoint or not delivered yet is a note.
 ///

@@ -22,7 +22,8 @@ impl Default for Left {
 }
 
 /// Somebody whom `guard` would refuse at the action of `subject` if it was asked there, and whom nothing
-/// refuses up to its layer. `None`: there is nobody. Whether there is somebody that could not be found out counts as yes.
+/// refuses up to its layer. `None`: there is nobody. Whether there is somebody that could not be found out counts as
+/// yes.
 pub(super) fn open_to(
     bundle: &Bundle,
     subject: &Subject<'_>,

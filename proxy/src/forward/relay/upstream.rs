@@ -78,8 +78,8 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// Sends `request`, whose permit is recorded, and waits for an answer to begin. One that is `safe` (RFC 9110, 9.2.1) is sent
-    /// once more where a connection may have died of age; another is not: it may have been acted on.
+    /// Sends `request`, whose permit is recorded, and waits for an answer to begin. One that is `safe` (RFC 9110,
+    /// 9.2.1) is sent once more where a connection may have died of age; another is not: it may have been acted on.
     ///
     /// # Errors
     ///
@@ -128,15 +128,19 @@ impl Upstream {
 
 #[cfg(test)]
 mod tests {
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpSocket};
 
     use super::*;
 
-    const SECOND: Duration = Duration::from_secs(1);
+    /// Longer than a busy machine takes.
+    const LONG: Duration = Duration::from_mins(1);
 
-    /// An address that refuses connections.
-    async fn dead() -> SocketAddr {
-        TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap()
+    /// An address that refuses connections for as long as the socket lives: nobody else gets its port.
+    fn dead() -> (TcpSocket, SocketAddr) {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = socket.local_addr().unwrap();
+        (socket, address)
     }
 
     #[tokio::test]
@@ -144,16 +148,17 @@ mod tests {
         let alive = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = alive.local_addr().unwrap();
         let addresses = Addresses::new(None);
-        assert!(matches!(addresses.connect(SECOND, SECOND).await, Err(None)));
-        addresses.resolved(vec![dead().await, dead().await, address]);
-        assert_eq!(addresses.connect(SECOND, SECOND).await.unwrap().address, address);
+        assert!(matches!(addresses.connect(LONG, LONG).await, Err(None)));
+        let ((_one, one), (_other, other)) = (dead(), dead());
+        addresses.resolved(vec![one, other, address]);
+        assert_eq!(addresses.connect(LONG, LONG).await.unwrap().address, address);
         assert_eq!(addresses.good.load(Ordering::Relaxed), 2);
         // The same addresses again are no news.
         let known = addresses.known.load_full();
         addresses.resolved(known.to_vec());
         assert_eq!(addresses.good.load(Ordering::Relaxed), 2);
-        addresses.resolved(vec![dead().await]);
-        let refused = addresses.connect(SECOND, SECOND).await.unwrap_err();
+        addresses.resolved(vec![one]);
+        let refused = addresses.connect(LONG, LONG).await.unwrap_err();
         assert_eq!(refused.unwrap().kind(), io::ErrorKind::ConnectionRefused);
     }
 }

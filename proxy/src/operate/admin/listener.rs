@@ -113,8 +113,8 @@ impl Listener {
     }
 }
 
-/// Says when a connection is busy. While its answer is being sent it counts as idle: one whose client reads nothing makes
-/// room, too.
+/// Says when a connection is busy. While its answer is being sent it counts as idle: one whose client reads nothing
+/// makes room, too.
 async fn mark(State(seat): State<Arc<Seat>>, request: Request, next: Next) -> Response {
     // A connection that was told to close is closed without an answer.
     let _told = seat.busy();

@@ -21,7 +21,8 @@ async fn gate(ground: &Path) -> Binary {
 /// Sends requests that are all different, and looks at what the process and its own count say.
 async fn check(what: &str, requests: impl Fn(usize) -> Request) {
     let memory = json!({"decisions": "2MiB", "facts": "2MiB", "tokens": "2MiB"});
-    let ground = Stand::builder().set("memory", memory).prepare().await;
+    // As many threads on any machine: each keeps memory of its own.
+    let ground = Stand::builder().set("memory", memory).set("workers", 2).prepare().await;
     let gate = gate(ground.directory.path()).await;
     let mut connection = Connection::open(gate.proxy()).await;
     let mut send = async |numbers: std::ops::Range<usize>| {

@@ -94,6 +94,7 @@ impl Filled {
             })
             .await;
         }
+        stand.ground.journal.is_delivered_to(&stand.ground.database).await;
         let ground = stand.stop().await;
         let name = format!("{kind:?}-{pruned}");
         let own = place().join(&name);

@@ -33,6 +33,7 @@ async fn two(kind: Kind) -> Two {
     for _ in 0..5 {
         ask(&stand).await;
     }
+    stand.ground.journal.is_delivered_to(&stand.ground.database).await;
     let ground = stand.stop().await;
     let records = ground.journal.records();
     let newest = records.last().unwrap();
@@ -51,6 +52,7 @@ async fn two(kind: Kind) -> Two {
         records.iter().any(|it| it["reason"] == "journals_known").then_some(())
     })
     .await;
+    stand.ground.journal.is_delivered_to(&stand.ground.database).await;
     let ground = stand.stop().await;
     let own = place().join(format!("two-{kind:?}"));
     let journal = own.join("journal");

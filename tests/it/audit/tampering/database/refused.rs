@@ -5,6 +5,7 @@ use tests::{
     sql::execute,
     stand::{Stand, copy_tree},
     tokens::token,
+    wait::eventually,
 };
 
 use super::filled::{Filled, Kind};
@@ -23,6 +24,13 @@ async fn a_record_that_the_database_refused_is_no_deletion_and_another_one_is() 
         assert_eq!(answer.status, 200);
         stand.ground.journal.of(answer.id()).await;
     }
+    eventually("the refusals are marked", || async {
+        let records = stand.ground.journal.records();
+        let marks = records.iter().filter(|it| it["reason"] == "sink_refused");
+        (marks.count() == 2).then_some(())
+    })
+    .await;
+    stand.ground.journal.is_delivered_to(&stand.ground.database).await;
     let ground = stand.stop().await;
     let records = ground.journal.records();
     let marks: Vec<_> = records.iter().filter(|it| it["reason"] == "sink_refused").collect();

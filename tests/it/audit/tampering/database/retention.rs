@@ -79,8 +79,8 @@ async fn what_retention_removes_is_a_signed_mark_in_the_journal() {
     }
 }
 
-/// Who owns the table can say in it what they like: a gate signs no removal of what is younger than six years, and what it
-/// signs excuses nothing that is younger than the cutoff.
+/// Who owns the table can say in it what they like: a gate signs no removal of what is younger than six years, and
+/// what it signs excuses nothing that is younger than the cutoff.
 #[tokio::test]
 async fn what_only_looks_like_retention_is_found() {
     for kind in BOTH {
@@ -99,6 +99,7 @@ async fn what_only_looks_like_retention_is_found() {
             records.iter().any(|it: &Value| it["reason"] == "retained").then_some(())
         })
         .await;
+        stand.ground.journal.is_delivered_to(&stand.ground.database).await;
         let ground = stand.stop().await;
         let marks = ground.journal.records().iter().filter(|it| it["reason"] == "retained").count();
         assert_eq!(marks, 1, "{kind:?}");

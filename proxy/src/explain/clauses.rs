@@ -5,8 +5,8 @@ use std::sync::Arc;
 use policy_store::anatomy::{Anatomy, Clause, Examined, one_line};
 use policy_store::bundle::Bundle;
 
+use super::layers;
 use super::report::{Allowlist, ClauseShown, Deciding, PartShown};
-use super::{layers, statuses};
 use crate::decide::Denied;
 use crate::pipeline::{Moment, Put};
 use crate::refusal::Refusal;
@@ -34,7 +34,7 @@ pub(crate) fn deciding(bundle: &Bundle, verdict: &Verdict) -> Vec<Deciding> {
             policy: rule.id.to_string(),
             file: rule.file.clone(),
             line: rule.line,
-            text: statuses::body(rule).to_owned(),
+            text: rule.body().to_owned(),
             clauses: seen.map(|seen| seen.clauses.iter().map(clause).collect()).unwrap_or_default(),
         })
     };

@@ -52,6 +52,7 @@ pub use notes::Layer;
 pub use notes::{OF_FORBIDS, OF_PERMITS};
 pub use policies::Rule;
 pub use read::{File, Sources};
+pub use reads::Reads;
 pub(crate) use room::giving_way;
 pub use room::{STACK, breathe, with_room};
 pub use sight::Sight;

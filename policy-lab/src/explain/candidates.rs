@@ -79,8 +79,7 @@ fn toggled(list: &[Arc<str>], name: &Arc<str>) -> To {
 pub(super) fn roles(bundle: &Bundle) -> Vec<Arc<str>> {
     let mut roles: Vec<Arc<str>> = bundle.vocabulary().roles().cloned().collect();
     roles.sort_by_cached_key(|role| {
-        let name = format!("Role::\"{role}\"");
-        bundle.rules().filter(|rule| rule.text.contains(&name)).count()
+        bundle.rules().filter(|rule| rule.reads.names("Role", role)).count()
     });
     roles
 }

@@ -8,8 +8,8 @@ use proxy::judge::pipeline::{Moment, Put};
 use proxy::judge::refusal::Refusal;
 use proxy::judge::workbench::Verdict;
 
+use super::layers;
 use super::report::{Allowlist, ClauseShown, Deciding, PartShown};
-use super::{layers, statuses};
 use crate::anatomy::{Anatomy, Clause, Examined, one_line};
 
 /// The policies that decided, each with what its clauses came to.
@@ -34,7 +34,7 @@ pub fn deciding(bundle: &Bundle, verdict: &Verdict) -> Vec<Deciding> {
             policy: rule.id.to_string(),
             file: rule.file.clone(),
             line: rule.line,
-            text: statuses::body(rule).to_owned(),
+            text: rule.body().to_owned(),
             clauses: seen.map(|seen| seen.clauses.iter().map(clause).collect()).unwrap_or_default(),
         })
     };

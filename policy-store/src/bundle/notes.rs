@@ -7,7 +7,7 @@ use cedar_policy::{Effect, Policy};
 use super::NOT_FOUND;
 use super::finding::Finding;
 use super::kind::Kind;
-use super::policies::{Place, Rule};
+use super::policies::{Checked, Place, Rule};
 use super::tokens::{Token, tokens};
 
 /// The layers of a decision, in their order (`domain.md`, "The layers, in order").
@@ -124,7 +124,7 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    pub(super) fn rule(&self, place: &Place<'_>, order: usize, text: &Arc<str>) -> Rule {
+    pub(super) fn rule(&self, place: &Place<'_>, order: usize, checked: &Checked) -> Rule {
         Rule {
             id: Arc::clone(&self.id),
             forbids: self.forbids,
@@ -138,7 +138,8 @@ impl Notes {
             file: place.file.name.clone(),
             line: place.line,
             offset: place.offset,
-            text: Arc::clone(text),
+            text: Arc::clone(&checked.text),
+            reads: Arc::clone(&checked.reads),
         }
     }
 }

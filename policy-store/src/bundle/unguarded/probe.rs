@@ -34,7 +34,7 @@ pub(super) fn open_to(
     let Some(anywhere) = guard.scope.anywhere.clone() else { return unknown() };
     let Ok(anywhere) = PolicySet::from_policies([anywhere]) else { return unknown() };
     let callers = Callers { bundle, slice: subject.slice, route: &subject.route };
-    let words = Words::of_text(&guard.rule.text);
+    let words = Words::of_policy(&guard.rule.reads);
     let mut abouts = vec![About::usual()];
     if !guard.rule.layer.is_early() {
         abouts.extend(About::odd(callers, &words));

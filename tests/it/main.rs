@@ -40,6 +40,7 @@ mod journal;
 mod keys;
 mod late_bodies;
 mod limits;
+mod logs;
 mod mapping;
 mod matrix;
 mod model;

@@ -132,7 +132,43 @@ fn nothing_prints_in_a_way_that_panics() {
     assert!(faults.is_empty(), "by `cli/printing.rs` or the log:\n{}", faults.join("\n"));
 }
 
-/// The code of the crates that serve, without tests: the name of each file and its text.
+/// Where `{:?}` may stand, and why what it writes is no Rust value in a message to people.
+const MAY_DEBUG: [(&str, &str); 5] = [
+    ("policy-store/src/bundle/reach.rs", "a key to compare by, which nobody reads"),
+    ("policy-store/src/bundle/reads.rs", "quotes an id, as Cedar writes it"),
+    ("policy-store/src/bundle/unguarded/scope.rs", "quotes a name, as a Cedar schema writes it"),
+    ("proxy/src/pipeline/filled.rs", "a test"),
+    ("proxy/src/trials/compare.rs", "a key to compare by, which nobody reads"),
+];
+
+#[test]
+fn no_rust_value_reaches_a_log_line_or_a_message() {
+    let mut faults = Vec::new();
+    for (name, code) in serving_code() {
+        let may = MAY_DEBUG.iter().any(|(start, _)| name.starts_with(start));
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            let formats = [":?}", ":#?}", "as &dyn Error", "as &dyn std::error::Error"];
+            let formatted = !may && formats.iter().any(|word| line.contains(word));
+            if formatted || is_debug_field(line) {
+                faults.push(format!("{name}: {}", line.trim()));
+            }
+        }
+    }
+    let remedy = "write plain fields (`%value`, `%chain(&error)`, a number of milliseconds)";
+    assert!(faults.is_empty(), "{remedy}:\n{}", faults.join("\n"));
+}
+
+/// Whether a line has a field `?value` of a log macro: only there does a question mark stand before a name.
+fn is_debug_field(line: &str) -> bool {
+    line.match_indices('?').any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let after = line[at + 1..].chars().next();
+        before.is_none_or(|it| it == '(' || it == '=' || it.is_whitespace())
+            && after.is_some_and(|it| it.is_ascii_lowercase() || it == '_')
+    })
+}
+
+/// The code of the crates that serve, without their tests: the name of each file and its text.
 fn serving_code() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut found = Vec::new();
@@ -142,7 +178,7 @@ fn serving_code() -> Vec<(String, String)> {
     let code = |path: PathBuf| {
         let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
         let text = fs::read_to_string(&path).unwrap();
-        let code = text.split("#[cfg(test)]").next().unwrap().to_owned();
+        let code = text.split("#[cfg(test)]\nmod tests {").next().unwrap().to_owned();
         (!name.contains("tests")).then_some((name, code))
     };
     let code: Vec<_> = found.into_iter().filter_map(code).collect();

@@ -128,9 +128,9 @@ async fn each_command_and_each_flag_is_one() {
 }
 
 /// Where a key of the configuration may be named: `audit.keep`, `jwt.issuers[].speaks_for`.
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "listen", "upstream", "jwt", "facts", "policies", "audit", "tenancy", "headers", "limits",
-    "memory", "cors", "redirect", "admin", "shutdown", "workers",
+    "memory", "cors", "redirect", "admin", "log", "shutdown", "workers",
 ];
 
 #[test]

@@ -12,6 +12,7 @@ use super::place::bytes_in;
 use super::strangers::{Allowance, Strangers};
 use super::writer::{Fate, Writer};
 use super::{Counts, Durability, Unrecordable};
+use crate::chain::chain;
 use crate::record::entry::{Phase, Record};
 use crate::record::spelling::spell;
 
@@ -127,7 +128,7 @@ impl Shared {
         let kept = spelled(record, |line| Ok(self.writer().append_or_keep(line, phase)?));
         if let Err(error) = kept {
             self.count_failure();
-            tracing::error!(error = &error as &dyn std::error::Error, "an outcome is lost");
+            tracing::error!(error = %chain(&error), "an outcome is lost");
         }
     }
 

@@ -44,6 +44,7 @@ use self::notary::Notary;
 use self::shared::Shared;
 use super::entry::Record;
 use super::seal::Position;
+use base::chain;
 
 pub use self::archivist::{Delivered, Taken};
 pub use self::config::{Durability, JournalConfig, OnDamage};
@@ -293,7 +294,7 @@ impl Journal {
 impl Drop for Journal {
     fn drop(&mut self) {
         if let Err(error) = self.close() {
-            tracing::error!(error = &error as &dyn std::error::Error, "audit records are lost");
+            tracing::error!(error = %chain(&error), "audit records are lost");
         }
         // Without senders the threads end, and with them the last hold on the directory.
         self.syncs = None;

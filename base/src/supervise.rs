@@ -230,7 +230,8 @@ impl Watched {
         // Not while it is held: whoever reads the metrics waits for it.
         drop(state);
         let name = self.name;
-        tracing::error!(task = name, restarts, ?pause, "has ended, and is started again: {why}");
+        let pause_ms = pause.as_millis();
+        tracing::error!(task = name, restarts, pause_ms, "has ended, and is started again: {why}");
         pause
     }
 

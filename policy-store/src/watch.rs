@@ -251,7 +251,7 @@ impl BundleStore {
             let gone = guards_gone(current, &next);
             if !gone.is_empty() {
                 tracing::info!(
-                    ?gone,
+                    gone = %gone.join(", "),
                     "guards are gone from the policy folder; waiting for the rest of the change"
                 );
                 return None;

@@ -10,6 +10,7 @@ mod check;
 mod error;
 mod headers;
 mod jwt;
+mod log;
 mod memory;
 mod overrides;
 mod paths;
@@ -30,6 +31,7 @@ pub use audit::{Audit, AuditDatabase};
 pub use error::{ConfigError, Place};
 pub use headers::Headers;
 pub use jwt::{Algorithm, Broken, Issuer, IssuerName, JwksSource, Jwt, Pattern, SpeaksFor};
+pub use log::{Log, LogFormat, LogLevel};
 pub use memory::Memory;
 pub use sections::{
     Admin, Admit, Assertion, DatabaseUrl, Facts, Limits, Listen, Policies, Shutdown, Upstream,
@@ -87,6 +89,9 @@ pub struct Config {
     /// Names besides loopback's that the admin listener answers to, in lower case.
     #[serde(default, deserialize_with = "values::host_names")]
     pub admin_hosts: Vec<String>,
+    /// The log, which the gate writes to standard error.
+    #[serde(default)]
+    pub log: Log,
     /// How the gate ends.
     #[serde(default)]
     pub shutdown: Shutdown,

@@ -5,6 +5,7 @@ mod alone;
 mod config;
 mod demo;
 mod faults;
+mod logs;
 mod panics;
 mod private;
 mod supervision;

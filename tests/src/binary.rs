@@ -91,7 +91,7 @@ impl Binary {
     /// The same, started by `limiter`, `prlimit --nofile=96` for one.
     pub async fn serve_started_by(directory: &Path, log: Stdio, limiter: &[&str]) -> Self {
         let mut command = Command::new(limiter[0]);
-        command.args(&limiter[1..]).arg(program().await).env("RUST_LOG", "trace");
+        command.args(&limiter[1..]).arg(program().await).env("CEDARGATE_LOG__LEVEL", "trace");
         command.arg("serve").arg("--config").arg(directory.join("cedargate.yaml"));
         Self::start_logging_to(command, directory, log).await
     }

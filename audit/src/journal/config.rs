@@ -22,6 +22,18 @@ pub enum Durability {
     None,
 }
 
+impl Durability {
+    /// The word in the configuration.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Process => "process",
+            Self::Disk => "disk",
+            Self::None => "none",
+        }
+    }
+}
+
 /// What a start does with a journal that is not what was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -1,6 +1,5 @@
 //! The journal's thread: one sync for all who wait, and what has to happen though nobody asks.
 
-use std::error::Error;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,6 +11,7 @@ use tokio::sync::oneshot;
 use super::Unrecordable;
 use super::disk::DiskFile;
 use super::shared::Shared;
+use base::chain;
 
 /// How often the thread looks after what waits.
 const TICK: Duration = Duration::from_millis(200);
@@ -101,7 +101,7 @@ impl Shared {
     fn sync(&self, file: &Arc<DiskFile>) -> io::Result<()> {
         self.count_sync();
         file.sync().inspect_err(|error| {
-            tracing::error!(error = error as &dyn Error, "the audit journal cannot be synced");
+            tracing::error!(error = %chain(error), "the audit journal cannot be synced");
             self.writer().distrust(file);
         })
     }

@@ -14,6 +14,7 @@ use super::writer::{Fate, Writer};
 use super::{Counts, Durability, Unrecordable};
 use crate::entry::{Phase, Record};
 use crate::spelling::spell;
+use base::chain;
 
 /// What a line takes besides its record: its seal.
 const SEAL: usize = 200;
@@ -127,7 +128,7 @@ impl Shared {
         let kept = spelled(record, |line| Ok(self.writer().append_or_keep(line, phase)?));
         if let Err(error) = kept {
             self.count_failure();
-            tracing::error!(error = &error as &dyn std::error::Error, "an outcome is lost");
+            tracing::error!(error = %chain(&error), "an outcome is lost");
         }
     }
 

@@ -44,7 +44,6 @@ pub(super) struct Demo {
 
 impl Demo {
     pub(super) fn run(self) -> Result<Done, Failure> {
-        logging::begin();
         runtime(None)?.block_on(self.demo())
     }
 
@@ -56,6 +55,7 @@ impl Demo {
         let mut flags = self.flags();
         let file = dir.join("cedargate.yaml");
         let config = Config::load_with(Some(&file), environment(), &flags)?;
+        logging::begin(config.log);
         let database = config.facts.database.expose();
         migrate(database).await.map_err(|error| Failure::NotFine(chain(&error)))?;
         let seeded = backend::demo::seed(database, &password).await;

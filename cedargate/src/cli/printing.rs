@@ -7,6 +7,7 @@ use std::fmt::Arguments;
 use std::io::{self, StdoutLock, Write};
 
 use super::Failure;
+use proxy::logging;
 
 /// Prints an answer, and a line end after it.
 ///
@@ -48,8 +49,12 @@ pub(super) fn written(result: io::Result<()>) -> Result<(), Failure> {
     })
 }
 
-/// Says something that is not an answer on standard error. If that cannot be written either, there
-/// is nobody left to tell.
+/// Writes a complaint or a notice, which is no answer, to standard error: as a line of the log while the log is JSON,
+/// else as text. If that fails, there is nobody left to tell.
 pub(super) fn complain(text: Arguments<'_>) {
-    let _unheard = writeln!(io::stderr(), "cedargate: {text}");
+    if logging::is_json() {
+        tracing::error!("{text}");
+    } else {
+        let _unheard = writeln!(io::stderr(), "cedargate: {text}");
+    }
 }

@@ -22,7 +22,7 @@ pub(super) struct Serve {
 impl Serve {
     pub(super) fn run(self) -> Result<Done, Failure> {
         let config = self.config.load()?;
-        logging::begin();
+        logging::begin(config.log);
         match config.workers {
             Some(1) => alone(serve(config)),
             workers => runtime(workers)?.block_on(serve(config)),

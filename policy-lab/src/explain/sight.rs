@@ -6,7 +6,6 @@ use proxy::judge::decide::Denied;
 use proxy::judge::refusal::Refusal;
 use proxy::judge::workbench::Verdict;
 
-
 /// The attributes that facts become, and the kinds of facts behind each.
 const ATTRIBUTES: [(&str, &[FactKind]); 5] = [
     ("features", &[FactKind::UserFeatures, FactKind::OrganizationFeatures]),

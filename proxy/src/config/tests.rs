@@ -116,6 +116,7 @@ cors: { origins: ['HTTPS://Tools.Example:443', 'http://localhost:3000'], allow_h
 redirect: { unauthenticated: https://app.example/login?next=x }
 admin: { token_file: /run/secrets/admin }
 admin_hosts: [Gate.Internal]
+log: { format: json, level: warn }
 workers: 3
 fast_paths: false
 ",
@@ -142,6 +143,7 @@ fast_paths: false
     assert_eq!(config.redirect.unwrap().outside_boundary, None);
     assert_eq!(config.admin.token_file.unwrap(), Path::new("/run/secrets/admin"));
     assert_eq!(config.admin_hosts, ["gate.internal"]);
+    assert_eq!(config.log, Log { format: LogFormat::Json, level: LogLevel::Warn });
     assert_eq!(config.workers, Some(3));
     assert!(!config.fast_paths);
 }

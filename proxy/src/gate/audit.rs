@@ -43,7 +43,12 @@ impl Audit {
         };
         let places: Vec<_> = sinks.iter().map(place).collect();
         let (journal, recovered) = Journal::open(journal(config, delivered, supervisor))?;
-        tracing::info!(instance = %journal.instance(), ?recovered, "audit journal opened");
+        tracing::info!(
+            instance = %journal.instance(),
+            segments = recovered.segments,
+            records = recovered.records,
+            "audit journal opened"
+        );
         if let Some(Tear { segment, bytes }) = &recovered.torn {
             tracing::warn!(segment = %segment.display(), bytes, "a torn end of the audit journal was cut off");
         }

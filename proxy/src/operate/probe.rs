@@ -129,7 +129,7 @@ impl Probe for Probes {
             },
             "draining": self.draining(),
             "audit": {
-                "durability": format!("{:?}", self.journal.durability()).to_lowercase(),
+                "durability": self.journal.durability().word(),
                 "written": counts.written,
                 "failed": counts.failed,
                 "summarized": counts.summarized,

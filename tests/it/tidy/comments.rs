@@ -7,16 +7,6 @@ use tests::book::{self, is_of};
 /// The longest line of a comment, in characters. Code is as wide as `rustfmt.toml` says; rustfmt leaves comments alone.
 const WIDTH: usize = 120;
 
-/// Modules whose file is in their folder. The file of every other module is beside its folder and has its name.
-const IN_MOD_RS: [&str; 6] = [
-    "policy-store/src/bundle/mod.rs",
-    "policy-store/src/sql/cell/mod.rs",
-    "policy-store/src/sql/mapping/mod.rs",
-    "policy-store/src/sql/mod.rs",
-    "proxy/src/accept/mod.rs",
-    "proxy/src/record/mod.rs",
-];
-
 /// The comments of the code, one line each: the file, the number of the line, and the line.
 fn comments() -> Vec<(String, usize, String)> {
     let mut found = Vec::new();
@@ -67,8 +57,6 @@ fn lines_of_comments_are_not_too_wide() {
 #[test]
 fn modules_are_beside_their_folders() {
     let files = book::files("").into_iter();
-    let faults: Vec<_> = files
-        .filter(|name| name.ends_with("/mod.rs") && !IN_MOD_RS.contains(&name.as_str()))
-        .collect();
+    let faults: Vec<_> = files.filter(|name| name.ends_with("/mod.rs")).collect();
     assert!(faults.is_empty(), "`name.rs` instead of `name/mod.rs`:\n{}", faults.join("\n"));
 }

@@ -34,10 +34,12 @@ pub(super) fn row<W: Write, C: AsRef<str>>(
     out: &mut csv::Writer<W>,
     cells: impl IntoIterator<Item = C>,
 ) -> io::Result<()> {
-    out.write_record(cells.into_iter().map(|cell| quoted(cell.as_ref()))).map_err(|error| {
+    let cells = cells.into_iter().map(|cell| quoted(cell.as_ref()));
+    out.write_record(cells).map_err(|error| {
+        let what = error.to_string();
         match error.into_kind() {
             csv::ErrorKind::Io(error) => error,
-            other => io::Error::other(format!("{other:?}")),
+            _ => io::Error::other(what),
         }
     })
 }

@@ -108,7 +108,8 @@ pub(super) fn findings(
 
 /// What is said when there was no time for all tests.
 pub(super) fn unfinished(ran: usize, all: usize, patience: Duration) -> Finding {
-    let message = format!("only {ran} of {all} tests could be run in {patience:?}");
+    let patience = humantime::format_duration(patience);
+    let message = format!("only {ran} of {all} tests could be run in {patience}");
     Finding::about(Kind::TestFails, "tests", &message, REMEDY)
 }
 

@@ -45,11 +45,11 @@ impl Memo {
             ask();
             asked += 1;
         }
-        let took = began.elapsed();
+        let took_ms = began.elapsed().as_millis();
         tracing::info!(
             asked,
             left = all - asked,
-            ?took,
+            took_ms,
             "asked new policies what was asked lately"
         );
     }

@@ -4,12 +4,14 @@
 
 mod audit;
 mod check;
+mod config;
 #[cfg(feature = "demo")]
 mod demo;
 mod explain;
 mod fmt;
 mod migrate;
 mod printing;
+mod reference;
 mod sarif;
 mod serve;
 mod test;
@@ -23,6 +25,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 
 use crate::chain::chain;
 use crate::config::{Config, ConfigError};
+
+pub use reference::page;
 
 /// A policy-engine sidecar and reverse proxy: Cedar policies before any HTTP upstream.
 #[derive(Debug, Parser)]
@@ -54,6 +58,8 @@ enum Command {
     Fmt(fmt::Fmt),
     /// Create or update the schema of a database
     Migrate(migrate::Migrate),
+    /// Help with the configuration
+    Config(config::Config),
     /// Print a token, for trying things out
     Token(token::Token),
     /// Print the completions for a shell
@@ -154,6 +160,7 @@ pub fn run() -> ExitCode {
         Command::Audit(audit) => audit.run(),
         Command::Fmt(fmt) => fmt.run(),
         Command::Migrate(migrate) => migrate.run(),
+        Command::Config(config) => config.run(),
         Command::Token(token) => token.run(),
         Command::Completions { shell } => {
             let mut script = Vec::new();

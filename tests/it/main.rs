@@ -53,6 +53,7 @@ mod private;
 mod properties;
 mod raw;
 mod records;
+mod reference;
 mod rotation;
 mod security_team;
 mod silent;

@@ -23,6 +23,7 @@ pub mod freshness;
 pub mod hostile_headers;
 pub mod hostile_targets;
 pub mod journal;
+pub mod json_schema;
 pub mod metrics;
 pub mod model;
 pub mod people;

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -15,29 +16,29 @@ use super::encode;
 /// A word that is nearly always one of this program's own.
 pub type Word = Cow<'static, str>;
 
-/// Which moment of a request a record tells of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// The moment of a request that a record is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
-    /// It is about to be forwarded.
+    /// The request is about to be forwarded. Written before the upstream receives anything.
     Intent,
-    /// It was forwarded, and this is how it ended.
+    /// The request was forwarded, and has ended.
     Outcome,
-    /// It was refused.
+    /// The request was refused. Written before the client receives the answer.
     #[default]
     Denial,
 }
 
-/// What the gate said to a request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+/// The decision of the gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Decision {
-    /// Yes, whatever the upstream then made of it.
+    /// The request was forwarded, whatever the upstream answered.
     Allow,
-    /// No (4xx).
+    /// The request was refused (4xx).
     #[default]
     Deny,
-    /// The gate could not tell (its own 5xx).
+    /// The gate could not decide or record (5xx).
     Error,
 }
 
@@ -57,66 +58,70 @@ impl Decision {
 ///
 /// The strings are shared with whoever made them, so that an intent and its outcome cost one
 /// allocation, not two. What strangers wrote goes through [`printable`](super::text::printable).
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Record {
-    /// The id of the request, in time order.
+    /// The id of the request (UUID, version 7). Ids sort by time. The answer has it as `X-Request-Id`.
     #[serde(with = "encode::hyphenated")]
+    #[schemars(with = "String")]
     pub id: Uuid,
-    /// The moment.
+    /// The moment of the request that the record is about.
     pub phase: Phase,
-    /// When, to the microsecond, in UTC.
+    /// The time of the record: RFC 3339, UTC, to the microsecond.
     #[serde(with = "encode::micros")]
+    #[schemars(with = "String")]
     pub timestamp: OffsetDateTime,
-    /// `phi_access`, `login`, `logout` or `api_access`.
+    /// The kind of event: `phi_access`, `login`, `logout` or `api_access`, as the route says; `gate` for what the
+    /// gate says of its own life.
     pub event_type: Option<Word>,
-    /// The Cedar action, or [`UNMAPPED`].
+    /// The Cedar action of the route; `unmapped` where no route fits.
     pub action: Option<Arc<str>>,
-    /// `list`, `view`, `create`, `update`, `delete` or `export`.
+    /// The operation of the route: `list`, `view`, `create`, `update`, `delete` or `export`.
     pub operation: Option<Word>,
-    /// Who asked.
+    /// The id of the user, once the token is verified.
     pub user_id: Option<Arc<str>>,
-    /// The organisation the user belongs to.
+    /// The id of the organization to which the user belongs.
     pub organization_id: Option<Arc<str>>,
-    /// The organisation in which the request acts.
+    /// The id of the organization in which the request acts.
     pub tenant_id: Option<Arc<str>>,
-    /// The effective roles.
+    /// The effective roles of the user.
     pub roles: Vec<Arc<str>>,
     /// The type of the object.
     pub resource_type: Option<Arc<str>>,
-    /// The object.
+    /// The id of the object.
     pub resource_id: Option<Arc<str>>,
-    /// The request's method.
+    /// The method of the request.
     pub method: Option<Word>,
-    /// The canonical path; when there is none, the raw one, printable.
+    /// The canonical path; if there is none, the path as it came, with control characters escaped.
     pub endpoint: Option<Arc<str>>,
-    /// The template of the route.
+    /// The path template of the route.
     pub route: Option<Arc<str>>,
-    /// What was decided.
+    /// The decision of the gate.
     pub decision: Decision,
-    /// Why, in one word.
+    /// The reason of the decision: `allowed`, or a word of the reference of denials. For what the gate says of its
+    /// own life: the kind of mark.
     pub reason: Word,
     /// The ids of the policies that decided, the deciding one first.
     pub policies: Vec<Arc<str>>,
-    /// Which bundle they were of.
+    /// The digest of the bundle that decided.
     pub policy_digest: Option<Arc<str>>,
-    /// How old the oldest fact was that was judged by.
+    /// The age of the oldest fact that the request was judged by, in milliseconds.
     pub facts_age_ms: Option<u64>,
-    /// The justification that came with the request.
+    /// The justification in `X-Break-Glass`.
     pub break_glass: Option<Arc<str>>,
-    /// The client's address.
+    /// The address of the client.
     pub ip_address: Option<IpAddr>,
-    /// What the client says it is.
+    /// The `User-Agent` of the client.
     pub user_agent: Option<Arc<str>>,
-    /// The status that the client was sent.
+    /// The status of the answer to the client.
     pub status: Option<u16>,
-    /// The status that the upstream gave.
+    /// The status of the answer of the upstream.
     pub upstream_status: Option<u16>,
-    /// Whether it ended well; `null` when nobody knows.
+    /// Whether the request ended well; `null` if nobody knows.
     pub success: Option<bool>,
-    /// From the request's arrival to this record ([`millis`]).
+    /// The time from the arrival of the request to this record, in milliseconds.
     pub duration_ms: Option<f64>,
-    /// Whatever else helps.
+    /// What else is known of the request: a map by name.
     pub details: Map<String, Value>,
     /// Whether it was the justification that let the request in; the details say so, too.
     #[serde(skip)]

@@ -16,6 +16,7 @@ pub mod checkpoint;
 mod encode;
 pub mod lines;
 pub mod mark;
+mod page;
 pub mod seal;
 pub mod segments;
 pub mod signing;
@@ -27,6 +28,7 @@ pub use entry::{Decision, Phase, Record, Word};
 pub use journal::{
     Delivered, Durability, Journal, JournalConfig, JournalError, OnDamage, Recovered, Unrecordable,
 };
+pub use page::page;
 pub use seal::{Head, Position};
 pub use signing::{PublicKey, Signer, SigningError};
 pub use spelling::spell;

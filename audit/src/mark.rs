@@ -33,6 +33,30 @@ pub(crate) const JOURNALS_KNOWN: &str = "journals_known";
 /// found.
 pub const POLICY_EMERGENCY: &str = "policy_emergency";
 
+/// Every kind of mark, with what it says.
+pub(crate) const KINDS: [(&str, &str); 8] = [
+    (
+        CLOCK_BACK,
+        "The clock was set back: `greatest` is the greatest time before, `clock` the time since.",
+    ),
+    (
+        UNAVAILABLE,
+        "Records could not be written: `refused` is their number, `from` and `to` the time.",
+    ),
+    (SINK_REFUSED, "A sink refuses some records by themselves; they stay in the journal."),
+    (
+        DELIVERY_BEGUN,
+        "A sink receives records from the number `first` on; earlier ones were gone when delivery began.",
+    ),
+    (SINK_LOST, "A sink has records up to the number `has` only, though it `had` taken more."),
+    (RETAINED, "Retention has removed records from a sink."),
+    (JOURNALS_KNOWN, "A sink knows these journals, and up to which record each of them is signed."),
+    (
+        POLICY_EMERGENCY,
+        "Policies took effect by an emergency reload: `from` and `to` are digests, `overridden` what was found.",
+    ),
+];
+
 /// A mark of this kind, made now.
 pub(crate) fn mark(kind: &'static str, details: Map<String, Value>, now: OffsetDateTime) -> Record {
     let mut record = Record::new(Uuid::now_v7(), Phase::Outcome, now);

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use pem::{EncodeConfig, LineEnding, Pem, encode_config};
 use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 use serde::{Deserialize, Serialize};
@@ -64,8 +65,7 @@ impl PublicKey {
     /// The key as a PEM block.
     #[must_use]
     pub fn to_pem(self) -> String {
-        let body = STANDARD.encode([&SPKI[..], &self.0].concat());
-        format!("-----BEGIN PUBLIC KEY-----\n{body}\n-----END PUBLIC KEY-----\n")
+        block("PUBLIC KEY", [&SPKI[..], &self.0].concat())
     }
 
     /// Whether `signature` is this key's over `message`.
@@ -156,13 +156,18 @@ fn read(file: &Path) -> Result<(Ed25519KeyPair, PublicKey), SigningError> {
     Ok((pair, PublicKey(public)))
 }
 
+/// A block of PEM (RFC 7468).
+fn block(label: &str, der: impl Into<Vec<u8>>) -> String {
+    encode_config(&Pem::new(label, der), EncodeConfig::new().set_line_ending(LineEnding::LF))
+}
+
 fn make(file: &Path) -> Result<(), SigningError> {
     let pair = Ed25519KeyPair::generate().map_err(|_| SigningError::Generate)?;
     let der = pair.to_pkcs8v1().map_err(|_| SigningError::Generate)?;
-    let body = STANDARD.encode(der.as_ref());
+    let pem = block("PRIVATE KEY", der.as_ref());
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file);
     let written = opened.and_then(|mut opened| {
-        write!(opened, "-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")?;
+        opened.write_all(pem.as_bytes())?;
         opened.sync_all()
     });
     written.map_err(|error| SigningError::File(file.to_owned(), error))

@@ -4,12 +4,14 @@
 
 mod audit;
 mod check;
+mod config;
 #[cfg(feature = "demo")]
 mod demo;
 mod explain;
 mod fmt;
 mod migrate;
 mod printing;
+mod reference;
 mod sarif;
 mod serve;
 mod test;
@@ -22,6 +24,8 @@ use std::process::ExitCode;
 use base::chain;
 use clap::{CommandFactory, Parser, Subcommand};
 use proxy::config::{Config, ConfigError};
+
+pub use reference::page;
 
 /// A policy-engine sidecar and reverse proxy: Cedar policies before any HTTP upstream.
 #[derive(Debug, Parser)]
@@ -53,6 +57,8 @@ enum Command {
     Fmt(fmt::Fmt),
     /// Create or update the schema of a database
     Migrate(migrate::Migrate),
+    /// Help with the configuration
+    Config(config::Config),
     /// Print a token, for trying things out
     Token(token::Token),
     /// Print the completions for a shell
@@ -153,6 +159,7 @@ pub fn run() -> ExitCode {
         Command::Audit(audit) => audit.run(),
         Command::Fmt(fmt) => fmt.run(),
         Command::Migrate(migrate) => migrate.run(),
+        Command::Config(config) => config.run(),
         Command::Token(token) => token.run(),
         Command::Completions { shell } => {
             let mut script = Vec::new();

@@ -2,4 +2,4 @@
 
 mod cli;
 
-pub use cli::run;
+pub use cli::{page, run};

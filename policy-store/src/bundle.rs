@@ -12,7 +12,7 @@ mod excerpt;
 pub mod filled;
 mod finding;
 mod given;
-mod kind;
+pub mod kind;
 mod load;
 mod nearest;
 mod notes;

@@ -126,7 +126,7 @@ impl Gate {
         let state = parts::admin(&config, probes, &metrics);
         let upstream = parts::known_address(&config.upstream.address);
         let resolved = (config.upstream.address.clone(), Arc::clone(&upstream));
-        let verifier = Verifier::new(keys, config.jwt.leeway, config.fast_paths, &metrics);
+        let verifier = Verifier::new(keys, config.jwt.leeway, config.memory.tokens > 0, &metrics);
         let pipeline = parts::pipeline(&config, &bundles, facts.store, verifier, &metrics);
         let ledger = Ledger { journal, metrics: Arc::clone(&metrics) };
         let (memo, idle) = (Arc::clone(&pipeline.memo), Arc::<Pool>::default());

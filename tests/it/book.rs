@@ -2,6 +2,7 @@
 
 mod names;
 mod pages;
+mod reference;
 
 use tests::book::{Page, files, is_of};
 

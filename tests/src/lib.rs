@@ -21,6 +21,7 @@ pub mod flips;
 pub mod forger;
 pub mod hostile_headers;
 pub mod hostile_targets;
+pub mod json_schema;
 pub mod key_server;
 pub mod metrics;
 pub mod model;

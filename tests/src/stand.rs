@@ -121,6 +121,12 @@ impl Builder {
         self
     }
 
+    /// A gate that remembers neither decisions nor tokens.
+    #[must_use]
+    pub fn forgetting(self) -> Self {
+        self.set("memory.decisions", "0B").set("memory.tokens", "0B")
+    }
+
     /// Writes the files and prepares the database.
     pub async fn prepare(mut self) -> Ground {
         let directory = tempfile::Builder::new().prefix("cedargate-").tempdir().unwrap();
@@ -280,7 +286,7 @@ impl Stand {
     /// Two gates that have to answer alike: one remembers tokens and decisions, the other verifies and decides each
     /// request anew.
     pub async fn both_ways() -> [Self; 2] {
-        [Self::sqlite().await, Self::builder().set("fast_paths", false).start().await]
+        [Self::sqlite().await, Self::builder().forgetting().start().await]
     }
 
     /// A stand to be told more about.

@@ -5,20 +5,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use base::supervise::Supervisor;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 use super::archivist::Delivered;
 
-/// What a record survives that was said to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+/// What a record survives once a request has been answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Durability {
-    /// The death of the process.
+    /// A record survives the death of the process (`kill -9`).
     #[default]
     Process,
-    /// The loss of power.
+    /// A record survives the loss of power: each is synced to the disk.
     Disk,
-    /// Nothing is promised: a record that cannot be written refuses no request, and says so itself.
+    /// Nothing is promised: a request is served even if its record cannot be written; later records say so.
     None,
 }
 
@@ -34,14 +35,14 @@ impl Durability {
     }
 }
 
-/// What a start does with a journal that is not what was written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+/// What the gate does at the start if the journal is not what was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum OnDamage {
-    /// It fails.
+    /// The gate does not start, and names the first wrong record.
     #[default]
     Refuse,
-    /// It says so, leaves it as it is, and goes on in a new segment.
+    /// The gate logs the damage, leaves it as it is, and continues in a new segment.
     Start,
 }
 

@@ -1,7 +1,6 @@
 //! Findings as SARIF 2.1.0, which code forges and editors show in their places.
 
-use std::fmt::Write as _;
-
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use policy_store::bundle::Kind;
 use serde_json::{Value, json};
 
@@ -55,18 +54,13 @@ fn result(wrong: &Wrong) -> Value {
     })
 }
 
-/// A path as a reference: what may not stand in one is escaped.
+/// What is escaped in a path: every byte that is not unreserved (RFC 3986, 2.3), the slash aside.
+const NOT_OF_PATHS: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// A path as a reference.
 fn uri(path: &str) -> String {
-    let mut uri = String::new();
-    for byte in path.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte) {
-            uri.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ok = write!(uri, "%{byte:02X}");
-        }
-    }
-    uri
+    utf8_percent_encode(path, NOT_OF_PATHS).to_string()
 }
 
 #[cfg(test)]

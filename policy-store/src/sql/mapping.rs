@@ -7,29 +7,31 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
 pub(super) use attributes::{Attribute, Form, Subject};
 pub(super) use statement::{KeyForm, ListForm, Statement};
 
-/// How the facts are read from the tables of a database: `facts.mapping` in the configuration, and
-/// `mapping.yaml` for the tables of `migrations/`.
-#[derive(Debug, Clone, Deserialize)]
+/// The SQL statements that read the facts from the tables of a database.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
+    /// The statement that reads the user with the id `$1`.
     user: Statement,
-    /// Without it nobody can be asked about by `explain --who-can`.
+    /// The statement that lists the ids of all users, for `explain --who-can`.
     users: Option<Statement>,
+    /// The statement that reads the organization with the id `$1`.
     organization: Statement,
-    /// Without it no slug is known.
+    /// The statement that reads the organization with the slug `$1`. Without this key no slug is known.
     organization_by_slug: Option<Statement>,
-    /// Names of roles in the database, with the names that they have in the bundle.
+    /// The names of roles in the database, each with its name in the schema of the policies.
     #[serde(default)]
     role_names: BTreeMap<String, String>,
-    /// The same for features.
+    /// The names of features in the database, each with its name in the schema of the policies.
     #[serde(default)]
     feature_names: BTreeMap<String, String>,
-    /// One for each type of object that can be looked up.
+    /// The statement that reads the object with the id `$1`, for each type of object that routes look up.
     #[serde(default)]
     objects: BTreeMap<String, Statement>,
 }

@@ -63,7 +63,7 @@ pub(super) fn pipeline(
     metrics: &Arc<Metrics>,
 ) -> Pipeline {
     let origins = config.cors.as_ref().map(|cors| cors.origins.clone()).unwrap_or_default();
-    let memo = Arc::new(Memo::new(config.fast_paths.then_some(config.memory.decisions)));
+    let memo = Arc::new(Memo::new(Some(config.memory.decisions).filter(|bytes| *bytes > 0)));
     let held = Arc::clone(&memo);
     metrics.memory.watch("decisions", config.memory.decisions, move || held.held());
     let pipeline = Pipeline {

@@ -1,5 +1,7 @@
 //! Every refusal, and its one answer.
 
+mod reasons;
+
 use std::sync::Arc;
 
 use policy_store::bundle::NOT_FOUND;
@@ -9,6 +11,8 @@ use crate::accept::Malformed;
 use crate::judge::body::BodyFault;
 use crate::judge::decide::Denied;
 use crate::judge::identify::Unidentified;
+
+pub use reasons::{Reason, page};
 
 /// Why a request is not forwarded. Each stage has its own; this is all of them.
 #[derive(Debug, thiserror::Error)]
@@ -83,8 +87,9 @@ pub struct Answer {
 }
 
 impl Answer {
-    fn new(status: u16, reason: &str, detail: &str) -> Self {
-        Self { status, reason: Arc::from(reason), detail: Arc::from(detail), policy: None }
+    fn new(reason: Reason, detail: &str) -> Self {
+        let word = Arc::from(reason.word());
+        Self { status: reason.status(), reason: word, detail: Arc::from(detail), policy: None }
     }
 }
 
@@ -116,95 +121,90 @@ impl Refusal {
     pub(crate) fn answer(&self, blanks: Blanks<'_>) -> Answer {
         match self {
             Self::Malformed(fault) => malformed(*fault),
-            Self::RateLimited => Answer::new(429, "rate_limited", "Too many requests"),
+            Self::RateLimited => Answer::new(Reason::RateLimited, "Too many requests"),
             Self::Unidentified(doubt) => unidentified(doubt),
             Self::ForeignOrigin => {
-                Answer::new(403, "origin_not_allowed", "This request may not come from this origin")
+                Answer::new(Reason::OriginNotAllowed, "This request may not come from this origin")
             }
             Self::Revoked => {
-                Answer::new(401, "token_revoked", "The access token is no longer valid")
+                Answer::new(Reason::TokenRevoked, "The access token is no longer valid")
             }
-            Self::UnknownUser => Answer::new(401, "user_unknown", "This account is not known"),
+            Self::UnknownUser => Answer::new(Reason::UserUnknown, "This account is not known"),
             Self::Unloaded(_) => facts_unavailable(),
             Self::Justification => Answer::new(
-                400,
-                "justification_invalid",
+                Reason::JustificationInvalid,
                 "A justification has 10 to 500 characters and no control characters",
             ),
             Self::Body(fault) => body(fault),
             Self::CrossTenant(_) => Answer::new(
-                403,
-                "cross_tenant",
+                Reason::CrossTenant,
                 "You may not act in the organization that the request names",
             ),
             Self::TenantConflict => {
-                Answer::new(400, "tenant_conflict", "The request names more than one organization")
+                Answer::new(Reason::TenantConflict, "The request names more than one organization")
             }
             Self::TenantRequired => {
-                Answer::new(403, "tenant_required", "The request has to name an organization")
+                Answer::new(Reason::TenantRequired, "The request has to name an organization")
             }
-            Self::NotFound => Answer::new(404, "not_found", NOT_FOUND),
+            Self::NotFound => Answer::new(Reason::NotFound, NOT_FOUND),
             Self::Denied(denied) => from_policies(denied, blanks),
             Self::Unrecordable(_) => {
-                Answer::new(503, "audit_unavailable", "The service cannot answer at the moment")
+                Answer::new(Reason::AuditUnavailable, "The service cannot answer at the moment")
             }
             Self::Unreachable(_) => Answer::new(
-                502,
-                "upstream_unreachable",
+                Reason::UpstreamUnreachable,
                 "The service behind this one cannot be reached",
             ),
             Self::UpstreamTimeout(_) => Answer::new(
-                504,
-                "upstream_timeout",
+                Reason::UpstreamTimeout,
                 "The service behind this one did not answer in time",
             ),
-            Self::Internal(_) => Answer::new(500, "internal", "The service has failed"),
+            Self::Internal(_) => Answer::new(Reason::Internal, "The service has failed"),
         }
     }
 }
 
 fn malformed(fault: Malformed) -> Answer {
     match fault {
-        Malformed::Request(_) => Answer::new(400, "request_invalid", "The request is not valid"),
-        Malformed::Path(_) => Answer::new(400, "path_invalid", "The path is not in canonical form"),
+        Malformed::Request(_) => Answer::new(Reason::RequestInvalid, "The request is not valid"),
+        Malformed::Path(_) => Answer::new(Reason::PathInvalid, "The path is not in canonical form"),
         Malformed::TooLarge => {
-            Answer::new(431, "headers_too_large", "The head of the request is too large")
+            Answer::new(Reason::HeadersTooLarge, "The head of the request is too large")
         }
-        Malformed::Method => Answer::new(405, "method_not_allowed", "This method is not served"),
+        Malformed::Method => Answer::new(Reason::MethodNotAllowed, "This method is not served"),
     }
 }
 
 fn unidentified(doubt: &Unidentified) -> Answer {
     if matches!(doubt, Unidentified::KeysUnavailable { .. }) {
-        return Answer::new(503, doubt.reason(), "The service cannot answer at the moment");
+        return Answer::new(doubt.why(), "The service cannot answer at the moment");
     }
     let detail = if matches!(doubt, Unidentified::Missing) {
         "An access token is needed"
     } else {
         "The access token is not valid"
     };
-    Answer::new(401, doubt.reason(), detail)
+    Answer::new(doubt.why(), detail)
 }
 
 fn facts_unavailable() -> Answer {
-    Answer::new(503, "facts_unavailable", "The service cannot answer at the moment")
+    Answer::new(Reason::FactsUnavailable, "The service cannot answer at the moment")
 }
 
 fn body(fault: &BodyFault) -> Answer {
     match fault {
         BodyFault::Unexpected => {
-            Answer::new(400, "body_unexpected", "This request may not have a body")
+            Answer::new(Reason::BodyUnexpected, "This request may not have a body")
         }
-        BodyFault::TooLarge => Answer::new(413, "body_too_large", "The body is too large"),
+        BodyFault::TooLarge => Answer::new(Reason::BodyTooLarge, "The body is too large"),
         BodyFault::TooManyMembers(_) => {
-            Answer::new(413, "body_too_large", "The body has too many members")
+            Answer::new(Reason::BodyTooLarge, "The body has too many members")
         }
         BodyFault::Unsupported => Answer::new(
-            415,
-            "body_unsupported",
+            Reason::BodyUnsupported,
             "The body has to be JSON in UTF-8, without any content coding",
         ),
-        BodyFault::Invalid(_) => Answer::new(400, "body_invalid", "The body is not valid"),
+        BodyFault::Invalid(_) => Answer::new(Reason::BodyInvalid, "The body is not valid"),
     }
 }
 
@@ -216,12 +216,12 @@ fn from_policies(denied: &Denied, blanks: Blanks<'_>) -> Answer {
             detail: fill(&rule.message, blanks),
             policy: Some(Arc::clone(&rule.id)),
         },
-        Denied::ByDefault => Answer::new(403, "role_not_allowed", "Your role does not allow this"),
+        Denied::ByDefault => Answer::new(Reason::RoleNotAllowed, "Your role does not allow this"),
         Denied::Broken { policy, .. } => Answer {
             policy: Some(Arc::clone(policy)),
-            ..Answer::new(503, "policies_unavailable", "The service cannot answer at the moment")
+            ..Answer::new(Reason::PoliciesUnavailable, "The service cannot answer at the moment")
         },
-        Denied::Unaskable(_) => Answer::new(500, "internal", "The service has failed"),
+        Denied::Unaskable(_) => Answer::new(Reason::Internal, "The service has failed"),
         Denied::UnknownRole(_) => facts_unavailable(),
     }
 }

@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use percent_encoding::percent_decode;
 use policy_store::bundle::{Bundle, Slice, UNMAPPED};
 use policy_store::cache::Weigh as _;
 use policy_store::facts::OrganizationKey;
@@ -165,40 +166,24 @@ fn form_decoded(text: &[u8]) -> Option<Cow<'_, str>> {
     if memchr::memchr2(b'%', b'+', text).is_none() {
         return std::str::from_utf8(text).ok().map(Cow::Borrowed);
     }
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, after)) = rest.split_first() {
-        rest = after;
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let value = escaped(rest)?;
-                rest = rest.get(2..).unwrap_or_default();
-                value
-            }
-            other => other,
-        });
+    let is_digit = |at: usize| text.get(at).is_some_and(u8::is_ascii_hexdigit);
+    let mut escapes = memchr::memchr_iter(b'%', text);
+    if !escapes.all(|at| is_digit(at + 1) && is_digit(at + 2)) {
+        return None;
     }
-    String::from_utf8(bytes).ok().map(Cow::Owned)
-}
-
-/// The byte that the two hexadecimal digits at the start stand for.
-fn escaped(text: &[u8]) -> Option<u8> {
-    let digit = |at: usize| char::from(*text.get(at)?).to_digit(16);
-    u8::try_from(digit(0)? * 16 + digit(1)?).ok()
+    String::from_utf8(unescaped(text)).ok().map(Cow::Owned)
 }
 
 /// A name that cannot be decoded, as lenient readers take it: good escapes are decoded, bad ones stay as they
 /// are, and bytes that are no UTF-8 become U+FFFD.
 fn as_far_as_decoded(text: &[u8]) -> Cow<'_, str> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some((&byte, after)) = rest.split_first() {
-        let value = if byte == b'%' { escaped(after) } else { None };
-        bytes.push(value.unwrap_or(if byte == b'+' { b' ' } else { byte }));
-        rest = if value.is_some() { after.get(2..).unwrap_or_default() } else { after };
-    }
-    Cow::Owned(String::from_utf8_lossy(&bytes).into_owned())
+    Cow::Owned(String::from_utf8_lossy(&unescaped(text)).into_owned())
+}
+
+/// The bytes of a text of a form. A bad escape stays as it is.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let spaced = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte });
+    percent_decode(&spaced.collect::<Vec<u8>>()).collect()
 }
 
 #[cfg(test)]

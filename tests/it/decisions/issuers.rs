@@ -5,7 +5,7 @@ use tests::{
     binary,
     client::Request,
     sql::execute,
-    stand::Stand,
+    stand::{Builder, Stand},
     tokens::{AUDIENCE, FOREIGN, ISSUER, Signing, claims, header, raw, token},
 };
 
@@ -31,10 +31,14 @@ fn partners_token(issuer: &str, user: &str) -> String {
     raw(&FOREIGN, Signing::EdDsa, header, claims.to_string())
 }
 
-async fn start(fast: bool, partners: Vec<Value>) -> Stand {
+/// A stand whose gate remembers tokens and decisions, or nothing.
+fn stand_of(remembering: bool) -> Builder {
+    if remembering { Stand::builder() } else { Stand::builder().forgetting() }
+}
+
+async fn start(remembering: bool, partners: Vec<Value>) -> Stand {
     let issuers: Vec<Value> = [main_entry()].into_iter().chain(partners).collect();
-    let ground =
-        Stand::builder().set("jwt.issuers", issuers).set("fast_paths", fast).prepare().await;
+    let ground = stand_of(remembering).set("jwt.issuers", issuers).prepare().await;
     FOREIGN.write(&ground.directory.path().join("partner"));
     ground.start().await
 }
@@ -64,12 +68,12 @@ fn cases() -> Vec<(Value, &'static str, Option<&'static str>)> {
 async fn an_issuer_speaks_for_nobody_but_those_of_its_entry() {
     let cases = cases();
     let name = |index: usize| format!("{PARTNER}/{index}");
-    for fast in [true, false] {
+    for remembering in [true, false] {
         let partners =
             cases.iter().enumerate().map(|(index, case)| partner_entry(&name(index), &case.0));
-        let stand = start(fast, partners.collect()).await;
+        let stand = start(remembering, partners.collect()).await;
         for (index, (speaks_for, user, forbidden)) in cases.iter().enumerate() {
-            let what = format!("{speaks_for} {user} fast_paths: {fast}");
+            let what = format!("{speaks_for} {user} remembering: {remembering}");
             check(&stand, &name(index), user, *forbidden, &what).await;
         }
     }

@@ -30,8 +30,8 @@ async fn every_decision_with_postgres() {
 }
 
 #[tokio::test]
-async fn every_decision_without_the_fast_paths() {
-    check(Stand::builder().set("fast_paths", false).start().await).await;
+async fn every_decision_when_nothing_is_remembered() {
+    check(Stand::builder().forgetting().start().await).await;
 }
 
 async fn check(stand: Stand) {

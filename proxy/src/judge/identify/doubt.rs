@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::config::{Broken, Issuer};
+use crate::judge::refusal::Reason;
 
 /// The token did not prove who is calling.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -46,20 +47,25 @@ pub enum Unidentified {
 }
 
 impl Unidentified {
-    /// The fixed word (`domain.md`, layer 2).
-    pub fn reason(&self) -> &'static str {
+    /// The reason of the refusal (`domain.md`, layer 2).
+    pub(crate) fn why(&self) -> Reason {
         match self {
-            Self::Missing => "token_missing",
-            Self::Malformed(_) => "token_malformed",
-            Self::Algorithm => "token_algorithm",
-            Self::KeyUnknown => "token_key_unknown",
-            Self::Signature => "token_signature",
-            Self::Issuer | Self::Overreach(_) => "token_issuer",
-            Self::Audience => "token_audience",
-            Self::Expired => "token_expired",
-            Self::NotYetValid => "token_not_yet_valid",
-            Self::KeysUnavailable { .. } => "keys_unavailable",
+            Self::Missing => Reason::TokenMissing,
+            Self::Malformed(_) => Reason::TokenMalformed,
+            Self::Algorithm => Reason::TokenAlgorithm,
+            Self::KeyUnknown => Reason::TokenKeyUnknown,
+            Self::Signature => Reason::TokenSignature,
+            Self::Issuer | Self::Overreach(_) => Reason::TokenIssuer,
+            Self::Audience => Reason::TokenAudience,
+            Self::Expired => Reason::TokenExpired,
+            Self::NotYetValid => Reason::TokenNotYetValid,
+            Self::KeysUnavailable { .. } => Reason::KeysUnavailable,
         }
+    }
+
+    /// The word of the reason.
+    pub fn reason(&self) -> &'static str {
+        self.why().word()
     }
 }
 

@@ -88,3 +88,30 @@ async fn tenants_and_objects_that_do_not_exist_fill_no_memory() {
     })
     .await;
 }
+
+/// How much the gate remembers of what kind after a few equal requests, with these keys set to `0B`.
+async fn held_without(forgotten: &[&str]) -> [bool; 2] {
+    let mut builder = Stand::builder();
+    for key in forgotten {
+        builder = builder.set(key, "0B");
+    }
+    let stand = builder.start().await;
+    for _ in 0..3 {
+        assert_eq!(stand.get("kauvery-doctor", "/api/patients").await.status, 200);
+    }
+    let metrics = Metrics::of(&stand).await;
+    let held = |memory| metrics.sum("cedargate_memory_held_bytes", &[("memory", memory)]) > 0.0;
+    [held("decisions"), held("tokens")]
+}
+
+#[tokio::test]
+async fn decisions_and_tokens_are_forgotten_each_by_a_key_of_its_own() {
+    for (forgotten, expected) in [
+        (&[][..], [true, true]),
+        (&["memory.decisions"], [false, true]),
+        (&["memory.tokens"], [true, false]),
+        (&["memory.decisions", "memory.tokens"], [false, false]),
+    ] {
+        assert_eq!(held_without(forgotten).await, expected, "{forgotten:?}");
+    }
+}

@@ -163,6 +163,10 @@ impl State {
 }
 
 /// The line that says how many lines before it were lost.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a line of the log is written now, whatever any request says"
+)]
 fn gap(format: LogFormat, lost: u64) -> String {
     let message = format!("{lost} log lines before this one could not be written");
     match format {

@@ -123,29 +123,50 @@ pub fn page(bundle: &Bundle) -> String {
             writeln!(page, "| {status} | `{word}` | {} | {} |", reason.means(), reason.remedy());
     }
     page += POLICIES;
-    let mut rules: Vec<_> = bundle.rules().filter(|rule| rule.forbids).collect();
-    rules.sort_by_key(|rule| (rule.layer, rule.order));
-    let mut rows: Vec<(u16, Layer, &str, Vec<&str>, Vec<String>)> = Vec::new();
-    for rule in rules {
-        let id = format!("`{}`", rule.id);
-        let row = rows
-            .iter_mut()
-            .find(|row| (row.0, row.1, row.2) == (rule.status, rule.layer, &*rule.reason));
-        let Some((.., messages, ids)) = row else {
-            rows.push((rule.status, rule.layer, &rule.reason, vec![&rule.message], vec![id]));
-            continue;
-        };
-        if !messages.contains(&&*rule.message) {
-            messages.push(&rule.message);
-        }
-        ids.push(id);
-    }
-    for (status, layer, reason, messages, ids) in rows {
+    for row in rows(bundle) {
+        let Row { status, layer, reason, messages, ids } = row;
         let (messages, ids) = (messages.join("<br>"), ids.join(", "));
         let _ok =
             writeln!(page, "| {status} | `{reason}` | `{}` | {messages} | {ids} |", layer.name());
     }
     page
+}
+
+/// The policies that refuse for one reason with one status in one layer.
+struct Row<'a> {
+    status: u16,
+    layer: Layer,
+    reason: &'a str,
+    messages: Vec<&'a str>,
+    ids: Vec<String>,
+}
+
+fn rows(bundle: &Bundle) -> Vec<Row<'_>> {
+    let mut rules: Vec<_> = bundle.rules().filter(|rule| rule.forbids).collect();
+    rules.sort_by_key(|rule| (rule.layer, rule.order));
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for rule in rules {
+        let (status, layer, reason) = (rule.status, rule.layer, &*rule.reason);
+        let like =
+            |row: &&mut Row<'_>| (row.status, row.layer, row.reason) == (status, layer, reason);
+        let id = format!("`{}`", rule.id);
+        match rows.iter_mut().find(like) {
+            Some(row) => {
+                if !row.messages.contains(&&*rule.message) {
+                    row.messages.push(&rule.message);
+                }
+                row.ids.push(id);
+            }
+            None => rows.push(Row {
+                status,
+                layer,
+                reason,
+                messages: vec![&rule.message],
+                ids: vec![id],
+            }),
+        }
+    }
+    rows
 }
 
 #[cfg(test)]

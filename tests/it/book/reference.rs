@@ -143,6 +143,8 @@ fn changes() -> Vec<(&'static str, Value, bool)> {
         ("audit.durability", json!("forever"), true),
         ("policies.admit", json!("no-grants"), false),
         ("cors", Value::Null, false),
+        ("shutdown", Value::Null, false),
+        ("audit", Value::Null, true),
         ("cors", json!({"origins": []}), true),
         ("facts.mapping", json!({"user": 7}), true),
         ("trusted_proxies", json!(["everybody"]), true),

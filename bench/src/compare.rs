@@ -104,7 +104,7 @@ fn start(world: &World, only: &[String], connections: usize) -> (Vec<Contender>,
         });
         match started {
             Ok(contender) if wanted(&peer) || peer.name == baseline::NAME => {
-                contenders.push(contender)
+                contenders.push(contender);
             }
             Ok(_) => {}
             Err(reason) => {

@@ -82,7 +82,7 @@ reasons! {
 
 const HEAD: &str = "# What a denial means
 
-<!-- Generated from `proxy/src/refusal/reasons.rs` and the policies in `policies/`. A test compares this page with the code; `UPDATE_EXPECTED=1` writes it anew. -->
+<!-- Generated from `proxy/src/judge/refusal/reasons.rs` and the policies in `policies/`. A test compares this page with the code; `UPDATE_EXPECTED=1` writes it anew. -->
 
 A denial is `application/problem+json` (RFC 9457). Its `reason` is one of the words below. The record with the denial's `request_id` says more: which policy
 decided, which tenant, which object. `cedargate explain --record` explains it, and says what would change the decision.

@@ -18,7 +18,7 @@ use super::asked::{Asked, Since};
 use super::attributes::Attribute;
 use super::finding::{Finding, MOST};
 use super::kind::Kind;
-use super::notes::Layer;
+use super::layer::Layer;
 use super::policies::{Checked, Rule};
 use super::reads::{Path, Read, Root};
 use super::room::breathe;

@@ -29,7 +29,7 @@ fn guards(bundle: &Bundle) -> BTreeMap<Layer, Vec<Arc<str>>> {
 
 fn finding(layer: Layer, mut guards: Vec<Arc<str>>) -> Finding {
     guards.sort_unstable();
-    let layer = format!("{layer:?}").to_lowercase();
+    let layer = layer.name();
     let named: Vec<String> = guards.iter().take(NAMED).map(|id| format!("`{id}`")).collect();
     let more = if guards.len() > NAMED { ", …" } else { "" };
     let message = format!(

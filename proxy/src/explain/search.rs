@@ -8,12 +8,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use policy_store::bundle::Layer;
 use policy_store::routes::FactKind;
 
 use super::candidates::{self, Choice, NO_STATUS};
 use super::change::{Change, To};
 use super::layers::{self, Rank};
-use super::report::Stage;
 use super::{Explainer, sight, workflow};
 use crate::decide::Denied;
 use crate::refusal::Refusal;
@@ -143,7 +143,7 @@ impl Trials<'_> {
         let mut found = Vec::new();
         for change in self.all(choice) {
             let set = vec![change];
-            if self.judge(&set).await?.rank.is_some_and(|(stage, _)| stage > Stage::Request) {
+            if self.judge(&set).await?.rank.is_some_and(|(layer, _)| layer > Layer::Request) {
                 found.push(set);
             }
         }

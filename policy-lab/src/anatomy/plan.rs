@@ -162,14 +162,14 @@ impl NodePlan {
 /// The text of a policy in parts. If Cedar reads it otherwise than we do, nothing is said about it.
 pub(crate) fn taken_apart(rule: &Rule) -> Result<Statement<'_>, AnatomyError> {
     let unreadable = || AnatomyError::Unreadable { policy: Arc::clone(&rule.id) };
-    let json = |text: &str| {
+    let tree = |text: &str| {
         let policy =
             Policy::parse(None, text).map_err(|error| AnatomyError::probe(rule, &error))?;
-        policy.to_json().map_err(|error| AnatomyError::probe(rule, &error))
+        policy.to_pst().map_err(|error| AnatomyError::probe(rule, &error))
     };
     let statement = Statement::read(&rule.text).ok_or_else(unreadable)?;
     let anew = statement.in_brackets().ok_or_else(unreadable)?;
-    if json(&rule.text)? == json(&anew)? { Ok(statement) } else { Err(unreadable()) }
+    if tree(&rule.text)? == tree(&anew)? { Ok(statement) } else { Err(unreadable()) }
 }
 
 /// Builds the parts of one condition.

@@ -2,79 +2,59 @@
 
 use std::sync::Arc;
 
+use cedar_policy::PolicyId;
 use policy_store::bundle::{ACT_IN, Bundle, Layer, Rule, Slice};
 use proxy::judge::decide::{self, Denied};
 use proxy::judge::pipeline::{Moment, Put};
 use proxy::judge::refusal::Refusal;
 use proxy::judge::workbench::Verdict;
 
-use super::report::{Guard, LayerShown, Outcome, Stage};
+use super::report::{Guard, LayerShown, Outcome};
 
-/// How far a request gets: the layer that refuses it, and the place of the policy there.
-pub(super) type Rank = (Stage, usize);
+/// How far a request gets: the layer that refuses it, and the place of the refusal in the layer.
+pub(super) type Rank = (Layer, usize);
 
-/// All of them, in their order.
-const STAGES: [Stage; 8] = [
-    Stage::Request,
-    Stage::Authentication,
-    Stage::Boundary,
-    Stage::Role,
-    Stage::Tenant,
-    Stage::Feature,
-    Stage::Workflow,
-    Stage::Escalation,
-];
-
-/// Where a refusal stands in the order of the layers.
+/// How far a request gets that is refused in this way.
 pub(super) fn rank(bundle: &Bundle, refusal: &Refusal) -> Rank {
-    match refusal {
-        Refusal::Malformed(_) | Refusal::RateLimited => (Stage::Request, 0),
-        Refusal::Unidentified(_)
+    // In each layer the gate's own refusals come before those of policies; but the allowlists and then
+    // justification and body are the end of the layer `role`, and faults after the decision the end of all.
+    let place = match refusal {
+        Refusal::Malformed(_)
+        | Refusal::RateLimited
+        | Refusal::Unidentified(_)
         | Refusal::ForeignOrigin
         | Refusal::Revoked
         | Refusal::UnknownUser
-        | Refusal::Unloaded(_) => (Stage::Authentication, 0),
-        Refusal::Justification | Refusal::Body(_) => (Stage::Role, usize::MAX),
-        Refusal::CrossTenant(_) | Refusal::TenantConflict | Refusal::TenantRequired => {
-            (Stage::Tenant, 0)
-        }
-        Refusal::NotFound => (Stage::Tenant, 1),
+        | Refusal::Unloaded(_)
+        | Refusal::CrossTenant(_)
+        | Refusal::TenantConflict
+        | Refusal::TenantRequired => 0,
+        Refusal::NotFound => 1,
         Refusal::Denied(denied) => of_policies(bundle, denied),
-        Refusal::Unrecordable(_)
+        Refusal::Justification
+        | Refusal::Body(_)
+        | Refusal::Unrecordable(_)
         | Refusal::Unreachable(_)
         | Refusal::UpstreamTimeout(_)
-        | Refusal::Internal(_) => (Stage::Escalation, usize::MAX),
-    }
+        | Refusal::Internal(_) => usize::MAX,
+    };
+    (refusal.layer(), place)
 }
 
-fn of_policies(bundle: &Bundle, denied: &Denied) -> Rank {
+fn of_policies(bundle: &Bundle, denied: &Denied) -> usize {
+    let place = |rule: &Arc<Rule>| rule.order + 2;
     match denied {
-        Denied::ByRule(rule) => (stage(rule.layer), rule.order + 2),
-        Denied::ByDefault => (Stage::Role, usize::MAX - 1),
-        Denied::Broken { policy, .. } => {
-            let broken = bundle.rules().find(|rule| rule.id == *policy);
-            broken.map_or((Stage::Authentication, 0), |rule| (stage(rule.layer), rule.order + 2))
-        }
-        Denied::Unaskable(_) | Denied::UnknownRole(_) => (Stage::Authentication, 0),
-    }
-}
-
-fn stage(layer: Layer) -> Stage {
-    match layer {
-        Layer::Authentication => Stage::Authentication,
-        Layer::Boundary => Stage::Boundary,
-        Layer::Role => Stage::Role,
-        Layer::Tenant => Stage::Tenant,
-        Layer::Feature => Stage::Feature,
-        Layer::Workflow => Stage::Workflow,
-        Layer::Escalation => Stage::Escalation,
+        Denied::ByRule(rule) => place(rule),
+        Denied::ByDefault => usize::MAX - 1,
+        Denied::Broken { policy, .. } => bundle.rule(&PolicyId::new(policy)).map_or(0, place),
+        Denied::Unaskable(_) | Denied::UnknownRole(_) => 0,
     }
 }
 
 /// The layers of a verdict, each with what it asked.
 pub(super) fn of(bundle: &Bundle, verdict: &Verdict) -> Vec<LayerShown> {
     let refused = verdict.refusal.as_ref().map(|refusal| rank(bundle, refusal).0);
-    let layer = |layer: Stage| {
+    let layer = |layer: Layer| {
         let outcome = match refused {
             Some(refused) if layer == refused => Outcome::Refused,
             Some(refused) if layer > refused => Outcome::NotReached,
@@ -87,19 +67,19 @@ pub(super) fn of(bundle: &Bundle, verdict: &Verdict) -> Vec<LayerShown> {
         };
         LayerShown { layer, outcome, guards, note: note(layer, outcome, verdict) }
     };
-    STAGES.into_iter().map(layer).collect()
+    Layer::all().map(layer).collect()
 }
 
 /// What no policy says.
-fn note(layer: Stage, outcome: Outcome, verdict: &Verdict) -> Option<String> {
+fn note(layer: Layer, outcome: Outcome, verdict: &Verdict) -> Option<String> {
     let record = &verdict.record;
     match (layer, outcome, &verdict.refusal) {
         (_, Outcome::Refused, Some(Refusal::Denied(Denied::ByRule(_)))) => None,
         (_, Outcome::Refused, Some(refusal)) => Some(refusal.to_string()),
-        (Stage::Authentication, Outcome::Passed, _) if record.user_id.is_none() => {
+        (Layer::Authentication, Outcome::Passed, _) if record.user_id.is_none() => {
             Some("public: nobody has to be signed in".to_owned())
         }
-        (Stage::Tenant, Outcome::Passed, _) => {
+        (Layer::Tenant, Outcome::Passed, _) => {
             record.tenant_id.as_ref().map(|tenant| format!("acts in `{tenant}`"))
         }
         _ => None,
@@ -107,11 +87,11 @@ fn note(layer: Stage, outcome: Outcome, verdict: &Verdict) -> Option<String> {
 }
 
 /// The policies of a layer that were asked.
-fn guards(bundle: &Bundle, layer: Stage, questions: &[Put]) -> Vec<Guard> {
+fn guards(bundle: &Bundle, layer: Layer, questions: &[Put]) -> Vec<Guard> {
     let last = |moment| questions.iter().rev().find(|put| put.moment == moment);
     let mut found = Vec::new();
     let mut add = |put: &Put, rules: Vec<(Arc<Rule>, Option<bool>)>, of: Option<&str>| {
-        let rules = rules.into_iter().filter(|(rule, _)| stage_of(put, rule) == layer);
+        let rules = rules.into_iter().filter(|(rule, _)| layer_of(put, rule) == layer);
         found.extend(rules.map(|(rule, applies)| guard(&rule, applies, of)));
     };
     for put in questions.iter().filter(|put| put.moment == Moment::ActIn) {
@@ -132,9 +112,9 @@ fn guards(bundle: &Bundle, layer: Stage, questions: &[Put]) -> Vec<Guard> {
     found
 }
 
-/// Whatever is asked about acting in a tenant is of that layer.
-fn stage_of(put: &Put, rule: &Rule) -> Stage {
-    if put.moment == Moment::ActIn { Stage::Tenant } else { stage(rule.layer) }
+/// The layer in which a policy was asked: all that is asked about acting in a tenant is of the layer `tenant`.
+fn layer_of(put: &Put, rule: &Rule) -> Layer {
+    if put.moment == Moment::ActIn { Layer::Tenant } else { rule.layer }
 }
 
 /// The policies that a question was put to.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use policy_store::bundle::Layer;
 use policy_store::facts::{OrganizationFacts, UserFacts};
 use policy_store::routes::{FactKind, Route};
 use proxy::judge::workbench::{Ask, WorkbenchError};
 use serde_json::{Map, Value, json};
 
 use super::change::{Change, To};
-use super::report::{Stage, Who, With};
+use super::report::{Who, With};
 use super::{Explainer, candidates, layers};
 
 /// Names of what is made up. A blank keeps them apart from every id in a request.
@@ -180,8 +181,8 @@ impl Explainer {
         let refused = verdict.refusal.as_ref().map(|refusal| layers::rank(bundle, refusal).0);
         Ok(May {
             allowed: refused.is_none(),
-            stage: refused.map_or(u8::MAX, |stage| stage as u8),
-            place_matters: !matches!(refused, Some(Stage::Boundary | Stage::Role)),
+            stage: refused.map_or(u8::MAX, |layer| layer as u8),
+            place_matters: !matches!(refused, Some(Layer::Boundary | Layer::Role)),
         })
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! The names of the members are a promise: they may become more, and none changes its meaning.
 
+use policy_store::bundle::Layer;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -81,28 +82,6 @@ pub struct RouteShown {
     pub line: usize,
 }
 
-/// A layer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Stage {
-    /// The form of the request.
-    Request,
-    /// Who asks.
-    Authentication,
-    /// How far the caller gets at all.
-    Boundary,
-    /// The allowlists.
-    Role,
-    /// The tenant and what it owns.
-    Tenant,
-    /// The paywall.
-    Feature,
-    /// The workflow.
-    Workflow,
-    /// What is handed out.
-    Escalation,
-}
-
 /// What became of a request in a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -119,7 +98,7 @@ pub enum Outcome {
 #[derive(Debug, Serialize)]
 pub struct LayerShown {
     /// Which.
-    pub layer: Stage,
+    pub layer: Layer,
     /// What became of the request.
     pub outcome: Outcome,
     /// The policies that were asked.

@@ -8,6 +8,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use policy_store::bundle::Layer;
 use policy_store::routes::FactKind;
 use proxy::judge::decide::Denied;
 use proxy::judge::refusal::Refusal;
@@ -16,7 +17,6 @@ use proxy::judge::workbench::{Ask, Verdict, WorkbenchError};
 use super::candidates::{self, Choice, NO_STATUS};
 use super::change::{Change, To};
 use super::layers::{self, Rank};
-use super::report::Stage;
 use super::{Explainer, sight, workflow};
 
 /// So many changed worlds are judged at the most.
@@ -143,7 +143,7 @@ impl Trials<'_> {
         let mut found = Vec::new();
         for change in self.all(choice) {
             let set = vec![change];
-            if self.judge(&set).await?.rank.is_some_and(|(stage, _)| stage > Stage::Request) {
+            if self.judge(&set).await?.rank.is_some_and(|(layer, _)| layer > Layer::Request) {
                 found.push(set);
             }
         }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::past::{Past, PolicyThen, Recorded};
 use super::report::{
-    Allowlist, Changes, Deciding, FactShown, Guard, LayerShown, Outcome, Report, SetShown, Stage,
+    Allowlist, Changes, Deciding, FactShown, Guard, LayerShown, Outcome, Report, SetShown,
     StepShown,
 };
 pub use reach::{what_can, who_can};
@@ -90,16 +90,7 @@ fn short(digest: &str) -> String {
 }
 
 fn layer(page: &mut Page, shown: &LayerShown) {
-    let name = match shown.layer {
-        Stage::Request => "request",
-        Stage::Authentication => "authentication",
-        Stage::Boundary => "boundary",
-        Stage::Role => "role",
-        Stage::Tenant => "tenant",
-        Stage::Feature => "feature",
-        Stage::Workflow => "workflow",
-        Stage::Escalation => "escalation",
-    };
+    let name = shown.layer.name();
     let outcome = match shown.outcome {
         Outcome::Passed => "passed",
         Outcome::Refused => "REFUSED",

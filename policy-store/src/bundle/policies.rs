@@ -8,7 +8,8 @@ use cedar_policy::{EntityUid, Policy, PolicyId};
 
 use super::finding::{Finding, Findings, MOST};
 use super::kind::Kind;
-use super::notes::{Fault, Layer, Notes, notes};
+use super::layer::Layer;
+use super::notes::{Fault, Notes, notes};
 use super::read::File;
 use super::reads::Reads;
 use super::room::breathe;

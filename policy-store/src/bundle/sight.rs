@@ -6,11 +6,11 @@ use super::room::breathe;
 use super::tokens::{Token, tokens};
 
 /// The circumstances that policies may read although requests that differ in nothing else differ in them. A
-/// circumstance that no policy reads is not put to the policies, and need not be equal for two questions to be
-/// the same.
+/// circumstance that policies cannot see is not put to them, and need not be equal for two questions to be the
+/// same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sight {
-    /// Whether the schema declares the client's address, and a policy may read it.
+    /// Whether the schema declares the client's address.
     pub client_address: bool,
     /// Whether a policy may read the age of the token.
     pub token_age: bool,
@@ -19,19 +19,15 @@ pub struct Sight {
 impl Sight {
     /// What the policies of a bundle can see.
     pub(super) fn of(schema: &File, parsed: &Parsed) -> Self {
-        let read = |name| {
-            let mut policies = parsed.policies.iter().inspect(|_| breathe());
-            policies.any(|it| it.reads.circumstance(name))
-        };
+        let mut policies = parsed.policies.iter().inspect(|_| breathe());
         Self {
-            client_address: declares(&schema.text, "client_address") && read("client_address"),
-            token_age: read("token_age"),
+            client_address: declares(&schema.text, "client_address"),
+            token_age: policies.any(|it| it.reads.circumstance("token_age")),
         }
     }
 }
 
-/// Whether a schema has this name anywhere but in a comment: a context that is read as a whole is not to have
-/// members that its type does not have.
+/// Whether a schema has this name anywhere but in a comment.
 fn declares(schema: &str, name: &str) -> bool {
     tokens(schema)
         .any(|(_, token)| matches!(token, Token::Word(it) | Token::Text(it) if it == name))

@@ -29,6 +29,8 @@ pub enum Denied {
     Broken {
         /// Which.
         policy: Arc<str>,
+        /// Its layer.
+        layer: Layer,
         /// Why.
         error: String,
     },
@@ -38,6 +40,18 @@ pub enum Denied {
     /// A fact that holds a role that the bundle does not know.
     #[error(transparent)]
     UnknownRole(#[from] UnknownRole),
+}
+
+impl Denied {
+    /// The layer that refuses.
+    pub(crate) fn layer(&self) -> Layer {
+        match self {
+            Self::ByRule(rule) => rule.layer,
+            Self::ByDefault => Layer::Role,
+            Self::Broken { layer, .. } => *layer,
+            Self::Unaskable(_) | Self::UnknownRole(_) => Layer::Authentication,
+        }
+    }
 }
 
 /// A question: may a principal do it to a resource in these circumstances?
@@ -243,5 +257,5 @@ fn broken(bundle: &Bundle, error: &AuthorizationError) -> ((Layer, usize), Denie
     let id = failure.policy_id();
     let place = bundle.rule(id).map_or((Layer::Authentication, 0), |rule| (rule.layer, rule.order));
     let policy = Arc::from(AsRef::<str>::as_ref(id));
-    (place, Denied::Broken { policy, error: error.to_string() })
+    (place, Denied::Broken { policy, layer: place.0, error: error.to_string() })
 }

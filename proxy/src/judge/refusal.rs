@@ -4,7 +4,7 @@ mod reasons;
 
 use std::sync::Arc;
 
-use policy_store::bundle::NOT_FOUND;
+use policy_store::bundle::{Layer, NOT_FOUND};
 use policy_store::source::FactsError;
 
 use crate::accept::Malformed;
@@ -113,6 +113,27 @@ impl Refusal {
             Self::NotFound => true,
             Self::Denied(Denied::ByRule(rule)) => rule.status == 404,
             _ => false,
+        }
+    }
+
+    /// The layer that refuses. A fault after the decision counts as one of the last layer.
+    pub fn layer(&self) -> Layer {
+        match self {
+            Self::Malformed(_) | Self::RateLimited => Layer::Request,
+            Self::Unidentified(_)
+            | Self::ForeignOrigin
+            | Self::Revoked
+            | Self::UnknownUser
+            | Self::Unloaded(_) => Layer::Authentication,
+            Self::Justification | Self::Body(_) => Layer::Role,
+            Self::CrossTenant(_) | Self::TenantConflict | Self::TenantRequired | Self::NotFound => {
+                Layer::Tenant
+            }
+            Self::Denied(denied) => denied.layer(),
+            Self::Unrecordable(_)
+            | Self::Unreachable(_)
+            | Self::UpstreamTimeout(_)
+            | Self::Internal(_) => Layer::Escalation,
         }
     }
 

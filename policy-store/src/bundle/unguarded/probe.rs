@@ -3,7 +3,7 @@
 use cedar_policy::{Authorizer, Decision, Entities, PolicySet, Request};
 
 use super::{Guard, Subject};
-use crate::bundle::notes::Layer;
+use crate::bundle::layer::Layer;
 use crate::bundle::reach::{About, Caller, Callers, Odd, Words, World, combined, question};
 use crate::bundle::{Bundle, Slice};
 

@@ -29,6 +29,7 @@ const MAY_NAME: [(&str, &[&str]); 4] = [
         "cedar_policy::",
         &[
             "policy-lab/src/anatomy",
+            "policy-lab/src/explain/",
             "policy-lab/src/mutants",
             "policy-store/src/bundle",
             "proxy/src/judge/decide.rs",

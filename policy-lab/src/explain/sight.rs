@@ -41,6 +41,6 @@ pub(super) fn of(bundle: &Bundle, verdict: &Verdict) -> Vec<FactKind> {
 /// What the policies about an action read.
 fn asked<'a>(bundle: &'a Bundle, slice: &'a Slice) -> impl Iterator<Item = &'a Reads> {
     let sets = [&slice.permits, &slice.early, &slice.late].into_iter();
-    let policies = sets.flat_map(|set| set.policies());
+    let policies = sets.flat_map(cedar_policy::PolicySet::policies);
     policies.filter_map(|policy| bundle.rule(policy.id())).map(|rule| &*rule.reads)
 }

@@ -74,7 +74,9 @@ impl Visitor {
             }
             Expr::UnaryOp { op: UnaryOp::Not, expr } => self.condition(expr),
             Expr::IfThenElse { cond, then_expr, else_expr } => {
-                [cond, then_expr, else_expr].into_iter().for_each(|it| self.condition(it));
+                for branch in [cond, then_expr, else_expr] {
+                    self.condition(branch);
+                }
             }
             _ => {
                 self.value(expr);
@@ -118,12 +120,14 @@ impl Visitor {
                 }
             }
             Expr::IfThenElse { cond, then_expr, else_expr } => {
-                [cond, then_expr, else_expr].into_iter().for_each(|it| self.value(it));
+                for branch in [cond, then_expr, else_expr] {
+                    self.value(branch);
+                }
             }
             Expr::Set(elements) => elements.iter().for_each(|it| self.value(it)),
             Expr::Record(members) => members.values().for_each(|it| self.value(it)),
-            // Neither is part of a policy without slots; both stand for anything.
-            Expr::Slot(_) | Expr::Unknown { .. } => self.unknown(),
+            // A slot or an unknown, neither of which is part of a policy without slots, or a kind of expression of a
+            // later version of Cedar: each stands for anything.
             _ => self.unknown(),
         }
     }

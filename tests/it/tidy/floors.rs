@@ -22,8 +22,8 @@ const FLOORS: [&str; 13] = [
 ];
 
 /// The names behind `crate::` in a line of code.
-fn named(row: &str) -> impl Iterator<Item = &str> {
-    row.split("crate::").skip(1).map(|rest| {
+fn named(source: &str) -> impl Iterator<Item = &str> {
+    source.split("crate::").skip(1).map(|rest| {
         let end = rest.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
         &rest[..end.unwrap_or(rest.len())]
     })
@@ -45,12 +45,12 @@ fn no_room_knows_a_room_above() {
         let floor = floor.unwrap_or_else(|| panic!("on which floor is `{room}`?"));
         let text = fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
-        for row in code.lines().filter(|row| !row.trim_start().starts_with("//")) {
-            for other in named(row) {
+        for source in code.lines().filter(|source| !source.trim_start().starts_with("//")) {
+            for other in named(source) {
                 count += 1;
                 let below = FLOORS.iter().position(|it| *it == other).is_some_and(|it| it <= floor);
                 if !below {
-                    faults.push(format!("proxy/src/{name}: {}", row.trim()));
+                    faults.push(format!("proxy/src/{name}: {}", source.trim()));
                 }
             }
         }

@@ -3,7 +3,7 @@
 //!
 //! Everything is judged by a [`Workbench`], which runs the pipeline that serves: an explanation
 //! cannot say anything else than the gate does. What would change a decision is found by trying:
-//! facts are changed one by one in a [`Scene`], and the request is judged again.
+//! facts are changed one by one in a `Scene`, and the request is judged again.
 
 mod candidates;
 mod change;

@@ -1,6 +1,6 @@
 //! Stage 7 of 7: forward.
 //!
-//! Takes a [`Recorded`] permit; gives what the upstream's head has besides the target that was judged and the
+//! Takes a `Recorded` permit; gives what the upstream's head has besides the target that was judged and the
 //! fields that passed the hygiene: the identity that the database implies.
 
 pub mod assertion;

@@ -3,11 +3,11 @@
 //! A request passes seven stages, in this order; each takes what the one before it made.
 //!
 //! 1. [`accept`](mod@accept): the head as it came → an arrival, canonical and clean
-//! 2. [`judge::resolve`]: → what is asked for
+//! 2. `judge::resolve`: → what is asked for
 //! 3. [`judge::identify`]: → who says so
 //! 4. load (in [`judge::pipeline`]): → what the database says of them
 //! 5. [`judge::decide`]: → a permit, or the reason why not
-//! 6. [`judge::ledger`]: → the permit, its intent durable
+//! 6. `judge::ledger`: → the permit, its intent durable
 //! 7. `forward`: → the upstream's head
 //!
 //! [`Gate`] puts them together and runs them.

@@ -37,19 +37,20 @@ fn no_room_knows_a_room_above() {
     let (mut faults, mut count) = (Vec::new(), 0);
     for path in found {
         let name = path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
-        let room = name.split(['/', '.']).next().unwrap();
-        if room == "lib" || name.contains("tests") {
+        let ground = name.split(['/', '.']).next().unwrap();
+        if ground == "lib" || name.contains("tests") {
             continue;
         }
-        let floor = FLOORS.iter().position(|it| *it == room);
-        let floor = floor.unwrap_or_else(|| panic!("on which floor is `{room}`?"));
+        let floor = FLOORS.iter().position(|it| *it == ground);
+        let floor = floor.unwrap_or_else(|| panic!("on which floor is `{ground}`?"));
         let text = fs::read_to_string(&path).unwrap();
         let code = text.split("#[cfg(test)]").next().unwrap();
         for source in code.lines().filter(|source| !source.trim_start().starts_with("//")) {
             for other in named(source) {
                 count += 1;
-                let below = FLOORS.iter().position(|it| *it == other).is_some_and(|it| it <= floor);
-                if !below {
+                let is_known =
+                    FLOORS.iter().position(|it| *it == other).is_some_and(|it| it <= floor);
+                if !is_known {
                     faults.push(format!("proxy/src/{name}: {}", source.trim()));
                 }
             }

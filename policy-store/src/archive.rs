@@ -15,10 +15,10 @@ use std::io::{self, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use base::private;
 use serde::{Deserialize, Serialize};
 
 use crate::bundle::{self, Sources, breathe};
-use crate::private;
 
 /// The file that names the newest bundle.
 const LAST_GOOD: &str = "last-good";

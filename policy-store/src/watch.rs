@@ -19,10 +19,11 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::SystemTime;
 
 use arc_swap::ArcSwap;
+use base::supervise::Supervisor;
 
 use crate::archive::Archive;
 use crate::bundle::{Bundle, Finding, Findings, Loader, Sources, giving_way};
-use crate::supervise::Supervisor;
+
 use admission::guards_gone;
 pub use admission::{
     Candidate, Emergency, Examined, Examiner, Listener, Occasion, Recorder, Remarks, TestCounts,
@@ -250,7 +251,7 @@ impl BundleStore {
             let gone = guards_gone(current, &next);
             if !gone.is_empty() {
                 tracing::info!(
-                    ?gone,
+                    gone = %gone.join(", "),
                     "guards are gone from the policy folder; waiting for the rest of the change"
                 );
                 return None;

@@ -4,28 +4,28 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use audit::Record;
+use base::supervise::Supervisor;
 use bytes::Bytes;
 use policy_store::bundle::Bundle;
 use policy_store::facts::{OrganizationFacts, UserFacts};
 use policy_store::source::{FactSource, FactsError};
-use policy_store::supervise::Supervisor;
 use policy_store::watch::{BundleStore, Published};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::accept::{self, Arrival};
 use crate::config::{Issuer, Tenancy};
-use crate::decide::{self, Denied};
-use crate::entities;
-use crate::head::RawHead;
-use crate::identify::Verifier;
-use crate::keys::{KeyStore, KeysError};
-use crate::pipeline::{First, Moment, Put, Sent, Witness};
-use crate::record::Record;
-use crate::refusal::Refusal;
-use crate::resolve;
-use crate::trail::Trail;
-use crate::workbench::{self, Ask, Workbench, WorkbenchError};
+use crate::http::head::RawHead;
+use crate::judge::decide::{self, Denied};
+use crate::judge::entities;
+use crate::judge::identify::Verifier;
+use crate::judge::keys::{KeyStore, KeysError};
+use crate::judge::pipeline::{First, Moment, Put, Sent, Witness};
+use crate::judge::refusal::Refusal;
+use crate::judge::resolve;
+use crate::judge::trail::Trail;
+use crate::judge::workbench::{self, Ask, Workbench, WorkbenchError};
 
 /// The line as a gate walks it, tokens verified, but without sockets and a journal.
 #[derive(Debug)]
@@ -153,5 +153,5 @@ pub fn resolve(
 ///
 /// When it has no spelling.
 pub fn spell(record: &Record, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
-    crate::record::spell(record, out)
+    audit::spell(record, out)
 }

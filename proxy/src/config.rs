@@ -10,9 +10,11 @@ mod check;
 mod error;
 mod headers;
 mod jwt;
+mod log;
 mod memory;
 mod overrides;
 mod paths;
+mod schema;
 mod sections;
 mod source;
 #[cfg(test)]
@@ -23,80 +25,89 @@ mod web;
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
+use schemars::JsonSchema;
 use serde::Deserialize;
 
-pub use crate::record::Durability;
+pub use ::audit::Durability;
 pub use audit::{Audit, AuditDatabase};
 pub use error::{ConfigError, Place};
 pub use headers::Headers;
 pub use jwt::{Algorithm, Broken, Issuer, IssuerName, JwksSource, Jwt, Pattern, SpeaksFor};
+pub use log::{Log, LogFormat, LogLevel};
 pub use memory::Memory;
+pub use schema::{page, schema};
 pub use sections::{
     Admin, Admit, Assertion, DatabaseUrl, Facts, Limits, Listen, Policies, Shutdown, Upstream,
 };
 pub use web::{Cors, Redirect, Tenancy};
 
 use overrides::Override;
+use schema::forms;
 use source::Source;
 
 /// The file that is read when none is named.
 pub const DEFAULT_FILE: &str = "cedargate.yaml";
 
 /// Everything that the operator decides, checked.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where the gate listens.
+    /// The addresses on which the gate listens.
     #[serde(default)]
     pub listen: Listen,
     /// The application behind the gate.
     #[serde(default)]
     pub upstream: Upstream,
-    /// Whose tokens are believed.
+    /// The tokens that are accepted.
     pub jwt: Jwt,
-    /// Where users and organisations are looked up.
+    /// The database in which users, organizations and objects are looked up.
     pub facts: Facts,
-    /// Where the policies are.
+    /// The policies, and which changes of them take effect.
     pub policies: Policies,
-    /// Where decisions are recorded.
+    /// The audit journal, in which every decision is recorded, and its delivery to a database.
     pub audit: Audit,
     /// How a request names its tenant.
     #[serde(default)]
     pub tenancy: Tenancy,
-    /// Which header fields of clients reach the upstream.
+    /// The header fields of clients that reach the upstream, beyond the rules of the gate itself.
     #[serde(default)]
     pub headers: Headers,
-    /// What a request may take.
+    /// What a request and a client may take.
     #[serde(default)]
     pub limits: Limits,
-    /// How much is remembered.
+    /// How much is remembered. Clients choose what there is to remember, so each memory has a maximum in bytes; at
+    /// the maximum it forgets what was not asked for lately.
     #[serde(default)]
     pub memory: Memory,
-    /// Peers whose `X-Forwarded-*` headers are believed.
+    /// The networks of proxies whose `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto` are believed, in
+    /// CIDR notation.
     #[serde(default, deserialize_with = "values::networks")]
+    #[schemars(schema_with = "forms::networks")]
     pub trusted_proxies: Vec<IpNet>,
-    /// Cross-origin requests; without it the gate leaves `OPTIONS` to the policies.
+    /// The pages of other origins that may call, with credentials. Without this section none may, and `OPTIONS` is
+    /// left to the policies.
     #[serde(default)]
     pub cors: Option<Cors>,
-    /// Where denied browsers are sent; without it they get the denial itself.
+    /// Where a browser is sent instead of seeing a denial. Without this section it sees the denial.
     #[serde(default)]
     pub redirect: Option<Redirect>,
-    /// The admin listener's own protection.
+    /// The protection of the admin listener.
     #[serde(default)]
     pub admin: Admin,
-    /// Names besides loopback's that the admin listener answers to, in lower case.
+    /// The names, besides those of the loopback interface, under which the admin listener answers.
     #[serde(default, deserialize_with = "values::host_names")]
+    #[schemars(schema_with = "forms::host_names")]
     pub admin_hosts: Vec<String>,
-    /// How the gate ends.
+    /// The log, which the gate writes to standard error.
+    #[serde(default)]
+    pub log: Log,
+    /// What happens between SIGTERM and the end of the process.
     #[serde(default)]
     pub shutdown: Shutdown,
-    /// Threads of the runtime; as many as there are cores when absent.
+    /// The number of threads that serve requests. Without this key: the number of cores.
     #[serde(default, deserialize_with = "values::workers")]
+    #[schemars(schema_with = "forms::workers")]
     pub workers: Option<usize>,
-    /// Whether decisions and verified tokens are remembered. Without it each request is verified and decided anew,
-    /// and answered the same.
-    #[serde(default = "values::yes")]
-    pub fast_paths: bool,
 }
 
 impl Config {

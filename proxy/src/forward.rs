@@ -1,17 +1,23 @@
 //! Stage 7 of 7: forward.
 //!
-//! Takes a [`Recorded`] permit; gives what the upstream's head has besides the target that was judged and the
+//! Takes a `Recorded` permit; gives what the upstream's head has besides the target that was judged and the
 //! fields that passed the hygiene: the identity that the database implies.
 
-use std::fmt::Write as _;
+pub mod assertion;
+pub(crate) mod relay;
+
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use uuid::Uuid;
 
-use crate::assertion::{AssertionClaims, AssertionSigner};
-use crate::ledger::Recorded;
-use crate::refusal::Refusal;
+use crate::forward::assertion::{AssertionClaims, AssertionSigner};
+use crate::judge::ledger::Recorded;
+use crate::judge::refusal::Refusal;
+
+/// Every byte that is not unreserved (RFC 3986, 2.3). A justification, which is any text, is sent with these escaped.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What forwarding has to know.
 #[derive(Debug, Default)]
@@ -66,7 +72,7 @@ impl Forwarding {
         listed(&permit.features, |features| say("X-Auth-Features", features))?;
         say("X-Auth-Token-Id", caller.token_id.as_deref().unwrap_or_default())?;
         if let Some(glass) = permit.broke_glass.as_deref() {
-            say("X-Auth-Break-Glass", &percent_encoded(glass))?;
+            say("X-Auth-Break-Glass", &utf8_percent_encode(glass, RESERVED).to_string())?;
         }
         let Some(signer) = &self.signer else { return Ok(()) };
         let action = record.and_then(|record| record.action.as_deref());
@@ -98,18 +104,4 @@ fn listed<T>(names: &[Arc<str>], say: impl FnOnce(&str) -> T) -> T {
         [only] => say(only),
         several => say(&several.join(",")),
     }
-}
-
-/// Every byte that is not unreserved (RFC 3986, 2.3) as `%XX`: a justification is any text.
-fn percent_encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() * 3);
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ok = write!(out, "%{byte:02X}");
-        }
-    }
-    out
 }

@@ -15,24 +15,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use ::audit::JournalError;
+use base::supervise::Supervisor;
+use database::DatabaseError;
 use policy_store::bundle::Findings;
-use policy_store::source::Unfit;
-use policy_store::sql::DatabaseError;
-use policy_store::supervise::Supervisor;
 use policy_store::watch::{BundleStore, Reload};
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinHandle};
 
-use crate::assertion::{AssertionError, AssertionSigner};
+use self::audit::Audit;
 use crate::config::{self, Config};
-use crate::identify::Verifier;
-use crate::keys::KeysError;
-use crate::ledger::Ledger;
-use crate::probe::Probes;
-use crate::record::JournalError;
-use crate::relay::Pool;
+use crate::forward::assertion::{AssertionError, AssertionSigner};
+use crate::forward::relay::Pool;
+use crate::judge::identify::Verifier;
+use crate::judge::keys::KeysError;
+use crate::judge::ledger::Ledger;
+use crate::operate::probe::Probes;
+use crate::operate::startable::Unstartable;
 
-use audit::Audit;
 use door::listen;
 
 /// Why the gate does not start.
@@ -53,24 +53,9 @@ pub enum StartError {
     /// The assertion's key is not good.
     #[error(transparent)]
     Assertion(#[from] AssertionError),
-    /// A restriction of an issuer that restricts nothing.
-    #[error(
-        "`jwt.issuers`: `{issuer}` must never stand for the role `{role}`, which the policies' schema does not list"
-    )]
-    UnknownRole {
-        /// Which issuer.
-        issuer: String,
-        /// The role that nobody has.
-        role: String,
-    },
-    /// An object of this type cannot be looked up.
-    #[error(
-        "routes.yaml looks up objects of type `{0}`, for which the mapping of facts has no statement"
-    )]
-    Unmapped(Arc<str>),
-    /// The facts are not those that the policies need.
+    /// The policies do not fit the configuration or the database.
     #[error(transparent)]
-    Unfit(#[from] Unfit),
+    Unstartable(#[from] Unstartable),
     /// The metrics cannot be registered, which is a fault of this program.
     #[error("the metrics cannot be registered: {0}")]
     Metrics(String),
@@ -141,7 +126,7 @@ impl Gate {
         let state = parts::admin(&config, probes, &metrics);
         let upstream = parts::known_address(&config.upstream.address);
         let resolved = (config.upstream.address.clone(), Arc::clone(&upstream));
-        let verifier = Verifier::new(keys, config.jwt.leeway, config.fast_paths, &metrics);
+        let verifier = Verifier::new(keys, config.jwt.leeway, config.memory.tokens > 0, &metrics);
         let pipeline = parts::pipeline(&config, &bundles, facts.store, verifier, &metrics);
         let ledger = Ledger { journal, metrics: Arc::clone(&metrics) };
         let (memo, idle) = (Arc::clone(&pipeline.memo), Arc::<Pool>::default());

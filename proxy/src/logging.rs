@@ -13,7 +13,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use tracing_subscriber::EnvFilter;
+use serde_json::json;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::config::{Log, LogFormat, LogLevel};
 
 /// A pipe that can be written to takes this much at once without waiting (`PIPE_BUF`, pipe(7)).
 const PIECE: usize = 4096;
@@ -24,10 +33,12 @@ const NO_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// The number of lines of this process that could not be written.
 static LOST: AtomicU64 = AtomicU64::new(0);
-static STATE: Mutex<State> = Mutex::new(State { untold: 0, torn: false });
+static STATE: Mutex<State> = Mutex::new(State::new(LogFormat::Text));
 
-/// What became of the lines before the next one.
+/// How lines are written, and what became of those before the next one.
 struct State {
+    /// How lines are written. Text until the configuration has been read.
+    format: LogFormat,
     /// The number of lines that were lost and of which the log does not tell yet.
     untold: u64,
     /// Whether the last line was written in part.
@@ -39,19 +50,37 @@ pub(crate) fn lines_lost() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
-/// Logs to standard error, by `RUST_LOG`. Panics go the same way, instead of the standard
-/// library's own.
-pub(crate) fn begin() {
-    let filter =
-        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info,sqlx=warn"));
-    // Without its own reports of errors, which it prints in a way that panics.
-    let subscriber = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(|| Line)
-        .log_internal_errors(false);
+/// Begins to log to standard error. Panics are logged too, instead of printed by the standard library.
+pub fn begin(log: Log) {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner).format = log.format;
+    // Without the library's own reports of errors, which it prints in a way that panics.
+    let lines = tracing_subscriber::fmt::layer().with_writer(|| Line).log_internal_errors(false);
+    let lines = match log.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    };
     // Another logger is there already only when somebody embeds us.
-    let _first = subscriber.try_init();
+    let _first = tracing_subscriber::registry().with(filter(log.level)).with(lines).try_init();
     std::panic::set_hook(Box::new(tell_of_panic));
+}
+
+/// Whether lines are written as JSON: what else goes to standard error is then written alike.
+pub fn is_json() -> bool {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner).format == LogFormat::Json
+}
+
+/// The filter that lets lines of `level` and of higher severity pass.
+fn filter(level: LogLevel) -> Targets {
+    let least = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    // The database library logs a line for each statement; at `debug` nothing else could be found.
+    let statements = if level == LogLevel::Trace { least } else { least.min(LevelFilter::WARN) };
+    Targets::new().with_default(least).with_target("sqlx", statements)
 }
 
 fn tell_of_panic(panic: &PanicHookInfo<'_>) {
@@ -87,6 +116,10 @@ impl Write for Line {
 }
 
 impl State {
+    const fn new(format: LogFormat) -> Self {
+        Self { format, untold: 0, torn: false }
+    }
+
     /// Writes a line, and before it what has to be known of those that were lost.
     fn put(&mut self, line: &[u8], write: &mut Piecewise<'_>) -> io::Result<()> {
         let written = self.put_all(line, write);
@@ -103,7 +136,7 @@ impl State {
             self.torn = false;
         }
         if self.untold > 0 {
-            let gap = format!("{} log lines before this one could not be written\n", self.untold);
+            let gap = gap(self.format, self.untold);
             self.put_bytes(gap.as_bytes(), patience, write)?;
             self.untold = 0;
         }
@@ -126,6 +159,25 @@ impl State {
             self.torn = !bytes.is_empty();
         }
         Ok(())
+    }
+}
+
+/// The line that says how many lines before it were lost.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a line of the log is written now, whatever any request says"
+)]
+fn gap(format: LogFormat, lost: u64) -> String {
+    let message = format!("{lost} log lines before this one could not be written");
+    match format {
+        LogFormat::Text => format!("{message}\n"),
+        LogFormat::Json => {
+            let timestamp = OffsetDateTime::now_utc().format(&Rfc3339).unwrap_or_default();
+            let line = json!({
+                "timestamp": timestamp, "level": "WARN", "message": message, "lost": lost, "target": module_path!(),
+            });
+            format!("{line}\n")
+        }
     }
 }
 

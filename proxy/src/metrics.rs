@@ -8,6 +8,7 @@ mod audit;
 mod connections;
 mod facts;
 mod memory;
+mod page;
 mod policies;
 mod register;
 mod requests;
@@ -16,15 +17,16 @@ mod traffic;
 
 use std::sync::Arc;
 
+use ::audit::Record;
 use prometheus::{Error, Registry, TextEncoder};
 
-use self::register::Register;
-use crate::record::Record;
+use self::register::{Described, Register};
 
 pub use self::audit::AuditMetrics;
 pub use self::connections::ConnectionMetrics;
 pub use self::facts::FactsMetrics;
 pub use self::memory::MemoryMetrics;
+pub use self::page::page;
 pub use self::policies::PolicyMetrics;
 pub use self::tasks::TaskMetrics;
 pub use self::traffic::{Timings, TrafficMetrics};
@@ -56,22 +58,26 @@ impl Metrics {
     ///
     /// When two have one name, which is a fault of this program.
     pub fn new(version: &str, commit: &str) -> Result<Arc<Self>, Error> {
+        Self::described(version, commit).map(|(metrics, _)| Arc::new(metrics))
+    }
+
+    /// As [`new`](Self::new), with what each metric is.
+    fn described(version: &str, commit: &str) -> Result<(Self, Vec<Described>), Error> {
         let registry = Registry::new();
-        let register = Register(&registry);
+        let register = Register::new(&registry);
         register
             .gauges("cedargate_build_info", "Which build this is.", &["version", "commit"])?
             .with_label_values(&[version, commit])
             .set(1);
-        Ok(Arc::new(Self {
-            traffic: TrafficMetrics::new(&register)?,
-            connections: ConnectionMetrics::new(&register)?,
-            memory: MemoryMetrics::new(&register)?,
-            facts: FactsMetrics::new(&register)?,
-            policies: PolicyMetrics::new(&register)?,
-            audit: AuditMetrics::new(&register)?,
-            tasks: TaskMetrics::new(&register)?,
-            registry,
-        }))
+        let (traffic, connections) =
+            (TrafficMetrics::new(&register)?, ConnectionMetrics::new(&register)?);
+        let (memory, facts) = (MemoryMetrics::new(&register)?, FactsMetrics::new(&register)?);
+        let (policies, audit) = (PolicyMetrics::new(&register)?, AuditMetrics::new(&register)?);
+        let tasks = TaskMetrics::new(&register)?;
+        let described = register.described();
+        let metrics =
+            Self { registry, traffic, connections, memory, facts, policies, audit, tasks };
+        Ok((metrics, described))
     }
 
     /// Counts a request by the record that tells how it ended; an intent does not. To be called

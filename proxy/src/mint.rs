@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use aws_lc_rs::signature::Ed25519KeyPair;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base::private;
 use jsonwebtoken::jwk::{Jwk, ThumbprintHash};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use policy_store::private;
+use pem::{EncodeConfig, LineEnding, Pem, encode_config};
 use serde_json::{Value, json};
 
 /// A key or token cannot be made.
@@ -117,18 +116,12 @@ pub fn generate_issuer(folder: &Path) -> Result<(), MintError> {
     let pair = Ed25519KeyPair::generate().map_err(|_| MintError::Generate)?;
     let der = pair.to_pkcs8v1().map_err(|_| MintError::Generate)?;
     let file = folder.join("issuer.pem");
-    write(&file, &pem(der.as_ref()))?;
+    let pem = Pem::new("PRIVATE KEY", der.as_ref());
+    write(&file, &encode_config(&pem, EncodeConfig::new().set_line_ending(LineEnding::LF)))?;
     let key = SigningKey::read(&file)?;
     let text = serde_json::to_string_pretty(&json!({ "keys": [key.public()] }))
         .map_err(|_| MintError::Generate)?;
     write(&folder.join("jwks.json"), &text)
-}
-
-fn pem(der: &[u8]) -> String {
-    let body = STANDARD.encode(der);
-    let lines: Vec<&str> =
-        body.as_bytes().chunks(64).filter_map(|it| std::str::from_utf8(it).ok()).collect();
-    format!("-----BEGIN PRIVATE KEY-----\n{}\n-----END PRIVATE KEY-----\n", lines.join("\n"))
 }
 
 fn write(file: &Path, text: &str) -> Result<(), MintError> {

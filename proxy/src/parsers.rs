@@ -7,17 +7,16 @@ use bytes::BytesMut;
 
 use crate::accept::{self, Rules};
 use crate::config::{Headers, Tenancy};
-use crate::framing::{self, Misframed, Span};
-use crate::head;
-use crate::hygiene::Hygiene;
-use crate::relay::{Answer, AnswerRules};
+use crate::forward::relay::{Answer, AnswerRules};
+use crate::http::framing::{self, Misframed, Span};
+use crate::http::head;
 
 /// The limit of a head in the fuzz targets, in bytes.
 const HEADER_BYTES: usize = 32 * 1024;
 
 /// The rules of a gate without configuration.
 static RULES: LazyLock<Rules> =
-    LazyLock::new(|| Rules::usual(Hygiene::new(&Headers::default(), &Tenancy::default())));
+    LazyLock::new(|| Rules::usual(Headers::default().hygiene(&Tenancy::default())));
 
 /// What the gate makes of the bytes at the start of a connection.
 #[derive(Debug)]

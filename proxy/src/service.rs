@@ -1,8 +1,11 @@
 //! The way of one request: judged, recorded, forwarded, answered. Reads the wall clock.
 
+pub(crate) mod connection;
+pub(crate) mod cors;
 mod even;
 mod exchange;
 mod judge;
+pub(crate) mod reply;
 
 use std::time::{Duration, Instant};
 
@@ -11,17 +14,17 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::accept::{Accepted, Arrival, Persistence};
-use crate::connection::ClientStream;
-use crate::cors::Cors;
 use crate::forward::Forwarding;
-use crate::framing::Framing;
-use crate::ledger::{Ledger, Recorded};
-use crate::limit::RateLimit;
-use crate::pipeline::Pipeline;
-use crate::refusal::Refusal;
-use crate::relay::Upstream;
-use crate::reply::{Redirects, Reply};
-use crate::trail::Trail;
+use crate::forward::relay::Upstream;
+use crate::http::connection::ClientStream;
+use crate::http::framing::Framing;
+use crate::http::limit::RateLimit;
+use crate::judge::ledger::{Ledger, Recorded};
+use crate::judge::pipeline::Pipeline;
+use crate::judge::refusal::Refusal;
+use crate::judge::trail::Trail;
+use crate::service::cors::Cors;
+use crate::service::reply::{Redirects, Reply};
 
 /// What serves requests.
 #[derive(Debug)]

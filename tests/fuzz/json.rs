@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use proxy::strict_json::parse_object;
+use proxy::judge::strict_json::parse_object;
 use tests::model::Dice;
 
 use crate::{damage, one_of, run};

@@ -1,6 +1,6 @@
 //! Canonical paths. The oracle is what a careless upstream makes of one: it decodes as often as it can.
 
-use proxy::canonical;
+use proxy::http::canonical;
 use tests::model::Dice;
 
 use crate::{damage, one_of, run};

@@ -34,7 +34,7 @@ async fn run(url: &str, sql: &'static str) {
 
 #[tokio::test]
 async fn the_upstream_keeps_every_byte() {
-    let upstream = Upstream::start().await;
+    let upstream = Upstream::start();
     upstream.on("/echo", Behaviour::Echo);
     let mut connection = Connection::open(upstream.address()).await;
 
@@ -53,7 +53,7 @@ async fn the_upstream_keeps_every_byte() {
 
 #[tokio::test]
 async fn the_upstream_misbehaves_when_told_to() {
-    let mut upstream = Upstream::start().await;
+    let mut upstream = Upstream::start();
     upstream.on("/close", Behaviour::Close);
     upstream.on("/stream", Behaviour::Stream(100_000));
     upstream.on("/teapot", Behaviour::Answer(418, vec![("A".into(), "b".into())], Vec::new()));
@@ -66,7 +66,7 @@ async fn the_upstream_misbehaves_when_told_to() {
 
     upstream.stop().await;
     assert!(tokio::net::TcpStream::connect(upstream.address()).await.is_err());
-    upstream.start_again().await;
+    upstream.start_again();
     assert_eq!(client::send(upstream.address(), &Request::get("/")).await.status, 200);
 }
 

@@ -91,7 +91,7 @@ impl Binary {
     /// The same, started by `limiter`, `prlimit --nofile=96` for one.
     pub async fn serve_started_by(directory: &Path, log: Stdio, limiter: &[&str]) -> Self {
         let mut command = Command::new(limiter[0]);
-        command.args(&limiter[1..]).arg(program().await).env("RUST_LOG", "trace");
+        command.args(&limiter[1..]).arg(program().await).env("CEDARGATE_LOG__LEVEL", "trace");
         command.arg("serve").arg("--config").arg(directory.join("cedargate.yaml"));
         Self::start_logging_to(command, directory, log).await
     }
@@ -186,6 +186,8 @@ impl Binary {
 
 /// Runs a command of the binary to its end. Gives the exit status, the output and the complaints.
 pub async fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
+    // Building the program, if nobody has built it yet, takes its own time.
+    program().await;
     in_time("the command ends", run_long(directory, arguments)).await
 }
 

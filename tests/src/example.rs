@@ -11,7 +11,9 @@ use tempfile::TempDir;
 
 use crate::{
     client::{self, Answer, Request},
-    postgres, stand,
+    postgres,
+    sql::execute,
+    stand,
     tokens::{TRUSTED, token},
     upstream::Upstream,
 };
@@ -48,14 +50,10 @@ impl Example {
         let from = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/examples"));
         stand::copy_tree(&from, directory.path());
         TRUSTED.write(&directory.path().join(name).join("keys"));
-        let example = Self {
-            directory,
-            database: database.to_owned(),
-            name,
-            upstream: Upstream::start().await,
-        };
+        let example =
+            Self { directory, database: database.to_owned(), name, upstream: Upstream::start() };
         let schema = fs::read_to_string(example.folder().join("schema.sql")).unwrap();
-        postgres::execute(database, &schema).await;
+        execute(database, &schema).await;
         example
     }
 
@@ -71,7 +69,7 @@ impl Example {
         let flags = [
             ("facts.database", self.database.clone()),
             ("facts.ttl", "0s".to_owned()),
-            ("facts.timeout", "2s".to_owned()),
+            ("facts.timeout", "30s".to_owned()),
             ("listen.proxy", "127.0.0.1:0".to_owned()),
             ("listen.admin", "127.0.0.1:0".to_owned()),
             ("upstream.address", self.upstream.address().to_string()),
@@ -131,6 +129,6 @@ impl Running {
 
     /// Runs SQL in its database.
     pub async fn execute(&self, sql: &str) {
-        postgres::execute(&self.example.database, sql).await;
+        execute(&self.example.database, sql).await;
     }
 }

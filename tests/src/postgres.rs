@@ -3,7 +3,6 @@
 use std::{
     fs,
     io::Write as _,
-    net::TcpListener,
     os::unix::{
         fs::{MetadataExt as _, chown},
         process::CommandExt as _,
@@ -16,7 +15,7 @@ use std::{
 use sqlx::{Connection as _, PgConnection};
 use tokio::sync::OnceCell;
 
-use crate::wait::eventually;
+use crate::{port::Port, wait::eventually};
 
 /// Starts the server and stops it at once when its input ends: when the test lets go of the pipe,
 /// however the test ends. The word `stop` keeps the directory; without it nothing is left behind.
@@ -46,21 +45,6 @@ pub async fn shared() -> &'static Cluster {
     SHARED.get_or_init(Cluster::start).await
 }
 
-/// Runs SQL in the database at `url`.
-pub async fn execute(url: &str, sql: &str) {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-}
-
-/// The one number that a query over the database at `url` gives.
-pub async fn number(url: &str, sql: &'static str) -> u64 {
-    let mut connection = PgConnection::connect(url).await.unwrap();
-    let found: i64 = sqlx::query_scalar(sql).fetch_one(&mut connection).await.unwrap();
-    connection.close().await.unwrap();
-    u64::try_from(found).unwrap()
-}
-
 async fn template(cluster: &Cluster) -> String {
     let url = cluster.create_database(None).await;
     crate::stand::prepare_database(&url).await;
@@ -72,7 +56,7 @@ async fn template(cluster: &Cluster) -> String {
 pub struct Cluster {
     directory: PathBuf,
     programs: PathBuf,
-    port: u16,
+    port: Port,
     watchdog: Option<(Child, ChildStdin)>,
 }
 
@@ -83,10 +67,10 @@ impl Cluster {
         if let Some((user, group)) = lesser_user() {
             chown(&directory, Some(user), Some(group)).unwrap();
         }
-        let mut cluster = Self { directory, programs: programs(), port: 0, watchdog: None };
+        let port = Port::hold();
+        let mut cluster = Self { directory, programs: programs(), port, watchdog: None };
         cluster.init();
-        // A port that was free a moment ago may be taken by now: another is.
-        while !cluster.serve_on(free_port()).await {}
+        cluster.start_again().await;
         cluster
     }
 
@@ -144,24 +128,44 @@ impl Cluster {
         }
     }
 
-    /// Starts the server again, where it was.
+    /// Starts the server, with its data and its port as they were, and waits until it answers.
     pub async fn start_again(&mut self) {
-        let port = self.port;
-        let cluster = &mut *self;
-        assert!(cluster.serve_on(port).await, "{}", cluster.log());
+        let mut child = command(Path::new("sh"), &self.directory)
+            .args(["-c", WATCHDOG, "watchdog"])
+            .arg(&self.directory)
+            .arg(self.programs.join("postgres"))
+            .arg("-D")
+            .arg(self.data())
+            .args(settings(self.port.address().port()))
+            .stdin(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let input = child.stdin.take().unwrap();
+        self.watchdog = Some((child, input));
+        let here = &*self;
+        eventually("PostgreSQL answers", || async {
+            assert!(!here.log().contains("could not bind"), "{}", here.log());
+            PgConnection::connect(&here.url("postgres")).await.ok()
+        })
+        .await;
     }
 
     /// What PostgreSQL's own programs take from their environment to find this server.
     #[must_use]
     pub fn environment(&self) -> [(&'static str, String); 3] {
         let user = "cedargate".to_owned();
-        [("PGHOST", "127.0.0.1".to_owned()), ("PGPORT", self.port.to_string()), ("PGUSER", user)]
+        [
+            ("PGHOST", "127.0.0.1".to_owned()),
+            ("PGPORT", self.port.address().port().to_string()),
+            ("PGUSER", user),
+        ]
     }
 
     /// The URL of a database of this server.
     #[must_use]
     pub fn url(&self, database: &str) -> String {
-        format!("postgres://cedargate@127.0.0.1:{}/{database}", self.port)
+        format!("postgres://cedargate@{}/{database}", self.port.address())
     }
 
     fn data(&self) -> PathBuf {
@@ -181,47 +185,6 @@ impl Cluster {
             .output()
             .unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-    }
-
-    /// Serves on `port`; tells whether the port was to be had.
-    async fn serve_on(&mut self, port: u16) -> bool {
-        self.port = port;
-        let mut child = command(Path::new("sh"), &self.directory)
-            .args(["-c", WATCHDOG, "watchdog"])
-            .arg(&self.directory)
-            .arg(self.programs.join("postgres"))
-            .arg("-D")
-            .arg(self.data())
-            .args(settings(port))
-            .stdin(Stdio::piped())
-            .process_group(0)
-            .spawn()
-            .unwrap();
-        let input = child.stdin.take().unwrap();
-        self.watchdog = Some((child, input));
-        let here = &*self;
-        let up = eventually("PostgreSQL answers", || async {
-            if here.answers().await {
-                return Some(true);
-            }
-            here.log().contains("could not bind").then_some(false)
-        });
-        let up = up.await;
-        if !up {
-            self.stop_immediate();
-        }
-        up
-    }
-
-    /// Whether it is this server, and not another on the same port, that answers.
-    async fn answers(&self) -> bool {
-        let Ok(mut connection) = PgConnection::connect(&self.url("postgres")).await else {
-            return false;
-        };
-        let directory = sqlx::query_scalar::<_, String>("select current_setting('data_directory')")
-            .fetch_one(&mut connection)
-            .await;
-        directory.is_ok_and(|directory| Path::new(&directory) == self.data())
     }
 }
 
@@ -243,7 +206,7 @@ fn settings(port: u16) -> Vec<String> {
         "unix_socket_directories=",
         "fsync=off",
         "full_page_writes=off",
-        "max_connections=200",
+        "max_connections=1000",
         "shared_buffers=32MB",
     ];
     settings.iter().flat_map(|setting| ["-c".to_owned(), (*setting).to_owned()]).collect()
@@ -282,8 +245,4 @@ pub fn programs() -> PathBuf {
     places
         .find(|place| place.join("initdb").is_file() && place.join("postgres").is_file())
         .expect("PostgreSQL's server programs are needed: apt-get install postgresql")
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
 }

@@ -22,8 +22,8 @@ use crate::{
 const WRITTEN: [&str; 2] = ["127.0.0.1:8080", "127.0.0.1:9901"];
 
 /// A reader of the book in a directory with what a checkout has of `deploy` and `migrations`. `cedargate` and
-/// PostgreSQL's programs are on the path. `cedargate serve` runs beside the commands that follow, on ports that the system
-/// chooses; `curl` is answered by the client of the tests.
+/// PostgreSQL's programs are on the path. `cedargate serve` runs beside the commands that follow, on ports that the
+/// system chooses; `curl` is answered by the client of the tests.
 #[derive(Debug)]
 pub struct Reader {
     directory: TempDir,

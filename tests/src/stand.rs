@@ -8,19 +8,21 @@ use std::{
 };
 
 use backend::{Backend, BackendConfig};
-use policy_store::supervise::Supervisor;
+use base::supervise::Supervisor;
 use proxy::{Gate, config::Config};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 
 use crate::{
-    audit::Journal,
     binary::Binary,
     client::{self, Answer, Request},
+    port::Port,
     postgres,
+    records::Journal,
     tokens::{AUDIENCE, ISSUER, TRUSTED, token},
     upstream::Upstream,
+    wait::eventually,
 };
 
 /// The one password of everybody in the demo databases of tests.
@@ -60,6 +62,7 @@ pub struct Ground {
     /// The records.
     pub journal: Journal,
     _backend: Option<RunningBackend>,
+    _nobody: Option<Port>,
 }
 
 /// A gate, and all that it needs.
@@ -118,6 +121,12 @@ impl Builder {
         self
     }
 
+    /// A gate that remembers neither decisions nor tokens.
+    #[must_use]
+    pub fn forgetting(self) -> Self {
+        self.set("memory.decisions", "0B").set("memory.tokens", "0B")
+    }
+
     /// Writes the files and prepares the database.
     pub async fn prepare(mut self) -> Ground {
         let directory = tempfile::Builder::new().prefix("cedargate-").tempdir().unwrap();
@@ -125,19 +134,23 @@ impl Builder {
         copy_policies(&directory.path().join("policies"));
         fs::create_dir(directory.path().join("var")).unwrap();
         let database = self.make_database(directory.path()).await;
-        let upstream = Upstream::start().await;
-        let (behind, backend) = match self.behind {
-            Behind::Recorder => (upstream.address(), None),
-            Behind::Nothing => (nobody(), None),
+        let upstream = Upstream::start();
+        let (behind, backend, nobody) = match self.behind {
+            Behind::Recorder => (upstream.address(), None, None),
+            Behind::Nothing => {
+                let port = Port::hold();
+                (port.address(), None, Some(port))
+            }
             Behind::Backend => {
                 let (address, backend) = run_backend(&database, directory.path()).await;
-                (address, Some(backend))
+                (address, Some(backend), None)
             }
         };
         self = self.set("facts.database", database.as_str());
         self = self.set("upstream.address", behind.to_string());
         let journal = Journal::at(&directory.path().join("var/audit"));
-        let ground = Ground { directory, database, upstream, journal, _backend: backend };
+        let ground =
+            Ground { directory, database, upstream, journal, _backend: backend, _nobody: nobody };
         fs::write(ground.config(), format!("{:#}", self.config)).unwrap();
         ground
     }
@@ -178,7 +191,7 @@ fn put(config: &mut Value, pointer: &str, value: Value) {
 
 /// Makes the schema and the demo's people in a database.
 pub async fn prepare_database(url: &str) {
-    policy_store::sql::migrate(url).await.unwrap();
+    database::migrate(url).await.unwrap();
     backend::demo::seed(url, PASSWORD).await.unwrap();
 }
 
@@ -192,7 +205,7 @@ fn defaults() -> Value {
             "issuer": ISSUER, "audiences": [AUDIENCE],
             "algorithms": ["EdDSA", "ES256", "RS256"], "jwks": "keys/jwks.json",
         }]},
-        "facts": {"ttl": "500ms", "timeout": "5s"},
+        "facts": {"ttl": "500ms", "timeout": "30s"},
         "policies": {"directory": "policies", "admit": "any"},
         "audit": {"directory": "var/audit"},
         "tenancy": {"host_suffix": ".clinics.example"},
@@ -215,11 +228,6 @@ pub fn copy_tree(from: &Path, to: &Path) {
             fs::copy(&entry, to.join(target)).unwrap();
         }
     }
-}
-
-/// An address where nobody listens: a port that was given back.
-fn nobody() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 async fn run_backend(database: &str, directory: &Path) -> (SocketAddr, RunningBackend) {
@@ -278,7 +286,7 @@ impl Stand {
     /// Two gates that have to answer alike: one remembers tokens and decisions, the other verifies and decides each
     /// request anew.
     pub async fn both_ways() -> [Self; 2] {
-        [Self::sqlite().await, Self::builder().set("fast_paths", false).start().await]
+        [Self::sqlite().await, Self::builder().forgetting().start().await]
     }
 
     /// A stand to be told more about.
@@ -317,6 +325,16 @@ impl Stand {
     /// A GET by somebody.
     pub async fn get(&self, user: &str, target: &str) -> Answer {
         self.send(&Request::get(target).token(&token(user))).await
+    }
+
+    /// Sends the same GET until the answer has this status and reason.
+    pub async fn until(&self, user: &str, target: &str, expected: (u16, &str)) {
+        let request = Request::get(target).token(&token(user));
+        eventually(&format!("{user} {target} is {expected:?}"), || async {
+            let answer = self.send(&request).await;
+            ((answer.status, answer.reason().as_str()) == expected).then_some(())
+        })
+        .await;
     }
 
     /// A request with a JSON body by somebody.

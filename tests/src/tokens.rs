@@ -15,6 +15,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
+use proxy::config::{Issuer, JwksSource};
 use serde_json::{Value, json};
 
 /// Who issues the demo's tokens.
@@ -188,6 +189,14 @@ pub fn encode(bytes: impl AsRef<[u8]>) -> String {
 )]
 pub fn now() -> u64 {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// The configuration of the issuer of these tokens, with `jwks.json` in `folder`.
+#[must_use]
+pub fn issuer(folder: &Path) -> Issuer {
+    let jwks = JwksSource::File(folder.join("jwks.json"));
+    let audiences = vec![AUDIENCE.to_owned()];
+    Issuer { audiences, ..Issuer::usual(ISSUER, jwks).unwrap() }
 }
 
 /// The `jti` of the tokens of a user.

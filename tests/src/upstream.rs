@@ -15,6 +15,7 @@ use tokio::{
 
 use crate::{
     client::{Head, parse_head},
+    port::Port,
     wait::eventually,
 };
 
@@ -90,25 +91,24 @@ struct Memory {
 /// The recording upstream.
 #[derive(Debug)]
 pub struct Upstream {
-    address: SocketAddr,
+    port: Port,
     memory: Arc<Mutex<Memory>>,
     accepting: Option<JoinHandle<()>>,
 }
 
 impl Upstream {
     /// Listens on a port that the system chooses.
-    pub async fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let memory = Arc::default();
-        let accepting = Some(tokio::spawn(accept(listener, Arc::clone(&memory))));
-        Self { address, memory, accepting }
+    #[must_use]
+    pub fn start() -> Self {
+        let (port, memory) = (Port::hold(), Arc::default());
+        let accepting = Some(tokio::spawn(accept(port.listen(), Arc::clone(&memory))));
+        Self { port, memory, accepting }
     }
 
     /// Where it listens, or did.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.port.address()
     }
 
     /// Answers `path` (without its query) so from now on.
@@ -153,10 +153,8 @@ impl Upstream {
     }
 
     /// Listens again, on the same port.
-    pub async fn start_again(&mut self) {
-        let listener =
-            eventually("the port is free", || async { TcpListener::bind(self.address).await.ok() });
-        self.accepting = Some(tokio::spawn(accept(listener.await, Arc::clone(&self.memory))));
+    pub fn start_again(&mut self) {
+        self.accepting = Some(tokio::spawn(accept(self.port.listen(), Arc::clone(&self.memory))));
     }
 }
 

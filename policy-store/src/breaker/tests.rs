@@ -88,10 +88,17 @@ fn made() -> (Arc<Database>, Arc<Breaker>, Arc<AtomicUsize>) {
     (database, Breaker::new(source, Duration::from_secs(20), hears), opened)
 }
 
-async fn until(what: impl Fn() -> bool) {
-    while !what() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+/// How long anything here may take before the test fails.
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// Waits until `what` holds, and fails when the deadline is over.
+async fn until(what: impl AsyncFn() -> bool) {
+    let holds = async {
+        while !what().await {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, holds).await.expect("it happens before the deadline");
 }
 
 #[tokio::test]
@@ -100,7 +107,7 @@ async fn a_database_that_is_down_is_asked_by_probes_alone_until_it_is_back() {
     assert!(breaker.user("somebody").await.is_ok());
     database.down.store(true, Ordering::SeqCst);
     assert!(breaker.user("somebody").await.is_err());
-    until(|| opened.load(Ordering::SeqCst) == 1).await;
+    until(async || opened.load(Ordering::SeqCst) == 1).await;
     let asked = database.asked.load(Ordering::SeqCst);
     for _ in 0..1_000 {
         assert!(matches!(breaker.user("somebody").await, Err(FactsError::Unavailable(_))));
@@ -108,9 +115,7 @@ async fn a_database_that_is_down_is_asked_by_probes_alone_until_it_is_back() {
     assert!(breaker.ping().await.is_err());
     assert_eq!(database.asked.load(Ordering::SeqCst), asked);
     database.down.store(false, Ordering::SeqCst);
-    while breaker.user("somebody").await.is_err() {
-        tokio::task::yield_now().await;
-    }
+    until(async || breaker.user("somebody").await.is_ok()).await;
     assert!(breaker.ping().await.is_ok());
     assert_eq!(opened.load(Ordering::SeqCst), 1);
 }
@@ -123,18 +128,14 @@ async fn a_probe_that_panics_is_begun_anew() {
         let (database, breaker, _opened) = made();
         database.panics_at.store(panics_at, Ordering::SeqCst);
         database.down.store(true, Ordering::SeqCst);
-        let asked_on = async || {
+        until(async || {
             let _refused = breaker.user("somebody").await;
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        };
-        while database.probed.load(Ordering::SeqCst) < panics_at + 1 {
-            asked_on().await;
-        }
+            database.probed.load(Ordering::SeqCst) > panics_at
+        })
+        .await;
         database.down.store(false, Ordering::SeqCst);
         // Readiness alone asks on.
-        while breaker.ping().await.is_err() {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
+        until(async || breaker.ping().await.is_ok()).await;
         assert!(breaker.user("somebody").await.is_ok(), "{panics_at}");
     }
 }
@@ -147,7 +148,7 @@ async fn whoever_waits_is_told_when_it_goes_down() {
         let breaker = Arc::clone(&breaker);
         async move { breaker.user("somebody").await }
     });
-    until(|| database.probed.load(Ordering::SeqCst) > 0).await;
+    until(async || database.probed.load(Ordering::SeqCst) > 0).await;
     assert!(!waiting.is_finished());
     // It was slow, and looked into; now another load finds it gone.
     database.down.store(true, Ordering::SeqCst);
@@ -166,7 +167,7 @@ async fn neither_a_lock_nor_a_bad_statement_nor_one_unlucky_probe_opens_it() {
         let breaker = Arc::clone(&breaker);
         async move { breaker.user("somebody").await }
     });
-    until(|| database.probed.load(Ordering::SeqCst) > unlucky).await;
+    until(async || database.probed.load(Ordering::SeqCst) > unlucky).await;
     assert!(breaker.object("Patient", "one").await.is_ok());
     let by_id = OrganizationKey::Id(Arc::from("one"));
     assert!(matches!(breaker.organization(&by_id).await, Err(FactsError::Refused(_))));

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use cedar_policy::{ActionConstraint, EntityUid, Policy, PrincipalConstraint, ResourceConstraint};
 
 use super::filled::{BREAK_GLASS, CALLER, Need, REST, Thing, circumstance_of};
-use super::notes::Layer;
+use super::layer::Layer;
 use super::reads::{Path, Root};
 use super::{Bundle, Slice};
 use crate::routes::{Body, Route};

@@ -6,7 +6,7 @@
 
 mod page;
 
-use super::notes::Layer;
+use super::layer::Layer;
 
 pub use page::page;
 

@@ -7,7 +7,7 @@ use super::kind::Kind;
 use super::notes::annotation;
 use super::policies::Rule;
 use super::room::breathe;
-use super::{Bundle, Slice, tokens};
+use super::{Bundle, Slice};
 use crate::routes::Route;
 
 /// The messages that would be sent with a variable that nothing stands for: of a policy that can
@@ -18,7 +18,7 @@ pub(super) fn missing(bundle: &Bundle) -> Vec<Finding> {
         breathe();
         for name in ["feature", "workflow"] {
             let says = rule.message.contains(&format!("{{{name}}}"));
-            if says && !tokens::asks_for(&rule.text, name) {
+            if says && !rule.reads.circumstance(name) {
                 suspects.push((rule, name));
             }
         }

@@ -7,66 +7,16 @@ use cedar_policy::{Effect, Policy};
 use super::NOT_FOUND;
 use super::finding::Finding;
 use super::kind::Kind;
-use super::policies::{Place, Rule};
+use super::layer::Layer;
+use super::policies::{Checked, Place, Rule};
 use super::tokens::{Token, tokens};
-
-/// The layers of a decision, in their order (`domain.md`, "The layers, in order").
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Layer {
-    /// The caller's own state.
-    Authentication,
-    /// How far the caller gets at all.
-    Boundary,
-    /// The allowlist of the route.
-    Role,
-    /// The tenant, and what it owns.
-    Tenant,
-    /// The paywall.
-    Feature,
-    /// The workflow.
-    Workflow,
-    /// What is handed out.
-    Escalation,
-}
-
-impl Layer {
-    const ALL: [(&'static str, Self); 7] = [
-        ("authentication", Self::Authentication),
-        ("boundary", Self::Boundary),
-        ("role", Self::Role),
-        ("tenant", Self::Tenant),
-        ("feature", Self::Feature),
-        ("workflow", Self::Workflow),
-        ("escalation", Self::Escalation),
-    ];
-
-    /// The layer's name in `@layer`.
-    pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, layer)| *layer == self).map_or("", |(name, _)| name)
-    }
-
-    /// The layer of this name.
-    pub(super) fn named(name: &str) -> Option<Self> {
-        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, layer)| *layer)
-    }
-
-    /// The names of all layers, in their order, with commas between them.
-    pub(super) fn names() -> String {
-        Self::ALL.map(|(name, _)| name).join(", ")
-    }
-
-    /// Whether it is judged before a body is read and an object is looked up.
-    pub fn is_early(self) -> bool {
-        self <= Self::Role
-    }
-}
 
 /// What a `@message` may have filled in.
 const PLACEHOLDERS: [&str; 3] = ["{feature}", "{workflow}", "{action}"];
 /// What only a `forbid` can say: of whoever is refused.
-pub(crate) const OF_FORBIDS: [&str; 4] = ["layer", "reason", "status", "message"];
+pub const OF_FORBIDS: [&str; 4] = ["layer", "reason", "status", "message"];
 /// What only a `permit` can say.
-pub(crate) const OF_PERMITS: [&str; 1] = ["break_glass"];
+pub const OF_PERMITS: [&str; 1] = ["break_glass"];
 /// The annotations that there are.
 pub(super) const ANNOTATIONS: [&str; 7] =
     ["id", "layer", "reason", "status", "message", "description", "break_glass"];
@@ -124,7 +74,7 @@ pub(super) struct Notes {
 }
 
 impl Notes {
-    pub(super) fn rule(&self, place: &Place<'_>, order: usize, text: &Arc<str>) -> Rule {
+    pub(super) fn rule(&self, place: &Place<'_>, order: usize, checked: &Checked) -> Rule {
         Rule {
             id: Arc::clone(&self.id),
             forbids: self.forbids,
@@ -138,7 +88,8 @@ impl Notes {
             file: place.file.name.clone(),
             line: place.line,
             offset: place.offset,
-            text: Arc::clone(text),
+            text: Arc::clone(&checked.text),
+            reads: Arc::clone(&checked.reads),
         }
     }
 }

@@ -8,13 +8,14 @@ use cedar_policy::{EntityUid, Policy, PolicyId};
 
 use super::finding::{Finding, Findings, MOST};
 use super::kind::Kind;
-use super::notes::{Fault, Layer, Notes, notes};
+use super::layer::Layer;
+use super::notes::{Fault, Notes, notes};
 use super::read::File;
 use super::reads::Reads;
 use super::room::breathe;
-use super::sight::may_see_age;
 use super::statement::statements;
 use super::syntax;
+use super::tokens::{Token, tokens};
 use super::view::Glance;
 
 /// What is known about a policy besides its condition.
@@ -46,6 +47,21 @@ pub struct Rule {
     pub offset: usize,
     /// The policy as written, from there to its semicolon.
     pub text: Arc<str>,
+    /// What it reads.
+    pub reads: Arc<Reads>,
+}
+
+impl Rule {
+    /// The policy as written, without its annotations.
+    pub fn body(&self) -> &str {
+        self.text.get(effect(&self.text)..).unwrap_or_default()
+    }
+}
+
+/// Where `permit` or `forbid` stands in the text of a policy.
+pub(super) fn effect(text: &str) -> usize {
+    let is_effect = |token: &Token<'_>| matches!(token, Token::Word("permit" | "forbid"));
+    tokens(text).find(|(_, token)| is_effect(token)).map_or(0, |(at, _)| at)
 }
 
 /// A statement that was parsed, and whose annotations are good. The same text gives the same.
@@ -58,9 +74,7 @@ pub(super) struct Checked {
     /// What it looks at.
     pub(super) glance: Glance,
     /// What it reads.
-    pub(super) reads: Reads,
-    /// Whether it may look at the age of the token.
-    pub(super) may_see_age: bool,
+    pub(super) reads: Arc<Reads>,
     notes: Notes,
 }
 
@@ -161,11 +175,10 @@ fn check(place: &Place<'_>, text: &str) -> Result<Arc<Checked>, Vec<Finding>> {
     let notes = notes(policy).map_err(|fault| vec![fault.at(place, text)])?;
     let mut actions = policy.entity_literals();
     actions.retain(|uid| uid.type_name().basename() == "Action");
-    let json = policy.to_json().ok();
+    let reads = Reads::of(policy);
     Ok(Arc::new(Checked {
-        glance: Glance::of(policy, json.as_ref()),
-        reads: json.as_ref().map(Reads::of).unwrap_or_default(),
-        may_see_age: may_see_age(text),
+        glance: Glance::of(&reads),
+        reads: Arc::new(reads),
         policy: policy.new_id(PolicyId::new(&notes.id)),
         text: Arc::from(text),
         actions,
@@ -175,7 +188,7 @@ fn check(place: &Place<'_>, text: &str) -> Result<Arc<Checked>, Vec<Finding>> {
 
 fn add(place: &Place<'_>, checked: Arc<Checked>, parsed: &mut Parsed, findings: &mut Vec<Finding>) {
     let id = checked.policy.id().clone();
-    let rule = checked.notes.rule(place, parsed.policies.len(), &checked.text);
+    let rule = checked.notes.rule(place, parsed.policies.len(), &checked);
     match parsed.rules.entry(id) {
         Entry::Occupied(other) => {
             let other = other.get();

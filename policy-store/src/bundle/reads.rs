@@ -1,301 +1,145 @@
-//! What a policy reads: which attributes, of what, and which memberships it asks for.
+//! What a policy reads: the one description of a policy's conditions that everything else asks.
 //!
-//! It is found out in Cedar's own JSON form when the policy is parsed, without a schema: the same text
-//! reads the same. What it comes to depends on the questions that are put (`unfilled.rs`).
+//! The visitor (`reads/visitor.rs`) walks over Cedar's public syntax tree when the policy is parsed,
+//! without a schema: the same text reads the same. Where the visitor cannot tell what an expression
+//! reads, the policy is taken to read everything.
+
+mod path;
+mod visitor;
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value};
+use cedar_policy::Policy;
+
+pub(super) use path::{Path, Read, Root};
+
+use super::shape::Shape;
 
 /// What a policy reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Reads(BTreeSet<Read>);
-
-/// One thing that a policy reads.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Read {
-    /// `of.name`, or `of has name`.
-    Attribute(Path, Box<str>),
-    /// `left in right`, where `right` may be one of several.
-    Membership(Path, Vec<Path>),
-    /// `of is Kind`.
-    Kind(Path, Box<str>),
-    /// `of.getTag(…)`, or `of.hasTag(…)`.
-    Tags(Path),
-    /// A guest or an endpoint that is written out, by type and name.
-    Named(Box<str>, Box<str>),
+pub struct Reads {
+    /// The visitor met something that it does not understand.
+    everything: bool,
+    found: BTreeSet<Read>,
+    /// Paths whose value is used as a whole: compared, put into a set, handed to a function.
+    taken: BTreeSet<Path>,
+    /// An attribute was read of an entity that no path leads to.
+    unclear: bool,
+    /// The forms with which `context.path` is compared where its value is not used otherwise.
+    shapes: BTreeSet<Shape>,
+    /// The parts of the conditions that hold literals.
+    terms: BTreeSet<Term>,
 }
 
-/// An expression that stands for an entity or a record, as far as it is understood.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Path {
-    pub(super) root: Root,
-    pub(super) steps: Vec<Box<str>>,
+/// A part of a condition that is true or false by itself, without `&&`, `||` and `!` around it. No value
+/// of one term meets a value of another.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Term {
+    attributes: BTreeSet<Box<str>>,
+    /// The term uses the context or an entity in a way that may read any attribute.
+    any: bool,
+    texts: BTreeSet<Box<str>>,
+    numbers: BTreeSet<i64>,
 }
 
-/// What a path begins with.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Root {
-    Principal,
-    Action,
-    Resource,
-    Context,
-    /// An entity of this type that is written out.
-    Written(Box<str>),
-}
-
-impl Path {
-    fn of(root: Root) -> Self {
-        Self { root, steps: Vec::new() }
-    }
-
-    /// What is reached from it by one step more.
-    pub(super) fn then(mut self, step: &str) -> Self {
-        self.steps.push(step.into());
-        self
-    }
-
-    /// What is passed on the way, itself included.
-    pub(super) fn prefixes(&self) -> impl Iterator<Item = Self> {
-        let steps = |length: usize| self.steps.iter().take(length).cloned().collect();
-        (0..=self.steps.len())
-            .map(move |length| Self { root: self.root.clone(), steps: steps(length) })
-    }
-
-    /// The last word of it in a policy: what stands before `.`, `has`, `is` or `in`.
-    pub(super) fn last_word(&self) -> Option<&str> {
-        let root = match &self.root {
-            Root::Principal => Some("principal"),
-            Root::Action => Some("action"),
-            Root::Resource => Some("resource"),
-            Root::Context => Some("context"),
-            Root::Written(_) => None,
-        };
-        self.steps.last().map(|step| &**step).or(root)
-    }
-}
-
-impl std::fmt::Display for Path {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.root {
-            Root::Written(kind) => write!(f, "{kind}::\"…\"")?,
-            _ => f.write_str(Self::of(self.root.clone()).last_word().unwrap_or_default())?,
-        }
-        self.steps.iter().try_for_each(|step| write!(f, ".{step}"))
-    }
-}
-
-impl std::fmt::Display for Read {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Attribute(of, name) => write!(f, "{of}.{name}"),
-            Self::Membership(left, right) => {
-                let right: Vec<String> = right.iter().map(ToString::to_string).collect();
-                write!(f, "{left} in {}", right.join(" or "))
-            }
-            Self::Kind(of, kind) => write!(f, "{of} is {kind}"),
-            Self::Tags(of) => write!(f, "tags of {of}"),
-            Self::Named(kind, id) => write!(f, "{kind}::{id:?}"),
-        }
-    }
-}
-
-impl Read {
-    /// What is looked at.
-    pub(super) fn of(&self) -> Option<&Path> {
-        match self {
-            Self::Attribute(of, _)
-            | Self::Membership(of, _)
-            | Self::Kind(of, _)
-            | Self::Tags(of) => Some(of),
-            Self::Named(..) => None,
-        }
+impl Term {
+    fn concerns(&self, attribute: &str) -> bool {
+        self.any || self.attributes.contains(attribute)
     }
 }
 
 impl Reads {
-    /// What a policy in Cedar's JSON form reads.
-    pub(super) fn of(policy: &Value) -> Self {
-        let mut reads = Self::default();
-        for (part, root) in [("principal", Root::Principal), ("resource", Root::Resource)] {
-            if let Some(scope) = policy.get(part) {
-                reads.scope(scope, &Path::of(root));
-            }
-        }
-        if let Some(conditions) = policy.get("conditions") {
-            reads.look(conditions);
-        }
-        reads
+    /// What `policy` reads; everything, if Cedar cannot give its syntax tree.
+    pub(super) fn of(policy: &Policy) -> Self {
+        policy.to_pst().map_or_else(|_| Self::everything(), |tree| visitor::visit(tree.body()))
+    }
+
+    /// The reads of a policy that is not understood.
+    pub(super) fn everything() -> Self {
+        Self { everything: true, ..Self::default() }
+    }
+
+    /// Whether the policy may read more than [`Reads::iter`] gives.
+    pub(super) fn is_everything(&self) -> bool {
+        self.everything
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Read> {
-        self.0.iter()
+        self.found.iter()
     }
 
-    /// `principal == X`, `principal in X`, `principal is T in X`.
-    fn scope(&mut self, scope: &Value, of: &Path) {
-        let within = scope.get("in").unwrap_or(scope);
-        let Some(entity) = within.get("entity") else { return };
-        self.named(entity);
-        let compared = scope.get("op").is_some_and(|op| op == "==");
-        if !compared && let Some(kind) = entity.get("type").and_then(Value::as_str) {
-            let right = vec![Path::of(Root::Written(kind.into()))];
-            self.0.insert(Read::Membership(of.clone(), right));
-        }
+    /// Whether an attribute is read of an entity that no path leads to.
+    pub(super) fn is_unclear(&self) -> bool {
+        self.unclear
     }
 
-    fn look(&mut self, value: &Value) {
-        match value {
-            Value::Array(parts) => parts.iter().for_each(|part| self.look(part)),
-            Value::Object(members) => {
-                members.get("__entity").into_iter().for_each(|entity| self.named(entity));
-                for (operator, inner) in members {
-                    self.operation(operator, inner);
-                    self.look(inner);
-                }
-            }
-            _ => {}
-        }
+    /// Whether the value at this path is used as a whole.
+    pub(super) fn takes(&self, root: &Root, steps: &[&str]) -> bool {
+        self.everything || self.taken.iter().any(|path| path.is(root, steps))
     }
 
-    fn named(&mut self, entity: &Value) {
-        let part = |name: &str| entity.get(name).and_then(Value::as_str);
-        if let (Some(kind @ ("Guest" | "Endpoint")), Some(id)) = (part("type"), part("id")) {
-            self.0.insert(Read::Named(kind.into(), id.into()));
-        }
+    /// The forms with which `context.path` is compared.
+    pub(super) fn shapes(&self) -> impl Iterator<Item = &Shape> {
+        self.shapes.iter()
     }
 
-    fn operation(&mut self, operator: &str, inner: &Value) {
-        let text = |name: &str| inner.get(name).and_then(Value::as_str);
-        let left = || paths(inner.get("left")).into_iter();
-        match operator {
-            "." | "has" => {
-                // `has a.b` asks for one after the other.
-                let names = match inner.get("attr") {
-                    Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
-                    one => one.and_then(Value::as_str).into_iter().collect::<Vec<_>>(),
-                };
-                for mut of in left() {
-                    for name in &names {
-                        self.0.insert(Read::Attribute(of.clone(), (*name).into()));
-                        of = of.then(name);
-                    }
-                }
-            }
-            "is" => {
-                if let Some(kind) = text("entity_type") {
-                    self.0.extend(left().map(|of| Read::Kind(of, kind.into())));
-                }
-                self.membership(inner.get("left"), inner.get("in"));
-            }
-            "in" => self.membership(inner.get("left"), inner.get("right")),
-            "getTag" | "hasTag" => self.0.extend(left().map(Read::Tags)),
-            _ => {}
-        }
+    /// Whether the policy may read the member `name` of the context.
+    pub(super) fn circumstance(&self, name: &str) -> bool {
+        let named = |read: &Read| matches!(read, Read::Attribute(of, it) if **it == *name && of.is(&Root::Context, &[]));
+        self.takes(&Root::Context, &[]) || self.found.iter().any(named)
     }
 
-    fn membership(&mut self, left: Option<&Value>, right: Option<&Value>) {
-        let right = paths(right);
-        if !right.is_empty() {
-            let all = paths(left).into_iter();
-            self.0.extend(all.map(|left| Read::Membership(left, right.clone())));
-        }
+    /// Whether the policy may read an attribute `name`, of whatever entity.
+    pub fn attribute(&self, name: &str) -> bool {
+        let named = |read: &Read| matches!(read, Read::Attribute(_, it) if **it == *name);
+        self.takes(&Root::Context, &[]) || self.found.iter().any(named)
+    }
+
+    /// The strings that an attribute `name` may be compared with. A pattern of `like` is given as a string
+    /// that fits the pattern.
+    pub fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
+        let terms = self.terms.iter().filter(move |term| term.concerns(name));
+        terms.flat_map(|term| &term.texts).map(|text| &**text)
+    }
+
+    /// The numbers that an attribute `name` may be compared with.
+    pub(super) fn numbers(&self, name: &str) -> impl Iterator<Item = i64> {
+        let terms = self.terms.iter().filter(move |term| term.concerns(name));
+        terms.flat_map(|term| &term.numbers).copied()
+    }
+
+    /// All strings of the conditions.
+    pub(super) fn all_texts(&self) -> impl Iterator<Item = &str> {
+        self.terms.iter().flat_map(|term| &term.texts).map(|text| &**text)
+    }
+
+    /// The entities that are written out, by type and name.
+    pub(super) fn entities(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.found.iter().filter_map(|read| match read {
+            Read::Named(kind, id) => Some((&**kind, &**id)),
+            _ => None,
+        })
+    }
+
+    /// Whether the entity of this type and name is written out.
+    pub fn names(&self, kind: &str, id: &str) -> bool {
+        self.entities().any(|it| it == (kind, id))
+    }
+
+    /// Whether the type `kind` is asked for, or an entity of it written out. Namespaces do not count.
+    pub(super) fn mentions(&self, kind: &str) -> bool {
+        let named = |read: &Read| match read {
+            Read::Named(it, _) | Read::Kind(_, it) => basename(it) == kind,
+            _ => false,
+        };
+        self.everything || self.found.iter().any(named)
     }
 }
 
-/// What an expression may stand for; nothing where it is not understood.
-fn paths(value: Option<&Value>) -> Vec<Path> {
-    let Some(Value::Object(members)) = value else { return Vec::new() };
-    let Some((operator, inner)) = members.iter().next().filter(|_| members.len() == 1) else {
-        return written(members);
-    };
-    match (&**operator, inner) {
-        ("Var", Value::String(name)) => match &**name {
-            "principal" => vec![Path::of(Root::Principal)],
-            "action" => vec![Path::of(Root::Action)],
-            "resource" => vec![Path::of(Root::Resource)],
-            "context" => vec![Path::of(Root::Context)],
-            _ => Vec::new(),
-        },
-        ("Value" | "__entity", _) => written(members),
-        (".", _) => step(inner),
-        ("if-then-else", _) => {
-            let both = ["then", "else"].into_iter();
-            both.flat_map(|branch| paths(inner.get(branch))).collect()
-        }
-        ("Set", Value::Array(parts)) => parts.iter().flat_map(|it| paths(Some(it))).collect(),
-        _ => Vec::new(),
-    }
-}
-
-/// `left.attr`, of a record that is written out too.
-fn step(inner: &Value) -> Vec<Path> {
-    let Some(name) = inner.get("attr").and_then(Value::as_str) else { return Vec::new() };
-    let left = inner.get("left");
-    if let Some(record) = left.and_then(|left| left.get("Record")) {
-        return paths(record.get(name));
-    }
-    paths(left).into_iter().map(|path| path.then(name)).collect()
-}
-
-/// An entity that is written out, or several in a list.
-fn written(members: &Map<String, Value>) -> Vec<Path> {
-    let entity = |value: &Value| {
-        let kind = value.get("__entity")?.get("type")?.as_str()?;
-        Some(Path::of(Root::Written(kind.into())))
-    };
-    match members.get("Value") {
-        Some(Value::Array(parts)) => parts.iter().filter_map(entity).collect(),
-        Some(value) => entity(value).into_iter().collect(),
-        None => entity(&Value::Object(members.clone())).into_iter().collect(),
-    }
+/// The name of a type without its namespace.
+pub(super) fn basename(kind: &str) -> &str {
+    kind.rsplit("::").next().unwrap_or(kind)
 }
 
 #[cfg(test)]
-mod tests {
-    use cedar_policy::Policy;
-
-    use super::Reads;
-
-    fn check(scope: &str, condition: &str, expected: &[&str]) {
-        let text = format!("permit ({scope}) when {{ {condition} }};");
-        let policy: Policy = text.parse().unwrap();
-        let reads = Reads::of(&policy.to_json().unwrap());
-        let said: Vec<String> = reads.iter().map(|read| format!("{read}")).collect();
-        assert_eq!(said, expected, "{text}");
-    }
-
-    const ALL: &str = "principal, action, resource";
-
-    #[test]
-    fn what_a_policy_reads_is_found() {
-        check(ALL, "context has now && context.now > 1", &["context.now"]);
-        check(ALL, "context[\"now\"] > 1", &["context.now"]);
-        check(
-            ALL,
-            "principal has organization.group",
-            &["principal.organization", "principal.organization.group"],
-        );
-        check(ALL, "(if true then principal else resource).x", &["principal.x", "resource.x"]);
-        check(ALL, "{a: principal}.a.x", &["principal.x"]);
-        check(ALL, "User::\"a\".x", &["User::\"…\".x"]);
-        check(ALL, "resource is Patient", &["resource is Patient"]);
-        check(ALL, "principal.hasTag(\"a\")", &["tags of principal"]);
-        check(
-            ALL,
-            "principal in [Role::\"a\", Group::\"b\"]",
-            &["principal in Role::\"…\" or Group::\"…\""],
-        );
-        check(
-            ALL,
-            "principal in resource.roles",
-            &["resource.roles", "principal in resource.roles"],
-        );
-        check(
-            "principal is User in Role::\"a\", action, resource in Group::\"g\"",
-            "true",
-            &["principal in Role::\"…\"", "resource in Group::\"…\""],
-        );
-        check("principal == Guest::\"a\", action, resource", "true", &["Guest::\"a\""]);
-    }
-}
+mod tests;

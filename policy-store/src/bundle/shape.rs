@@ -1,9 +1,9 @@
 //! A form that a text may have: Cedar's `like` with a literal pattern, or `==` with a literal.
 
-use serde_json::Value;
+use cedar_policy::pst::PatternElem;
 
 /// Pieces of text that follow one another with anything between them; at least one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Shape(Vec<String>);
 
 impl Shape {
@@ -12,17 +12,20 @@ impl Shape {
         Self(vec![text.to_owned()])
     }
 
-    /// A pattern in Cedar's JSON form; `None` if it is not understood.
-    pub(super) fn like(pattern: &Value) -> Option<Self> {
+    /// All texts that fit a pattern of `like`.
+    pub(super) fn like(pattern: &[PatternElem]) -> Self {
         let mut pieces = vec![String::new()];
-        for element in pattern.as_array()? {
-            if element == "Wildcard" {
-                pieces.push(String::new());
-            } else {
-                pieces.last_mut()?.push_str(element.get("Literal")?.as_str()?);
+        for element in pattern {
+            match element {
+                PatternElem::Wildcard => pieces.push(String::new()),
+                PatternElem::Char(char) => {
+                    if let Some(piece) = pieces.last_mut() {
+                        piece.push(*char);
+                    }
+                }
             }
         }
-        Some(Self(pieces))
+        Self(pieces)
     }
 
     /// Whether `text` has this form.
@@ -45,6 +48,7 @@ impl Shape {
 
 #[cfg(test)]
 mod tests {
+    use cedar_policy::pst::{Clause, Expr};
     use cedar_policy::{
         Context, Entities, EntityUid, EvalResult, Expression, Policy, Request, eval_expression,
     };
@@ -66,8 +70,10 @@ mod tests {
             "permit (principal, action, resource) when {{ context.path like \"{pattern}\" }};"
         );
         let policy: Policy = text.parse().unwrap();
-        let json = policy.to_json().unwrap();
-        Shape::like(json.pointer("/conditions/0/body/like/pattern").unwrap()).unwrap()
+        let tree = policy.to_pst().unwrap();
+        let [Clause::When(condition)] = tree.body().clauses().as_slice() else { panic!("{text}") };
+        let Expr::Like { pattern, .. } = &**condition else { panic!("{text}") };
+        Shape::like(pattern)
     }
 
     /// All texts of up to `length` of these letters.

@@ -56,20 +56,9 @@ pub(super) fn declarations<'a>(schema: &'a str, keyword: &str) -> HashMap<&'a st
     found
 }
 
-/// Whether a policy looks at `name` in the context, or asks whether it is there.
-pub(super) fn asks_for(policy: &str, name: &str) -> bool {
-    let all: Vec<Token<'_>> = tokens(policy).map(|(_, token)| token).collect();
-    all.windows(3).any(|three| match three {
-        [Token::Word("context"), Token::Word("has"), Token::Word(it) | Token::Text(it)]
-        | [Token::Word("context"), Token::Mark(b'.'), Token::Word(it)]
-        | [Token::Word("context"), Token::Mark(b'['), Token::Text(it)] => *it == name,
-        _ => false,
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Token, asks_for, declarations, tokens};
+    use super::{Token, declarations, tokens};
 
     #[test]
     fn a_text_is_taken_apart() {
@@ -102,14 +91,5 @@ mod tests {
         let mut names: Vec<&str> = found.keys().copied().collect();
         names.sort_unstable();
         assert_eq!(names, ["A", "B", "C"]);
-    }
-
-    #[test]
-    fn a_look_into_the_context_is_seen() {
-        assert!(asks_for("when { context has feature }", "feature"));
-        assert!(asks_for("when { context\n.feature == x }", "feature"));
-        assert!(asks_for("when { context[\"feature\"] == x }", "feature"));
-        assert!(!asks_for("when { resource.feature == x } // context.feature", "feature"));
-        assert!(!asks_for("@message(\"context has feature\")", "feature"));
     }
 }

@@ -14,9 +14,9 @@ use super::asked::{Asked, Questions, Since, judged_in};
 use super::filled::{CONTEXT, Thing, circumstance_of};
 use super::finding::{Finding, MOST};
 use super::kind::Kind;
+use super::layer::Layer;
 use super::nearest::nearest;
-use super::notes::Layer;
-use super::policies::{Checked, Rule};
+use super::policies::{Checked, Rule, effect};
 use super::reads::{Path, Read, Root};
 use super::room::breathe;
 use super::tokens::{Token, tokens};
@@ -172,14 +172,15 @@ impl<'a> Reader<'a> {
         Some(never(read, message, remedy))
     }
 
-    /// A guest or an endpoint that is written out.
+    /// An entity that is written out: of guests and endpoints the gate asks about certain ones only.
     fn named(&self, read: &'a Read, kind: &str, id: &str) -> Option<Fault<'a>> {
         let (known, remedy) = match kind {
             "Guest" => (id == "guest", "write `principal is Guest`: all guests are one".to_owned()),
-            _ => (
+            "Endpoint" => (
                 self.bundle.slice(id).is_some(),
                 "name it as its action is named, or ask for the action instead".to_owned(),
             ),
+            _ => return None,
         };
         let message = format!("the gate never asks about `{kind}::\"{id}\"`");
         (!known).then(|| never(read, message, remedy))
@@ -308,9 +309,8 @@ fn not_on_the_route(of: &Path, name: &str) -> (String, String) {
 
 /// Where a read stands in the text of its policy.
 fn place(text: &str, read: &Read) -> usize {
-    let effect = |token: &Token<'_>| matches!(token, Token::Word("permit" | "forbid"));
-    let all: Vec<(usize, Token<'_>)> =
-        tokens(text).skip_while(|(_, token)| !effect(token)).collect();
+    let effect = effect(text);
+    let all: Vec<(usize, Token<'_>)> = tokens(text).skip_while(|(at, _)| *at < effect).collect();
     let is = |token: Option<&(usize, Token<'_>)>, word: &str| {
         token.is_some_and(|(_, it)| matches!(it, Token::Word(it) | Token::Text(it) if *it == word))
     };

@@ -18,12 +18,13 @@ use super::asked::{Asked, Since};
 use super::attributes::Attribute;
 use super::finding::{Finding, MOST};
 use super::kind::Kind;
-use super::notes::Layer;
+use super::layer::Layer;
 use super::policies::{Checked, Rule};
 use super::reads::{Path, Read, Root};
 use super::room::breathe;
 use super::{Bundle, Slice, UNMAPPED};
 use crate::routes::Route;
+
 use exemptions::Exemptions;
 use probe::{Left, open_to};
 use scope::Scope;

@@ -1,7 +1,7 @@
 //! What the policies about an action can see of a path, of the names of those involved, and of callers.
 //!
 //! Two requests that differ only in what no policy can see are one question, and have one answer.
-//! A policy is looked at in Cedar's own JSON form. What is understood here is little: `context.path`
+//! What a policy reads is found by [`Reads`]. What is understood of that here is little: `context.path`
 //! held against a literal, and `resource` before an attribute, `has` or `is`. Everything else in
 //! which the two stand shows all of them.
 //!
@@ -16,9 +16,7 @@
 
 use std::sync::Arc;
 
-use cedar_policy::Policy;
-use serde_json::Value;
-
+use super::reads::{Path, Read, Reads, Root, basename};
 use super::shape::Shape;
 
 /// So many forms of a path are told apart; with more, each path is its own.
@@ -49,155 +47,63 @@ pub(super) struct Glance {
 }
 
 impl Glance {
-    /// What a policy looks at; `json` is the same policy in Cedar's JSON form.
-    pub(super) fn of(policy: &Policy, json: Option<&Value>) -> Self {
-        let mut glance = Self::of_json(json);
-        // Scope and conditions, in the form in which they are evaluated.
-        let named = policy.entity_literals();
-        let writes_out = |kind| named.iter().any(|uid| uid.type_name().basename() == kind);
-        glance.users |= writes_out("User");
-        glance.beyond |= writes_out("Organization");
-        glance
-    }
-
-    /// A policy in Cedar's JSON form; `None`: it has none, and is taken to look at everything.
-    fn of_json(policy: Option<&Value>) -> Self {
-        let all = Self {
-            shapes: Vec::new(),
-            whole_path: true,
-            resource: Use::Name,
-            users: true,
-            beyond: true,
+    /// What a policy looks at that reads this.
+    pub(super) fn of(reads: &Reads) -> Self {
+        let mut glance = Self {
+            shapes: reads.shapes().cloned().collect(),
+            whole_path: reads.takes(&Root::Context, &[]) || reads.takes(&Root::Context, &["path"]),
+            resource: Use::Type,
+            users: reads.is_everything(),
+            beyond: reads.is_unclear() || reads.takes(&Root::Principal, &["organization"]),
         };
-        let (Some(scope), Some(conditions)) = (
-            policy.and_then(|policy| policy.get("resource")),
-            policy.and_then(|policy| policy.get("conditions")),
-        ) else {
-            return all;
-        };
-        let mut glance = Self::default();
-        let by_type = scope.get("op").is_some_and(|op| op == "is") && scope.get("in").is_none();
-        if !by_type && scope.get("op").is_none_or(|op| op != "All") {
+        if reads.is_unclear() || reads.takes(&Root::Resource, &[]) {
             glance.resource = Use::Name;
         }
-        glance.look(conditions);
+        reads.iter().for_each(|read| glance.add(read));
         glance
     }
 
-    fn look(&mut self, value: &Value) {
-        match value {
-            Value::Array(parts) => parts.iter().for_each(|part| self.look(part)),
-            Value::Object(members) => {
-                for (name, inner) in members {
-                    if !self.understood(name, inner) {
-                        self.look(inner);
-                    }
-                }
+    fn add(&mut self, read: &Read) {
+        match read {
+            Read::Attribute(of, name) => self.attribute(of, name),
+            Read::Named(kind, _) => {
+                self.users |= basename(kind) == "User";
+                self.beyond |= basename(kind) == "Organization";
             }
-            _ => {}
+            Read::Tags(_) => self.beyond = true,
+            // What is compared is used as a value, which was looked at.
+            Read::Membership(..) | Read::Kind(..) => {}
         }
     }
 
-    /// Whether this is an expression of which nothing more has to be looked at.
-    fn understood(&mut self, operator: &str, inner: &Value) -> bool {
-        match operator {
-            "Var" if inner == "context" => self.whole_path = true,
-            "Var" if inner == "resource" => self.resource = Use::Name,
-            "like" => return self.likened(inner),
-            "==" => return self.compared(inner),
-            "." | "has" => return self.asked_for(inner, operator == "."),
-            "getTag" | "hasTag" => self.beyond = true,
-            "is" => return is(inner.get("left"), "resource") && inner.get("in").is_none(),
-            _ => {}
+    fn attribute(&mut self, of: &Path, name: &str) {
+        if of.is(&Root::Context, &[]) {
+            return;
         }
-        false
-    }
-
-    /// `context.path like "…"`
-    fn likened(&mut self, inner: &Value) -> bool {
-        let pattern = inner.get("left").filter(|left| is_path(left)).and(inner.get("pattern"));
-        let shape = pattern.and_then(Shape::like);
-        let known = shape.is_some();
-        self.shapes.extend(shape);
-        known
-    }
-
-    /// `context.path == "…"`
-    fn compared(&mut self, inner: &Value) -> bool {
-        let (Some(left), Some(right)) = (inner.get("left"), inner.get("right")) else {
-            return false;
-        };
-        let other = if is_path(left) {
-            right
-        } else if is_path(right) {
-            left
-        } else {
-            return false;
-        };
-        let shape = other.get("Value").and_then(Value::as_str).map(Shape::exactly);
-        let known = shape.is_some();
-        self.shapes.extend(shape);
-        known
-    }
-
-    /// `context.…`, `resource.…`, `context has …`, `resource has …`
-    fn asked_for(&mut self, inner: &Value, value: bool) -> bool {
-        let Some(name) = inner.get("attr").and_then(Value::as_str) else {
-            self.beyond = true;
-            return false;
-        };
-        if is(inner.get("left"), "context") {
-            self.whole_path |= value && name == "path";
-            return true;
-        }
-        if is(inner.get("left"), "resource") {
+        if of.is(&Root::Resource, &[]) {
             self.resource = self.resource.max(Use::Attributes);
-            return true;
+            return;
         }
-        if is_gist(inner.get("left"), name, value) {
-            return true;
-        }
-        self.beyond = true;
+        self.beyond |= !is_gist(of, name);
+        // A path that goes on behind `context.path` uses its value.
+        self.whole_path |=
+            of.root == Root::Context && of.steps.first().is_some_and(|it| **it == *"path");
         // What is known of an object that is named outright depends on whether it is the one asked for.
-        if inner.get("left").is_some_and(names_an_entity) {
+        if matches!(of.root, Root::Written(_)) {
             self.resource = Use::Name;
         }
-        false
     }
 }
 
-fn is(value: Option<&Value>, variable: &str) -> bool {
-    value.and_then(|value| value.get("Var")).is_some_and(|name| name == variable)
-}
-
-/// `principal.roles`, `principal has organization`, `principal.organization.status`, and their like: what is
-/// in `UserGist` and `OrganizationGist`, and nothing else.
-fn is_gist(left: Option<&Value>, name: &str, value: bool) -> bool {
-    if is(left, "principal") {
-        return ["roles", "status"].contains(&name) || (name == "organization" && !value);
-    }
-    let own = left.and_then(|left| left.get(".")).is_some_and(|inner| {
-        is(inner.get("left"), "principal")
-            && inner.get("attr").is_some_and(|it| it == "organization")
-    });
-    own && ["status", "deleted"].contains(&name)
-}
-
-/// Whether an entity is written out anywhere in it.
-fn names_an_entity(value: &Value) -> bool {
-    match value {
-        Value::Array(parts) => parts.iter().any(names_an_entity),
-        Value::Object(members) => {
-            members.contains_key("__entity") || members.values().any(names_an_entity)
-        }
-        _ => false,
-    }
-}
-
-fn is_path(value: &Value) -> bool {
-    value.get(".").is_some_and(|inner| {
-        is(inner.get("left"), "context") && inner.get("attr").is_some_and(|name| name == "path")
-    })
+/// Whether an attribute is in `UserGist` or `OrganizationGist`: `principal.roles`, `principal.organization.status`
+/// and their like. The organization itself is, as long as its value is not used.
+fn is_gist(of: &Path, name: &str) -> bool {
+    let names: &[&str] = match of.steps.as_slice() {
+        [] => &["roles", "status", "organization"],
+        [step] if **step == *"organization" => &["status", "deleted"],
+        _ => return false,
+    };
+    of.root == Root::Principal && names.contains(&name)
 }
 
 /// What some policies can see together.

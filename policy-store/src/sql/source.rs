@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use base::supervise::Supervisor;
+use database::PasswordFile;
 use sqlx::postgres::PgTypeInfo;
 use sqlx::{
     AssertSqlSafe, Connection as _, Either, Executor as _, PgConnection, SqlSafeStr as _,
@@ -81,6 +83,19 @@ impl Failure {
 }
 
 impl SqlFacts {
+    /// Has new connections sign in with the password in `file`, and gives the task that follows its changes.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read.
+    pub fn sign_in_with(
+        &self,
+        file: PasswordFile,
+        supervisor: &Supervisor,
+    ) -> Result<impl Future<Output = ()> + Send + 'static + use<>, DatabaseError> {
+        file.supervised(&self.pool, supervisor)
+    }
+
     /// Facts from the database at `url`, with `mapping`, or with the one for the tables of
     /// `migrations/`. Connects when first asked; no statement takes longer than `timeout`.
     ///

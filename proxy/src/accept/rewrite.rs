@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use bytes::{BufMut, BytesMut};
 
 use super::{Arrival, CONTINUE, Rules, nominated, passes, way};
-use crate::head::Head;
+use crate::http::head::Head;
 
 /// Room for what is said of the way and of the caller, and for a body that is small.
 const ROOM: usize = 1024;

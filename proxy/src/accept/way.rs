@@ -7,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 use ipnet::IpNet;
 
 use super::{Arrival, Rules};
-use crate::head::Head;
+use crate::http::head::Head;
 
 /// The client's address: the peer's, or, by the word of trusted peers, the last address in
 /// `X-Forwarded-For` that is not one of theirs.

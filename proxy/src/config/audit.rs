@@ -3,81 +3,96 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use audit::{Durability, OnDamage};
+use schemars::JsonSchema;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use super::schema::forms;
 use super::{DatabaseUrl, values};
-use crate::record::{Durability, OnDamage};
 
 /// Records that are nowhere but in the journal stay for six years (45 CFR 164.316(b)(2)(i)).
 pub(super) const SIX_YEARS: Duration = Duration::from_hours(24 * 2192);
 
-/// Where decisions are recorded.
-#[derive(Clone, Debug, Deserialize)]
+/// The audit journal, in which every decision is recorded, and its delivery to a database.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Audit {
-    /// The journal's directory.
+    /// The directory of the audit journal. Each gate has its own.
     pub directory: PathBuf,
-    /// What a record survives.
+    /// What a record survives once a request has been answered.
     #[serde(default)]
     pub durability: Durability,
-    /// Whether records are delivered to `audit_logs` in a database, too, and in which.
+    /// Whether records are delivered to the table `audit_logs` as well: `true` for the database of the facts, or the
+    /// URL of another database.
     #[serde(default)]
+    #[schemars(schema_with = "forms::audit_database")]
     pub database: AuditDatabase,
-    /// Whether records are printed on standard output, too.
+    /// Whether records are printed to standard output as well.
     #[serde(default)]
     pub stdout: bool,
-    /// How many requests of nobody are recorded one by one each second.
+    /// The maximum number of requests per second without a verified caller that are recorded one by one. Beyond it
+    /// they are summed up once a second.
     #[serde(default = "Audit::default_anonymous_per_second")]
     pub anonymous_per_second: u32,
-    /// How many bytes their records may take each second.
+    /// The maximum size per second of the records of requests without a verified caller. Beyond it they are summed up
+    /// as well.
     #[serde(
         default = "Audit::default_anonymous_bytes_per_second",
         deserialize_with = "values::size"
     )]
+    #[schemars(schema_with = "forms::size")]
     pub anonymous_bytes_per_second: u64,
-    /// A segment of the journal that is larger, in bytes, is followed by another one.
+    /// The size at which a segment of the journal is closed, signed and compressed.
     #[serde(default = "Audit::default_segment_size", deserialize_with = "values::segment_size")]
+    #[schemars(schema_with = "forms::segment_size")]
     pub segment_size: u64,
-    /// And one that is older.
+    /// The age at which a segment of the journal is closed, signed and compressed.
     #[serde(default = "Audit::default_segment_age", deserialize_with = "values::age")]
+    #[schemars(schema_with = "forms::age")]
     pub segment_age: Duration,
-    /// At so many bytes in the directory, requests are refused; without it there is no such bound.
+    /// The maximum size of the directory. The gate warns at 80 %; at the maximum it refuses requests with 503
+    /// `audit_unavailable`. Without this key: no maximum.
     #[serde(default, deserialize_with = "values::quota")]
+    #[schemars(schema_with = "forms::quota")]
     pub quota: Option<u64>,
-    /// For how long a closed segment stays that every sink has; without it, for ever.
+    /// The time after which a closed segment is removed that every sink has. At least six years (2192d) unless
+    /// records are delivered to a database. Without this key: segments are kept for ever.
     #[serde(default, deserialize_with = "values::long")]
+    #[schemars(schema_with = "forms::long")]
     pub keep: Option<Duration>,
-    /// The Ed25519 keys (PKCS#8 in PEM) that checkpoints are signed with: the newest first.
+    /// The files with the Ed25519 private keys (PKCS#8, PEM) that sign the journal, the newest first. Without this
+    /// key: the gate makes one beside the journal.
     #[serde(default)]
     pub signing_keys: Vec<PathBuf>,
-    /// What a start does with a journal that is not what was written.
+    /// What the gate does at the start if the journal is not what was written.
     #[serde(default)]
     pub on_damage: OnDamage,
-    /// How much of the newest segments is checked record by record at the start, in bytes.
+    /// How much of the newest segments is verified record by record at the start.
     #[serde(default = "Audit::default_check_at_start", deserialize_with = "values::size")]
+    #[schemars(schema_with = "forms::size")]
     pub check_at_start: u64,
 }
 
 impl Audit {
-    const fn default_anonymous_per_second() -> u32 {
+    pub(super) const fn default_anonymous_per_second() -> u32 {
         1000
     }
 
-    const fn default_anonymous_bytes_per_second() -> u64 {
+    pub(super) const fn default_anonymous_bytes_per_second() -> u64 {
         1 << 20
     }
 
-    const fn default_segment_size() -> u64 {
+    pub(super) const fn default_segment_size() -> u64 {
         64 << 20
     }
 
-    const fn default_segment_age() -> Duration {
+    pub(super) const fn default_segment_age() -> Duration {
         Duration::from_hours(24)
     }
 
-    const fn default_check_at_start() -> u64 {
+    pub(super) const fn default_check_at_start() -> u64 {
         4 << 30
     }
 }

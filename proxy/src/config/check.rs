@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::audit::SIX_YEARS;
 use super::source::Source;
 use super::{AuditDatabase, Config, ConfigError};
-use crate::hygiene::{self, Hygiene};
+use crate::http::hygiene;
 
 /// The keys without a default, each with a value that would do.
 const REQUIRED: [(&str, &str, &str); 3] = [
@@ -76,7 +76,7 @@ pub(super) fn consistent(config: &Config, source: &Source) -> Result<(), ConfigE
 
 /// No exception undoes what the gate says of a name, and nothing is stripped that a request cannot do without.
 fn header_names_fit(config: &Config, source: &Source) -> Result<(), ConfigError> {
-    let hygiene = Hygiene::new(&config.headers, &config.tenancy);
+    let hygiene = config.headers.hygiene(&config.tenancy);
     let allowed = config.headers.allow.iter().enumerate();
     let stripped = config.headers.strip.iter().enumerate();
     if let Some((index, name)) = { allowed }.find(|(_, name)| !hygiene.may_be_allowed(name)) {

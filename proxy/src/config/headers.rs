@@ -1,21 +1,34 @@
 //! The section about the header fields of clients.
 
 use http::HeaderName;
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::Deserializer;
 
-use super::values;
+use super::schema::forms;
+use super::{Tenancy, values};
+use crate::http::hygiene::Hygiene;
 
-/// What is added to the gate's own rules about which header fields of clients reach the upstream.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// The header fields of clients that reach the upstream, beyond the rules of the gate itself.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Headers {
-    /// Names that hold other characters than letters, digits and `-`, and pass all the same; in lower case.
+    /// The names with characters other than letters, digits and `-` that pass all the same, such as `sentry_trace`.
+    /// CGI, WSGI, Rack and PHP read such characters as `_`.
     #[serde(deserialize_with = "odd_names")]
+    #[schemars(schema_with = "forms::field_names")]
     pub allow: Vec<String>,
-    /// Names that do not pass besides those of the gate; in lower case.
+    /// Further names that do not pass, such as `X-Forwarded-Client-Cert` behind a mesh.
     #[serde(deserialize_with = "names")]
+    #[schemars(schema_with = "forms::field_names")]
     pub strip: Vec<String>,
+}
+
+impl Headers {
+    /// The rules of hygiene with these names, and with those by which requests name tenants.
+    pub(crate) fn hygiene(&self, tenancy: &Tenancy) -> Hygiene {
+        Hygiene::new(&self.allow, &self.strip, &tenancy.names)
+    }
 }
 
 fn names<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {

@@ -8,32 +8,37 @@ mod speaks_for;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::{Map, Value};
 
+use super::schema::forms;
 use super::values;
 
 pub use algorithm::Algorithm;
 pub use issuer_name::IssuerName;
 pub use speaks_for::{Broken, Pattern, SpeaksFor};
 
-/// Whose tokens are believed.
-#[derive(Clone, Debug, serde::Deserialize)]
+/// The tokens that are accepted.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Jwt {
-    /// How far the clocks of issuers may be apart from ours.
+    /// The maximum difference between the clocks of issuers and the clock of the gate.
     #[serde(default = "Jwt::default_leeway", deserialize_with = "values::leeway")]
+    #[schemars(schema_with = "forms::leeway")]
     pub leeway: Duration,
     /// The cookie that may carry a token instead of `Authorization`.
     #[serde(default, deserialize_with = "values::cookie")]
+    #[schemars(schema_with = "forms::cookie")]
     pub cookie: Option<String>,
-    /// At least one; no two of the same name.
+    /// The issuers whose tokens are accepted: at least one, no two of the same name.
     #[serde(deserialize_with = "issuers")]
+    #[schemars(length(min = 1))]
     pub issuers: Vec<Issuer>,
 }
 
 impl Jwt {
-    const fn default_leeway() -> Duration {
+    pub(super) const fn default_leeway() -> Duration {
         Duration::from_secs(30)
     }
 }
@@ -47,34 +52,42 @@ fn issuers<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Issuer>, D::Error> {
     }
 }
 
-/// One issuer of tokens.
-#[derive(Clone, Debug, serde::Deserialize)]
+/// An issuer of tokens.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Issuer {
-    /// The `iss` of its tokens.
+    /// The issuer of the tokens (`iss`); or a template with the name of a claim in braces, such as
+    /// `https://login.microsoftonline.com/{tid}/v2.0`.
     #[serde(default = "Issuer::default_issuer")]
+    #[schemars(schema_with = "forms::issuer_name")]
     pub issuer: IssuerName,
-    /// What may stand in `iss` in place of the claim that a template names.
+    /// The values that are accepted in place of the claim that a template names.
     #[serde(default, deserialize_with = "values::names")]
+    #[schemars(schema_with = "forms::names")]
     pub issuer_values: Vec<String>,
-    /// Whether anything may stand there: every tenant of the provider signs in.
+    /// Whether every value is accepted in place of the claim: every tenant of the provider may sign in.
     #[serde(default)]
     pub dangerous_any_issuer_value: bool,
-    /// A token must be for one of them.
+    /// The audiences (`aud`), one of which a token must name.
     #[serde(default = "Issuer::default_audiences", deserialize_with = "values::names")]
+    #[schemars(schema_with = "forms::names")]
     pub audiences: Vec<String>,
-    /// The claim that says whom a token is for, where its tokens have no `aud`.
+    /// The claim that names the audience where tokens have no `aud`, such as `client_id`.
     #[serde(default, deserialize_with = "values::optional_name")]
+    #[schemars(schema_with = "forms::optional_name")]
     pub audience_claim: Option<String>,
-    /// The claim with the id of the user.
+    /// The claim with the id of the user. Choose none that people can change themselves, such as `email`.
     #[serde(default = "Issuer::default_subject_claim", deserialize_with = "values::name")]
+    #[schemars(schema_with = "forms::name")]
     pub subject_claim: String,
-    /// How its tokens may be signed.
+    /// The algorithms by which tokens may be signed.
     #[serde(default = "Issuer::default_algorithms", deserialize_with = "algorithm::list")]
+    #[schemars(schema_with = "forms::algorithms")]
     pub algorithms: Vec<Algorithm>,
-    /// Where its keys are.
+    /// The key set of the issuer (JWKS): a file, followed while the gate runs, or an http(s) URL, fetched regularly.
+    #[schemars(schema_with = "forms::key_set")]
     pub jwks: JwksSource,
-    /// Whom its tokens may be about; everybody when absent.
+    /// The users about whom tokens of this issuer may speak. Without this section: every user.
     #[serde(default, deserialize_with = "speaks_for::restriction")]
     pub speaks_for: SpeaksFor,
 }
@@ -99,15 +112,15 @@ impl Issuer {
         })
     }
 
-    fn default_issuer() -> IssuerName {
+    pub(super) fn default_issuer() -> IssuerName {
         IssuerName::plain("https://auth.cedargate.example")
     }
 
-    fn default_audiences() -> Vec<String> {
+    pub(super) fn default_audiences() -> Vec<String> {
         vec!["cedargate".to_owned()]
     }
 
-    fn default_subject_claim() -> String {
+    pub(super) fn default_subject_claim() -> String {
         "sub".to_owned()
     }
 

@@ -1,25 +1,33 @@
 //! How much is remembered, in bytes. Clients choose what there is to remember, so each memory has a bound;
 //! one that is full forgets what was not asked for lately.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 
+use super::schema::forms;
 use super::values;
 
-/// Bytes that each memory may take.
-#[derive(Clone, Copy, Debug, Deserialize)]
+/// How much is remembered, in bytes.
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Memory {
-    /// Tokens that were verified.
-    #[serde(deserialize_with = "values::memory")]
+    /// The maximum size of verified tokens. `0B`: no token is remembered, and each is verified again with each
+    /// request.
+    #[serde(deserialize_with = "values::remembered")]
+    #[schemars(schema_with = "forms::remembered")]
     pub tokens: u64,
-    /// Users, organisations and objects, and which of them do not exist.
+    /// The maximum size of users, organizations and objects, and of the knowledge which of them do not exist.
     #[serde(deserialize_with = "values::memory")]
+    #[schemars(schema_with = "forms::memory")]
     pub facts: u64,
-    /// Decisions of the policies.
-    #[serde(deserialize_with = "values::memory")]
+    /// The maximum size of decisions of the policies. `0B`: no decision is remembered, and the policies are evaluated
+    /// for each request.
+    #[serde(deserialize_with = "values::remembered")]
+    #[schemars(schema_with = "forms::remembered")]
     pub decisions: u64,
-    /// Addresses of clients, for `limits.requests_per_second`.
+    /// The maximum size of the addresses of clients, for `limits.requests_per_second`.
     #[serde(deserialize_with = "values::memory")]
+    #[schemars(schema_with = "forms::memory")]
     pub clients: u64,
 }
 

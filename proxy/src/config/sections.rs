@@ -6,19 +6,24 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use policy_store::sql::Mapping;
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 
+use super::schema::forms;
 use super::values;
 
-/// Where the gate listens.
-#[derive(Clone, Debug, Deserialize)]
+/// The addresses on which the gate listens.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Listen {
-    /// Where clients come in.
+    /// The address and port on which clients connect.
     #[serde(deserialize_with = "values::socket")]
+    #[schemars(schema_with = "forms::socket")]
     pub proxy: SocketAddr,
-    /// Where operators and probes come in; never the same as `proxy`.
+    /// The address and port on which operators and probes connect (`/livez`, `/readyz`, `/metrics`, `/status`, `POST
+    /// /reload`). It differs from `listen.proxy`. Keep it away from clients.
     #[serde(deserialize_with = "values::socket")]
+    #[schemars(schema_with = "forms::socket")]
     pub admin: SocketAddr,
 }
 
@@ -29,21 +34,26 @@ impl Default for Listen {
 }
 
 /// The application behind the gate.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Upstream {
-    /// A host's name or address, and a port.
+    /// The host and port of the application. Let the application accept connections from the gate alone.
     #[serde(deserialize_with = "values::host_and_port")]
+    #[schemars(schema_with = "forms::host_and_port")]
     pub address: String,
-    /// How long connecting may take.
+    /// The maximum time to connect. After it the client gets 502 `upstream_unreachable`.
     #[serde(deserialize_with = "values::timeout")]
+    #[schemars(schema_with = "forms::timeout")]
     pub connect_timeout: Duration,
-    /// How long the upstream may be silent.
+    /// The maximum time in which the application sends nothing of an answer. After it the client gets 504
+    /// `upstream_timeout`.
     #[serde(deserialize_with = "values::timeout")]
+    #[schemars(schema_with = "forms::timeout")]
     pub read_timeout: Duration,
-    /// Whether the upstream sees the caller's token.
+    /// Whether the application receives the token of the caller.
     pub forward_authorization: bool,
-    /// How the gate vouches for the identity that it sends; without it there is no assertion.
+    /// The signature with which the gate vouches for the identity that it sends. Without this section the identity is
+    /// not signed.
     pub assertion: Option<Assertion>,
 }
 
@@ -60,69 +70,77 @@ impl Default for Upstream {
 }
 
 /// The signed header `X-Auth-Assertion`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Assertion {
-    /// The gate's Ed25519 key, PKCS#8 in PEM.
+    /// The file with the Ed25519 private key of the gate (PKCS#8, PEM).
     pub key: PathBuf,
-    /// Whom it is for (`aud`).
+    /// The application that the assertion is meant for (`aud`).
     #[serde(deserialize_with = "values::name")]
+    #[schemars(schema_with = "forms::name")]
     pub audience: String,
-    /// Who says so (`iss`).
+    /// The name of the gate in the assertion (`iss`).
     #[serde(default = "Assertion::default_issuer", deserialize_with = "values::name")]
+    #[schemars(schema_with = "forms::name")]
     pub issuer: String,
 }
 
 impl Assertion {
-    fn default_issuer() -> String {
+    pub(super) fn default_issuer() -> String {
         "cedargate".to_owned()
     }
 }
 
-/// Where users and organisations are looked up.
-#[derive(Clone, Debug, Deserialize)]
+/// The database in which users, organizations and objects are looked up.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Facts {
-    /// The database.
+    /// The URL of the database: `sqlite://FILE` or `postgres://USER@HOST/DATABASE`.
+    #[schemars(schema_with = "forms::database")]
     pub database: DatabaseUrl,
-    /// How old a fact may be when somebody is judged by it: zero (asked each time) to a minute.
+    /// The maximum age of a fact that a request is judged by. `0s` asks the database for each request.
     #[serde(default = "Facts::default_ttl", deserialize_with = "values::ttl")]
+    #[schemars(schema_with = "forms::ttl")]
     pub ttl: Duration,
-    /// How long a look-up may take.
+    /// The maximum time that one request waits for all its facts. After it the client gets 503 `facts_unavailable`.
     #[serde(default = "Facts::default_timeout", deserialize_with = "values::timeout")]
+    #[schemars(schema_with = "forms::timeout")]
     pub timeout: Duration,
-    /// How many facts of each kind are kept in memory at the most.
+    /// The maximum number of facts of each kind in memory.
     #[serde(default = "Facts::default_entries", deserialize_with = "values::entries")]
+    #[schemars(schema_with = "forms::entries")]
     pub entries: u64,
-    /// Whether the database is listened to: what its triggers say has changed is dropped at once.
-    /// Of `SQLite` there is nothing to be heard.
+    /// Whether the gate listens to a PostgreSQL database for changed rows, and forgets the facts that they concern at
+    /// once. SQLite has no such notifications.
     #[serde(default = "Facts::default_push")]
     pub push: bool,
-    /// How much older than `ttl` a fact may be for a request that only reads, while the database is
-    /// down. Zero: no older.
+    /// The time by which a fact may be older than `facts.ttl` while the database is down, for requests that only
+    /// read. `0s`: no older.
     #[serde(default, deserialize_with = "values::time")]
+    #[schemars(schema_with = "forms::time")]
     pub dangerous_stale_for: Duration,
-    /// The database's password, alone in a file that may change while the gate runs.
+    /// The file with the password for the database and nothing else. It may change while the gate runs.
     pub password_file: Option<PathBuf>,
-    /// How they are read from tables that are not those of `migrations/`.
+    /// The SQL statements that read the facts from tables of your own. Without this section they are read from the
+    /// tables that `cedargate migrate` makes.
     #[serde(default)]
     pub mapping: Option<Mapping>,
 }
 
 impl Facts {
-    const fn default_ttl() -> Duration {
+    pub(super) const fn default_ttl() -> Duration {
         Duration::from_secs(2)
     }
 
-    const fn default_timeout() -> Duration {
+    pub(super) const fn default_timeout() -> Duration {
         Duration::from_millis(500)
     }
 
-    const fn default_entries() -> u64 {
+    pub(super) const fn default_entries() -> u64 {
         100_000
     }
 
-    const fn default_push() -> bool {
+    pub(super) const fn default_push() -> bool {
         true
     }
 }
@@ -171,32 +189,33 @@ impl<'de> Deserialize<'de> for DatabaseUrl {
     }
 }
 
-/// Where the policies are.
-#[derive(Clone, Debug, Deserialize)]
+/// The policies, and which changes of them take effect.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Policies {
-    /// `schema.cedarschema`, `*.cedar`, `routes.yaml` and `tests/` are in it.
+    /// The directory with `schema.cedarschema`, `*.cedar`, `routes.yaml` and `tests/`. It is watched.
     pub directory: PathBuf,
-    /// Where every bundle that was in force is kept; `policies` in the journal's directory when it is
-    /// not said.
+    /// The directory in which each bundle that was in force is kept, by its digest. Without this key: `policies` in
+    /// `audit.directory`.
     pub archive: Option<PathBuf>,
-    /// Which bundles are put in force.
+    /// Which changes of the policies take effect, of those in which `cedargate check` finds no error.
     #[serde(default)]
     pub admit: Admit,
 }
 
-/// Which bundles are put in force, of those that `cedargate check` finds nothing wrong with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+/// Which bundles take effect, of those in which `cedargate check` finds no error.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Admit {
-    /// Those that allow nothing of which their own tests, or those of the bundle in force, expect that it is denied,
-    /// and that have guards in each layer in which the bundle in force has some. Other tests may fail, loudly.
+    /// A bundle takes effect if it allows nothing that its own tests, or those of the bundle in force, expect to be
+    /// denied, and if it has a guard in each layer in which the bundle in force has one. Other tests that fail are
+    /// logged.
     #[default]
     NoGrants,
-    /// Those of which this is true and whose own tests all pass. They need to have tests.
+    /// As `no-grants`, and the bundle must have tests, all of which pass.
     Tests,
-    /// All. Tests are not run, and what `cedargate check` says of tests and of routes that nobody reaches is only
-    /// a warning.
+    /// Every bundle takes effect. Tests are not run; what `cedargate check` finds about tests and unreachable routes
+    /// is a warning.
     Any,
 }
 
@@ -212,44 +231,58 @@ impl Admit {
     }
 }
 
-/// What a request may take.
-#[derive(Clone, Debug, Deserialize)]
+/// What a request and a client may take.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Bytes of all headers together.
+    /// The maximum size of all header fields of a request together. Beyond it: 431 `headers_too_large`.
     #[serde(deserialize_with = "values::head_size")]
+    #[schemars(schema_with = "forms::head_size")]
     pub header_bytes: usize,
-    /// How many headers.
+    /// The maximum number of header fields of a request.
     #[serde(deserialize_with = "values::header_count")]
+    #[schemars(schema_with = "forms::header_count")]
     pub header_count: usize,
-    /// Bytes of the request target.
+    /// The maximum size of the request target.
     #[serde(deserialize_with = "values::head_size")]
+    #[schemars(schema_with = "forms::head_size")]
     pub target_bytes: usize,
-    /// Bytes of a JSON body that is read.
+    /// The maximum size of a JSON body that is judged. Beyond it: 413 `body_too_large`. Other bodies are streamed and
+    /// have no maximum.
     #[serde(deserialize_with = "values::body_size")]
+    #[schemars(schema_with = "forms::body_size")]
     pub json_body: usize,
-    /// The maximum number of members at the top of a JSON body that is read.
+    /// The maximum number of members at the top of a JSON body that is judged.
     #[serde(deserialize_with = "values::json_members")]
+    #[schemars(schema_with = "forms::json_members")]
     pub json_members: usize,
-    /// How long the whole head may take to arrive.
+    /// The maximum time in which the whole head of a request arrives.
     #[serde(deserialize_with = "values::timeout")]
+    #[schemars(schema_with = "forms::timeout")]
     pub header_timeout: Duration,
-    /// How long a client may send or take nothing in the middle of a body.
+    /// The maximum time in which a client sends or takes nothing of a body.
     #[serde(deserialize_with = "values::timeout")]
+    #[schemars(schema_with = "forms::timeout")]
     pub body_timeout: Duration,
-    /// The minimum rate of a body in either direction, in bytes a second, averaged over `body_timeout`. 0: no
-    /// minimum.
+    /// The minimum rate of a body in either direction, in bytes per second, averaged over `limits.body_timeout`.
+    /// `0B`: no minimum.
     #[serde(deserialize_with = "values::size")]
+    #[schemars(schema_with = "forms::size")]
     pub body_rate: u64,
-    /// Connections of clients, in all. Fewer where there are too few file descriptors.
+    /// The maximum number of connections from clients. The maximum is lower where the process may not open as many
+    /// files.
     #[serde(deserialize_with = "values::connections")]
+    #[schemars(schema_with = "forms::connections")]
     pub connections: usize,
-    /// Connections of one client: an IPv4 address or the /64 of an IPv6 address, trusted proxies aside. A quarter of
-    /// all where it is not said.
+    /// The maximum number of connections from one client: an IPv4 address or an IPv6 /64, `trusted_proxies` excepted.
+    /// Without this key: a quarter of `limits.connections`.
     #[serde(deserialize_with = "values::connections_per_client")]
+    #[schemars(schema_with = "forms::connections_per_client")]
     pub connections_per_client: Option<usize>,
-    /// Requests a second from one client address; without it there is no such limit.
+    /// The maximum number of requests per second from one client address. Beyond it: 429 `rate_limited`. Without this
+    /// key: no maximum.
     #[serde(deserialize_with = "values::rate")]
+    #[schemars(schema_with = "forms::rate")]
     pub requests_per_second: Option<u32>,
 }
 
@@ -271,23 +304,26 @@ impl Default for Limits {
     }
 }
 
-/// The admin listener's own protection.
-#[derive(Clone, Debug, Default, Deserialize)]
+/// The protection of the admin listener.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Admin {
-    /// A file with the bearer token for whatever changes something.
+    /// The file with the bearer token for requests to the admin listener that change something, such as a reload.
+    /// It may change while the gate runs. Without this key such requests must come from the loopback interface.
     pub token_file: Option<PathBuf>,
 }
 
-/// How the gate ends.
-#[derive(Clone, Debug, Deserialize)]
+/// What happens between SIGTERM and the end of the process.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Shutdown {
-    /// How long it still accepts, not ready any more.
+    /// The time in which the gate still accepts requests and fails `/readyz`.
     #[serde(deserialize_with = "values::time")]
+    #[schemars(schema_with = "forms::time")]
     pub drain: Duration,
-    /// How long requests under way may take after that.
+    /// The maximum time after `shutdown.drain` in which requests under way end.
     #[serde(deserialize_with = "values::time")]
+    #[schemars(schema_with = "forms::time")]
     pub grace: Duration,
 }
 

@@ -93,7 +93,6 @@ fn defaults_are_values() {
     assert_eq!(config.audit.durability, Durability::Process);
     assert_eq!(config.policies.admit, Admit::NoGrants);
     assert_eq!(config.workers, None);
-    assert!(config.fast_paths);
     assert!(config.cors.is_none() && config.redirect.is_none());
 }
 
@@ -110,14 +109,14 @@ tenancy:
   hosts: { API.clinics.example.: '', b.example: beta }
 headers: { allow: [Sentry_Trace], strip: [X-Partner] }
 limits: { header_bytes: 16384, requests_per_second: 50, connections_per_client: 20 }
-memory: { decisions: 16MiB, clients: 256KiB }
+memory: { decisions: 16MiB, tokens: 0B, clients: 256KiB }
 trusted_proxies: [10.0.0.0/8, 'fd00::/8']
 cors: { origins: ['HTTPS://Tools.Example:443', 'http://localhost:3000'], allow_headers: [If-Match], expose_headers: [] }
 redirect: { unauthenticated: https://app.example/login?next=x }
 admin: { token_file: /run/secrets/admin }
 admin_hosts: [Gate.Internal]
+log: { format: json, level: warn }
 workers: 3
-fast_paths: false
 ",
     )
     .unwrap();
@@ -142,8 +141,9 @@ fast_paths: false
     assert_eq!(config.redirect.unwrap().outside_boundary, None);
     assert_eq!(config.admin.token_file.unwrap(), Path::new("/run/secrets/admin"));
     assert_eq!(config.admin_hosts, ["gate.internal"]);
+    assert_eq!(config.log, Log { format: LogFormat::Json, level: LogLevel::Warn });
     assert_eq!(config.workers, Some(3));
-    assert!(!config.fast_paths);
+    assert_eq!(config.memory.tokens, 0);
 }
 
 /// The doubts about a configuration with these entries besides the least one.

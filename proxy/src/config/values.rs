@@ -12,128 +12,167 @@ use ipnet::IpNet;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::Value;
 
-/// The longest time that makes sense anywhere.
 const DAY: Duration = Duration::from_hours(24);
-const MS: Duration = Duration::from_millis(1);
+
+/// The legal values of a time, zero included.
+pub(super) const TIME: RangeInclusive<Duration> = Duration::ZERO..=DAY;
+/// The legal values of a timeout.
+pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY;
+/// The legal values of the difference between two clocks.
+pub(super) const LEEWAY: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(1);
+/// The legal values of a time to live.
+pub(super) const TTL: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_mins(1);
+/// The legal values of the age of a journal's segment.
+pub(super) const AGE: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(24 * 366);
+/// The legal values of a retention: up to a century.
+pub(super) const LONG: RangeInclusive<Duration> =
+    Duration::ZERO..=Duration::from_hours(24 * 36_525);
+/// The legal values of the size of a head, or of a part of one.
+pub(super) const HEAD_SIZE: RangeInclusive<ByteSize> = ByteSize::b(256)..=ByteSize::kib(512);
+/// The legal values of the size of a body that is judged: it is held in memory until it is forwarded.
+pub(super) const BODY_SIZE: RangeInclusive<ByteSize> = ByteSize::b(2)..=ByteSize::kib(64);
+/// The legal values of the size of a journal's segment.
+pub(super) const SEGMENT_SIZE: RangeInclusive<ByteSize> = ByteSize::kib(4)..=ByteSize::gib(4);
+/// The legal values of a memory; with much less hardly anything would be remembered.
+pub(super) const MEMORY: RangeInclusive<ByteSize> = ByteSize::kib(256)..=ByteSize::tib(1);
+/// The legal values of a size without a limit of its own.
+pub(super) const SIZE: RangeInclusive<ByteSize> = ByteSize::b(0)..=ByteSize::pib(1);
+/// The legal values of a quota; a journal with less than a megabyte would be full before anything is compressed.
+pub(super) const QUOTA: RangeInclusive<ByteSize> = ByteSize::mib(1)..=ByteSize::pib(1);
+/// The legal values of a number of headers.
+pub(super) const HEADER_COUNT: RangeInclusive<usize> = 1..=200;
+/// The legal values of a number of members of a JSON body.
+pub(super) const JSON_MEMBERS: RangeInclusive<usize> = 1..=10_000;
+/// The legal values of a number of connections.
+pub(super) const CONNECTIONS: RangeInclusive<usize> = 1..=1_000_000;
+/// The legal values of a number of facts.
+pub(super) const ENTRIES: RangeInclusive<usize> = 1..=10_000_000;
+/// The legal values of a number of threads.
+pub(super) const WORKERS: RangeInclusive<usize> = 1..=1024;
 
 /// Any time up to a day, zero included.
 pub(super) fn time<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
-    time_within(d, Duration::ZERO..=DAY)
+    time_within(d, &TIME)
 }
 
 /// A time that something may take: up to a day, not zero.
 pub(super) fn timeout<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
-    time_within(d, MS..=DAY)
+    time_within(d, &TIMEOUT)
 }
 
 /// How far clocks may be apart: up to an hour.
 pub(super) fn leeway<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
-    time_within(d, Duration::ZERO..=Duration::from_hours(1))
+    time_within(d, &LEEWAY)
 }
 
 /// How old a fact may be: up to a minute.
 pub(super) fn ttl<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
-    time_within(d, Duration::ZERO..=Duration::from_mins(1))
+    time_within(d, &TTL)
 }
 
 fn time_within<'de, D: Deserializer<'de>>(
     d: D,
-    range: RangeInclusive<Duration>,
+    range: &RangeInclusive<Duration>,
 ) -> Result<Duration, D::Error> {
     parsed(d, "write a time with its unit, such as `500ms` or `30s`", |text| {
         humantime::parse_duration(text).ok()
     })
     .and_then(|time: Duration| {
         let show = |time: &Duration| humantime::format_duration(*time).to_string();
-        within(&time, &range, show).map(|()| time).map_err(Error::custom)
+        within(&time, range, show).map(|()| time).map_err(Error::custom)
     })
 }
 
 /// Room for a head, or for each of its parts.
 pub(super) fn head_size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
-    size_within(d, ByteSize::b(256)..=ByteSize::kib(512))
+    size_within(d, &HEAD_SIZE)
 }
 
 /// Room for a body that is read and judged, and held in memory until it is forwarded.
 pub(super) fn body_size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
-    size_within(d, ByteSize::b(2)..=ByteSize::kib(64))
+    size_within(d, &BODY_SIZE)
 }
 
 /// Room for a segment of the journal.
 pub(super) fn segment_size<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
-    size_within(d, ByteSize::kib(4)..=ByteSize::gib(4)).map(|size| size as u64)
+    size_within(d, &SEGMENT_SIZE).map(|size| size as u64)
 }
 
 /// Room for something that is remembered; with much less hardly anything would be.
 pub(super) fn memory<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
-    size_within(d, ByteSize::kib(256)..=ByteSize::tib(1)).map(|size| size as u64)
+    size_within(d, &MEMORY).map(|size| size as u64)
+}
+
+/// Room for something that is remembered, or zero: nothing is remembered.
+pub(super) fn remembered<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
+    let bytes = size(d)?;
+    if bytes > 0 {
+        let range = within(&ByteSize::b(bytes), &MEMORY, ToString::to_string);
+        range.map_err(|what| Error::custom(format!("{what}; 0B: nothing is remembered")))?;
+    }
+    Ok(bytes)
 }
 
 /// A size without a bound of its own.
 pub(super) fn size<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
-    size_within(d, ByteSize::b(0)..=ByteSize::pib(1)).map(|size| size as u64)
+    size_within(d, &SIZE).map(|size| size as u64)
 }
 
 /// Room for a journal; less than a megabyte would be full before anything is compressed.
 pub(super) fn quota<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
-    let range = ByteSize::mib(1)..=ByteSize::pib(1);
-    optional(d, |value| size_within(value, range.clone()).map(|size| size as u64))
+    optional(d, |value| size_within(value, &QUOTA).map(|size| size as u64))
 }
 
 /// How old a segment of the journal may become: up to a year.
 pub(super) fn age<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
-    time_within(d, Duration::from_secs(1)..=DAY * 366)
+    time_within(d, &AGE)
 }
 
 /// How long something is kept: up to a century.
 pub(super) fn long<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
-    optional(d, |value| time_within(value, Duration::ZERO..=DAY * 36_525))
+    optional(d, |value| time_within(value, &LONG))
 }
 
 fn size_within<'de, D: Deserializer<'de>>(
     d: D,
-    range: RangeInclusive<ByteSize>,
+    range: &RangeInclusive<ByteSize>,
 ) -> Result<usize, D::Error> {
     let size: ByteSize = parsed(d, "write a size, such as `64KiB`", |text| text.parse().ok())?;
-    within(&size, &range, ToString::to_string).map_err(D::Error::custom)?;
+    within(&size, range, ToString::to_string).map_err(D::Error::custom)?;
     usize::try_from(size.as_u64()).map_err(D::Error::custom)
 }
 
 /// How many headers a head may have.
 pub(super) fn header_count<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
-    count_within(d, 1..=200)
+    count_within(d, &HEADER_COUNT)
 }
 
 /// How many members a JSON body may have.
 pub(super) fn json_members<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
-    count_within(d, 1..=10_000)
+    count_within(d, &JSON_MEMBERS)
 }
 
 /// How many connections there may be.
 pub(super) fn connections<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
-    count_within(d, 1..=1_000_000)
+    count_within(d, &CONNECTIONS)
 }
 
 /// How many of them may be of one client.
 pub(super) fn connections_per_client<'de, D: Deserializer<'de>>(
     d: D,
 ) -> Result<Option<usize>, D::Error> {
-    optional(d, |value| count_within(value, 1..=1_000_000))
+    optional(d, |value| count_within(value, &CONNECTIONS))
 }
 
 /// How many facts of a kind may be kept.
 pub(super) fn entries<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
-    count_within(d, 1..=10_000_000).and_then(|count| count.try_into().map_err(D::Error::custom))
-}
-
-/// What is on unless it is switched off.
-pub(super) fn yes() -> bool {
-    true
+    count_within(d, &ENTRIES).and_then(|count| count.try_into().map_err(D::Error::custom))
 }
 
 /// How many threads the runtime may have.
 pub(super) fn workers<'de, D: Deserializer<'de>>(d: D) -> Result<Option<usize>, D::Error> {
-    optional(d, |value| count_within(value, 1..=1024))
+    optional(d, |value| count_within(value, &WORKERS))
 }
 
 /// How often something may happen.
@@ -147,10 +186,10 @@ pub(super) fn rate<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u32>, D::Er
 
 fn count_within<'de, D: Deserializer<'de>>(
     d: D,
-    range: RangeInclusive<usize>,
+    range: &RangeInclusive<usize>,
 ) -> Result<usize, D::Error> {
     let count = usize::deserialize(d)?;
-    within(&count, &range, ToString::to_string).map_err(D::Error::custom)?;
+    within(&count, range, ToString::to_string).map_err(D::Error::custom)?;
     Ok(count)
 }
 

@@ -3,22 +3,28 @@
 use std::collections::BTreeMap;
 
 use http::Uri;
+use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer, Error};
 
+use super::schema::forms;
 use super::values;
 
 /// How a request names its tenant.
-#[derive(Clone, Debug, serde::Deserialize)]
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tenancy {
-    /// The names of tenants' ids in query and body.
+    /// The names under which query parameters and members of a JSON body hold the id of a tenant.
     #[serde(deserialize_with = "values::names")]
+    #[schemars(schema_with = "forms::names")]
     pub names: Vec<String>,
-    /// `.clinics.example`: what follows the slug in a host. Lower case, no trailing dot.
+    /// What follows the slug of a tenant in a host name, such as `.clinics.example`.
     #[serde(deserialize_with = "host_suffix")]
+    #[schemars(schema_with = "forms::host_suffix")]
     pub host_suffix: Option<String>,
-    /// Slugs by host (lower case, no trailing dot); an empty one names no tenant.
+    /// The slugs of tenants by host name, for hosts that do not follow `tenancy.host_suffix`. An empty slug names no
+    /// tenant.
     #[serde(deserialize_with = "hosts")]
+    #[schemars(schema_with = "forms::hosts")]
     pub hosts: BTreeMap<String, String>,
 }
 
@@ -54,43 +60,48 @@ fn hosts<'de, D: Deserializer<'de>>(d: D) -> Result<BTreeMap<String, String>, D:
     Ok(hosts)
 }
 
-/// Cross-origin requests.
-#[derive(Clone, Debug, serde::Deserialize)]
+/// The pages of other origins that may call, with credentials.
+#[derive(Clone, Debug, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Cors {
-    /// Whose pages may call: `scheme://host[:port]` as browsers write it, lower case, without the
-    /// scheme's own port.
+    /// The origins whose pages may call: `scheme://host` or `scheme://host:port`.
     #[serde(deserialize_with = "origins")]
+    #[schemars(schema_with = "forms::origins")]
     pub origins: Vec<String>,
-    /// What pages may send besides the fields that the gate itself reads.
-    #[serde(default = "allow_headers", deserialize_with = "fields")]
+    /// The header fields that pages may send besides `Authorization`, `Content-Type`, `X-Tenant`, `X-Break-Glass` and
+    /// `X-Request-Id`. At most 64 names.
+    #[serde(default = "Cors::default_allow_headers", deserialize_with = "fields")]
+    #[schemars(schema_with = "forms::cors_fields")]
     pub allow_headers: Vec<String>,
-    /// What pages may read of answers besides `X-Request-Id` and what the upstream itself exposes.
-    #[serde(default = "expose_headers", deserialize_with = "fields")]
+    /// The header fields of answers that pages may read besides `X-Request-Id` and those that the upstream itself
+    /// exposes. At most 64 names.
+    #[serde(default = "Cors::default_expose_headers", deserialize_with = "fields")]
+    #[schemars(schema_with = "forms::cors_fields")]
     pub expose_headers: Vec<String>,
 }
 
 /// The maximum number of fields in a list of them.
 const FIELDS: usize = 64;
 
-/// What single-page applications send: conditions, idempotency, traces, and tokens against forged
-/// requests.
-fn allow_headers() -> Vec<String> {
-    let usual = [
-        "If-Match",
-        "If-None-Match",
-        "Idempotency-Key",
-        "traceparent",
-        "tracestate",
-        "X-CSRF-Token",
-        "X-Requested-With",
-    ];
-    usual.map(str::to_owned).into()
-}
+impl Cors {
+    /// What single-page applications send: conditions, idempotency, traces, and tokens against forged requests.
+    pub(super) fn default_allow_headers() -> Vec<String> {
+        let usual = [
+            "If-Match",
+            "If-None-Match",
+            "Idempotency-Key",
+            "traceparent",
+            "tracestate",
+            "X-CSRF-Token",
+            "X-Requested-With",
+        ];
+        usual.map(str::to_owned).into()
+    }
 
-/// What they read: versions, pages, where something is, when to try again, why to sign in.
-fn expose_headers() -> Vec<String> {
-    ["ETag", "Link", "Location", "Retry-After", "WWW-Authenticate"].map(str::to_owned).into()
+    /// What single-page applications read: versions, pages, where something is, when to try again, why to sign in.
+    pub(super) fn default_expose_headers() -> Vec<String> {
+        ["ETag", "Link", "Location", "Retry-After", "WWW-Authenticate"].map(str::to_owned).into()
+    }
 }
 
 /// Names of header fields. With credentials `*` would be a field of that name (the Fetch standard).
@@ -139,14 +150,16 @@ fn origin(text: &str) -> Option<String> {
     (bare && !host.contains('*')).then(|| format!("{scheme}://{host}{port}"))
 }
 
-/// Where a browser's navigation is sent instead of being told of the denial.
-#[derive(Clone, Debug, Default, serde::Deserialize)]
+/// Where a browser is sent instead of seeing a denial.
+#[derive(Clone, Debug, Default, serde::Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Redirect {
-    /// When nobody is signed in (401).
+    /// Where a browser is sent that has no valid token (401).
     #[serde(deserialize_with = "values::url")]
+    #[schemars(schema_with = "forms::url")]
     pub unauthenticated: Option<String>,
-    /// When the path is outside the caller's boundary.
+    /// Where a browser is sent that asks for a path outside the boundary of its caller (403 `outside_boundary`).
     #[serde(deserialize_with = "values::url")]
+    #[schemars(schema_with = "forms::url")]
     pub outside_boundary: Option<String>,
 }

@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy_store::sql::{AuditTable, PasswordFile};
-use policy_store::supervise::Supervisor;
+use audit::AuditTable;
+use audit::delivery::{Courier, Sink};
+use audit::journal::Tear;
+use audit::{Delivered, Journal, JournalConfig};
+use base::supervise::Supervisor;
+use database::PasswordFile;
 
 use super::StartError;
 use crate::config::{AuditDatabase, Config, DatabaseUrl};
 use crate::metrics::Metrics;
-use crate::record::delivery::{Courier, Errand, Sink};
-use crate::record::journal::Tear;
-use crate::record::{Delivered, Journal, JournalConfig};
 
 /// A delivery to the database may take this long: nobody waits for it.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
@@ -42,7 +43,12 @@ impl Audit {
         };
         let places: Vec<_> = sinks.iter().map(place).collect();
         let (journal, recovered) = Journal::open(journal(config, delivered, supervisor))?;
-        tracing::info!(instance = %journal.instance(), ?recovered, "audit journal opened");
+        tracing::info!(
+            instance = %journal.instance(),
+            segments = recovered.segments,
+            records = recovered.records,
+            "audit journal opened"
+        );
         if let Some(Tear { segment, bytes }) = &recovered.torn {
             tracing::warn!(segment = %segment.display(), bytes, "a torn end of the audit journal was cut off");
         }
@@ -55,17 +61,10 @@ impl Audit {
         metrics.audit.watch(&journal);
         let mut couriers = Vec::new();
         for (sink, delivered) in sinks.into_iter().zip(places) {
-            couriers.push(Courier::send(Errand {
-                directory: config.audit.directory.clone(),
-                instance: Arc::clone(journal.instance()),
-                journal: Arc::downgrade(&journal),
-                sink,
-                synced: Arc::clone(journal.synced_to()),
-                signed: Arc::clone(journal.signed_to()),
-                delivered,
-                metrics: Arc::clone(metrics),
-                supervisor: Arc::clone(supervisor),
-            })?);
+            let directory = &config.audit.directory;
+            let courier = Courier::send(&journal, directory, sink, delivered, supervisor)?;
+            metrics.audit.watch_sink(Arc::clone(courier.progress()));
+            couriers.push(courier);
         }
         Ok(Self { journal, couriers })
     }

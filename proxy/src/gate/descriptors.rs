@@ -3,7 +3,7 @@
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Limits;
-use crate::seats::Bounds;
+use crate::http::seats::Bounds;
 
 /// Descriptors that clients leave to others: the admin listener and its connections, databases, the journal and its
 /// sinks, key sets, the watch over the policies, and the runtime itself.

@@ -6,17 +6,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use base::seldom::Seldom;
 use ipnet::IpNet;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use super::StartError;
-use crate::connection::{self, Limits};
+use crate::http::seats::{Beyond, Seat, Seats};
 use crate::metrics::Metrics;
-use crate::seats::{Beyond, Seat, Seats};
-use crate::seldom::Seldom;
 use crate::service::Service;
+use crate::service::connection::{self, Terms};
 
 /// Connections that may wait to be accepted. The system may allow fewer (`net.core.somaxconn`).
 const QUEUE: u32 = 4096;
@@ -33,7 +33,7 @@ const LISTENED: usize = 64 * 1024;
 /// The way in.
 pub(super) struct Door {
     pub(super) service: Arc<Service>,
-    pub(super) limits: Arc<Limits>,
+    pub(super) terms: Arc<Terms>,
     pub(super) connections: Arc<AtomicUsize>,
     pub(super) seats: Arc<Seats>,
     pub(super) refused: Refused,
@@ -95,7 +95,7 @@ impl Door {
     fn bounded(&self, peer: SocketAddr) -> Option<IpAddr> {
         let address = peer.ip().to_canonical();
         let trusted = |net: &IpNet| net.contains(&address);
-        (!self.limits.rules.trusted.iter().any(trusted)).then_some(address)
+        (!self.terms.rules.trusted.iter().any(trusted)).then_some(address)
     }
 
     fn let_in(
@@ -107,12 +107,12 @@ impl Door {
     ) {
         self.connections.fetch_add(1, Ordering::Acquire);
         let counted = Counted(Arc::clone(&self.connections));
-        let (service, limits) = (Arc::clone(&self.service), Arc::clone(&self.limits));
+        let (service, terms) = (Arc::clone(&self.service), Arc::clone(&self.terms));
         let metrics = Arc::clone(&self.metrics);
         tokio::spawn(async move {
             let _counted = counted;
             let malformed = move || metrics.traffic.malformed_request();
-            let parts = (&*service, &*limits);
+            let parts = (&*service, &*terms);
             connection::serve(socket, peer, seat, parts, stopping, &malformed).await;
         });
     }

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
+use audit::Journal;
+use audit::mark::{self, POLICY_EMERGENCY};
+use base::chain;
 use policy_store::watch::{BundleStore, Emergency};
 use serde_json::json;
-
-use crate::chain::chain;
-use crate::record::Journal;
-use crate::record::mark::{self, POLICY_EMERGENCY};
 
 /// Sees to it that from now on each emergency reload is recorded in this journal.
 pub(super) fn record_all(bundles: &BundleStore, journal: &Arc<Journal>) {

@@ -5,19 +5,20 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use base::supervise::Supervisor;
+use database::PasswordFile;
 use policy_store::breaker::Breaker;
 use policy_store::cache::{Event, FactStore, Lookup, Outcome, Settings};
-use policy_store::sql::{PasswordFile, SqlFacts};
-use policy_store::supervise::Supervisor;
+use policy_store::sql::SqlFacts;
 use policy_store::watch::BundleStore;
 use tokio::runtime::Handle;
 
 use super::{StartError, start};
-use crate::admission::Admission;
 use crate::config::Config;
-use crate::fitness::Fitness;
 use crate::metrics::Metrics;
-use crate::startable::Startable;
+use crate::operate::admission::Admission;
+use crate::operate::fitness::Fitness;
+use crate::operate::startable::Startable;
 
 /// Work that goes on beside the requests.
 pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;

@@ -6,35 +6,35 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
+use audit::journal::ignore_file_size_signal;
+use base::supervise::Supervisor;
 use policy_store::cache::FactStore;
-use policy_store::supervise::Supervisor;
 use policy_store::watch::BundleStore;
 use tokio::net::lookup_host;
 
 use super::door::{Door, Refused};
 use super::{StartError, descriptors, privacy};
 use crate::accept::Rules;
-use crate::admin::AdminState;
-use crate::assertion::AssertionSigner;
 use crate::config::{Config, Jwt};
-use crate::connection::Limits;
-use crate::cors::Cors;
-use crate::credentials::CookieRules;
 use crate::forward::Forwarding;
-use crate::hygiene::Hygiene;
-use crate::identify::Verifier;
-use crate::keys::KeyStore;
-use crate::ledger::Ledger;
-use crate::limit::RateLimit;
+use crate::forward::assertion::AssertionSigner;
+use crate::forward::relay::{Addresses, Pool, Upstream};
+use crate::http::connection::Limits;
+use crate::http::limit::RateLimit;
+use crate::http::pace::Patience;
+use crate::http::seats::{Bounds, Seats};
+use crate::judge::credentials::CookieRules;
+use crate::judge::identify::Verifier;
+use crate::judge::keys::KeyStore;
+use crate::judge::ledger::Ledger;
+use crate::judge::pipeline::{Memo, Pipeline};
 use crate::metrics::Metrics;
-use crate::pace::Patience;
-use crate::pipeline::{Memo, Pipeline};
-use crate::probe::Probes;
-use crate::record::journal::ignore_file_size_signal;
-use crate::relay::{Addresses, Pool, Upstream};
-use crate::reply::Redirects;
-use crate::seats::{Bounds, Seats};
+use crate::operate::admin::AdminState;
+use crate::operate::probe::Probes;
 use crate::service::Service;
+use crate::service::connection::Terms;
+use crate::service::cors::Cors;
+use crate::service::reply::Redirects;
 
 /// The upstream's name is looked up again this often.
 const RESOLVE_EVERY: Duration = Duration::from_secs(10);
@@ -63,7 +63,7 @@ pub(super) fn pipeline(
     metrics: &Arc<Metrics>,
 ) -> Pipeline {
     let origins = config.cors.as_ref().map(|cors| cors.origins.clone()).unwrap_or_default();
-    let memo = Arc::new(Memo::new(config.fast_paths.then_some(config.memory.decisions)));
+    let memo = Arc::new(Memo::new(Some(config.memory.decisions).filter(|bytes| *bytes > 0)));
     let held = Arc::clone(&memo);
     metrics.memory.watch("decisions", config.memory.decisions, move || held.held());
     let pipeline = Pipeline {
@@ -127,7 +127,7 @@ pub(super) fn door(
     metrics.connections.limited_to(bounds.total);
     Door {
         service: Arc::new(service),
-        limits: Arc::new(limits(config, &metrics)),
+        terms: Arc::new(terms(config, &metrics)),
         connections: Arc::clone(connections),
         seats: Seats::new(bounds, move |event| heard.connections.heard(event)),
         refused: Refused::default(),
@@ -135,22 +135,27 @@ pub(super) fn door(
     }
 }
 
-/// What a connection has to know.
-fn limits(config: &Config, metrics: &Metrics) -> Limits {
+/// The rules and bounds of clients' connections.
+fn terms(config: &Config, metrics: &Metrics) -> Terms {
     let removed = metrics.traffic.fields_removed.clone();
-    Limits {
+    Terms {
         rules: Rules {
             header_count: config.limits.header_count,
             target_bytes: config.limits.target_bytes,
-            hygiene: Hygiene::new(&config.headers, &config.tenancy).counted_by(removed),
+            hygiene: config.headers.hygiene(&config.tenancy).counted_by(removed),
             trusted: config.trusted_proxies.clone(),
             forward_authorization: config.upstream.forward_authorization,
             cookie: config.jwt.cookie.clone(),
             upstream_host: config.upstream.address.clone(),
         },
-        header_bytes: config.limits.header_bytes,
-        header_timeout: config.limits.header_timeout,
-        patience: Patience { timeout: config.limits.body_timeout, rate: config.limits.body_rate },
+        limits: Limits {
+            header_bytes: config.limits.header_bytes,
+            header_timeout: config.limits.header_timeout,
+            patience: Patience {
+                timeout: config.limits.body_timeout,
+                rate: config.limits.body_rate,
+            },
+        },
     }
 }
 

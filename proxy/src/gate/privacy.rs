@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use policy_store::private::warn_if_open;
-use policy_store::sql::sqlite_file;
+use base::private::warn_if_open;
+use database::sqlite_file;
 
 use crate::config::{AuditDatabase, Config, DatabaseUrl};
 

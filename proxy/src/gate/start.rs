@@ -4,17 +4,18 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use base::chain;
 use policy_store::archive::Archive;
-use policy_store::bundle::{Findings, with_room};
+use policy_store::bundle::{Finding, Findings, Kind, with_room};
 use policy_store::watch::{
     BundleStore, Candidate, Examined, Listener, Opening, Published, Reload, Remarks,
 };
 
 use super::StartError;
-use crate::admission::judge;
 use crate::config::Config;
 use crate::metrics::Metrics;
-use crate::startable::{Startable, findings};
+use crate::operate::admission::judge;
+use crate::operate::startable::{Startable, findings};
 
 /// How long the database may take to say whether it fits a bundle.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -41,7 +42,7 @@ pub(super) async fn open_bundles(
                 return Ok((bundles, notes));
             }
             Err(error) => {
-                opening.refuse(&candidate, Findings(findings(&error)));
+                opening.refuse(&candidate, Findings(told(&error)));
                 // What is wrong with the folder's is what has to be corrected.
                 if !candidate.next.archived {
                     refused = Some(error);
@@ -65,6 +66,17 @@ async fn examine(
     match examined.objections() {
         Some(findings) => Err(findings.into()),
         None => Ok((examined, notes)),
+    }
+}
+
+/// Why the gate does not start with a bundle, as findings about the bundle.
+fn told(error: &StartError) -> Vec<Finding> {
+    match error {
+        StartError::Policies(findings) => findings.0.clone(),
+        StartError::Unstartable(error) => findings(error),
+        other => {
+            vec![Finding::about(Kind::Unstartable, ".", &chain(other), "correct this, and reload")]
+        }
     }
 }
 

@@ -4,16 +4,16 @@ use std::io;
 use std::net::TcpListener as Socket;
 use std::sync::Arc;
 
-use policy_store::supervise::Supervisor;
+use base::supervise::Supervisor;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::door::Door;
 use super::{facts, parts};
-use crate::admin::{self, AdminState};
-use crate::pipeline::Memo;
-use crate::relay::{Addresses, Pool};
+use crate::forward::relay::{Addresses, Pool};
+use crate::judge::pipeline::Memo;
+use crate::operate::admin::{self, AdminState};
 
 /// What the tasks work on.
 pub(super) struct Tasks {

@@ -22,7 +22,7 @@ impl Small {
 
 #[test]
 fn what_is_lost_is_told_once_there_is_room_again() {
-    let mut state = State { untold: 0, torn: false };
+    let mut state = State::new(LogFormat::Text);
     let mut out = Small { text: Vec::new(), room: 9, asked: Vec::new() };
     assert!(out.put(&mut state, "one\n"));
     assert!(!out.put(&mut state, "second\n"), "there is room for a part of it");
@@ -36,7 +36,7 @@ fn what_is_lost_is_told_once_there_is_room_again() {
 
 #[test]
 fn who_has_lost_a_line_waits_for_none() {
-    let mut state = State { untold: 0, torn: false };
+    let mut state = State::new(LogFormat::Text);
     let mut out = Small { text: Vec::new(), room: 0, asked: Vec::new() };
     assert!(!out.put(&mut state, "one\n") && !out.put(&mut state, "two\n"));
     out.room = 1000;
@@ -47,7 +47,7 @@ fn who_has_lost_a_line_waits_for_none() {
 
 #[test]
 fn a_long_line_is_written_in_pieces_that_a_pipe_takes() {
-    let mut state = State { untold: 0, torn: false };
+    let mut state = State::new(LogFormat::Text);
     let mut longest = 0;
     let line = vec![b'x'; 3 * PIECE + 1];
     let mut write = |piece: &[u8], _| {
@@ -56,4 +56,20 @@ fn a_long_line_is_written_in_pieces_that_a_pipe_takes() {
     };
     state.put(&line, &mut write).unwrap();
     assert_eq!((longest, state.torn), (PIECE, false));
+}
+
+#[test]
+fn a_gap_in_json_is_json_too() {
+    let mut state = State::new(LogFormat::Json);
+    let mut out = Small { text: Vec::new(), room: 5, asked: Vec::new() };
+    assert!(!out.put(&mut state, "{\"a\": 1}\n"));
+    out.room = 1000;
+    assert!(out.put(&mut state, "{\"b\": 2}\n"));
+    let text = String::from_utf8(out.text).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    let [torn, gap, next] = lines[..] else { panic!("{text}") };
+    assert_eq!((torn, next), ("{\"a\":", "{\"b\": 2}"));
+    let gap: serde_json::Value = serde_json::from_str(gap).unwrap();
+    assert_eq!((&gap["level"], &gap["lost"]), (&json!("WARN"), &json!(1)));
+    assert!(OffsetDateTime::parse(gap["timestamp"].as_str().unwrap(), &Rfc3339).is_ok(), "{gap}");
 }

@@ -2,12 +2,12 @@
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
+use audit::Journal;
+use audit::delivery::Progress;
+use audit::journal::Counts;
 use prometheus::{Error, Gauge, IntCounter, IntCounterVec, IntGauge};
 
 use super::register::Register;
-use crate::record::Journal;
-use crate::record::delivery::Progress;
-use crate::record::journal::Counts;
 
 /// Audit records on their way.
 #[derive(Debug)]
@@ -18,11 +18,19 @@ pub struct AuditMetrics {
     quota: IntGauge,
     syncs: IntCounter,
     clocks_back: IntCounter,
-    sinks: Mutex<Vec<Arc<Progress>>>,
+    sinks: Mutex<Vec<Sink>>,
     /// Not kept alive: who drops the journal gives its directory back.
     journal: OnceLock<Weak<Journal>>,
     /// What of the journal's counts is in `records`.
     told: Mutex<Counts>,
+}
+
+/// A sink, and how many of its records are in the counters.
+#[derive(Debug)]
+struct Sink {
+    progress: Arc<Progress>,
+    taken: u64,
+    refused: u64,
 }
 
 impl AuditMetrics {
@@ -65,17 +73,17 @@ impl AuditMetrics {
         let _ = self.journal.set(Arc::downgrade(journal));
     }
 
-    /// Shows how this sink does, from now on.
-    pub(crate) fn watch_sink(&self, sink: &'static str, progress: Arc<Progress>) {
+    /// Shows how far this sink is, from now on.
+    pub(crate) fn watch_sink(&self, progress: Arc<Progress>) {
         for outcome in ["written", "failed"] {
-            self.records.with_label_values(&[sink, outcome]);
+            self.count(progress.sink(), outcome, 0);
         }
-        self.sinks.lock().unwrap_or_else(PoisonError::into_inner).push(progress);
+        let sink = Sink { progress, taken: 0, refused: 0 };
+        self.sinks.lock().unwrap_or_else(PoisonError::into_inner).push(sink);
     }
 
-    /// Something became of records on their way to a sink behind the journal.
-    pub fn delivered(&self, sink: &'static str, outcome: &'static str, count: u64) {
-        self.records.with_label_values(&[sink, outcome]).inc_by(count);
+    fn count(&self, sink: &str, outcome: &str, more: u64) {
+        self.records.with_label_values(&[sink, outcome]).inc_by(more);
     }
 
     /// Takes over what the journal has counted since it was asked last.
@@ -88,12 +96,18 @@ impl AuditMetrics {
             ("failed", now.failed.saturating_sub(told.failed)),
             ("summarized", now.summarized.saturating_sub(told.summarized)),
         ] {
-            self.delivered("journal", outcome, count);
+            self.count("journal", outcome, count);
         }
         *told = now;
-        let sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut sinks = self.sinks.lock().unwrap_or_else(PoisonError::into_inner);
+        for sink in sinks.iter_mut() {
+            let (taken, refused) = (sink.progress.taken(), sink.progress.refused());
+            self.count(sink.progress.sink(), "written", taken.saturating_sub(sink.taken));
+            self.count(sink.progress.sink(), "failed", refused.saturating_sub(sink.refused));
+            (sink.taken, sink.refused) = (taken, refused);
+        }
         let today = wall_clock();
-        let waits = sinks.iter().map(|sink| sink.lag(today)).chain([journal.lag()]).max();
+        let waits = sinks.iter().map(|sink| sink.progress.lag(today)).chain([journal.lag()]).max();
         self.lag.set(waits.unwrap_or_default().as_secs_f64());
         self.quota.set(i64::try_from(journal.quota().unwrap_or(0)).unwrap_or(i64::MAX));
         self.syncs.inc_by(journal.syncs().saturating_sub(self.syncs.get()));

@@ -3,7 +3,7 @@
 use prometheus::{Error, IntCounterVec, IntGauge};
 
 use super::register::Register;
-use crate::seats::{Beyond, Event};
+use crate::http::seats::{Beyond, Event};
 
 /// Connections of clients.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! Making a metric and making it known, in one step.
 
+use std::cell::RefCell;
+
 use prometheus::core::Collector;
 use prometheus::{
     Error, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
@@ -7,11 +9,33 @@ use prometheus::{
 };
 
 /// Where metrics are made known.
-pub(super) struct Register<'a>(pub(super) &'a Registry);
+pub(super) struct Register<'a> {
+    registry: &'a Registry,
+    described: RefCell<Vec<Described>>,
+}
 
-impl Register<'_> {
+/// What a metric is, for the reference.
+#[derive(Debug)]
+pub(super) struct Described {
+    pub(super) name: String,
+    /// `counter`, `gauge` or `histogram`.
+    pub(super) kind: &'static str,
+    pub(super) labels: Vec<String>,
+    pub(super) help: String,
+}
+
+impl<'a> Register<'a> {
+    pub(super) fn new(registry: &'a Registry) -> Self {
+        Self { registry, described: RefCell::default() }
+    }
+
+    /// What was made known, in that order.
+    pub(super) fn described(self) -> Vec<Described> {
+        self.described.into_inner()
+    }
+
     pub(super) fn counter(&self, name: &str, help: &str) -> Result<IntCounter, Error> {
-        self.known(IntCounter::new(name, help)?)
+        self.known("counter", IntCounter::new(name, help)?)
     }
 
     pub(super) fn counters(
@@ -20,15 +44,15 @@ impl Register<'_> {
         help: &str,
         labels: &[&str],
     ) -> Result<IntCounterVec, Error> {
-        self.known(IntCounterVec::new(Opts::new(name, help), labels)?)
+        self.known("counter", IntCounterVec::new(Opts::new(name, help), labels)?)
     }
 
     pub(super) fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, Error> {
-        self.known(IntGauge::new(name, help)?)
+        self.known("gauge", IntGauge::new(name, help)?)
     }
 
     pub(super) fn float_gauge(&self, name: &str, help: &str) -> Result<Gauge, Error> {
-        self.known(Gauge::new(name, help)?)
+        self.known("gauge", Gauge::new(name, help)?)
     }
 
     pub(super) fn gauges(
@@ -37,7 +61,7 @@ impl Register<'_> {
         help: &str,
         labels: &[&str],
     ) -> Result<IntGaugeVec, Error> {
-        self.known(IntGaugeVec::new(Opts::new(name, help), labels)?)
+        self.known("gauge", IntGaugeVec::new(Opts::new(name, help), labels)?)
     }
 
     pub(super) fn histogram(
@@ -46,7 +70,7 @@ impl Register<'_> {
         help: &str,
         buckets: &[f64],
     ) -> Result<Histogram, Error> {
-        self.known(Histogram::with_opts(options(name, help, buckets))?)
+        self.known("histogram", Histogram::with_opts(options(name, help, buckets))?)
     }
 
     pub(super) fn histograms(
@@ -56,11 +80,22 @@ impl Register<'_> {
         labels: &[&str],
         buckets: &[f64],
     ) -> Result<HistogramVec, Error> {
-        self.known(HistogramVec::new(options(name, help, buckets), labels)?)
+        self.known("histogram", HistogramVec::new(options(name, help, buckets), labels)?)
     }
 
-    fn known<M: Collector + Clone + 'static>(&self, metric: M) -> Result<M, Error> {
-        self.0.register(Box::new(metric.clone()))?;
+    fn known<M: Collector + Clone + 'static>(
+        &self,
+        kind: &'static str,
+        metric: M,
+    ) -> Result<M, Error> {
+        self.registry.register(Box::new(metric.clone()))?;
+        let described = metric.desc().into_iter().map(|it| Described {
+            name: it.fq_name.clone(),
+            kind,
+            labels: it.variable_labels.clone(),
+            help: it.help.clone(),
+        });
+        self.described.borrow_mut().extend(described);
         Ok(metric)
     }
 }

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::ArcSwap;
+use audit::Decision;
 use prometheus::{IntCounter, IntCounterVec};
-
-use crate::record::Decision;
 
 /// The classes of a status; the first is for those who went away before they had one.
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use policy_store::supervise::{Health, Supervisor};
+use base::supervise::{Health, Supervisor};
 use prometheus::{Error, IntCounter, IntCounterVec, IntGaugeVec};
 
 use super::register::Register;

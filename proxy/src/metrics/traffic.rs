@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use audit::entry::UNMAPPED;
+use audit::{Phase, Record};
 use prometheus::{Error, Histogram, IntCounter, IntCounterVec};
 
 use super::register::Register;
 use super::requests::Requests;
-use crate::record::entry::UNMAPPED;
-use crate::record::{Phase, Record};
 
 /// For whole requests: half a millisecond to the longest time that an upstream has by default.
 const REQUEST: &[f64] =

@@ -7,16 +7,16 @@ use bytes::{BufMut as _, BytesMut};
 use uuid::Uuid;
 
 use super::{Ctx, Service, reply_to};
-use crate::accept::Persistence;
-use crate::connection::{BodyLost, ClientStream, Outgoing};
-use crate::date;
-use crate::framing::Framing;
-use crate::refusal::{Blanks, Refusal};
-use crate::relay::{
+use crate::accept::{Malformed, Persistence};
+use crate::forward::relay::{
     Answer, AnswerRules, Broken, Link, LinkIncoming, SENT, Turn, Upload, UploadEnd, failure,
     pass_on, upload,
 };
-use crate::reply::Reply;
+use crate::http::connection::{BodyLost, ClientStream, Outgoing};
+use crate::http::date;
+use crate::http::framing::Framing;
+use crate::judge::refusal::{Blanks, Refusal};
+use crate::service::reply::Reply;
 
 /// The maximum number of interim answers (1xx) before the answer.
 const HINTS: usize = 16;
@@ -42,9 +42,11 @@ impl End {
             Self::Refused(refusal @ Refusal::Internal(_)) => ("internal", Some(refusal)),
             Self::Refused(refusal) => ("upstream_failed", Some(refusal)),
             Self::Lost(BodyLost::Gone(_)) | Self::Gone(_) => ("client_gone", None),
-            Self::Lost(lost @ BodyLost::Slow) => ("client_slow", Some(lost.as_malformed().into())),
+            Self::Lost(lost @ BodyLost::Slow) => {
+                ("client_slow", Some(Malformed::from(&lost).into()))
+            }
             Self::Lost(lost @ BodyLost::Misframed(_)) => {
-                ("body_misframed", Some(lost.as_malformed().into()))
+                ("body_misframed", Some(Malformed::from(&lost).into()))
             }
         }
     }

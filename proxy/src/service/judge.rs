@@ -9,13 +9,13 @@ use policy_store::source::FactsError;
 
 use super::{Ctx, Service, even};
 use crate::accept::{Arrival, Malformed};
-use crate::body::{self, BodyFault};
-use crate::connection::{BodyLost, ClientStream};
-use crate::framing::Framing;
-use crate::pipeline::{First, Permit, Sent, TRIES};
-use crate::refusal::Refusal;
-use crate::reply::Reply;
-use crate::trail::Trail;
+use crate::http::connection::{BodyLost, ClientStream};
+use crate::http::framing::Framing;
+use crate::judge::body::{self, BodyFault};
+use crate::judge::pipeline::{First, Permit, Sent, TRIES};
+use crate::judge::refusal::Refusal;
+use crate::judge::trail::Trail;
+use crate::service::reply::Reply;
 
 /// What tells a client that it may send its body (RFC 9110, 15.2.1).
 const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -176,7 +176,7 @@ impl Service {
 fn lost(client: &mut ClientStream, fault: &BodyLost) -> Refusal {
     tracing::debug!(error = %fault, "a body was lost");
     client.lose();
-    fault.as_malformed().into()
+    Malformed::from(fault).into()
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {

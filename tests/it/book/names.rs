@@ -49,7 +49,7 @@ fn each_link_leads_somewhere() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// `a/{b,c}.rs` is `a/b.rs` and `a/c.rs`.
+/// The paths that a path with braces stands for: `a/{b,c}` is `a/b` and `a/c`.
 fn alternatives(name: &str) -> Vec<String> {
     let Some((before, rest)) = name.split_once('{') else { return vec![name.to_owned()] };
     let Some((inner, after)) = rest.split_once('}') else { return vec![name.to_owned()] };
@@ -59,8 +59,21 @@ fn alternatives(name: &str) -> Vec<String> {
 /// Files and folders that pages about the code cite by a whole path or by its end.
 #[test]
 fn each_file_that_is_cited_is_there() {
-    let roots =
-        ["docs/", "deploy/", "migrations/", "policies/", "policy-store/", "proxy/", "tests/"];
+    let roots = [
+        "audit/",
+        "base/",
+        "bench/",
+        "cedargate/",
+        "database/",
+        "docs/",
+        "deploy/",
+        "migrations/",
+        "policies/",
+        "policy-lab/",
+        "policy-store/",
+        "proxy/",
+        "tests/",
+    ];
     let files = book::files("");
     let mut faults = Vec::new();
     for page in Page::all() {
@@ -128,9 +141,9 @@ async fn each_command_and_each_flag_is_one() {
 }
 
 /// Where a key of the configuration may be named: `audit.keep`, `jwt.issuers[].speaks_for`.
-const SECTIONS: [&str; 15] = [
+const SECTIONS: [&str; 16] = [
     "listen", "upstream", "jwt", "facts", "policies", "audit", "tenancy", "headers", "limits",
-    "memory", "cors", "redirect", "admin", "shutdown", "workers",
+    "memory", "cors", "redirect", "admin", "log", "shutdown", "workers",
 ];
 
 #[test]

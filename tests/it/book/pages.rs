@@ -1,14 +1,13 @@
 //! A reader does what the pages say, line by line.
 
-use std::time::Duration;
-
 use tests::{
     binary::Binary,
     book::Page,
     client::{self, Request},
     postgres,
     reader::Reader,
-    wait::eventually,
+    sql::number,
+    wait::{eventually, in_time},
 };
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -124,7 +123,7 @@ async fn the_audit_is_read() {
     reader.has(gate);
 
     eventually("the records are in the database", || async {
-        let stored = postgres::number(&database, "select count(*) from audit_logs").await;
+        let stored = number(&database, "select count(*) from audit_logs").await;
         (stored >= 3).then_some(())
     })
     .await;
@@ -133,8 +132,8 @@ async fn the_audit_is_read() {
             "tail" => {
                 let mut tail = reader.begins(&command);
                 let mut lines = BufReader::new(tail.stdout.take().unwrap()).lines();
-                let first = tokio::time::timeout(Duration::from_secs(30), lines.next_line()).await;
-                assert!(first.unwrap().unwrap().unwrap().contains("route_unmapped"), "{command}");
+                let first = in_time("a line", lines.next_line()).await.unwrap();
+                assert!(first.unwrap().contains("route_unmapped"), "{command}");
                 continue;
             }
             "verify" if command.contains("--database") && !command.ends_with("var/audit") => {

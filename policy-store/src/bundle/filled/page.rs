@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{Attribute, BREAK_GLASS, CONTEXT, HOLDERS};
-use crate::bundle::notes::{ANNOTATIONS, Layer};
+use crate::bundle::layer::Layer;
+use crate::bundle::notes::ANNOTATIONS;
 
 const HEAD: &str = "# What policies see, and from which layer on
 

@@ -1,4 +1,4 @@
-//! The words of the policies that decide on a route: what they can tell apart.
+//! What the policies that decide on a route can tell apart of callers and requests.
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
@@ -6,94 +6,59 @@ use std::net::IpAddr;
 use super::callers::{ACTIVE, Callers, SAMPLE, WORDS, is_account};
 use super::worlds::{Holding, Odd};
 use crate::bundle::Slice;
-use crate::bundle::tokens::{Token, tokens};
+use crate::bundle::reads::{Reads, basename};
 use crate::routes::Route;
 
-/// The words of the policies that decide on a route.
+/// What the policies that decide on a route read.
 #[derive(Debug, Default)]
-pub(in crate::bundle) struct Words<'a>(Vec<Rule<'a>>);
+pub(in crate::bundle) struct Words<'a>(Vec<&'a Reads>);
 
 /// An address that is in no network which anybody names: it is for documentation (RFC 5737).
 const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-
-/// The words of one policy, without its annotations.
-#[derive(Debug, Default)]
-struct Rule<'a> {
-    /// Names of attributes, for example.
-    plain: HashSet<&'a str>,
-    quoted: BTreeSet<&'a str>,
-    /// Entities that are written out, by type and name.
-    written: BTreeSet<(&'a str, &'a str)>,
-}
-
-impl<'a> Rule<'a> {
-    fn of(text: &'a str) -> Self {
-        let mut rule = Self::default();
-        let effect = |token: &Token<'_>| matches!(token, Token::Word("permit" | "forbid"));
-        let mut kind = None;
-        for token in tokens(text).map(|(_, token)| token).skip_while(|token| !effect(token)) {
-            match token {
-                Token::Word(word) => {
-                    rule.plain.insert(word);
-                    kind = Some(word);
-                }
-                Token::Text(text) => {
-                    rule.quoted.insert(text);
-                    rule.written.extend(kind.take().map(|kind| (kind, text)));
-                }
-                Token::Mark(b':') => {}
-                Token::Mark(_) => kind = None,
-            }
-        }
-        rule
-    }
-}
 
 impl<'a> Words<'a> {
     pub(super) fn of(callers: Callers<'a>) -> Self {
         let Slice { early, permits, late, .. } = callers.slice;
         let policies = early.policies().chain(permits.policies()).chain(late.policies());
         let rules = policies.filter_map(|policy| callers.bundle.rule(policy.id()));
-        Self(rules.map(|rule| Rule::of(&rule.text)).collect())
+        Self(rules.map(|rule| &*rule.reads).collect())
     }
 
-    /// The words of one policy.
-    pub(in crate::bundle) fn of_text(text: &'a str) -> Self {
-        Self(vec![Rule::of(text)])
-    }
-
-    fn quoted(&self) -> impl Iterator<Item = &'a str> {
-        self.0.iter().flat_map(|rule| rule.quoted.iter().copied())
+    /// What one policy reads.
+    pub(in crate::bundle) fn of_policy(reads: &'a Reads) -> Self {
+        Self(vec![reads])
     }
 
     /// Those of `all` that the policies name, and one of the others.
     pub(in crate::bundle) fn told_apart(&self, all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
-        let quoted: HashSet<&str> = self.quoted().collect();
-        let (mut named, others): (Vec<_>, Vec<_>) = all.partition(|it| quoted.contains(it));
+        let entities = self.0.iter().flat_map(|reads| reads.entities()).map(|(_, id)| id);
+        let texts = self.0.iter().flat_map(|reads| reads.all_texts());
+        let named: HashSet<&str> = entities.chain(texts).collect();
+        let (mut named, others): (Vec<_>, Vec<_>) = all.partition(|it| named.contains(it));
         named.extend(others.first());
         named
     }
 
-    /// What stands in quotes where the policies look at `attribute`.
-    pub(super) fn asking(&self, attribute: &str) -> impl Iterator<Item = &'a str> {
-        let asking = self.0.iter().filter(move |rule| rule.plain.contains(attribute));
-        asking.flat_map(|rule| rule.quoted.iter().copied())
+    /// The strings that the policies may compare `attribute` with.
+    pub(super) fn asking(&self, attribute: &'static str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().flat_map(move |reads| reads.texts(attribute))
     }
 
-    /// The words that the policies may ask for where they look at one of these attributes.
-    fn asked_for(&self, attributes: &[&str]) -> impl Iterator<Item = &'a str> {
+    /// The same for several attributes, each string once, and not more than are tried.
+    fn asked_for(&self, attributes: &[&'static str]) -> impl Iterator<Item = &'a str> {
         let all: BTreeSet<&str> = attributes.iter().flat_map(|it| self.asking(it)).collect();
         all.into_iter().take(WORDS)
     }
 
     fn look_at(&self, attribute: &str) -> bool {
-        self.0.iter().any(|rule| rule.plain.contains(attribute))
+        self.0.iter().any(|reads| reads.attribute(attribute))
     }
 
     /// The names of the entities of a type that are written out.
     fn written(&self, kind: &str) -> impl Iterator<Item = &'a str> {
-        let all = self.0.iter().flat_map(|rule| rule.written.iter());
-        let names: BTreeSet<&str> = all.filter(|it| it.0 == kind).map(|it| it.1).collect();
+        let all = self.0.iter().flat_map(|reads| reads.entities());
+        let names: BTreeSet<&str> =
+            all.filter(|it| basename(it.0) == kind).map(|it| it.1).collect();
         names.into_iter().take(WORDS)
     }
 
@@ -116,13 +81,12 @@ impl<'a> Words<'a> {
         self.names(route, &mut odds);
         if self.look_at("client_address") {
             let network = |text: &str| text.split('/').next()?.parse().ok();
-            let named = self.quoted().filter_map(network).take(WORDS);
+            let named = self.asking("client_address").filter_map(network).take(WORDS);
             odds.extend(std::iter::once(ELSEWHERE).chain(named).map(Odd::Client));
         }
         if self.look_at("token_age") {
             odds.push(Odd::Age(None));
-            let asking = self.0.iter().filter(|rule| rule.plain.contains("token_age"));
-            let numbers = asking.flat_map(|rule| &rule.plain).filter_map(|it| it.parse().ok());
+            let numbers = self.0.iter().flat_map(|reads| reads.numbers("token_age"));
             let numbers: BTreeSet<i64> = numbers.collect();
             let around = |it: i64| [Odd::Age(Some(it)), Odd::Age(it.checked_add(1))];
             odds.extend(numbers.into_iter().take(WORDS).flat_map(around));
@@ -148,14 +112,14 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// Those and that which policies call by name.
+    /// The users, organisations, slugs, groups and objects that policies call by name.
     fn names(&self, route: &Route, odds: &mut Vec<Odd<'a>>) {
         odds.extend(self.written("User").map(Odd::User));
         odds.extend(self.written("Organization").map(Odd::Organization));
         if self.look_at("slug") {
             odds.extend(self.asked_for(&["slug"]).map(Odd::Slug));
         }
-        if self.look_at("group") || self.look_at("Group") {
+        if self.look_at("group") || self.0.iter().any(|reads| reads.mentions("Group")) {
             odds.push(Odd::Group(None));
             odds.extend(self.written("Group").map(|it| Odd::Group(Some(it))));
         }

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, HashSet};
 use super::Subject;
 use crate::bundle::finding::Finding;
 use crate::bundle::kind::Kind;
+use crate::bundle::layer::Layer;
 use crate::bundle::nearest::nearest;
-use crate::bundle::notes::Layer;
 use crate::bundle::{Bundle, tokens};
 
 /// The annotation.

@@ -3,7 +3,7 @@
 use cedar_policy::{Authorizer, Decision, Entities, PolicySet, Request};
 
 use super::{Guard, Subject};
-use crate::bundle::notes::Layer;
+use crate::bundle::layer::Layer;
 use crate::bundle::reach::{About, Caller, Callers, Odd, Words, World, combined, question};
 use crate::bundle::{Bundle, Slice};
 
@@ -22,7 +22,8 @@ impl Default for Left {
 }
 
 /// Somebody whom `guard` would refuse at the action of `subject` if it was asked there, and whom nothing
-/// refuses up to its layer. `None`: there is nobody. Whether there is somebody that could not be found out counts as yes.
+/// refuses up to its layer. `None`: there is nobody. Whether there is somebody that could not be found out counts as
+/// yes.
 pub(super) fn open_to(
     bundle: &Bundle,
     subject: &Subject<'_>,
@@ -33,7 +34,7 @@ pub(super) fn open_to(
     let Some(anywhere) = guard.scope.anywhere.clone() else { return unknown() };
     let Ok(anywhere) = PolicySet::from_policies([anywhere]) else { return unknown() };
     let callers = Callers { bundle, slice: subject.slice, route: &subject.route };
-    let words = Words::of_text(&guard.rule.text);
+    let words = Words::of_policy(&guard.rule.reads);
     let mut abouts = vec![About::usual()];
     if !guard.rule.layer.is_early() {
         abouts.extend(About::odd(callers, &words));

@@ -1,9 +1,10 @@
 //! Which actions a guard is written for: by its scope, and by what its condition asks of the action.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
+use cedar_policy::pst::{self, BinaryOp, Clause, Expr, Literal, StaticPolicy, Template, Var};
 use cedar_policy::{ActionConstraint, EntityId, EntityUid, Policy};
-use serde_json::{Value, json};
 
 use crate::bundle::policies::Checked;
 use crate::bundle::type_name;
@@ -28,18 +29,7 @@ impl Scope {
             ActionConstraint::Eq(action) => vec![vec![action]],
             ActionConstraint::In(actions) => vec![actions],
         };
-        let anywhere = policy.to_json().ok().and_then(|mut guard| {
-            guard.as_object_mut()?.insert("action".to_owned(), json!({ "op": "All" }));
-            let conditions = guard.get_mut("conditions").and_then(Value::as_array_mut);
-            for condition in conditions.into_iter().flatten() {
-                if condition.get("kind").is_some_and(|kind| kind == "when")
-                    && let Some(body) = condition.get_mut("body")
-                {
-                    lists.extend(taken_out(body));
-                }
-            }
-            Policy::from_json(Some(policy.id().clone()), guard).ok()
-        });
+        let anywhere = opened(policy, &mut lists);
         Some(Self { lists, anywhere })
     }
 
@@ -72,32 +62,55 @@ impl Scope {
     }
 }
 
+/// The policy without its action scope, and without the questions about the action that have to hold for the
+/// whole to hold. The actions of these questions are added to `lists`.
+fn opened(policy: &Policy, lists: &mut Vec<Vec<EntityUid>>) -> Option<Policy> {
+    let tree = policy.to_pst().ok()?;
+    let body = tree.body();
+    let mut clauses = Vec::new();
+    for clause in body.clauses() {
+        clauses.push(match clause {
+            Clause::When(condition) => Clause::When(taken_out(condition, lists)),
+            Clause::Unless(_) => clause.clone(),
+        });
+    }
+    let (principal, resource) = (body.principal.clone(), body.resource.clone());
+    let any = pst::ActionConstraint::Any;
+    let opened = Template::new(body.id.clone(), body.effect, principal, any, resource)
+        .with_annotations(body.annotations.clone())
+        .try_with_clauses(clauses);
+    let opened = StaticPolicy::try_from(opened.ok()?).ok()?;
+    Policy::from_pst(opened.into()).ok()
+}
+
 /// Takes `action in …` and `action == …` out of a condition, where it has to hold for the whole to hold.
-fn taken_out(body: &mut Value) -> Vec<Vec<EntityUid>> {
-    if let Some(both) = body.get_mut("&&") {
-        let mut found = both.get_mut("left").map(taken_out).unwrap_or_default();
-        found.extend(both.get_mut("right").map(taken_out).unwrap_or_default());
-        return found;
+fn taken_out(condition: &Arc<Expr>, lists: &mut Vec<Vec<EntityUid>>) -> Arc<Expr> {
+    let Expr::BinaryOp { op, left, right } = &**condition else { return Arc::clone(condition) };
+    match op {
+        BinaryOp::And => {
+            let (left, right) = (taken_out(left, lists), taken_out(right, lists));
+            Arc::new(Expr::BinaryOp { op: BinaryOp::And, left, right })
+        }
+        BinaryOp::In | BinaryOp::Eq if **left == Expr::Var(Var::Action) => {
+            let Some(named) = entities(right) else { return Arc::clone(condition) };
+            lists.push(named);
+            Arc::new(Expr::Literal(Literal::Bool(true)))
+        }
+        _ => Arc::clone(condition),
     }
-    let asked = body.get("in").or_else(|| body.get("=="));
-    let of_action = asked.filter(|it| it.pointer("/left/Var").is_some_and(|it| it == "action"));
-    let named = of_action.and_then(|it| it.get("right")).and_then(entities);
-    if named.is_some() {
-        *body = json!({ "Value": true });
-    }
-    named.into_iter().collect()
 }
 
 /// The actions that are written out, one or in a list.
-fn entities(value: &Value) -> Option<Vec<EntityUid>> {
-    let one = |value: &Value| {
-        let entity = value.pointer("/Value/__entity")?;
-        let part = |name: &str| entity.get(name).and_then(Value::as_str);
-        let kind = type_name(part("type")?)?;
-        Some(EntityUid::from_type_name_and_id(kind, EntityId::new(part("id")?)))
-    };
-    match value.get("Set").and_then(Value::as_array) {
-        Some(list) => list.iter().map(one).collect(),
-        None => one(value).map(|uid| vec![uid]),
+fn entities(expr: &Expr) -> Option<Vec<EntityUid>> {
+    match expr {
+        Expr::Literal(Literal::EntityUID(uid)) => {
+            let kind = type_name(&uid.ty.0.to_string())?;
+            Some(vec![EntityUid::from_type_name_and_id(kind, EntityId::new(&uid.eid))])
+        }
+        Expr::Set(elements) => {
+            let all: Option<Vec<_>> = elements.iter().map(|it| entities(it)).collect();
+            all.map(|lists| lists.into_iter().flatten().collect())
+        }
+        _ => None,
     }
 }

@@ -5,10 +5,7 @@ use super::*;
 fn view(policies: &[&str], unknown: bool) -> View {
     let glances: Vec<Glance> = policies
         .iter()
-        .map(|text| {
-            let policy: Policy = text.parse().unwrap();
-            Glance::of(&policy, policy.to_json().ok().as_ref())
-        })
+        .map(|text| Glance::of(&Reads::of(&text.parse::<Policy>().unwrap())))
         .collect();
     View::of(glances.iter(), unknown)
 }
@@ -183,6 +180,6 @@ fn with_too_many_forms_each_path_is_its_own() {
 
 #[test]
 fn a_policy_that_cannot_be_read_looks_at_everything() {
-    let view = View::of([Glance::of_json(None)].iter(), false);
+    let view = View::of([Glance::of(&Reads::everything())].iter(), false);
     assert!(view.shapes.is_none() && view.names && view.caller() == SeenCaller::Name);
 }

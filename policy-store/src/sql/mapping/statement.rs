@@ -1,8 +1,10 @@
 //! One statement of a mapping, as it is written: the SQL alone, or with what there is to say.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
@@ -23,7 +25,7 @@ pub(in crate::sql) struct Statement {
 }
 
 /// How a list of names is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::sql) enum ListForm {
     /// An array of the database.
@@ -32,32 +34,52 @@ pub(in crate::sql) enum ListForm {
     Json,
     /// Names with commas between them; one name is a list of one.
     Comma,
-    /// One name in each row.
+    /// One name in each row; the rows of one key belong together.
     Rows,
 }
 
 /// What a key looks like. Whatever looks otherwise is the key of nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub(in crate::sql) enum KeyForm {
-    /// Anything.
+    /// Any text.
     Text,
     /// A whole number in its one form: `7`, not `007`.
     Integer,
-    /// Small letters and hyphens.
+    /// A UUID in lower-case letters with hyphens.
     Uuid,
 }
 
-/// The long form of a statement.
-#[derive(Deserialize)]
+/// A statement with what there is to say about its columns.
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+#[schemars(rename = "Statement")]
 struct Written {
+    /// The statement. `$1` stands for what is asked for.
     sql: String,
+    /// The columns whose names differ from those of the attributes: attribute, then column.
     #[serde(default)]
     columns: BTreeMap<String, String>,
+    /// How the column of an attribute holds a list of names.
     #[serde(default)]
     lists: BTreeMap<String, ListForm>,
+    /// What a key looks like. Whatever looks otherwise is the key of nothing.
     key: Option<KeyForm>,
+}
+
+/// A statement is its SQL alone, or a section.
+impl JsonSchema for Statement {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        "SqlOrStatement".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "anyOf": [{ "type": "string" }, generator.subschema_for::<Written>()] })
+    }
 }
 
 impl<'de> Deserialize<'de> for Statement {

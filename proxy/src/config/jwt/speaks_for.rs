@@ -3,27 +3,33 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use schemars::JsonSchema;
 use serde::de::{Deserialize, Deserializer, Error};
 use serde_json::{Map, Value};
 
+use crate::config::schema::forms;
 use crate::config::values;
 
-/// Whom the tokens of an issuer may be about. What is absent restricts nothing; what is there has
-/// to hold, all of it.
-#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize)]
+/// The users about whom the tokens of an issuer may speak. A key that is absent restricts nothing; those that are
+/// there must all hold.
+#[derive(Clone, Debug, Default, PartialEq, serde::Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SpeaksFor {
-    /// The ids of the users; one pattern has to fit.
+    /// The ids of users; `*` stands for any text. One pattern must fit.
     #[serde(default, deserialize_with = "patterns")]
+    #[schemars(schema_with = "forms::names")]
     pub users: Vec<Pattern>,
     /// Claims of the token, each with the values of which it must have one.
     #[serde(default, deserialize_with = "claims")]
+    #[schemars(schema_with = "forms::claims")]
     pub claims: BTreeMap<String, Vec<Value>>,
-    /// The organisations to which the user may belong; the empty text stands for none.
+    /// The organizations to which the user may belong; an empty text stands for none.
     #[serde(default, deserialize_with = "organizations")]
+    #[schemars(schema_with = "forms::organizations")]
     pub organizations: Vec<String>,
     /// The roles that the user must not hold.
     #[serde(default, deserialize_with = "values::names")]
+    #[schemars(schema_with = "forms::names")]
     pub never_roles: Vec<String>,
 }
 
@@ -105,7 +111,7 @@ impl Pattern {
 
 impl fmt::Debug for Pattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.0)
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 

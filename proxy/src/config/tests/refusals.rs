@@ -3,6 +3,7 @@
 mod optional;
 
 use super::*;
+
 use optional::BAD;
 
 #[track_caller]
@@ -27,8 +28,10 @@ fn refuses_env(name: &str, value: &str, expected: &str) {
 fn unknown_keys_are_refused() {
     refuses_more(
         "lissten: {}\n",
-        ":5:1: `lissten`: unknown key; expected one of `listen`, `upstream`, `jwt`, `facts`, `policies`, `audit`, `tenancy`, `headers`, `limits`, `memory`, `trusted_proxies`, `cors`, `redirect`, `admin`, `admin_hosts`, `shutdown`, `workers`, `fast_paths`",
+        ":5:1: `lissten`: unknown key; expected one of `listen`, `upstream`, `jwt`, `facts`, `policies`, `audit`, `tenancy`, `headers`, `limits`, `memory`, `trusted_proxies`, `cors`, `redirect`, `admin`, `admin_hosts`, `log`, `shutdown`, `workers`",
     );
+    let gone = parse(&format!("{LEAST}fast_paths: false\n"), &[], &[]).unwrap_err().to_string();
+    assert!(gone.contains("`fast_paths`: unknown key"), "{gone}");
     refuses_more(
         "listen:\n  proxxy: 127.0.0.1:1\n",
         ":6:11: `listen.proxxy`: unknown key; expected `proxy` or `admin`",

@@ -80,7 +80,7 @@ pub(super) const BAD: &[(&str, &str)] = &[
     ),
     (
         "memory: { decisions: 1KiB }",
-        ":5:22: `memory.decisions`: 1.0 KiB is outside 256.0 KiB to 1.0 TiB",
+        ":5:22: `memory.decisions`: 1.0 KiB is outside 256.0 KiB to 1.0 TiB; 0B: nothing is remembered",
     ),
     (
         "memory: { entries: 1 }",

@@ -1,0 +1,116 @@
+//! `cedargate serve`.
+
+use base::chain;
+use proxy::Gate;
+use proxy::config::Config;
+use proxy::logging;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use super::printing::print;
+use super::{ConfigArgs, Done, Failure, runtime};
+
+/// Run the gate
+///
+/// SIGHUP, and `POST /reload` at the admin listener, read the policies again. `POST /reload?emergency=true` puts them
+/// in force once whatever their tests and `policies.admit` say, and is recorded in the audit journal.
+#[derive(Debug, clap::Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    config: ConfigArgs,
+}
+
+impl Serve {
+    pub(super) fn run(self) -> Result<Done, Failure> {
+        let config = self.config.load()?;
+        logging::begin(config.log);
+        match config.workers {
+            Some(1) => alone(serve(config)),
+            workers => runtime(workers)?.block_on(serve(config)),
+        }
+    }
+}
+
+/// Runs a gate on a single thread: one worker shares its work with nobody, and need not be ready to.
+fn alone<T: Send>(work: impl Future<Output = Result<T, Failure>> + Send) -> Result<T, Failure> {
+    let failed = |error: &dyn std::fmt::Display| Failure::NotFine(format!("no runtime: {error}"));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| failed(&error))?;
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new()
+            .name("worker".to_owned())
+            .stack_size(policy_store::bundle::STACK)
+            .spawn_scoped(scope, || runtime.block_on(work))
+            .map_err(|error| failed(&error))?;
+        thread.join().map_err(|_| failed(&"its thread panicked"))?
+    })
+}
+
+async fn serve(config: Config) -> Result<Done, Failure> {
+    let mut signals = Signals::new()?;
+    let gate = Gate::start(config).await.map_err(|error| Failure::NotFine(chain(&error)))?;
+    say(&format!(
+        "cedargate: proxy on http://{}, admin on http://{}",
+        gate.proxy_address(),
+        gate.admin_address()
+    ));
+    signals.until_told_to_stop(&gate).await;
+    signals.drain(gate).await;
+    Ok(Done::Fine)
+}
+
+/// Says something on standard output that is no answer: a gate serves whether or not it is read.
+pub(super) fn say(text: &str) {
+    let _closed = print(text);
+}
+
+/// The signals that a gate hears.
+pub(super) struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Begins to listen, before anything is started: a signal during the start is not lost.
+    pub(super) fn new() -> Result<Self, Failure> {
+        let on =
+            |kind| signal(kind).map_err(|error| Failure::NotFine(format!("no signals: {error}")));
+        Ok(Self {
+            terminate: on(SignalKind::terminate())?,
+            interrupt: on(SignalKind::interrupt())?,
+            hangup: on(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for SIGTERM or SIGINT. SIGHUP reads the policies again, and never ends anything.
+    pub(super) async fn until_told_to_stop(&mut self, gate: &Gate) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => {
+                    match gate.reload().await {
+                        Ok(outcome) => {
+                            tracing::info!(outcome = outcome.word(), "SIGHUP: policies read again");
+                        }
+                        Err(error) => {
+                            tracing::error!(%error, "SIGHUP: policies could not be read again");
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends the gate well. A second signal ends the drain: nothing waits for it any more.
+    pub(super) async fn drain(&mut self, gate: Gate) {
+        tracing::info!("draining");
+        gate.begin_drain();
+        tokio::select! {
+            () = gate.drained() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+        gate.stop().await;
+    }
+}

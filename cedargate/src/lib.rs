@@ -1,0 +1,5 @@
+//! The command line of `cedargate`.
+
+mod cli;
+
+pub use cli::{page, run};

@@ -1,0 +1,127 @@
+//! The list of everything that there is to see of a bundle.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use policy_store::bundle::Bundle;
+use policy_store::routes::Route;
+
+use super::{About, Item, ItemKind};
+use crate::anatomy::plan::{Body, ListPlan, RolePlan};
+use crate::anatomy::statement::shown;
+
+/// All items, and where those of each thing are in the list.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    pub(super) items: Vec<Item>,
+    pub(super) policies: HashMap<Arc<str>, OfPolicy>,
+    pub(super) routes: HashMap<Arc<str>, Vec<OfRoute>>,
+}
+
+/// The items of a policy.
+#[derive(Debug)]
+pub(super) struct OfPolicy {
+    pub(super) applied: usize,
+    /// Its scope matches, and it does not apply: what only a policy with conditions can do.
+    pub(super) aside: Option<usize>,
+    /// Of each leaf, in the order of the text: that it is true, and that it is false.
+    pub(super) leaves: Vec<(usize, usize)>,
+    /// Of each allowlist, one for each role.
+    pub(super) lists: Vec<Vec<usize>>,
+}
+
+/// The items of a route.
+#[derive(Debug)]
+pub(super) struct OfRoute {
+    pub(super) allowed: usize,
+    /// Of a route that the policies can refuse.
+    pub(super) refused: Option<usize>,
+}
+
+impl Index {
+    pub(super) fn of(bundle: &Bundle, bodies: &[Arc<Body>]) -> Self {
+        let mut index = Self::default();
+        for body in bodies {
+            let items = index.policy(body);
+            index.policies.insert(Arc::clone(&body.rule.id), items);
+        }
+        let open = bodies.iter().filter(|body| body.clauses.is_empty());
+        let open: HashSet<&str> = open.map(|body| &*body.rule.id).collect();
+        let file = &bundle.sources().routes.name;
+        for route in bundle.routes().routes() {
+            let items = index.route(file, route, refusable(bundle, &open, &route.action));
+            index.routes.entry(Arc::clone(&route.action)).or_default().push(items);
+        }
+        index
+    }
+
+    fn add(
+        &mut self,
+        file: &str,
+        line: usize,
+        about: &About,
+        kind: ItemKind,
+        what: String,
+    ) -> usize {
+        let item = Item { file: file.to_owned(), line, about: about.clone(), what, kind };
+        self.items.push(item);
+        self.items.len() - 1
+    }
+
+    fn policy(&mut self, body: &Body) -> OfPolicy {
+        let rule = &body.rule;
+        let about = About::Policy(Arc::clone(&rule.id));
+        let file = rule.file.as_str();
+        let mut policy = |what: &str| {
+            self.add(
+                file,
+                rule.line,
+                &about,
+                ItemKind::Policy,
+                format!("policy `{}` {what}", rule.id),
+            )
+        };
+        let applied = policy("never applied");
+        let aside = (!body.clauses.is_empty()).then(|| policy("was never asked without applying"));
+        let mut leaves = Vec::new();
+        for leaf in body.clauses.iter().flat_map(|clause| clause.node.leaves()) {
+            let mut condition = |way: &str| {
+                let what = format!("condition `{}` was never {way}", shown(&leaf.text));
+                self.add(file, leaf.line, &about, ItemKind::Condition, what)
+            };
+            leaves.push((condition("true"), condition("false")));
+        }
+        let lists = body.lists.iter().map(|list| self.list(file, &about, list)).collect();
+        OfPolicy { applied, aside, leaves, lists }
+    }
+
+    fn list(&mut self, file: &str, about: &About, list: &ListPlan) -> Vec<usize> {
+        let role = |role: &RolePlan| {
+            let what = if role.listed {
+                format!("role `{}` of the allowlist was never what let a caller in", role.name)
+            } else {
+                format!("role `{}`, which is not on the allowlist, was never kept out", role.name)
+            };
+            self.add(file, list.line, about, ItemKind::Role, what)
+        };
+        list.roles.iter().map(role).collect()
+    }
+
+    fn route(&mut self, file: &str, route: &Route, refusable: bool) -> OfRoute {
+        let about = About::Route(Arc::clone(&route.action));
+        let mut add = |way: &str| {
+            let what = format!("route `{}` was never {way}", route.action);
+            self.add(file, route.line, &about, ItemKind::Route, what)
+        };
+        OfRoute { allowed: add("allowed"), refused: refusable.then(|| add("refused")) }
+    }
+}
+
+/// Whether the policies can refuse an action at all: not one that no guard is about and that a
+/// `permit` without conditions, one of `open`, opens to everybody.
+fn refusable(bundle: &Bundle, open: &HashSet<&str>, action: &str) -> bool {
+    let Some(slice) = bundle.slice(action) else { return true };
+    let mut ids = slice.permits.policies().map(|policy| -> &str { policy.id().as_ref() });
+    let unconditional = ids.any(|id| open.contains(id));
+    !(slice.public && unconditional && slice.early.is_empty() && slice.late.is_empty())
+}

@@ -1,0 +1,16 @@
+//! Facts by SQL: [`FactSource`](crate::source::FactSource) over SQLite and PostgreSQL.
+
+mod cell;
+mod check;
+mod held;
+mod key;
+mod mapping;
+mod push;
+mod query;
+mod source;
+
+use database::{CONNECTIONS, DatabaseError, Pool};
+
+pub use mapping::{Mapping, Misfit};
+pub use push::{CHANNEL, Push};
+pub use source::SqlFacts;

@@ -26,7 +26,7 @@ const MAKE_ROOM: usize = 16;
 const PAUSE: Duration = Duration::from_millis(20);
 /// The maximum number of refused connections that are being answered; further ones are closed without an answer.
 const ANSWERED: usize = 64;
-/// How long a refused client is read from, and below: for how many bytes. A client that is still sending when the
+/// How long, and for how many bytes at most, a refused client is read from: a client that is still sending when the
 /// gate closes the connection would lose the answer.
 const LINGER: Duration = Duration::from_secs(1);
 const LISTENED: usize = 64 * 1024;

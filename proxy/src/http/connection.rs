@@ -49,8 +49,8 @@ impl ClientStream {
         self.lost = true;
     }
 
-    /// Marks a response as cut off that has no length: the connection ends with a reset, which is the
-    /// only way to tell an HTTP/1.0 client that the response is incomplete.
+    /// Marks a response without a length as cut off: the connection ends with a reset, which is the only way to tell an
+    /// HTTP/1.0 client that the response is incomplete.
     pub(crate) fn cut(&mut self) {
         self.lost = true;
         self.cut = true;

@@ -26,7 +26,7 @@ use line::Line;
 const BUSY: u64 = 0;
 /// The state of a connection that was told to close.
 const LEAVING: u64 = u64::MAX;
-/// The number of connections told to close but still open above which accepting waits.
+/// The maximum number of connections that were told to close but are still open. Beyond it, accepting waits.
 const SLACK: usize = 64;
 /// The maximum wait for them. They close at once unless the machine is very busy.
 const PATIENCE: Duration = Duration::from_millis(20);

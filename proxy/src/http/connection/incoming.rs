@@ -79,7 +79,7 @@ impl Incoming {
         self.pace.begin();
     }
 
-    /// The framing of the body that was not consumed yet.
+    /// The framing of the rest of the body, which was not consumed yet.
     pub(crate) fn body(&self) -> Framing {
         self.body
     }

@@ -1,9 +1,8 @@
 //! The configuration: what the operator wrote, parsed into legal values.
 //!
-//! A flag overrides the environment, the environment overrides the file, the file overrides the defaults. All
-//! of them are merged into one tree that remembers where each value came from, so that an error
-//! names the file and line (or the variable) and a remedy. After
-//! [`Config::load`] nothing has to be checked again.
+//! A flag overrides the environment, the environment overrides the file, the file overrides the defaults. All of them
+//! are merged into one tree that remembers where each value came from, so that an error names the file and line (or
+//! the variable) and a remedy. After [`Config::load`] nothing has to be checked again.
 
 mod audit;
 mod check;

@@ -242,8 +242,7 @@ impl Service {
     }
 
     /// Answers the client with the failure, if no response was begun, and records that the request failed. Returns
-    /// whether
-    /// another request can follow.
+    /// whether another request can follow.
     async fn failed(
         &self,
         mut ctx: Ctx,

@@ -78,9 +78,9 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    /// Sends `request`, whose permit is recorded, and waits for the first bytes of the response. On an idle connection
-    /// that
-    /// has died, a `safe` request (RFC 9110, 9.2.1) is retried once; any other may have been acted on and is not.
+    /// Sends `request`, whose permit is recorded, and waits for the first bytes of the response. On an idle
+    /// connection that has died, a `safe` request (RFC 9110, 9.2.1) is retried once; any other may have been acted on
+    /// and is not.
     ///
     /// # Errors
     ///

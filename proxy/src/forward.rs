@@ -16,8 +16,7 @@ use crate::forward::assertion::{AssertionClaims, AssertionSigner};
 use crate::judge::ledger::Recorded;
 use crate::judge::refusal::Refusal;
 
-/// Every byte that is not unreserved (RFC 3986, 2.3). A justification can be any text, so these bytes are escaped in
-/// it.
+/// Every byte that is not unreserved (RFC 3986, 2.3). A justification can be any text, so these are escaped.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// The configuration of forwarding.

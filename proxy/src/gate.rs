@@ -194,8 +194,7 @@ impl Gate {
         tokio::time::sleep(self.shutdown.drain).await;
     }
 
-    /// Shuts down: accepts no more connections, gives requests in flight `shutdown.grace` to finish, then closes the
-    /// audit.
+    /// Shuts down: accepts no more connections, gives requests in flight `shutdown.grace`, then closes the audit.
     pub async fn stop(self) {
         self.begin_drain();
         self.stop.send_replace(true);

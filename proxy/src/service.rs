@@ -88,8 +88,7 @@ impl Ctx {
         self.at + self.started.elapsed()
     }
 
-    /// Records the outcome of a forwarded request: the status that the client received, and the error, if
-    /// any.
+    /// Records the outcome of a forwarded request: the status that the client received, and any error.
     fn close(&mut self, status: Option<u16>, error: Option<&str>) {
         let Some(recorded) = self.recorded.take() else { return };
         let success = error.is_none() && status.is_some_and(|status| status < 400);
@@ -131,8 +130,8 @@ async fn reply_to(
     mut persistence: Persistence,
     client: &mut ClientStream,
 ) -> bool {
-    // A client that waits for `100 Continue` may now send its body or another request: the next bytes could be
-    // either.
+    // A client that waits for `100 Continue` may now send its body or another request, so the next bytes are
+    // ambiguous.
     if ctx.arrival.control.expects_continue && ctx.body.is_none() && !client.incoming.is_done() {
         client.lose();
     }

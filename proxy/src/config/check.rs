@@ -74,8 +74,7 @@ pub(super) fn consistent(config: &Config, source: &Source) -> Result<(), ConfigE
     misfit.map_or(Ok(()), |it| Err(source.bad(&format!("facts.mapping.{}", it.key), &it.what)))
 }
 
-/// Checks that no exception allows a name that the gate reserves, and that no field is stripped that every request
-/// needs.
+/// Checks that no exception allows a reserved name, and that no field is stripped that every request needs.
 fn header_names_fit(config: &Config, source: &Source) -> Result<(), ConfigError> {
     let hygiene = config.headers.hygiene(&config.tenancy);
     let allowed = config.headers.allow.iter().enumerate();

@@ -84,8 +84,7 @@ pub struct Cors {
 const FIELDS: usize = 64;
 
 impl Cors {
-    /// The fields that single-page applications send: conditions, idempotency, traces, and tokens against forged
-    /// requests.
+    /// The fields that single-page applications send: conditions, idempotency, traces, and anti-forgery tokens.
     pub(super) fn default_allow_headers() -> Vec<String> {
         let usual = [
             "If-Match",

@@ -172,8 +172,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 mod tests {
     use super::*;
 
-    /// Nothing accepts here. A connection that finds the queue full is retried by the client's kernel after 1 s or
-    /// more.
+    /// Nothing accepts here. A connection that finds the queue full is retried by the client after 1 s or more.
     #[tokio::test]
     async fn a_burst_of_connections_waits_for_no_second_try() {
         let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();

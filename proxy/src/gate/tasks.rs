@@ -69,8 +69,7 @@ impl Tasks {
     }
 }
 
-/// A second handle of the same socket. A task that panics drops its own handle, while this socket keeps queueing
-/// connections.
+/// A second handle of the same socket. A task that panics drops its own handle, and no connection is refused meanwhile.
 fn again(socket: &Socket) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.try_clone()?)
 }

@@ -160,8 +160,7 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// Splits a request line into method, target and version. White space in the target is left for the checks of the
-/// target.
+/// Splits a request line into method, target and version. Leaves white space in the target to later checks.
 fn request_line(line: &[u8]) -> Option<(&str, &[u8], &[u8])> {
     let first = memchr(b' ', line)?;
     let last = memchr::memrchr(b' ', line)?;

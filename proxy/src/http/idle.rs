@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// An idle timeout. Its single timer is reset only when it fires: then the remaining idle time is computed and
-/// waited for.
+/// An idle timeout. Its single timer is reset only when it fires, to the remaining idle time.
 #[derive(Debug)]
 pub(crate) struct Idle {
     limit: Duration,

@@ -12,8 +12,7 @@ use crate::http::media_type;
 use crate::http::tenant_names;
 use crate::judge::strict_json::{self, Object};
 
-/// The maximum length, in bytes, of the name of a member at the top of a judged body: all names are put to the
-/// policies.
+/// The maximum length, in bytes, of the name of a member at the top of a judged body. Policies see all names.
 const NAME: usize = 256;
 
 /// The reason why a body cannot be judged.

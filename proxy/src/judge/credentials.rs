@@ -42,7 +42,7 @@ pub(crate) async fn identify(
     Ok(verifier.identify(token, now).await?)
 }
 
-/// Whether, according to the browser, the request was made by a page of the same site or of a listed origin.
+/// Whether, according to the browser, the request was made by a page of the same origin or of a listed one.
 fn same_site(arrival: &Arrival, origins: &[String]) -> bool {
     let control = &arrival.control;
     if control.fetch_site.as_deref() == Some(b"same-origin") {

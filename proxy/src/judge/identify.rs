@@ -201,8 +201,7 @@ impl Verifier {
         outcome
     }
 
-    /// Like [`verify`](Self::verify), but a token with an unknown key waits for a look at the source of its issuer's
-    /// keys.
+    /// Like [`verify`](Self::verify), but a token with an unknown key waits for a look at its issuer's key source.
     ///
     /// # Errors
     ///

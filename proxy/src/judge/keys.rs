@@ -130,8 +130,7 @@ impl KeyStore {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// The issuer for tokens with this `iss` and these claims. An entry with a plain name takes precedence over a
-    /// template.
+    /// The issuer for tokens with this `iss` and these claims. A plain name takes precedence over a template.
     pub(crate) fn issuer(
         &self,
         iss: &str,

@@ -46,8 +46,7 @@ impl Ledger {
         permit: Permit,
     ) -> Result<Recorded, (Refusal, Option<Box<Trail>>)> {
         trail.intended();
-        // The outcome exists before the intent is written: if the client disconnects meanwhile, the intent is still
-        // closed.
+        // The outcome exists before the intent is written, so that a client that disconnects leaves no open intent.
         let mut outcome = Outcome { ledger: self.clone(), trail: Some(trail), counted: false };
         let written = match outcome.trail.as_deref().filter(|trail| trail.recorded) {
             Some(trail) if trail.is_anonymous() => {

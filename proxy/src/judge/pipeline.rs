@@ -177,8 +177,7 @@ impl Pipeline {
     }
 
     /// Judges the rest: tenant, object, and the layers after `role`. `None`: the request must be admitted
-    /// again, because it waited for its body or for facts, and the grounds of its admission may no longer
-    /// hold.
+    /// again, because it waited for its body or for facts, and its admission may no longer hold.
     ///
     /// # Errors
     ///

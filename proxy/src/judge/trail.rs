@@ -257,8 +257,7 @@ const ENDPOINT: usize = 512;
 const RESOURCE_ID: usize = 128;
 
 impl Trail {
-    /// Truncates texts from unknown callers, so that their records stay small. A detail has the full length of the
-    /// path.
+    /// Truncates texts from unknown callers to keep their records small. A detail has the full length of the path.
     fn cut(&mut self) {
         if let Some(path) = self.record.endpoint.as_ref().filter(|it| it.len() > ENDPOINT) {
             self.record.details.insert(ENDPOINT_BYTES.to_owned(), Value::from(path.len()));

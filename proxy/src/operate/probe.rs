@@ -64,7 +64,7 @@ impl Probes {
         (!all.is_empty()).then(|| all.join("; "))
     }
 
-    /// How the policies came in force, for `/status`.
+    /// How the policies came into force, for `/status`.
     fn admission(&self) -> Value {
         let remarks = self.bundles.remarks();
         let told = |findings: &[Finding]| -> Vec<String> {

@@ -286,8 +286,7 @@ async fn beside<T>(
     let mut is_sending = true;
     loop {
         tokio::select! {
-            // Sending is polled first because it decides whose turn it is, and the wait for the response depends on
-            // that.
+            // Sending is polled first: it decides whose turn it is, on which the wait for the response depends.
             biased;
             ended = &mut sending, if is_sending => match ended {
                 Err(UploadEnd::Client(lost)) => return Err(End::Lost(lost)),

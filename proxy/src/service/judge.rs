@@ -157,8 +157,7 @@ impl Service {
         Err(refusal)
     }
 
-    /// Handles a request up to forwarding. Returns the gate's own response, or `None` if the request is to be
-    /// forwarded.
+    /// Handles a request up to forwarding. Returns the gate's own response; `None`: the request is to be forwarded.
     pub(super) async fn answered(&self, client: &mut ClientStream, ctx: &mut Ctx) -> Option<Reply> {
         let arrival = &*ctx.arrival;
         if arrival.fault.is_none() && self.cors.is_preflight(arrival) {

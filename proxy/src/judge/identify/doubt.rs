@@ -14,16 +14,16 @@ pub enum Unidentified {
     /// The token cannot be parsed.
     #[error("the token is malformed: {0}")]
     Malformed(&'static str),
-    /// The issuer of the token does not use this algorithm.
+    /// The algorithm of the token is none of the issuer's, or not that of the named key.
     #[error("the token is signed with an algorithm that is not accepted")]
     Algorithm,
-    /// No key has the id in the token.
+    /// The key that signed the token is unknown.
     #[error("the token is signed with an unknown key")]
     KeyUnknown,
     /// The signature does not match the key.
     #[error("the token's signature is wrong")]
     Signature,
-    /// The issuer is not configured.
+    /// No entry of `jwt.issuers` is for the issuer of the token.
     #[error("the token is of another issuer")]
     Issuer,
     /// The issuer may not speak for this user.

@@ -27,8 +27,7 @@ impl Caller {
         Self { token_id: None, ..self.clone() }
     }
 
-    /// The ids of the caller and of its organisation that policies can tell apart. Ids of different kinds never
-    /// collide.
+    /// The ids by which policies tell the caller and its organisation apart. Ids of different kinds never collide.
     pub(super) fn seen(&self, by: SeenCaller) -> (u64, Option<u64>) {
         let Self { user, organization, .. } = self;
         let organization = organization.as_ref();

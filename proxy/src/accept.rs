@@ -1,7 +1,7 @@
 //! Stage 1 of 7: accept.
 //!
-//! Takes the head of a request as it came; gives an [`Arrival`]: what the gate reads of it, and
-//! the head as it will be forwarded, hygiene done. No I/O, no clock.
+//! Takes the head of a request as received. Returns an [`Arrival`] (what the gate reads from the head) and the head
+//! to forward, with header hygiene applied. No I/O, no clock.
 
 mod host;
 mod rewrite;
@@ -22,27 +22,27 @@ use crate::http::hygiene::{Fate, Hygiene, is_structural};
 
 pub use host::Host;
 
-/// What the stage needs to know of the configuration.
+/// The part of the configuration that the accept stage reads.
 #[derive(Debug, Clone)]
 pub(crate) struct Rules {
-    /// Header fields at the most.
+    /// The maximum number of header fields.
     pub(crate) header_count: usize,
-    /// Bytes of the target at the most.
+    /// The maximum length of the request target, in bytes.
     pub(crate) target_bytes: usize,
-    /// Which fields reach the upstream.
+    /// The header fields that reach the upstream.
     pub(crate) hygiene: Hygiene,
-    /// Peers whose word about the way of a request is taken.
+    /// The proxies whose `Forwarded` and `X-Forwarded-*` fields are believed.
     pub(crate) trusted: Vec<IpNet>,
-    /// Whether `Authorization` goes on to the upstream.
+    /// Whether `Authorization` is forwarded to the upstream.
     pub(crate) forward_authorization: bool,
     /// The cookie that carries a token, if any.
     pub(crate) cookie: Option<String>,
-    /// The upstream's own name and port: the host of a request that names none (HTTP/1.0).
+    /// The upstream's own name and port: the host of a request without `Host` (HTTP/1.0).
     pub(crate) upstream_host: String,
 }
 
 impl Rules {
-    /// The rules of a gate without configuration but for `hygiene`, for requests that no gate serves.
+    /// The default rules with this `hygiene`, for requests that are judged without a running gate.
     pub(crate) fn usual(hygiene: Hygiene) -> Self {
         let limits = Limits::default();
         Self {
@@ -57,19 +57,19 @@ impl Rules {
     }
 }
 
-/// Why a request is refused before anybody asks who sent it.
+/// The reason why a request is refused before its caller is identified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
-    /// What HTTP forbids.
+    /// The request breaks a rule of HTTP.
     #[error("the request is not valid HTTP: {0}")]
     Request(&'static str),
-    /// A target without a canonical form.
+    /// The target has no canonical form.
     #[error("the target is not canonical: {0}")]
     Path(#[from] PathFault),
-    /// More than the limits allow.
+    /// The head exceeds a limit.
     #[error("the head is larger than the limits allow")]
     TooLarge,
-    /// CONNECT and TRACE.
+    /// The method is CONNECT or TRACE, which the gate does not serve.
     #[error("this method is not served")]
     Method,
 }
@@ -93,48 +93,48 @@ impl From<HeadFault> for Malformed {
     }
 }
 
-/// The expectation that the client may send its body (RFC 9110, 10.1.1).
+/// The value of `Expect` with which a client waits for permission to send its body (RFC 9110, 10.1.1).
 const CONTINUE: &[u8] = b"100-continue";
 
-/// A request as far as its head tells.
+/// A request, as described by its head.
 #[derive(Debug)]
 pub struct Arrival {
-    /// The method as judged and recorded: HEAD is GET.
+    /// The method as judged and recorded: HEAD counts as GET.
     pub method: Arc<str>,
-    /// Whether it came as HEAD.
+    /// Whether the method was HEAD.
     pub head_only: bool,
-    /// Whether the client speaks HTTP/1.1: chunks, and interim answers (1xx).
+    /// Whether the client speaks HTTP/1.1, and so understands chunked bodies and interim responses (1xx).
     pub http_11: bool,
-    /// The canonical path; when there is none, the raw one, escaped and cut, for the record.
+    /// The canonical path. For a path without canonical form: the raw path, escaped and truncated, for the record.
     pub path: Arc<str>,
-    /// The query as it came, without its `?`.
+    /// The query as received, without its `?`.
     pub query: Option<Bytes>,
-    /// The host that it is for.
+    /// The requested host.
     pub host: Option<Host>,
     /// The credentials and control fields.
     pub control: Control,
-    /// Where it comes from, by the word of those we trust.
+    /// The client's address: the peer, or the address that trusted proxies report.
     pub client: IpAddr,
-    /// `User-Agent`, cut.
+    /// `User-Agent`, truncated.
     pub user_agent: Option<Arc<str>>,
     /// Whether a body follows.
     pub has_body: bool,
-    /// Why it is refused, if it is.
+    /// The reason for the refusal, if the request is refused.
     pub fault: Option<Malformed>,
 }
 
-/// Fields that the gate itself reads.
+/// The header fields that the gate itself reads.
 #[derive(Debug, Default)]
 pub struct Control {
     /// `Authorization`.
     pub authorization: Option<Bytes>,
-    /// The fields `Cookie`.
+    /// All `Cookie` fields.
     pub cookies: Vec<Bytes>,
     /// `X-Tenant`.
     pub tenant: Option<Bytes>,
     /// `X-Break-Glass`.
     pub break_glass: Option<Bytes>,
-    /// `X-Request-Id`, when it may be kept.
+    /// `X-Request-Id`, if valid.
     pub request_id: Option<Arc<str>>,
     /// `Origin`.
     pub origin: Option<Bytes>,
@@ -146,25 +146,25 @@ pub struct Control {
     pub preflight: Option<Bytes>,
     /// `Content-Type`, as it is forwarded.
     pub content_type: Option<Bytes>,
-    /// Whether any content coding is named, as it is forwarded.
+    /// Whether the forwarded head has a `Content-Encoding`.
     pub coded: bool,
     /// Whether the client waits for `100 Continue`.
     pub expects_continue: bool,
 }
 
-/// What an answer says of the connection that carries it (RFC 9112, 9.3).
+/// What a response announces about its connection (RFC 9112, 9.3).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Persistence {
-    /// The connection ends with the answer.
+    /// The connection closes after the response.
     Close,
-    /// The connection goes on, as is usual in HTTP/1.1.
+    /// The connection stays open, the default of HTTP/1.1.
     Usual,
-    /// The connection goes on, which an HTTP/1.0 client has asked for and has to be told.
+    /// The connection stays open because an HTTP/1.0 client asked for it; the response must confirm that.
     KeepAlive,
 }
 
 impl Persistence {
-    /// The value of the field `Connection` that tells the client, if it has to be told.
+    /// The value of the response's `Connection` field, if the response needs one.
     pub(crate) fn word(self) -> Option<&'static str> {
         match self {
             Self::Close => Some("close"),
@@ -182,20 +182,20 @@ impl Persistence {
     }
 }
 
-/// A request that was accepted, or refused at once: either way it is answered and recorded.
+/// An accepted request, or one refused at once. Both are answered and recorded.
 #[derive(Debug)]
 pub(crate) struct Accepted {
     pub(crate) arrival: Arrival,
-    /// The head that the upstream gets, hygiene done, but for the framing of the body, the identity and the
-    /// empty line.
+    /// The head for the upstream, with hygiene applied. The framing of the body, the identity and the empty line are
+    /// still missing.
     pub(crate) head: BytesMut,
-    /// Where the body ends; `None`: the head says nothing of a body.
+    /// The framing of the body; `None`: the head announces no body.
     pub(crate) framing: Option<Framing>,
-    /// Whether the client means to go on with the connection.
+    /// Whether the client wants to keep the connection open.
     pub(crate) persistence: Persistence,
 }
 
-/// Reads the head of a request. `None`: this is no HTTP.
+/// Reads the head of a request. `None`: the bytes are not HTTP.
 pub(crate) fn accept(raw: &RawHead, peer: SocketAddr, rules: &Rules) -> Option<Accepted> {
     let head = Head::parse(&raw.bytes, rules.header_count)?;
     let mut arrival = first_look(&raw.bytes, &head, peer, rules);
@@ -219,7 +219,7 @@ pub(crate) fn accept(raw: &RawHead, peer: SocketAddr, rules: &Rules) -> Option<A
     }
 }
 
-/// What can be said of any request, for its record.
+/// The arrival of any request, valid or not, with the fields that its record needs.
 fn first_look(raw: &Bytes, head: &Head<'_>, peer: SocketAddr, rules: &Rules) -> Arrival {
     let target = head.target.split(|byte| *byte == b'?').next().unwrap_or_default();
     let request_id = head.all("x-request-id").next().filter(|id| {
@@ -234,7 +234,7 @@ fn first_look(raw: &Bytes, head: &Head<'_>, peer: SocketAddr, rules: &Rules) -> 
         host: None,
         control: Control {
             request_id: request_id.map(lossy),
-            // A page whose request is refused may still read why.
+            // A web page can then read the reason even if its request is refused.
             origin: head.all("origin").next().map(|value| raw.slice_ref(value)),
             ..Control::default()
         },
@@ -245,7 +245,7 @@ fn first_look(raw: &Bytes, head: &Head<'_>, peer: SocketAddr, rules: &Rules) -> 
     }
 }
 
-/// The path of a request that has no canonical one: escaped, and cut at 512 bytes.
+/// The target of a request without canonical path: escaped, and truncated to 512 bytes.
 fn escaped(target: &[u8]) -> String {
     let mut text = target.iter().take(512).copied().collect::<Vec<u8>>().escape_ascii().to_string();
     text.truncate(512);
@@ -256,7 +256,7 @@ fn lossy(bytes: &[u8]) -> Arc<str> {
     Arc::from(String::from_utf8_lossy(bytes))
 }
 
-/// At most `most` bytes of `text`, whole characters.
+/// `text`, truncated to at most `most` bytes at a character boundary.
 fn cut(text: &Arc<str>, most: usize) -> Arc<str> {
     if text.len() <= most {
         return Arc::clone(text);
@@ -265,7 +265,7 @@ fn cut(text: &Arc<str>, most: usize) -> Arc<str> {
     Arc::from(text.get(..end).unwrap_or_default())
 }
 
-/// Everything that HTTP and the canonical form ask of a head; fills in what they give.
+/// Checks a head against the rules of HTTP and of the canonical form. Fills in the host, the path and the query.
 fn judge(
     head: &Head<'_>,
     arrival: &mut Arrival,
@@ -274,7 +274,7 @@ fn judge(
     if matches!(head.method, "CONNECT" | "TRACE") {
         return Err(Malformed::Method);
     }
-    // 431 and not 414: the contract has one reason, `headers_too_large`, for whatever is too large in a head.
+    // 431 and not 414: the contract has one reason, `headers_too_large`, for any part of a head that is too large.
     if head.target.len() > rules.target_bytes {
         return Err(Malformed::TooLarge);
     }
@@ -300,7 +300,7 @@ fn judge(
     body_framing(head)
 }
 
-/// The target in origin-form (RFC 9112, 3.2). An absolute one is for the host that it names.
+/// The target in origin-form (RFC 9112, 3.2). An absolute target must name the same host as `Host`.
 fn origin_form<'a>(target: &'a [u8], host: Option<&[u8]>) -> Result<&'a [u8], Malformed> {
     const FAULT: Malformed = Malformed::Request("the target is not in origin-form");
     if target.starts_with(b"/") {
@@ -324,7 +324,7 @@ fn origin_form<'a>(target: &'a [u8], host: Option<&[u8]>) -> Result<&'a [u8], Ma
     }
 }
 
-/// Where the body ends. What two readers could read in two ways is refused.
+/// The framing of the body. A head that two readers could frame differently is refused.
 fn body_framing(head: &Head<'_>) -> Result<Option<Framing>, Malformed> {
     let length = head.one("content-length")?;
     let coding = head.one("transfer-encoding")?;
@@ -347,8 +347,8 @@ fn body_framing(head: &Head<'_>) -> Result<Option<Framing>, Malformed> {
     }
 }
 
-/// Reads the fields that are for the gate, before `Connection` is obeyed; and what the upstream
-/// will be told of the body, after it.
+/// Reads the fields meant for the gate, before those named by `Connection` are removed; and the fields that describe
+/// the forwarded body, after that.
 fn read_control(raw: &Bytes, head: &Head<'_>, arrival: &mut Arrival) {
     let first = |name: &'static str| head.all(name).next().map(|value| raw.slice_ref(value));
     let dropped = nominated(head);
@@ -376,13 +376,13 @@ fn read_control(raw: &Bytes, head: &Head<'_>, arrival: &mut Arrival) {
     };
 }
 
-/// The fields that `Connection` names: they are for this hop alone.
+/// The fields that `Connection` names: they belong to this hop alone.
 fn nominated<'a>(head: &Head<'a>) -> Vec<&'a [u8]> {
     let names = head.all("connection").flat_map(|value| value.split(|byte| *byte == b','));
     names.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty() && !is_structural(name)).collect()
 }
 
-/// Whether a field goes on: its own fate, and what `Connection` says of it.
+/// Whether a field is forwarded: the hygiene rules pass it and `Connection` does not name it.
 fn passes(name: &[u8], dropped: &[&[u8]], rules: &Rules) -> bool {
     let own = match rules.hygiene.fate(name) {
         Fate::Pass => true,

@@ -1,5 +1,5 @@
-//! Doors to stages that nobody outside calls, for the micro-benchmarks and the count of allocations
-//! in `tests/`. Nothing that serves comes through here.
+//! Entry points to private stages, for the micro-benchmarks and the count of allocations
+//! in `tests/`. The running gate does not use them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,17 +27,17 @@ use crate::judge::resolve;
 use crate::judge::trail::Trail;
 use crate::judge::workbench::{self, Ask, Workbench, WorkbenchError};
 
-/// The line as a gate walks it, tokens verified, but without sockets and a journal.
+/// The pipeline of a gate, with verification of tokens, but without sockets and a journal.
 #[derive(Debug)]
 pub struct Line(Workbench);
 
 impl Line {
-    /// The line of a workbench, with tokens by these issuers, which are remembered. Has to be made in
-    /// a runtime.
+    /// The pipeline of a workbench that also verifies tokens of these issuers and remembers them. Must be called
+    /// inside a runtime.
     ///
     /// # Errors
     ///
-    /// When the keys are not good.
+    /// Fails if the keys are invalid.
     pub fn new(mut workbench: Workbench, issuers: &[Issuer]) -> Result<Self, KeysError> {
         let (keys, metrics) =
             (KeyStore::start(issuers, &Supervisor::default())?, &workbench.pipeline.metrics);
@@ -45,18 +45,18 @@ impl Line {
         Ok(Self(workbench))
     }
 
-    /// Accepts a head. `None`: it is no HTTP.
+    /// Accepts a head. `None`: the bytes are not HTTP.
     pub fn accept(&self, head: &Bytes) -> Option<Arrival> {
         let peer = ([127, 0, 0, 1], 1).into();
         let raw = RawHead { bytes: head.clone(), fault: None };
         accept::accept(&raw, peer, &self.0.rules).map(|accepted| accepted.arrival)
     }
 
-    /// Judges a request without a body at `now` (seconds since the epoch). Gives its intent.
+    /// Judges a request without a body at `now` (seconds since the epoch). Returns its intent.
     ///
     /// # Errors
     ///
-    /// The refusal.
+    /// Fails with the refusal.
     pub async fn judge(&self, arrival: &Arrival, now: f64) -> Result<Record, Refusal> {
         let (id, at) = (Uuid::nil(), OffsetDateTime::UNIX_EPOCH);
         let mut trail = Box::new(Trail::begin(arrival, id, at, Instant::now()));
@@ -71,7 +71,7 @@ impl Line {
     }
 }
 
-/// The questions about one request, to be put to Cedar again and again.
+/// The questions about one request, to be put to Cedar repeatedly.
 #[derive(Debug)]
 pub struct Questions {
     published: Arc<Published>,
@@ -79,11 +79,11 @@ pub struct Questions {
 }
 
 impl Questions {
-    /// Those that are put when `ask` is judged for the first time. Has to be called in a runtime.
+    /// The questions that are put when `ask` is judged for the first time. Must be called inside a runtime.
     ///
     /// # Errors
     ///
-    /// When it cannot be judged.
+    /// Fails if the request cannot be judged.
     pub async fn about(
         ask: &Ask,
         bundles: &Arc<BundleStore>,
@@ -97,11 +97,11 @@ impl Questions {
         Ok(Self { published, puts })
     }
 
-    /// Puts all of them. Whether all are answered with yes.
+    /// Puts all questions. Returns whether every answer is yes.
     ///
     /// # Errors
     ///
-    /// When a policy fails to evaluate.
+    /// Fails if a policy fails to evaluate.
     pub fn put(&self) -> Result<bool, Denied> {
         let bundle = &self.published.bundle;
         let mut yes = !self.puts.is_empty();
@@ -120,11 +120,11 @@ impl Questions {
     }
 }
 
-/// Builds the entities of a caller. How many they are.
+/// Builds the entities of a caller. Returns how many there are.
 ///
 /// # Errors
 ///
-/// When it has a role that the bundle does not know.
+/// Fails if the user has a role unknown to the bundle.
 pub fn entities(
     bundle: &Bundle,
     user: &UserFacts,
@@ -134,11 +134,11 @@ pub fn entities(
     Ok(std::hint::black_box(known).len())
 }
 
-/// Resolves what is asked for. Whether a route is.
+/// Resolves a request. Returns whether it matches a route.
 ///
 /// # Errors
 ///
-/// When its query cannot be read.
+/// Fails if the query cannot be read.
 pub fn resolve(
     arrival: &Arrival,
     bundle: &Bundle,
@@ -147,11 +147,11 @@ pub fn resolve(
     Ok(resolve::resolve(arrival, bundle, tenancy)?.route().is_some())
 }
 
-/// Spells a record into `out`.
+/// Writes a record as JSON to `out`.
 ///
 /// # Errors
 ///
-/// When it has no spelling.
+/// Fails if the record cannot be written as JSON.
 pub fn spell(record: &Record, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     audit::spell(record, out)
 }

@@ -1,9 +1,8 @@
-//! The configuration: what the operator wrote, as legal values.
+//! The configuration: what the operator wrote, parsed into legal values.
 //!
-//! A flag wins over the environment, the environment over the file, the file over the defaults. All
-//! of them are merged into one tree that remembers where each value came from, so that whatever is
-//! wrong is reported with file and line (or the variable's name) and a remedy. After
-//! [`Config::load`] nothing has to be checked again.
+//! A flag overrides the environment, the environment overrides the file, the file overrides the defaults. All of them
+//! are merged into one tree that remembers where each value came from, so that an error names the file and line (or
+//! the variable) and a remedy. After [`Config::load`] nothing has to be checked again.
 
 mod audit;
 mod check;
@@ -45,10 +44,10 @@ use overrides::Override;
 use schema::forms;
 use source::Source;
 
-/// The file that is read when none is named.
+/// The configuration file that is read by default.
 pub const DEFAULT_FILE: &str = "cedargate.yaml";
 
-/// Everything that the operator decides, checked.
+/// The whole configuration, checked.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -111,18 +110,18 @@ pub struct Config {
 }
 
 impl Config {
-    /// Where every bundle that was in force is kept.
+    /// The directory that keeps every bundle that was in force.
     pub fn policy_archive(&self) -> PathBuf {
         let usual = || self.audit.directory.join("policies");
         self.policies.archive.clone().unwrap_or_else(usual)
     }
 
-    /// Reads the file (`cedargate.yaml` in the working directory when none is named) and the
+    /// Reads the file (by default `cedargate.yaml` in the working directory) and the
     /// environment.
     ///
     /// # Errors
     ///
-    /// Fails if the file cannot be read, or if a key is unknown, missing or has a bad value.
+    /// Fails if the file cannot be read, or if a key is unknown, missing or has an invalid value.
     pub fn load(
         path: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
@@ -130,8 +129,8 @@ impl Config {
         Self::load_with(path, env, &[])
     }
 
-    /// Like [`load`](Self::load), under flags: pairs of a dotted key (`listen.proxy`) and a value
-    /// in YAML.
+    /// Like [`load`](Self::load), with flags that override the rest: pairs of a dotted key
+    /// (`listen.proxy`) and a value in YAML.
     ///
     /// # Errors
     ///
@@ -147,7 +146,7 @@ impl Config {
         Self::parse(file, &text, env, flags)
     }
 
-    /// What [`load_with`](Self::load_with) makes of `text`, the content of `file`. Reads no file.
+    /// Like [`load_with`](Self::load_with), for `text`, the content of `file`. Reads no file.
     ///
     /// # Errors
     ///

@@ -1,7 +1,7 @@
 //! Stage 7 of 7: forward.
 //!
-//! Takes a `Recorded` permit; gives what the upstream's head has besides the target that was judged and the
-//! fields that passed the hygiene: the identity that the database implies.
+//! Takes a `Recorded` permit. Completes the upstream's head, which already has the judged target and the
+//! fields that passed the hygiene, with the identity of the caller as the database knows it.
 
 pub mod assertion;
 pub(crate) mod relay;
@@ -16,22 +16,22 @@ use crate::forward::assertion::{AssertionClaims, AssertionSigner};
 use crate::judge::ledger::Recorded;
 use crate::judge::refusal::Refusal;
 
-/// Every byte that is not unreserved (RFC 3986, 2.3). A justification, which is any text, is sent with these escaped.
+/// Every byte that is not unreserved (RFC 3986, 2.3). A justification can be any text, so these are escaped.
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What forwarding has to know.
+/// The configuration of forwarding.
 #[derive(Debug, Default)]
 pub(crate) struct Forwarding {
-    /// Signs the identity, when that is configured.
+    /// Signs the identity, if configured.
     pub(crate) signer: Option<Arc<AssertionSigner>>,
 }
 
 impl Forwarding {
-    /// Writes the identity headers to the end of a head that is sent as it is.
+    /// Appends the identity headers to the head for the upstream.
     ///
     /// # Errors
     ///
-    /// When a value could be read as anything else than what it is: then nothing is sent.
+    /// Fails if a reader could misread a value: then nothing is sent.
     pub(crate) fn write_identity(
         &self,
         recorded: &Recorded,
@@ -45,7 +45,7 @@ impl Forwarding {
         })
     }
 
-    /// The identity headers; what is empty is not sent (`gate.md`, "Identity to the upstream").
+    /// Passes each identity header to `say`; empty values are left out (`gate.md`, "Identity to the upstream").
     fn identity(
         &self,
         recorded: &Recorded,
@@ -92,13 +92,13 @@ impl Forwarding {
     }
 }
 
-/// Whether every reader reads a value as what it is. RFC 9110, 5.5: white space at either end is none of it.
+/// Whether every reader reads the same value. RFC 9110, 5.5: white space at either end is not part of a field value.
 fn is_sound(value: &str) -> bool {
     let bytes = value.as_bytes();
     bytes.iter().all(|byte| *byte >= b' ' && *byte != 0x7F) && bytes.trim_ascii() == bytes
 }
 
-/// Names with commas between them; one name as it is.
+/// Passes names, separated by commas, to `say`.
 fn listed<T>(names: &[Arc<str>], say: impl FnOnce(&str) -> T) -> T {
     match names {
         [only] => say(only),

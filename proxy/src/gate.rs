@@ -1,4 +1,4 @@
-//! The gate as a whole: its parts put together, its listeners, its end.
+//! The whole gate: assembles its parts, runs its listeners, shuts down.
 
 mod audit;
 mod descriptors;
@@ -38,38 +38,38 @@ use door::listen;
 /// Why the gate does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The policies are not good.
+    /// The policies are invalid.
     #[error("the policies are not accepted:\n{0}")]
     Policies(#[from] Findings),
-    /// The keys of an issuer are not good.
+    /// The keys of an issuer are invalid.
     #[error(transparent)]
     Keys(#[from] KeysError),
-    /// The database's URL is not good.
+    /// The database's URL is invalid.
     #[error(transparent)]
     Database(#[from] DatabaseError),
     /// The audit journal cannot be opened.
     #[error(transparent)]
     Journal(#[from] JournalError),
-    /// The assertion's key is not good.
+    /// The assertion's key is invalid.
     #[error(transparent)]
     Assertion(#[from] AssertionError),
     /// The policies do not fit the configuration or the database.
     #[error(transparent)]
     Unstartable(#[from] Unstartable),
-    /// The metrics cannot be registered, which is a fault of this program.
+    /// The metrics cannot be registered, which is a bug in this program.
     #[error("the metrics cannot be registered: {0}")]
     Metrics(String),
-    /// An address cannot be listened on.
+    /// The gate cannot listen on a configured address.
     #[error("`{key}: {address}` cannot be listened on: {source}")]
     Listen {
-        /// Which key of the configuration.
+        /// The key of the configuration.
         key: &'static str,
-        /// Its value.
+        /// The value of the key.
         address: SocketAddr,
-        /// Why not.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// The system refuses a signal handler or a thread.
+    /// The system refused a signal handler or a thread.
     #[error("the system refuses: {0}")]
     System(#[from] std::io::Error),
 }
@@ -91,12 +91,12 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Starts a gate as configured. What is down (database, upstream, provider of keys) does not
-    /// stop the start: requests that need it are refused until it is back.
+    /// Starts a gate as configured. A database, upstream or key provider that is down does not
+    /// prevent the start: requests that need it are refused until it is back.
     ///
     /// # Errors
     ///
-    /// When the gate could never work as configured.
+    /// Fails if the gate could never work as configured.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let bounds = parts::prepare(&config)?;
         let supervisor = Arc::<Supervisor>::default();
@@ -158,45 +158,43 @@ impl Gate {
         Ok(gate)
     }
 
-    /// Where clients come in.
+    /// The address of the proxy listener, for clients.
     pub fn proxy_address(&self) -> SocketAddr {
         self.proxy_address
     }
 
-    /// Where operators and probes come in.
+    /// The address of the admin listener, for operators and probes.
     pub fn admin_address(&self) -> SocketAddr {
         self.admin_address
     }
 
-    /// Reads the policy folder again. That is long, pure work, which may also panic: it is done
-    /// beside the tasks that serve.
+    /// Reads the policy folder again, on a blocking thread: the work is long, uses only the CPU, and may panic.
     ///
     /// # Errors
     ///
-    /// When it panics.
+    /// Fails if the reload panics.
     pub async fn reload(&self) -> Result<Reload, JoinError> {
         let bundles = Arc::clone(&self.bundles);
         tokio::task::spawn_blocking(move || bundles.reload()).await
     }
 
-    /// What keeps the tasks of the gate alive.
+    /// The supervisor of the gate's tasks.
     #[doc(hidden)]
     pub fn supervisor(&self) -> &Arc<Supervisor> {
         &self.supervisor
     }
 
-    /// Fails readiness, so that nobody is sent here any more.
+    /// Fails readiness, so that load balancers send no more requests.
     pub fn begin_drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Waits until those who look at readiness have seen it fail: `shutdown.drain`.
+    /// Waits for `shutdown.drain`, so that everyone who polls readiness has seen it fail.
     pub async fn drained(&self) {
         tokio::time::sleep(self.shutdown.drain).await;
     }
 
-    /// Ends: nothing more is accepted, requests under way have `shutdown.grace`, and then the audit
-    /// is closed.
+    /// Shuts down: accepts no more connections, gives requests in flight `shutdown.grace`, then closes the audit.
     pub async fn stop(self) {
         self.begin_drain();
         self.stop.send_replace(true);
@@ -213,7 +211,7 @@ impl Gate {
             task.abort();
         }
         for task in self.tasks {
-            // Aborted, or ended by itself: either way it is over.
+            // The task was aborted or has ended by itself; either result is fine.
             let _over = task.await;
         }
         self.audit.close().await;

@@ -1,4 +1,4 @@
-//! HTTP as it is on the wire: strict reading of heads, framing of bodies, a client's connection and its bounds.
+//! HTTP/1.x on the wire: strict reading of heads, framing of bodies, client connections and their limits.
 
 pub mod canonical;
 pub(crate) mod connection;

@@ -1,4 +1,4 @@
-//! How a request is judged: from what it asks for to a permit whose intent is recorded, or a refusal.
+//! Judges a request: the result is a permit whose intent is recorded, or a refusal.
 
 pub(crate) mod body;
 pub(crate) mod break_glass;

@@ -1,16 +1,16 @@
 //! What runs in `cedargate serve`: the reverse proxy, its decisions, and what operators see.
 //!
-//! A request passes seven stages, in this order; each takes what the one before it made.
+//! A request passes seven stages in this order. Each stage takes the output of the previous one.
 //!
-//! 1. [`accept`](mod@accept): the head as it came → an arrival, canonical and clean
-//! 2. `judge::resolve`: → what is asked for
-//! 3. [`judge::identify`]: → who says so
-//! 4. load (in [`judge::pipeline`]): → what the database says of them
-//! 5. [`judge::decide`]: → a permit, or the reason why not
-//! 6. `judge::ledger`: → the permit, its intent durable
-//! 7. `forward`: → the upstream's head
+//! 1. [`accept`](mod@accept): the head as received → an arrival, canonical and clean
+//! 2. `judge::resolve`: → the action and the resources that the request names
+//! 3. [`judge::identify`]: → the caller
+//! 4. load (in [`judge::pipeline`]): → the facts of the caller and the resources
+//! 5. [`judge::decide`]: → a permit, or the reason for the refusal
+//! 6. `judge::ledger`: → the permit with its intent on disk
+//! 7. `forward`: → the head of the upstream's response
 //!
-//! [`Gate`] puts them together and runs them.
+//! [`Gate`] assembles the parts and runs them.
 
 pub mod accept;
 #[doc(hidden)]

@@ -1,10 +1,10 @@
-//! The log, on standard error: a line that cannot be written is counted, and harms nobody.
+//! The log, on standard error. A line that cannot be written is counted and dropped.
 //!
-//! INVARIANT: logging never unwinds and never waits long. What logs is a request, a watcher of
-//! policies, the accept loop: none of them may end or stand still because a disk is full, or
-//! because whoever reads the log has ended or does not keep up.
+//! INVARIANT: logging never panics and never blocks for long. Requests, the policy watcher and the
+//! accept loop all log: none of them may end or stop because a disk is full, or because the
+//! reader of the log has ended or is too slow.
 //!
-//! A line is written by the thread that logs it. A thread for the log would lose the last lines of a process that dies.
+//! The thread that logs a line also writes it. A separate log thread would lose the last lines of a process that dies.
 
 use std::io::{self, Write};
 use std::os::fd::AsFd;
@@ -24,9 +24,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{Log, LogFormat, LogLevel};
 
-/// A pipe that can be written to takes this much at once without waiting (`PIPE_BUF`, pipe(7)).
+/// The number of bytes that a writable pipe takes without blocking (`PIPE_BUF`, pipe(7)).
 const PIECE: usize = 4096;
-/// How long a line waits for a reader that does not keep up. After that lines do not wait at all,
+/// The maximum time that a line waits for a slow reader. After a lost line the following lines do not wait at all,
 /// until one can be written again.
 const PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
 const NO_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
@@ -35,41 +35,41 @@ const NO_PATIENCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 static LOST: AtomicU64 = AtomicU64::new(0);
 static STATE: Mutex<State> = Mutex::new(State::new(LogFormat::Text));
 
-/// How lines are written, and what became of those before the next one.
+/// The format of the log, and the lines that were lost or cut off.
 struct State {
-    /// How lines are written. Text until the configuration has been read.
+    /// The format of lines: text until the configuration was read.
     format: LogFormat,
-    /// The number of lines that were lost and of which the log does not tell yet.
+    /// The number of lost lines that the log does not mention yet.
     untold: u64,
-    /// Whether the last line was written in part.
+    /// Whether the last line was written only in part.
     torn: bool,
 }
 
-/// The number of log lines that could not be written since the process began.
+/// The number of log lines that this process could not write.
 pub(crate) fn lines_lost() -> u64 {
     LOST.load(Ordering::Relaxed)
 }
 
-/// Begins to log to standard error. Panics are logged too, instead of printed by the standard library.
+/// Starts logging to standard error. Panics are logged too, instead of printed by the standard library.
 pub fn begin(log: Log) {
     STATE.lock().unwrap_or_else(PoisonError::into_inner).format = log.format;
-    // Without the library's own reports of errors, which it prints in a way that panics.
+    // Without the library's own error reports: it prints them in a way that can panic.
     let lines = tracing_subscriber::fmt::layer().with_writer(|| Line).log_internal_errors(false);
     let lines = match log.format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     };
-    // Another logger is there already only when somebody embeds us.
+    // Fails only if a program that embeds the gate has already set a logger.
     let _first = tracing_subscriber::registry().with(filter(log.level)).with(lines).try_init();
     std::panic::set_hook(Box::new(tell_of_panic));
 }
 
-/// Whether lines are written as JSON: what else goes to standard error is then written alike.
+/// Whether lines are written as JSON, so that other output to standard error can match.
 pub fn is_json() -> bool {
     STATE.lock().unwrap_or_else(PoisonError::into_inner).format == LogFormat::Json
 }
 
-/// The filter that lets lines of `level` and of higher severity pass.
+/// A filter that passes lines of `level` and of higher severity.
 fn filter(level: LogLevel) -> Targets {
     let least = match level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -78,7 +78,7 @@ fn filter(level: LogLevel) -> Targets {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    // The database library logs a line for each statement; at `debug` nothing else could be found.
+    // The database library logs a line per statement; at `debug` those would drown all other lines.
     let statements = if level == LogLevel::Trace { least } else { least.min(LevelFilter::WARN) };
     Targets::new().with_default(least).with_target("sqlx", statements)
 }
@@ -88,7 +88,7 @@ fn tell_of_panic(panic: &PanicHookInfo<'_>) {
     let (thread, said) = (thread.name().unwrap_or("unnamed"), panic.payload_as_str());
     let said = said.unwrap_or("no message");
     let place = panic.location().map(ToString::to_string).unwrap_or_default();
-    // Empty unless `RUST_BACKTRACE` asks for it.
+    // Empty unless `RUST_BACKTRACE` is set.
     let backtrace = std::backtrace::Backtrace::capture();
     if backtrace.status() == std::backtrace::BacktraceStatus::Captured {
         tracing::error!(thread, place, %backtrace, "panic: {said}");
@@ -97,7 +97,7 @@ fn tell_of_panic(panic: &PanicHookInfo<'_>) {
     }
 }
 
-/// Takes one line of the log. It never fails.
+/// The writer of one log line. It never fails.
 struct Line;
 
 impl Write for Line {
@@ -120,7 +120,7 @@ impl State {
         Self { format, untold: 0, torn: false }
     }
 
-    /// Writes a line, and before it what has to be known of those that were lost.
+    /// Writes a line, preceded by a note about lost lines, if any.
     fn put(&mut self, line: &[u8], write: &mut Piecewise<'_>) -> io::Result<()> {
         let written = self.put_all(line, write);
         if written.is_err() {
@@ -162,7 +162,7 @@ impl State {
     }
 }
 
-/// The line that says how many lines before it were lost.
+/// The line that tells how many lines before it were lost.
 #[expect(
     clippy::disallowed_methods,
     reason = "a line of the log is written now, whatever any request says"
@@ -181,7 +181,7 @@ fn gap(format: LogFormat, lost: u64) -> String {
     }
 }
 
-/// Writes what it can of a piece, after waiting for room as long as it is told.
+/// A function that writes as much of a piece as fits, after waiting up to the given time for room.
 type Piecewise<'a> = dyn FnMut(&[u8], Timespec) -> io::Result<usize> + 'a;
 
 fn write_some(
@@ -189,7 +189,7 @@ fn write_some(
     piece: &[u8],
     patience: Timespec,
 ) -> io::Result<usize> {
-    // What cannot be asked is written to: that tells what is wrong.
+    // If the poll itself fails, the write is tried anyway and reports the error.
     let asked = poll(&mut [PollFd::new(out, PollFlags::OUT)], Some(&patience));
     if asked.is_ok_and(|ready| ready == 0) {
         return Err(io::ErrorKind::WouldBlock.into());

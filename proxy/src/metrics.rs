@@ -1,7 +1,7 @@
-//! What is counted. Requests and denials are counted from audit records, so that the two can never
-//! disagree.
+//! The metrics of the gate. Requests and denials are counted from audit records, so that metrics and records
+//! cannot disagree.
 //!
-//! Names and labels are `gate.md`'s. INVARIANT: no label has a value that a client can make up: no
+//! Names and labels are those of `gate.md`. INVARIANT: no label has a value that a client can make up: no
 //! user, no organisation, no path, no token.
 
 mod audit;
@@ -35,11 +35,11 @@ pub use self::traffic::{Timings, TrafficMetrics};
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    /// Requests and the tokens they come with.
+    /// Requests and their tokens.
     pub traffic: TrafficMetrics,
     /// Connections of clients.
     pub connections: ConnectionMetrics,
-    /// What is remembered.
+    /// The sizes of caches.
     pub memory: MemoryMetrics,
     /// Facts and their cache.
     pub facts: FactsMetrics,
@@ -47,21 +47,21 @@ pub struct Metrics {
     pub policies: PolicyMetrics,
     /// The journal and its sinks.
     pub audit: AuditMetrics,
-    /// What lives as long as the gate.
+    /// The supervised tasks.
     pub tasks: TaskMetrics,
 }
 
 impl Metrics {
-    /// All metrics at zero, for a gate of this version, built from this commit.
+    /// All metrics at zero, with the version and commit of this build.
     ///
     /// # Errors
     ///
-    /// When two have one name, which is a fault of this program.
+    /// Fails if two metrics have the same name, which is a bug in this program.
     pub fn new(version: &str, commit: &str) -> Result<Arc<Self>, Error> {
         Self::described(version, commit).map(|(metrics, _)| Arc::new(metrics))
     }
 
-    /// As [`new`](Self::new), with what each metric is.
+    /// Like [`new`](Self::new), with a description of each metric.
     fn described(version: &str, commit: &str) -> Result<(Self, Vec<Described>), Error> {
         let registry = Registry::new();
         let register = Register::new(&registry);
@@ -80,17 +80,17 @@ impl Metrics {
         Ok((metrics, described))
     }
 
-    /// Counts a request by the record that tells how it ended; an intent does not. To be called
-    /// for each request once, whether it was written, summarised or not recorded at all.
+    /// Counts a request by the record of its end; records of intents are ignored. Must be called once
+    /// for each request, whether its record was written, summarized or dropped.
     pub fn observe(&self, record: &Record, timings: &Timings) {
         self.traffic.observe(record, timings);
     }
 
-    /// Everything in Prometheus' text format.
+    /// All metrics in the text format of Prometheus.
     ///
     /// # Errors
     ///
-    /// When a metric has no spelling, which is a fault of this program.
+    /// Fails if a metric cannot be encoded, which is a bug in this program.
     pub fn render(&self) -> Result<String, Error> {
         self.audit.ask();
         self.memory.ask();

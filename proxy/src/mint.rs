@@ -1,4 +1,4 @@
-//! Keys and tokens for trying things out.
+//! Makes keys and tokens for tests and trials.
 
 use std::fs;
 use std::io::Write as _;
@@ -12,29 +12,29 @@ use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use pem::{EncodeConfig, LineEnding, Pem, encode_config};
 use serde_json::{Value, json};
 
-/// A key or token cannot be made.
+/// The reason why a key or token cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum MintError {
     /// A file cannot be read or written.
     #[error("`{file}` cannot be used", file = .file.display())]
     File {
-        /// Which.
+        /// The path of the file.
         file: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// It is no private key that we know.
+    /// The file is not a supported private key.
     #[error("`{file}` is no private key in PKCS#8 PEM (Ed25519, P-256 or RSA)", file = .0.display())]
     Key(PathBuf),
     /// The key cannot sign.
     #[error("the key cannot sign")]
     Sign(#[from] jsonwebtoken::errors::Error),
-    /// No key can be made.
+    /// The system cannot generate a key.
     #[error("the system makes no key")]
     Generate,
 }
 
-/// A private key with its algorithm and name.
+/// A private key with its algorithm and its public half.
 pub(crate) struct SigningKey {
     pub(crate) encoding: EncodingKey,
     pub(crate) algorithm: Algorithm,
@@ -42,11 +42,11 @@ pub(crate) struct SigningKey {
 }
 
 impl SigningKey {
-    /// Reads a private key, PKCS#8 in PEM. Its name is its thumbprint (RFC 7638).
+    /// Reads a private key, PKCS#8 in PEM. Its key id is its thumbprint (RFC 7638).
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or is none.
+    /// Fails if the file cannot be read or is not a supported key.
     pub(crate) fn read(file: &Path) -> Result<Self, MintError> {
         let pem =
             fs::read(file).map_err(|source| MintError::File { file: file.to_owned(), source })?;
@@ -74,7 +74,7 @@ impl SigningKey {
         jwk
     }
 
-    /// The head of its tokens.
+    /// The header of tokens signed with this key.
     pub(crate) fn header(&self) -> Header {
         let mut header = Header::new(self.algorithm);
         header.kid.clone_from(&self.jwk.common.key_id);
@@ -82,11 +82,11 @@ impl SigningKey {
     }
 }
 
-/// A token for `sub`, signed with the key in `key`.
+/// Makes a token about `sub`, signed with the key in the file `key`.
 ///
 /// # Errors
 ///
-/// When the key cannot be read or cannot sign.
+/// Fails if the key cannot be read or cannot sign.
 pub fn mint(
     key: &Path,
     sub: &str,
@@ -107,11 +107,11 @@ pub fn mint(
     Ok(encode(&key.header(), &claims, &key.encoding)?)
 }
 
-/// Makes `issuer.pem` (Ed25519, PKCS#8) in `folder`, and `jwks.json`, its public half.
+/// Makes `issuer.pem` (Ed25519, PKCS#8) in `folder`, and `jwks.json` with its public half.
 ///
 /// # Errors
 ///
-/// When they cannot be made; a file that is there is not overwritten.
+/// Fails if a file cannot be made. An existing file is not overwritten.
 pub fn generate_issuer(folder: &Path) -> Result<(), MintError> {
     let pair = Ed25519KeyPair::generate().map_err(|_| MintError::Generate)?;
     let der = pair.to_pkcs8v1().map_err(|_| MintError::Generate)?;

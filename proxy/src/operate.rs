@@ -1,4 +1,4 @@
-//! What operators see and do: the admin listener, probes, and whether a new bundle may be in force.
+//! The operators' side: the admin listener, probes, and the checks before a new bundle is put in force.
 
 pub(crate) mod admin;
 pub(crate) mod admission;

@@ -1,5 +1,5 @@
-//! Doors to the parsers that read what strangers send, for the fuzz targets in `tests/fuzz`. Nothing that serves
-//! comes through here.
+//! Entry points to the parsers of untrusted input, for the fuzz targets in `tests/fuzz`. The running gate does not
+//! use them.
 
 use std::sync::LazyLock;
 
@@ -14,46 +14,46 @@ use crate::http::head;
 /// The limit of a head in the fuzz targets, in bytes.
 const HEADER_BYTES: usize = 32 * 1024;
 
-/// The rules of a gate without configuration.
+/// The rules of a gate with the default configuration.
 static RULES: LazyLock<Rules> =
     LazyLock::new(|| Rules::usual(Headers::default().hygiene(&Tenancy::default())));
 
-/// What the gate makes of the bytes at the start of a connection.
+/// The result of parsing the bytes at the start of a connection.
 #[derive(Debug)]
 pub enum Read {
     /// More bytes are needed.
     Incomplete,
-    /// The bytes are no HTTP.
+    /// The bytes are not HTTP.
     NotHttp,
-    /// The request is answered by the gate, and the connection ends.
+    /// The gate refuses the request itself and closes the connection.
     Refused,
-    /// The request is judged.
+    /// The request is valid and will be judged.
     Accepted(Request),
 }
 
-/// A request that is judged.
+/// A valid request.
 #[derive(Debug)]
 pub struct Request {
-    /// The length of the head as it came, its empty line included.
+    /// The length of the received head, including its empty line.
     pub length: usize,
-    /// The head that the upstream gets, without the framing of the body, the identity and the empty line.
+    /// The head for the upstream, without the framing of the body, the identity and the empty line.
     pub head: Vec<u8>,
-    /// Where the body ends.
+    /// The framing of the body.
     pub framing: Framing,
 }
 
-/// Where a body ends.
+/// How the end of a body is determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// The head says nothing of a body.
+    /// The head announces no body.
     None,
     /// The length of the body in bytes.
     Length(u64),
-    /// The body comes in chunks.
+    /// The body is chunked.
     Chunked,
 }
 
-/// Reads the head of a request.
+/// Parses the head of a request.
 #[must_use]
 pub fn request(bytes: &[u8]) -> Read {
     let mut buffer = BytesMut::from(bytes);
@@ -74,18 +74,18 @@ pub fn request(bytes: &[u8]) -> Read {
     })
 }
 
-/// What the gate makes of a chunked body.
+/// A decoded chunked body.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Body {
     /// The content.
     pub content: Vec<u8>,
     /// The number of bytes that belong to the message.
     pub taken: usize,
-    /// Whether the message is whole.
+    /// Whether the message is complete.
     pub whole: bool,
 }
 
-/// Decodes a chunked body that comes in `pieces`. `None`: the body is misframed.
+/// Decodes a chunked body given in `pieces`. `None`: the body is misframed.
 #[must_use]
 pub fn chunked<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Option<Body> {
     let mut framing = framing::Framing::CHUNKED;
@@ -111,20 +111,20 @@ fn piece_of(
     Ok(())
 }
 
-/// What the gate makes of the head of an upstream's answer.
+/// The forwarded head of an upstream's response.
 #[derive(Debug)]
 pub struct Passed {
-    /// The length of the head as it came, its empty line included.
+    /// The length of the received head, including its empty line.
     pub length: usize,
-    /// The head that the client gets, its framing included, without the empty line.
+    /// The head for the client, including the framing of the body, without the empty line.
     pub head: Vec<u8>,
 }
 
-/// Reads the head of an answer, to a HEAD request or another. `None`: more bytes are needed.
+/// Parses the head of a response to a HEAD or another request. `None`: more bytes are needed.
 ///
 /// # Errors
 ///
-/// What is wrong with the head.
+/// Fails with the fault of the head.
 pub fn answer(bytes: &[u8], head_only: bool) -> Option<Result<Passed, &'static str>> {
     let mut head = BytesMut::new();
     let read = Answer::read(bytes, AnswerRules { head_only, own_cors: false }, &mut head);

@@ -1,4 +1,4 @@
-//! The way of one request: judged, recorded, forwarded, answered. Reads the wall clock.
+//! Handles a request: judges, records, forwards and answers it. The wall clock is read here.
 
 pub(crate) mod connection;
 pub(crate) mod cors;
@@ -26,7 +26,7 @@ use crate::judge::trail::Trail;
 use crate::service::cors::Cors;
 use crate::service::reply::{Redirects, Reply};
 
-/// What serves requests.
+/// The service that handles requests.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) pipeline: Pipeline,
@@ -40,26 +40,26 @@ pub(crate) struct Service {
     pub(crate) body_timeout: Duration,
 }
 
-/// What is kept of a request until it is answered.
+/// The state of a request until it is answered.
 #[derive(Debug)]
 struct Ctx {
     arrival: Box<Arrival>,
     trail: Option<Box<Trail>>,
     id: Uuid,
-    /// When the request came, by the wall and by the steady clock.
+    /// When the request arrived: by the wall clock, and below by the monotonic clock.
     at: OffsetDateTime,
     started: Instant,
     recorded: Option<Recorded>,
-    /// The body, if it was read to be judged.
+    /// The body, if it was read in order to be judged.
     body: Option<Bytes>,
     upstream_status: Option<u16>,
-    /// Whether a head is on its way to the client: another one would be read as part of it.
+    /// Whether a head was sent to the client, which would read another one as part of the body.
     begun: bool,
-    /// The status that the client was sent, once it was.
+    /// The status sent to the client, if any.
     told: Option<u16>,
-    /// What went wrong after the intent was recorded.
+    /// The failure after the intent was recorded, if any.
     failure: Option<Refusal>,
-    /// What the upstream tells the record.
+    /// The `X-Audit-*` fields of the upstream, for the record.
     audit: Vec<(String, String)>,
 }
 
@@ -83,13 +83,12 @@ impl Ctx {
         }
     }
 
-    /// The time, by the wall clock of the request's arrival and the steady clock since.
+    /// The current time: the wall clock at the request's arrival plus the monotonic time since.
     fn now(&self) -> OffsetDateTime {
         self.at + self.started.elapsed()
     }
 
-    /// Records how a request that was forwarded has ended: the status that the client was sent, and what went
-    /// wrong besides.
+    /// Records the outcome of a forwarded request: the status that the client received, and any error.
     fn close(&mut self, status: Option<u16>, error: Option<&str>) {
         let Some(recorded) = self.recorded.take() else { return };
         let success = error.is_none() && status.is_some_and(|status| status < 400);
@@ -107,7 +106,7 @@ impl Ctx {
 }
 
 impl Service {
-    /// Serves a request. Whether another one can follow on the connection.
+    /// Handles a request. Returns whether another one can follow on the connection.
     pub(crate) async fn serve(&self, accepted: Accepted, client: &mut ClientStream) -> bool {
         let Accepted { arrival, head, framing, persistence } = accepted;
         client.incoming.begin(framing.unwrap_or(Framing::NONE));
@@ -124,15 +123,15 @@ impl Service {
     }
 }
 
-/// Sends an answer of the gate's own. Whether the client is there, and the connection is meant to go on.
+/// Sends a response of the gate itself. Returns whether the client is still there and the connection stays open.
 async fn reply_to(
     ctx: &Ctx,
     reply: &Reply,
     mut persistence: Persistence,
     client: &mut ClientStream,
 ) -> bool {
-    // A client that waits to be asked for its body may send the body now, or another request: what comes next could
-    // be either.
+    // A client that waits for `100 Continue` may now send its body or another request, so the next bytes are
+    // ambiguous.
     if ctx.arrival.control.expects_continue && ctx.body.is_none() && !client.incoming.is_done() {
         client.lose();
     }
@@ -143,7 +142,7 @@ async fn reply_to(
     client.say(&spelled).await && persistence != Persistence::Close
 }
 
-/// The time now.
+/// The current time.
 #[expect(clippy::disallowed_methods, reason = "the one reading of the wall clock for a request")]
 pub(crate) fn wall_clock() -> OffsetDateTime {
     OffsetDateTime::now_utc()

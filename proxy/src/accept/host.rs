@@ -1,19 +1,19 @@
-//! The host that a request is for.
+//! The requested host.
 
-/// `Host`, in the form in which it names a tenant.
+/// The value of `Host`, in the form in which it names a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
-    /// Lower case, without port and trailing dots.
+    /// The name in lower case, without port and trailing dots.
     pub name: String,
-    /// The port, when one was given.
+    /// The port, if given.
     pub port: Option<u16>,
-    /// As it came.
+    /// The value as received.
     pub raw: String,
 }
 
 impl Host {
-    /// Reads the value of `Host` (RFC 9110, 7.2): a name, an IPv4 or an `[IPv6]` address, with a
-    /// port or without. `_` is let in: host names of tenants have it.
+    /// Parses the value of `Host` (RFC 9110, 7.2): a name, an IPv4 address or an `[IPv6]` address, with or without a
+    /// port. `_` is allowed because host names of tenants contain it.
     pub(super) fn parse(value: &[u8]) -> Result<Self, &'static str> {
         const FAULT: &str = "the host is not valid";
         let raw = std::str::from_utf8(value).map_err(|_| FAULT)?;
@@ -46,7 +46,7 @@ impl Host {
             return Err(FAULT);
         }
         let folded = name.to_ascii_lowercase();
-        // However many dots there are at the end, a careless upstream reads the same name.
+        // A lenient upstream ignores any number of trailing dots, so the name is compared without them.
         let name = folded.trim_end_matches('.').to_owned();
         if name.is_empty() { Err(FAULT) } else { Ok(Self { name, port, raw: raw.to_owned() }) }
     }

@@ -1,4 +1,4 @@
-//! Writes the head that goes on: only what was judged, in one spelling.
+//! Writes the forwarded head: only what was judged, in one spelling.
 
 use std::net::SocketAddr;
 
@@ -7,11 +7,11 @@ use bytes::{BufMut, BytesMut};
 use super::{Arrival, CONTINUE, Rules, nominated, passes, way};
 use crate::http::head::Head;
 
-/// Room for what is said of the way and of the caller, and for a body that is small.
+/// Spare capacity in bytes for the forwarding fields, the identity and a small body.
 const ROOM: usize = 1024;
 
-/// The head of an accepted request as the upstream gets it: the canonical path, the query as it came, the fields
-/// that pass, and the way the request came. The framing of the body, the identity and the empty line are missing.
+/// The head of an accepted request as the upstream receives it: the canonical path, the query as received, the fields
+/// that pass, and the forwarding fields. The framing of the body, the identity and the empty line are still missing.
 /// The version is the gate's own (RFC 9112, 2.3).
 pub(super) fn head(
     head: &Head<'_>,
@@ -40,11 +40,11 @@ pub(super) fn head(
         if is(b"content-length") || is(b"transfer-encoding") {
             continue;
         }
-        // The gate itself says whether the upstream is to ask for the body.
+        // The gate itself decides whether the upstream is asked for `100 Continue`.
         if is(b"expect") && field.value.eq_ignore_ascii_case(CONTINUE) {
             continue;
         }
-        // Only the pair with the token is taken out: the application's own cookies pass.
+        // Only the cookie with the token is removed: the application's own cookies pass.
         if is(b"cookie") && rules.cookie.is_some() && !rules.forward_authorization {
             cookie(field.value, rules.cookie.as_deref().unwrap_or_default(), &mut out);
             continue;
@@ -55,13 +55,13 @@ pub(super) fn head(
     out
 }
 
-/// Whether `Connection` has this word.
+/// Whether `Connection` contains this word.
 pub(super) fn says(head: &Head<'_>, word: &[u8]) -> bool {
     let mut tokens = head.all("connection").flat_map(|value| value.split(|byte| *byte == b','));
     tokens.any(|token| token.trim_ascii().eq_ignore_ascii_case(word))
 }
 
-/// The cookies but for the one that carries the token.
+/// Writes the cookies except for the one with the token.
 fn cookie(value: &[u8], token: &str, out: &mut BytesMut) {
     let pairs = value.split(|byte| *byte == b';').map(<[u8]>::trim_ascii);
     let others: Vec<&[u8]> = pairs.filter(|pair| name_of(pair) != token.as_bytes()).collect();

@@ -1,4 +1,4 @@
-//! The way that a request came: who sent it, by whose word, and what the upstream is told of it.
+//! The client's address, and the fields that tell the upstream of it (`Forwarded`, `X-Forwarded-*`, `X-Real-IP`).
 
 use std::fmt::{Arguments, Write as _};
 use std::net::{IpAddr, SocketAddr};
@@ -9,8 +9,8 @@ use ipnet::IpNet;
 use super::{Arrival, Rules};
 use crate::http::head::Head;
 
-/// The client's address: the peer's, or, by the word of trusted peers, the last address in
-/// `X-Forwarded-For` that is not one of theirs.
+/// The client's address: the peer's address or, if the peer is a trusted proxy, the last address in
+/// `X-Forwarded-For` that is not a trusted proxy.
 pub(super) fn client(head: &Head<'_>, peer: SocketAddr, trusted: &[IpNet]) -> IpAddr {
     let direct = peer.ip().to_canonical();
     if !is_trusted(direct, trusted) {
@@ -41,7 +41,7 @@ fn address(text: &[u8]) -> Option<IpAddr> {
     bare.or_else(with_port).or_else(bracketed).map(|address: IpAddr| address.to_canonical())
 }
 
-/// Writes what the upstream is told: appended to what a trusted peer said, else said anew.
+/// Writes the forwarding fields: appends to the fields of a trusted peer, and replaces those of any other peer.
 pub(super) fn write(
     head: &Head<'_>,
     arrival: &Arrival,
@@ -56,7 +56,7 @@ pub(super) fn write(
     let raw_host = host.map_or("", |host| host.raw.as_str());
     let port = host.and_then(|host| host.port).unwrap_or(80);
     let host = format_args!("host=\"{raw_host}\";proto=http");
-    // Spelling an address is dear, and this one is nearly always the client's, too.
+    // Formatting an address is slow, and the peer is nearly always the client: the text is used for both.
     let text = &*direct.to_string();
     list(out, "X-Forwarded-For", said("x-forwarded-for"), format_args!("{text}"));
     if direct.is_ipv6() {

@@ -1,4 +1,4 @@
-//! Where and how decisions are recorded.
+//! The section about the audit journal and its delivery.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::schema::forms;
 use super::{DatabaseUrl, values};
 
-/// Records that are nowhere but in the journal stay for six years (45 CFR 164.316(b)(2)(i)).
+/// The minimum retention of records that only the journal holds: six years (45 CFR 164.316(b)(2)(i)).
 pub(super) const SIX_YEARS: Duration = Duration::from_hours(24 * 2192);
 
 /// The audit journal, in which every decision is recorded, and its delivery to a database.
@@ -97,15 +97,15 @@ impl Audit {
     }
 }
 
-/// Which database records are delivered to.
+/// The database that records are delivered to.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum AuditDatabase {
-    /// None.
+    /// No database.
     #[default]
     Off,
-    /// That of the facts.
+    /// The database of the facts.
     Facts,
-    /// One of its own.
+    /// A separate database.
     Own(DatabaseUrl),
 }
 

@@ -1,4 +1,4 @@
-//! What no single value can say about itself: what is missing, and what does not go together.
+//! Checks that no single value can make: missing keys, and values that contradict each other.
 
 use serde_json::Value;
 
@@ -7,14 +7,14 @@ use super::source::Source;
 use super::{AuditDatabase, Config, ConfigError};
 use crate::http::hygiene;
 
-/// The keys without a default, each with a value that would do.
+/// The required keys, each with an example value.
 const REQUIRED: [(&str, &str, &str); 3] = [
     ("facts", "database", "sqlite://var/cedargate.db"),
     ("policies", "directory", "policies"),
     ("audit", "directory", "var/audit"),
 ];
 
-/// Checks that everything is there that has no default.
+/// Checks that every required key is present.
 pub(super) fn complete(source: &Source) -> Result<(), ConfigError> {
     each_issuer_has_keys(source)?;
     for (section, name, example) in REQUIRED {
@@ -39,7 +39,7 @@ fn each_issuer_has_keys(source: &Source) -> Result<(), ConfigError> {
     }
 }
 
-/// A value of another type lacks nothing: what it is instead is reported when it is read.
+/// Whether a section lacks a key. A value of another type lacks nothing: its own error is reported when it is read.
 fn lacks(section: &Value, name: &str) -> bool {
     section.is_null()
         || section.as_object().is_some_and(|it| it.get(name).is_none_or(Value::is_null))
@@ -54,7 +54,7 @@ fn missing(
     ConfigError::Missing { place: source.place(&parent), parent, name, example }
 }
 
-/// Checks what one value demands of another.
+/// Checks the values that depend on each other.
 pub(super) fn consistent(config: &Config, source: &Source) -> Result<(), ConfigError> {
     let (proxy, admin) = (config.listen.proxy, config.listen.admin);
     let overlap =
@@ -74,7 +74,7 @@ pub(super) fn consistent(config: &Config, source: &Source) -> Result<(), ConfigE
     misfit.map_or(Ok(()), |it| Err(source.bad(&format!("facts.mapping.{}", it.key), &it.what)))
 }
 
-/// No exception undoes what the gate says of a name, and nothing is stripped that a request cannot do without.
+/// Checks that no exception allows a reserved name, and that no field is stripped that every request needs.
 fn header_names_fit(config: &Config, source: &Source) -> Result<(), ConfigError> {
     let hygiene = config.headers.hygiene(&config.tenancy);
     let allowed = config.headers.allow.iter().enumerate();
@@ -92,7 +92,7 @@ fn header_names_fit(config: &Config, source: &Source) -> Result<(), ConfigError>
     Ok(())
 }
 
-/// What is nowhere but in the journal stays there as long as the law wants it.
+/// Checks that records that only the journal holds are kept for as long as the law requires.
 fn audit_is_kept(config: &Config, source: &Source) -> Result<(), ConfigError> {
     let kept = config.audit.keep.is_none_or(|keep| keep >= SIX_YEARS);
     if kept || config.audit.database != AuditDatabase::Off {

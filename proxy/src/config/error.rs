@@ -1,18 +1,18 @@
-//! What is wrong with a configuration, and where.
+//! Errors in a configuration, with their places.
 
 use std::fmt;
 use std::path::PathBuf;
 
-/// Where a value was written.
+/// The place where a value was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// In the file as a whole.
+    /// The file as a whole.
     File(PathBuf),
-    /// At a line and column of the file, both counted from one.
+    /// A line and column of the file, both counted from one.
     Line(PathBuf, u64, u64),
-    /// In an environment variable of that name.
+    /// The environment variable of this name.
     Variable(String),
-    /// On the command line, for that key.
+    /// The command line, for this key.
     Flag(String),
 }
 
@@ -27,45 +27,45 @@ impl fmt::Display for Place {
     }
 }
 
-/// Why there is no configuration.
+/// The reason why a configuration cannot be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file is not there, or not readable, or no UTF-8.
+    /// The file does not exist, cannot be read, or is not UTF-8.
     #[error("cannot read `{}`; name the configuration with `--config FILE`", file.display())]
     Unreadable {
-        /// The file that was asked for.
+        /// The path of the file.
         file: PathBuf,
-        /// What the system said.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// What was written is no YAML.
+    /// The file or an override is not valid YAML.
     #[error("{place}: {what}")]
     Syntax {
-        /// Where.
+        /// The place of the error.
         place: Place,
-        /// What the parser said.
+        /// The parser's message.
         what: String,
     },
-    /// A key is unknown, or its value is not one that it may have.
+    /// A key is unknown, or its value is invalid.
     #[error("{place}: `{key}`: {what}")]
     Bad {
-        /// Where.
+        /// The place of the value.
         place: Place,
-        /// The whole key, such as `jwt.issuers[0].jwks`.
+        /// The full key, such as `jwt.issuers[0].jwks`.
         key: String,
-        /// What is wrong, and the remedy.
+        /// The problem, and the remedy.
         what: String,
     },
-    /// A key that has no default is not there.
+    /// A required key is missing.
     #[error("{place}: `{parent}.{name}` is missing; add `{name}: {example}` under `{parent}`")]
     Missing {
-        /// The nearest thing that is there.
+        /// The nearest place that exists in the file.
         place: Place,
-        /// The section that lacks it.
+        /// The section that lacks the key.
         parent: String,
-        /// What it lacks.
+        /// The missing key.
         name: &'static str,
-        /// A value that would do.
+        /// A valid example value.
         example: &'static str,
     },
 }

@@ -25,7 +25,7 @@ pub struct Headers {
 }
 
 impl Headers {
-    /// The rules of hygiene with these names, and with those by which requests name tenants.
+    /// The hygiene rules for this section, with the names of tenants included.
     pub(crate) fn hygiene(&self, tenancy: &Tenancy) -> Hygiene {
         Hygiene::new(&self.allow, &self.strip, &tenancy.names)
     }

@@ -1,4 +1,4 @@
-//! Whose tokens are believed, and about whom.
+//! The issuers whose tokens are accepted, and the users about whom they may speak.
 
 mod algorithm;
 mod doubts;
@@ -93,11 +93,11 @@ pub struct Issuer {
 }
 
 impl Issuer {
-    /// The entry of an issuer of this name that says nothing else.
+    /// An issuer of this name with the default of every other key.
     ///
     /// # Errors
     ///
-    /// When the name is none.
+    /// Fails if the name is invalid.
     pub fn usual(name: &str, jwks: JwksSource) -> Result<Self, &'static str> {
         Ok(Self {
             issuer: IssuerName::parse(name)?,
@@ -128,8 +128,8 @@ impl Issuer {
         Algorithm::USUAL.to_vec()
     }
 
-    /// Whether this is the entry for tokens with this `iss` and these claims. What stands in `iss` in
-    /// place of a claim has to be one of the values that are named, and what the token says there.
+    /// Whether this entry is for tokens with this `iss` and these claims. For a template, the value in
+    /// `iss` must be one of the accepted values and must equal the claim of the token.
     #[must_use]
     pub fn signs_as(&self, iss: &str, claims: &Map<String, Value>) -> bool {
         let Some(value) = self.issuer.value_in(iss) else { return false };
@@ -140,12 +140,12 @@ impl Issuer {
     }
 }
 
-/// Where an issuer's keys are.
+/// The location of an issuer's keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JwksSource {
-    /// In a file, read again when it changes.
+    /// A file, read again when it changes.
     File(PathBuf),
-    /// At an http(s) URL, fetched again now and then.
+    /// An http(s) URL, fetched regularly.
     Url(String),
 }
 

@@ -1,5 +1,5 @@
-//! How much is remembered, in bytes. Clients choose what there is to remember, so each memory has a bound;
-//! one that is full forgets what was not asked for lately.
+//! The section about the sizes of memories, in bytes. Clients choose what there is to remember, so each memory has a
+//! maximum; at the maximum it forgets what was not used lately.
 
 use schemars::JsonSchema;
 use serde::Deserialize;

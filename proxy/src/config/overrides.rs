@@ -1,4 +1,4 @@
-//! What wins over the file: environment variables and flags.
+//! Overrides of the file: environment variables and flags.
 
 use serde_json::{Map, Value};
 
@@ -7,14 +7,14 @@ use super::source::{member, parse_value};
 
 const PREFIX: &str = "CEDARGATE_";
 
-/// One value from outside the file.
+/// One value that overrides the file.
 pub(super) struct Override {
     pub(super) place: Place,
     path: Vec<String>,
     value: Value,
 }
 
-/// The overrides among all environment variables: `CEDARGATE_UPSTREAM__ADDRESS`,
+/// The overrides among all environment variables, such as `CEDARGATE_UPSTREAM__ADDRESS` and
 /// `CEDARGATE_JWT__ISSUERS__0__JWKS`.
 pub(super) fn from_env(
     env: impl IntoIterator<Item = (String, String)>,
@@ -24,7 +24,7 @@ pub(super) fn from_env(
         .filter(|(name, _)| name.strip_prefix(PREFIX).is_some_and(|key| !is_service_link(key)))
         .map(|(name, value)| Override::from_variable(name, &value))
         .collect::<Result<Vec<_>, _>>()?;
-    // A section comes before what is in it, and element 2 before element 10.
+    // A section is applied before its members, and element 2 before element 10.
     found.sort_by_cached_key(|over| {
         let order = |part: &String| (part.parse::<usize>().ok(), part.clone());
         over.path.iter().map(order).collect::<Vec<_>>()
@@ -32,8 +32,8 @@ pub(super) fn from_env(
     Ok(found)
 }
 
-/// Kubernetes describes a service named `cedargate` to every pod in variables that look like ours:
-/// `CEDARGATE_PORT_8080_TCP_ADDR`. None of them is a key.
+/// Whether the key is a service variable of Kubernetes. For a service named `cedargate` every pod has variables
+/// that look like ours: `CEDARGATE_PORT_8080_TCP_ADDR`. None of them is a key of the configuration.
 fn is_service_link(key: &str) -> bool {
     let is_port = |at: usize| {
         let (before, after) = (key.get(..at), key.get(at + "PORT".len()..));
@@ -59,7 +59,7 @@ impl Override {
         Self::new(Place::Variable(name), path, value)
     }
 
-    /// A flag's: a dotted key, in which a number indexes a list.
+    /// An override from a flag: a dotted key, in which a number indexes a list.
     pub(super) fn from_flag(key: &str, value: &str) -> Result<Self, ConfigError> {
         let path = key.split('.').map(str::to_owned).collect();
         Self::new(Place::Flag(key.to_owned()), path, value)
@@ -74,7 +74,7 @@ impl Override {
         }
     }
 
-    /// Puts the value into the tree; gives the key that it now has there.
+    /// Writes the value into the tree. Returns the key under which the tree now has the value.
     pub(super) fn write_into(&self, tree: &mut Value) -> Result<String, ConfigError> {
         let mut key = String::new();
         let mut at = tree;

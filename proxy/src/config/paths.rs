@@ -1,11 +1,11 @@
-//! Relative paths are relative to the file that they are written in.
+//! Resolves relative paths against the directory of the file that they are written in.
 
 use std::path::Path;
 
 use super::{AuditDatabase, Config, DatabaseUrl, JwksSource};
 
 impl Config {
-    /// Makes every relative path one from `base`, the directory of the configuration.
+    /// Resolves every relative path against `base`, the directory of the configuration file.
     pub(super) fn resolve(&mut self, base: &Path) {
         let mut paths = vec![&mut self.policies.directory, &mut self.audit.directory];
         paths.extend(self.policies.archive.as_mut());
@@ -32,13 +32,13 @@ impl Config {
     }
 }
 
-/// `sqlite://var/x.db` as a URL of the file in `base`; nothing for any other.
+/// The URL of a relative SQLite file such as `sqlite://var/x.db`, resolved against `base`; `None` for other URLs.
 fn resolve_sqlite(url: &str, base: &Path) -> Option<String> {
     let rest = url.strip_prefix("sqlite://").or_else(|| url.strip_prefix("sqlite:"))?;
     if rest.starts_with('/') || rest.starts_with(":memory:") || base.as_os_str().is_empty() {
         return None;
     }
-    // The path in such a URL is percent-decoded and ends at `?`.
+    // The path in an SQLite URL is percent-decoded and ends at `?`.
     let base = base.to_str()?.trim_end_matches('/').replace('%', "%25").replace('?', "%3F");
     Some(format!("sqlite://{base}/{rest}"))
 }

@@ -1,8 +1,8 @@
-//! The JSON Schema of the configuration, and the page of the reference that is written from it.
+//! The JSON Schema of the configuration, and the reference page that is generated from it.
 //!
-//! The meaning of a key is the doc comment of its field, the form of a value is in [`forms`], and the default is what
-//! the gate does without the key ([`defaults`]). Two keywords are our own: `x-type` names what a text stands for, and
-//! `x-range` says which times or sizes are legal, which JSON Schema cannot say of a text.
+//! The meaning of a key is the doc comment of its field, the form of a value is in [`forms`], and the default is the
+//! value that the gate uses without the key ([`defaults`]). Two keywords are our own: `x-type` names the kind of a
+//! text, and `x-range` is the legal range of times or sizes, which JSON Schema cannot express for a text.
 
 mod defaults;
 pub(super) mod forms;
@@ -30,11 +30,11 @@ pub fn schema() -> Value {
     schema
 }
 
-/// Removes the defaults that the derive found: they are Rust's values, not what an operator would write.
+/// Removes the defaults that the derive macro found: they are Rust's values, not what an operator would write.
 fn without_defaults(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
-            // Below `properties` stand names of keys; none of ours is `default`.
+            // The members of `properties` are keys of the configuration; none of ours is named `default`.
             members.remove("default");
             members.values_mut().for_each(without_defaults);
         }
@@ -43,7 +43,7 @@ fn without_defaults(schema: &mut Value) {
     }
 }
 
-/// A section whose lines are all commented out is null, and means the same as no section.
+/// Allows null for optional sections: a section whose lines are all commented out is null, and counts as absent.
 fn sections_may_be_empty(schema: &mut Value) {
     let required: Vec<Value> =
         schema.get("required").and_then(Value::as_array).cloned().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The raw tree: file and overrides merged, each value with the place that it came from.
+//! The raw tree: the file and the overrides merged, each value with the place it came from.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,8 +13,8 @@ use super::overrides::Override;
 
 /// The merged tree.
 ///
-/// Keys are written as `serde_path_to_error` writes them, `jwt.issuers[0].jwks`, so that what it
-/// reports can be looked up.
+/// Keys are written as `serde_path_to_error` writes them, `jwt.issuers[0].jwks`, so that the keys in
+/// its errors can be looked up.
 pub(super) struct Source {
     file: PathBuf,
     tree: Value,
@@ -22,7 +22,7 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// Parses the file alone.
+    /// Parses the file, without overrides.
     pub(super) fn parse(file: &Path, text: &str) -> Result<Self, ConfigError> {
         let mut source = Self { file: file.to_owned(), tree: Value::Null, places: BTreeMap::new() };
         let root = yaml(text).map_err(|error| source.syntax(&error))?;
@@ -35,7 +35,7 @@ impl Source {
         Ok(source)
     }
 
-    /// Lets an override win over what was there.
+    /// Replaces a value by an override.
     pub(super) fn apply(&mut self, over: &Override) -> Result<(), ConfigError> {
         let key = over.write_into(&mut self.tree)?;
         self.places.retain(|place, _| !is_within(place, &key));
@@ -44,14 +44,14 @@ impl Source {
         Ok(())
     }
 
-    /// `cors:` with nothing under it is how a section looks whose lines are all commented out.
+    /// Removes null sections: `cors:` with nothing under it is a section whose lines are all commented out.
     fn drop_empty_sections(&mut self) {
         if let Value::Object(sections) = &mut self.tree {
             sections.retain(|_, section| !section.is_null());
         }
     }
 
-    /// Reads the tree as a legal value.
+    /// Deserializes the tree, which checks each value.
     pub(super) fn typed<T: DeserializeOwned>(&self) -> Result<T, ConfigError> {
         serde_path_to_error::deserialize(&self.tree).map_err(|error| {
             let key = error.path().to_string();
@@ -64,12 +64,12 @@ impl Source {
         self.tree.get(name)
     }
 
-    /// Says that the value of `key` is wrong.
+    /// An error about the value of `key`.
     pub(super) fn bad(&self, key: &str, what: &str) -> ConfigError {
         ConfigError::Bad { place: self.place(key), key: key.to_owned(), what: what.to_owned() }
     }
 
-    /// Where `key` was written, or else the nearest thing around it.
+    /// The place where `key` was written, or the place of the nearest enclosing key.
     pub(super) fn place(&self, key: &str) -> Place {
         let mut key = key;
         loop {
@@ -95,7 +95,7 @@ impl Source {
         ConfigError::Syntax { place, what: syntax_message(error) }
     }
 
-    /// Remembers where everything below `key` is, and drops the places from the values.
+    /// Records the place of each key below `key`, and returns the values without places.
     fn keep(&mut self, key: &str, node: Node) -> Value {
         match node {
             Node::Scalar(value) => value,
@@ -119,7 +119,7 @@ impl Source {
     }
 }
 
-/// The value of a member, as YAML without places: what an override holds.
+/// Parses the YAML value of an override, without places.
 pub(super) fn parse_value(text: &str) -> Result<Value, String> {
     let mut scratch = Source { file: PathBuf::new(), tree: Value::Null, places: BTreeMap::new() };
     let node = yaml(text).map_err(|error| syntax_message(&error))?;
@@ -131,7 +131,7 @@ pub(super) fn member(parent: &str, name: &str) -> String {
     if parent.is_empty() { name.to_owned() } else { format!("{parent}.{name}") }
 }
 
-/// A scalar is found at its value, anything larger at its name.
+/// The place of an entry: its value for a scalar, its name for anything else.
 fn place_of(name: &Spanned<String>, entry: &Spanned<Node>) -> Location {
     match entry.value {
         Node::Scalar(Value::Null) | Node::Map(_) | Node::List(_) => name.referenced,
@@ -153,14 +153,14 @@ fn yaml(text: &str) -> Result<Node, serde_saphyr::Error> {
     serde_saphyr::from_str_with_options(text, options)
 }
 
-/// The first line of what the parser says, without the place, which is said once already.
+/// The first line of the parser's message, without the place, which our own message already names.
 fn syntax_message(error: &serde_saphyr::Error) -> String {
     let text = error.without_snippet().to_string();
     let line = text.lines().next().unwrap_or_default();
     line.split(" at line ").next().unwrap_or(line).to_owned()
 }
 
-/// Says serde's complaints in the words of this page.
+/// Rewrites serde's messages in our own words, with a remedy.
 fn with_remedy(message: &str) -> String {
     if let Some(rest) = message.strip_prefix("unknown field ") {
         let known = rest.split_once(", ").map_or("", |(_, known)| known);
@@ -169,7 +169,7 @@ fn with_remedy(message: &str) -> String {
     if let Some(name) = message.strip_prefix("missing field ") {
         return format!("{name} is missing; add it");
     }
-    // INVARIANT: what stands in place of a section is not repeated; it may be a database's URL.
+    // INVARIANT: a value in place of a section is not repeated in the message: it may be a database's URL.
     if message.contains("expected struct ") {
         return "is no section; write its keys under it".to_owned();
     }

@@ -1,4 +1,4 @@
-//! What is read from what is written, and what wins over what.
+//! Parsing of valid configurations, and the precedence of files, variables and flags.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use super::*;
 
 mod refusals;
 
-/// The block of `gate.md`, word for word where it matters.
+/// The example in `gate.md`, copied where the text matters.
 const WHOLE: &str = "\
 listen:
   proxy: 127.0.0.1:8080
@@ -52,7 +52,7 @@ cors:
 shutdown: { drain: 5s, grace: 30s }
 ";
 
-/// The least that a configuration says.
+/// The minimal configuration.
 const LEAST: &str = "\
 jwt: { issuers: [{ jwks: keys/jwks.json }] }
 facts: { database: sqlite://var/cedargate.db }
@@ -146,7 +146,7 @@ workers: 3
     assert_eq!(config.memory.tokens, 0);
 }
 
-/// The doubts about a configuration with these entries besides the least one.
+/// The doubts about the minimal configuration with these issuers added.
 fn doubts(entries: &str) -> Vec<String> {
     parse(&LEAST.replacen("}] }", &format!("}}{entries}] }}"), 1), &[], &[]).unwrap().jwt.doubts()
 }

@@ -1,4 +1,4 @@
-//! Single values: times, sizes, addresses and names, each read from its humane form.
+//! Single values: times, sizes, addresses and names, each parsed from the form in which people write them.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -14,7 +14,7 @@ use serde_json::Value;
 
 const DAY: Duration = Duration::from_hours(24);
 
-/// The legal values of a time, zero included.
+/// The legal values of a duration, zero included.
 pub(super) const TIME: RangeInclusive<Duration> = Duration::ZERO..=DAY;
 /// The legal values of a timeout.
 pub(super) const TIMEOUT: RangeInclusive<Duration> = Duration::from_millis(1)..=DAY;
@@ -30,15 +30,15 @@ pub(super) const LONG: RangeInclusive<Duration> =
     Duration::ZERO..=Duration::from_hours(24 * 36_525);
 /// The legal values of the size of a head, or of a part of one.
 pub(super) const HEAD_SIZE: RangeInclusive<ByteSize> = ByteSize::b(256)..=ByteSize::kib(512);
-/// The legal values of the size of a body that is judged: it is held in memory until it is forwarded.
+/// The legal values of the size of a body that is judged, which stays in memory until it is forwarded.
 pub(super) const BODY_SIZE: RangeInclusive<ByteSize> = ByteSize::b(2)..=ByteSize::kib(64);
 /// The legal values of the size of a journal's segment.
 pub(super) const SEGMENT_SIZE: RangeInclusive<ByteSize> = ByteSize::kib(4)..=ByteSize::gib(4);
-/// The legal values of a memory; with much less hardly anything would be remembered.
+/// The legal values of the size of a memory. The minimum keeps a memory useful.
 pub(super) const MEMORY: RangeInclusive<ByteSize> = ByteSize::kib(256)..=ByteSize::tib(1);
-/// The legal values of a size without a limit of its own.
+/// The legal values of a size that has no narrower range.
 pub(super) const SIZE: RangeInclusive<ByteSize> = ByteSize::b(0)..=ByteSize::pib(1);
-/// The legal values of a quota; a journal with less than a megabyte would be full before anything is compressed.
+/// The legal values of a quota. A journal of less than a mebibyte would be full before a segment is compressed.
 pub(super) const QUOTA: RangeInclusive<ByteSize> = ByteSize::mib(1)..=ByteSize::pib(1);
 /// The legal values of a number of headers.
 pub(super) const HEADER_COUNT: RangeInclusive<usize> = 1..=200;
@@ -51,22 +51,22 @@ pub(super) const ENTRIES: RangeInclusive<usize> = 1..=10_000_000;
 /// The legal values of a number of threads.
 pub(super) const WORKERS: RangeInclusive<usize> = 1..=1024;
 
-/// Any time up to a day, zero included.
+/// A duration of up to a day, zero included.
 pub(super) fn time<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
     time_within(d, &TIME)
 }
 
-/// A time that something may take: up to a day, not zero.
+/// A timeout of up to a day, not zero.
 pub(super) fn timeout<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
     time_within(d, &TIMEOUT)
 }
 
-/// How far clocks may be apart: up to an hour.
+/// The maximum difference between two clocks: up to an hour.
 pub(super) fn leeway<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
     time_within(d, &LEEWAY)
 }
 
-/// How old a fact may be: up to a minute.
+/// The maximum age of a fact: up to a minute.
 pub(super) fn ttl<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
     time_within(d, &TTL)
 }
@@ -84,27 +84,27 @@ fn time_within<'de, D: Deserializer<'de>>(
     })
 }
 
-/// Room for a head, or for each of its parts.
+/// The maximum size of a head, or of a part of one.
 pub(super) fn head_size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
     size_within(d, &HEAD_SIZE)
 }
 
-/// Room for a body that is read and judged, and held in memory until it is forwarded.
+/// The maximum size of a body that is judged, which stays in memory until it is forwarded.
 pub(super) fn body_size<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
     size_within(d, &BODY_SIZE)
 }
 
-/// Room for a segment of the journal.
+/// The size of a segment of the journal.
 pub(super) fn segment_size<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
     size_within(d, &SEGMENT_SIZE).map(|size| size as u64)
 }
 
-/// Room for something that is remembered; with much less hardly anything would be.
+/// The size of a memory.
 pub(super) fn memory<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
     size_within(d, &MEMORY).map(|size| size as u64)
 }
 
-/// Room for something that is remembered, or zero: nothing is remembered.
+/// The size of a memory, or zero: nothing is remembered.
 pub(super) fn remembered<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
     let bytes = size(d)?;
     if bytes > 0 {
@@ -114,22 +114,22 @@ pub(super) fn remembered<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Erro
     Ok(bytes)
 }
 
-/// A size without a bound of its own.
+/// A size that has no narrower range.
 pub(super) fn size<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
     size_within(d, &SIZE).map(|size| size as u64)
 }
 
-/// Room for a journal; less than a megabyte would be full before anything is compressed.
+/// The quota of a journal.
 pub(super) fn quota<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
     optional(d, |value| size_within(value, &QUOTA).map(|size| size as u64))
 }
 
-/// How old a segment of the journal may become: up to a year.
+/// The age of a segment of the journal: up to a year.
 pub(super) fn age<'de, D: Deserializer<'de>>(d: D) -> Result<Duration, D::Error> {
     time_within(d, &AGE)
 }
 
-/// How long something is kept: up to a century.
+/// A retention: up to a century.
 pub(super) fn long<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
     optional(d, |value| time_within(value, &LONG))
 }
@@ -143,39 +143,39 @@ fn size_within<'de, D: Deserializer<'de>>(
     usize::try_from(size.as_u64()).map_err(D::Error::custom)
 }
 
-/// How many headers a head may have.
+/// The maximum number of header fields.
 pub(super) fn header_count<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
     count_within(d, &HEADER_COUNT)
 }
 
-/// How many members a JSON body may have.
+/// The maximum number of members of a JSON body.
 pub(super) fn json_members<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
     count_within(d, &JSON_MEMBERS)
 }
 
-/// How many connections there may be.
+/// The maximum number of connections.
 pub(super) fn connections<'de, D: Deserializer<'de>>(d: D) -> Result<usize, D::Error> {
     count_within(d, &CONNECTIONS)
 }
 
-/// How many of them may be of one client.
+/// The maximum number of connections from one client.
 pub(super) fn connections_per_client<'de, D: Deserializer<'de>>(
     d: D,
 ) -> Result<Option<usize>, D::Error> {
     optional(d, |value| count_within(value, &CONNECTIONS))
 }
 
-/// How many facts of a kind may be kept.
+/// The maximum number of facts of each kind.
 pub(super) fn entries<'de, D: Deserializer<'de>>(d: D) -> Result<u64, D::Error> {
     count_within(d, &ENTRIES).and_then(|count| count.try_into().map_err(D::Error::custom))
 }
 
-/// How many threads the runtime may have.
+/// The number of threads of the runtime.
 pub(super) fn workers<'de, D: Deserializer<'de>>(d: D) -> Result<Option<usize>, D::Error> {
     optional(d, |value| count_within(value, &WORKERS))
 }
 
-/// How often something may happen.
+/// A rate: times per second, at least one.
 pub(super) fn rate<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u32>, D::Error> {
     optional(d, |value| {
         let rate = u32::deserialize(value)?;
@@ -198,7 +198,7 @@ pub(super) fn socket<'de, D: Deserializer<'de>>(d: D) -> Result<SocketAddr, D::E
     parsed(d, "write an IP address and a port, such as `127.0.0.1:8080`", |text| text.parse().ok())
 }
 
-/// An address to connect to: a host's name or address, and a port.
+/// An address to connect to: a host name or IP address, and a port.
 pub(super) fn host_and_port<'de, D: Deserializer<'de>>(d: D) -> Result<String, D::Error> {
     parsed(d, "write a host and a port, such as `backend.internal:8081`", |text| {
         let authority: Authority = text.parse().ok()?;
@@ -209,7 +209,7 @@ pub(super) fn host_and_port<'de, D: Deserializer<'de>>(d: D) -> Result<String, D
     })
 }
 
-/// Networks in CIDR.
+/// Networks in CIDR notation.
 pub(super) fn networks<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<IpNet>, D::Error> {
     each(d, |text| {
         text.parse()
@@ -217,12 +217,12 @@ pub(super) fn networks<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<IpNet>, D:
     })
 }
 
-/// Names of hosts, lower-cased.
+/// Host names, in lower case.
 pub(super) fn host_names<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
     each(d, host_name)
 }
 
-/// A host's name without port, lower-cased and without the trailing dot.
+/// A host name without port, in lower case and without the trailing dot.
 pub(super) fn host_name(text: &str) -> Result<String, String> {
     let name = text.strip_suffix('.').unwrap_or(text).to_ascii_lowercase();
     if is_host_name(&name) {
@@ -238,7 +238,7 @@ fn is_host_name(name: &str) -> bool {
     name.len() <= 253 && name.split('.').all(is_label)
 }
 
-/// A list that has at least one element, none of them empty.
+/// A list with at least one element and no empty elements.
 pub(super) fn names<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
     let names = each(d, |text| match text {
         "" => Err("a name is empty; remove it".to_owned()),
@@ -284,7 +284,7 @@ pub(super) fn is_url(text: &str) -> bool {
     host && matches!(uri.scheme_str(), Some("http" | "https"))
 }
 
-/// Parses a scalar; what does not parse is told with the remedy.
+/// Parses a scalar. The error for an invalid one ends with `remedy`.
 pub(super) fn parsed<'de, D: Deserializer<'de>, T>(
     d: D,
     remedy: &str,
@@ -298,7 +298,7 @@ pub(super) fn parsed<'de, D: Deserializer<'de>, T>(
     parse(&text).ok_or_else(|| D::Error::custom(format!("`{text}` will not do; {remedy}")))
 }
 
-/// Reads a list whose elements are parsed one by one.
+/// Reads a list and parses each element.
 pub(super) fn each<'de, D: Deserializer<'de>, T>(
     d: D,
     parse: impl Fn(&str) -> Result<T, String>,

@@ -1,4 +1,4 @@
-//! The sections about the names of tenants and the ways of browsers.
+//! The sections about the names of tenants, cross-origin pages and redirects of browsers.
 
 use std::collections::BTreeMap;
 
@@ -80,11 +80,11 @@ pub struct Cors {
     pub expose_headers: Vec<String>,
 }
 
-/// The maximum number of fields in a list of them.
+/// The maximum number of names in a list of header fields.
 const FIELDS: usize = 64;
 
 impl Cors {
-    /// What single-page applications send: conditions, idempotency, traces, and tokens against forged requests.
+    /// The fields that single-page applications send: conditions, idempotency, traces, and anti-forgery tokens.
     pub(super) fn default_allow_headers() -> Vec<String> {
         let usual = [
             "If-Match",
@@ -98,13 +98,13 @@ impl Cors {
         usual.map(str::to_owned).into()
     }
 
-    /// What single-page applications read: versions, pages, where something is, when to try again, why to sign in.
+    /// The fields that single-page applications read: versions, pages, locations, retry times, sign-in challenges.
     pub(super) fn default_expose_headers() -> Vec<String> {
         ["ETag", "Link", "Location", "Retry-After", "WWW-Authenticate"].map(str::to_owned).into()
     }
 }
 
-/// Names of header fields. With credentials `*` would be a field of that name (the Fetch standard).
+/// Names of header fields. `*` is refused: with credentials it would be a field of that name (the Fetch standard).
 fn fields<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<String>, D::Error> {
     let fields = values::each(d, |text| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';

@@ -1,4 +1,4 @@
-//! The signed identity that an upstream can check by itself (`gate.md`, "Identity to the
+//! The signed identity that an upstream can verify (`gate.md`, "Identity to the
 //! upstream").
 
 use std::sync::Arc;
@@ -9,24 +9,24 @@ use serde_json::{Value, json};
 use crate::config::Assertion;
 use crate::mint::{MintError, SigningKey};
 
-/// How long an assertion holds, in seconds.
+/// The lifetime of an assertion, in seconds.
 const LIFE: i64 = 30;
 
-/// The gate's key for assertions cannot be used.
+/// The reason why the gate's key for assertions cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum AssertionError {
-    /// It cannot be read.
+    /// The key cannot be read.
     #[error(transparent)]
     Key(#[from] MintError),
-    /// It is no Ed25519 key.
+    /// The key is not an Ed25519 key.
     #[error("the assertion's key is not an Ed25519 key")]
     Kind,
-    /// It cannot sign.
+    /// The key cannot sign.
     #[error("the assertion cannot be signed")]
     Sign(#[from] jsonwebtoken::errors::Error),
 }
 
-/// Whom an assertion is about.
+/// The content of an assertion.
 #[derive(Debug)]
 pub(crate) struct AssertionClaims<'a> {
     pub(crate) subject: &'a str,
@@ -39,7 +39,7 @@ pub(crate) struct AssertionClaims<'a> {
     pub(crate) issued_at: i64,
 }
 
-/// Signs assertions.
+/// Signs assertions with the gate's key.
 pub struct AssertionSigner {
     key: SigningKey,
     issuer: String,
@@ -53,11 +53,11 @@ impl std::fmt::Debug for AssertionSigner {
 }
 
 impl AssertionSigner {
-    /// Reads the key.
+    /// Reads the gate's key for assertions.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or is no Ed25519 key.
+    /// Fails if the key cannot be read or is not an Ed25519 key.
     pub fn open(config: &Assertion) -> Result<Self, AssertionError> {
         let key = SigningKey::read(&config.key)?;
         if key.algorithm != Algorithm::EdDSA {
@@ -66,7 +66,7 @@ impl AssertionSigner {
         Ok(Self { key, issuer: config.issuer.clone(), audience: config.audience.clone() })
     }
 
-    /// Signs one.
+    /// Signs one assertion, a JWT that expires after [`LIFE`] seconds.
     pub(crate) fn sign(&self, claims: &AssertionClaims<'_>) -> Result<String, AssertionError> {
         let mut claims = json!({
             "iss": self.issuer,
@@ -87,7 +87,7 @@ impl AssertionSigner {
         Ok(encode(&self.key.header(), &claims, &self.key.encoding)?)
     }
 
-    /// The public half of the key.
+    /// The key set (JWKS) with the public half of the key.
     pub fn jwks(&self) -> Value {
         json!({ "keys": [self.key.public()] })
     }

@@ -1,8 +1,8 @@
-//! Stage 7: from the gate to the upstream and back.
+//! Stage 7: exchanges requests and responses with the upstream.
 //!
-//! The head of a request was written by the gate ([`accept`](mod@crate::accept)), and is sent as it is: nobody parses
-//! it again in between. Of an answer the head is read and written anew; the body is decoded and framed anew as it
-//! comes. Bodies are streamed in both directions at the same time, through buffers of bounded size.
+//! The gate itself wrote the head of a request ([`accept`](mod@crate::accept)), and sends it without parsing it
+//! again. The head of a response is parsed and written anew; its body is decoded and framed anew as it arrives.
+//! Bodies are streamed in both directions at the same time, through buffers of bounded size.
 
 mod answer;
 mod body;
@@ -20,7 +20,7 @@ pub(crate) use link::{Link, LinkIncoming, SENT, Turn};
 pub(crate) use pool::Pool;
 pub(crate) use upstream::{Addresses, Upstream};
 
-/// What the client is told where the upstream cannot be talked to.
+/// The refusal for an upstream that cannot be reached or breaks off.
 pub(crate) fn failure(error: &io::Error) -> Refusal {
     match error.kind() {
         io::ErrorKind::TimedOut => Refusal::UpstreamTimeout(error.to_string()),
@@ -28,7 +28,7 @@ pub(crate) fn failure(error: &io::Error) -> Refusal {
     }
 }
 
-/// What the client is told where the upstream does not speak HTTP.
+/// The refusal for an upstream whose response is not HTTP.
 fn nonsense(problem: &'static str) -> Refusal {
     Refusal::Unreachable(format!("the upstream's answer cannot be read: {problem}"))
 }

@@ -1,4 +1,4 @@
-//! The journal of a gate, and what delivers its records.
+//! The journal of a gate, and the couriers that deliver its records.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,14 +14,14 @@ use super::StartError;
 use crate::config::{AuditDatabase, Config, DatabaseUrl};
 use crate::metrics::Metrics;
 
-/// A delivery to the database may take this long: nobody waits for it.
+/// The timeout of a delivery to the database. Long, because no request waits for a delivery.
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(10);
-/// At the end sinks have so long to take what is left; the rest is delivered after the next start.
+/// The time that sinks have at shutdown to take the remaining records. Later ones are delivered after the next start.
 const FAREWELL: Duration = Duration::from_secs(5);
-/// Where standard output stands, in the journal's directory.
+/// The file in the journal's directory that stores the position of standard output.
 const OUTPUT_CURSOR: &str = "stdout.cursor";
 
-/// The journal, and a courier for each sink.
+/// The journal, and one courier per sink.
 #[derive(Debug)]
 pub(super) struct Audit {
     pub(super) journal: Arc<Journal>,
@@ -29,7 +29,7 @@ pub(super) struct Audit {
 }
 
 impl Audit {
-    /// Opens the journal as configured, with what an earlier gate left in it put in order.
+    /// Opens the configured journal and repairs what an earlier gate left in it.
     pub(super) fn open(
         config: &Config,
         metrics: &Arc<Metrics>,
@@ -69,7 +69,7 @@ impl Audit {
         Ok(Self { journal, couriers })
     }
 
-    /// Closes the journal, and gives sinks a moment for what they do not have yet.
+    /// Closes the journal, and gives the sinks [`FAREWELL`] to take the remaining records.
     pub(super) async fn close(self) {
         if let Err(error) = self.journal.close() {
             tracing::error!(%error, "the audit journal could not be closed");
@@ -80,7 +80,7 @@ impl Audit {
                 while !done() {
                     tokio::time::sleep(Duration::from_millis(10)).await;
                 }
-                // Signs how far they are, and what they have marked meanwhile, which is to be delivered as well.
+                // Closing again signs the progress of the sinks and any marks they added; those must be delivered too.
                 if self.journal.close().is_err() || done() {
                     return;
                 }
@@ -114,7 +114,7 @@ fn database(url: &DatabaseUrl, password: Option<PasswordFile>) -> Result<Sink, S
     Ok(Sink::Database(AuditTable::open(url.expose(), DELIVERY_TIMEOUT)?, password))
 }
 
-/// Where and how records are kept.
+/// The configuration of the journal.
 fn journal(config: &Config, delivered: Delivered, supervisor: &Arc<Supervisor>) -> JournalConfig {
     let audit = &config.audit;
     JournalConfig {

@@ -1,19 +1,19 @@
-//! File descriptors: as many as the system allows, and how many of them clients may take.
+//! File descriptors: raises the process limit, and derives the maximum number of connections from it.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Limits;
 use crate::http::seats::Bounds;
 
-/// Descriptors that clients leave to others: the admin listener and its connections, databases, the journal and its
-/// sinks, key sets, the watch over the policies, and the runtime itself.
+/// Descriptors not available to clients: those of the admin listener and its connections, databases, the journal and
+/// its sinks, key sets, the policy watcher, and the runtime itself.
 const RESERVE: usize = 192;
-/// Even with very few descriptors there are so many connections.
+/// The minimum for the bound on connections, even with very few descriptors.
 const FEWEST: usize = 16;
-/// Without a bound of its own, one client may have this part of all connections.
+/// The divisor of all connections that gives the default maximum of one client.
 const PART_OF_A_CLIENT: usize = 4;
 
-/// Raises the number of descriptors that this process may have to what the system allows; gives that number.
+/// Raises the soft limit of file descriptors to the hard limit. Returns the new limit.
 pub(super) fn raise() -> usize {
     let before = getrlimit(Resource::Nofile);
     let wanted = Rlimit { current: before.maximum, maximum: before.maximum };
@@ -24,7 +24,7 @@ pub(super) fn raise() -> usize {
             before
         }
     };
-    // No limit at all is more than any process can have.
+    // Without a limit, or with one beyond `usize`: more than any process can have.
     let number =
         |limit: Option<u64>| limit.and_then(|it| usize::try_from(it).ok()).unwrap_or(usize::MAX);
     let (from, to) = (number(before.current), number(raised.current));
@@ -32,7 +32,7 @@ pub(super) fn raise() -> usize {
     to
 }
 
-/// How many connections there may be. Each takes a descriptor, and another one to the upstream while it is served.
+/// The bounds on connections. Each connection takes one descriptor, and one more to the upstream while it is served.
 pub(super) fn bounds(limits: &Limits, descriptors: usize) -> Bounds {
     let possible = (descriptors.saturating_sub(RESERVE) / 2).max(FEWEST);
     let total = limits.connections.min(possible);

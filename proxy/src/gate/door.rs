@@ -1,4 +1,4 @@
-//! The way in: the listener, and a task for each connection.
+//! The proxy listener, and a task for each connection.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -18,19 +18,20 @@ use crate::metrics::Metrics;
 use crate::service::Service;
 use crate::service::connection::{self, Terms};
 
-/// Connections that may wait to be accepted. The system may allow fewer (`net.core.somaxconn`).
+/// The length of the accept queue. The system may allow less (`net.core.somaxconn`).
 const QUEUE: u32 = 4096;
-/// Idle connections that make room when the process is out of descriptors.
+/// The number of idle connections that are closed when the process is out of descriptors.
 const MAKE_ROOM: usize = 16;
-/// How long nothing is accepted after that failed.
+/// The pause after a failed accept.
 const PAUSE: Duration = Duration::from_millis(20);
-/// Refused connections whose answer is waited for, at a time; others are closed without one.
+/// The maximum number of refused connections that are being answered; further ones are closed without an answer.
 const ANSWERED: usize = 64;
-/// How long, and for how many bytes, a refused client is listened to: one that is still sending would lose the answer.
+/// How long, and for how many bytes at most, a refused client is read from: a client that is still sending when the
+/// gate closes the connection would lose the answer.
 const LINGER: Duration = Duration::from_secs(1);
 const LISTENED: usize = 64 * 1024;
 
-/// The way in.
+/// The proxy listener's state: accepts, bounds and serves connections.
 pub(super) struct Door {
     pub(super) service: Arc<Service>,
     pub(super) terms: Arc<Terms>,
@@ -40,7 +41,7 @@ pub(super) struct Door {
     pub(super) metrics: Arc<Metrics>,
 }
 
-/// What is done with connections that cannot be held.
+/// The limits on answering and logging refused connections.
 #[derive(Debug)]
 pub(super) struct Refused {
     answers: Arc<Semaphore>,
@@ -55,7 +56,7 @@ impl Default for Refused {
     }
 }
 
-/// Counts a connection for as long as it is held.
+/// A guard that counts a connection while it is open.
 struct Counted(Arc<AtomicUsize>);
 
 impl Drop for Counted {
@@ -65,7 +66,7 @@ impl Drop for Counted {
 }
 
 impl Door {
-    /// Lets clients in until it is stopped.
+    /// Accepts connections until `stopping` is true.
     pub(super) async fn open(&self, listener: TcpListener, mut stopping: watch::Receiver<bool>) {
         let stopped = stopping.clone();
         loop {
@@ -79,7 +80,7 @@ impl Door {
                     Err(beyond) => self.refuse(socket, beyond),
                 },
                 Err(error) => {
-                    // Out of file descriptors, most often: who is idle makes room.
+                    // Most often the process is out of file descriptors: closing idle connections frees some.
                     self.seats.make_room(MAKE_ROOM);
                     if let Some(left_out) = self.refused.failed.now() {
                         tracing::error!(%error, left_out, "connections cannot be accepted");
@@ -91,7 +92,7 @@ impl Door {
         }
     }
 
-    /// The address whose connections are bounded: those of a trusted proxy are of many clients.
+    /// The address that the per-client bound applies to; `None` for a trusted proxy, which carries many clients.
     fn bounded(&self, peer: SocketAddr) -> Option<IpAddr> {
         let address = peer.ip().to_canonical();
         let trusted = |net: &IpNet| net.contains(&address);
@@ -117,7 +118,7 @@ impl Door {
         });
     }
 
-    /// Answers a connection beyond a bound, as long as few of them wait for that, and closes it.
+    /// Answers a connection beyond a bound and closes it. With [`ANSWERED`] answers pending, only closes it.
     fn refuse(&self, socket: TcpStream, beyond: Beyond) {
         self.metrics.connections.refused(beyond);
         if let Some(left_out) = self.refused.beyond.now() {
@@ -131,7 +132,7 @@ impl Door {
     }
 }
 
-/// Tells a client that it is beyond a bound, and listens until it has heard that.
+/// Answers a client that is beyond a bound, then reads until the client closes.
 async fn send_off(mut socket: TcpStream, beyond: Beyond) -> io::Result<()> {
     let answer: &[u8] = match beyond {
         Beyond::Client => {
@@ -161,7 +162,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4(),
         SocketAddr::V6(_) => TcpSocket::new_v6(),
     }?;
-    // As the standard library does: an address whose last connections still fade away can be listened on again.
+    // As the standard library does: an address can be bound again while its last connections are in TIME_WAIT.
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(QUEUE)
@@ -171,7 +172,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 mod tests {
     use super::*;
 
-    /// Nobody accepts: whoever finds no place in the queue waits a second for a second try, and then longer.
+    /// Nothing accepts here. A connection that finds the queue full is retried by the client after 1 s or more.
     #[tokio::test]
     async fn a_burst_of_connections_waits_for_no_second_try() {
         let allowed = std::fs::read_to_string("/proc/sys/net/core/somaxconn").unwrap();

@@ -1,5 +1,5 @@
-//! Where facts come from: the database, the breaker before it, the cache before that, and what is
-//! heeded besides.
+//! Assembles the source of facts: the database, the circuit breaker before it, the cache before that, and the
+//! tasks that keep them current.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -20,19 +20,19 @@ use crate::operate::admission::Admission;
 use crate::operate::fitness::Fitness;
 use crate::operate::startable::Startable;
 
-/// Work that goes on beside the requests.
+/// Background work of the facts.
 pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Facts, and what has to go on so that they stay what they are.
+/// The facts, and the tasks that keep them current.
 pub(super) struct Facts {
     pub(super) store: Arc<FactStore>,
     pub(super) fitness: Arc<Fitness>,
-    /// Whether changes are not heard though they should be; `None`: nobody listens.
+    /// Whether the change notifications are down; `None`: the gate does not listen for any.
     pub(super) unheard: Option<Arc<AtomicBool>>,
     pub(super) tasks: Vec<Task>,
 }
 
-/// The facts of the policies, which are opened on the way: they have to fit each other.
+/// Opens the facts and the policies together, because the policies must fit the database.
 pub(super) async fn open(
     config: &Config,
     metrics: &Arc<Metrics>,
@@ -82,7 +82,7 @@ pub(super) async fn open(
     Ok((Facts { store, fitness, unheard, tasks }, bundles))
 }
 
-/// The cache, and what counts its look-ups.
+/// The cache, whose look-ups are counted in the metrics.
 fn store(config: &Config, database: Arc<SqlFacts>, metrics: &Arc<Metrics>) -> FactStore {
     let hears = Arc::clone(metrics);
     let hears = Box::new(move |down| hears.facts.down(down));

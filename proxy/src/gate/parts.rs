@@ -1,4 +1,4 @@
-//! The parts of a gate, made as configured.
+//! Builds the parts of a gate from the configuration.
 
 use std::io;
 use std::net::SocketAddr;
@@ -36,17 +36,17 @@ use crate::service::connection::Terms;
 use crate::service::cors::Cors;
 use crate::service::reply::Redirects;
 
-/// The upstream's name is looked up again this often.
+/// The interval between look-ups of the upstream's name.
 const RESOLVE_EVERY: Duration = Duration::from_secs(10);
 
-/// What the process needs before anything is opened; gives how many connections there may be.
+/// Prepares the process before any file or socket is opened. Returns the bounds on connections.
 pub(super) fn prepare(config: &Config) -> io::Result<Bounds> {
     ignore_file_size_signal()?;
     privacy::look(config);
     Ok(descriptors::bounds(&config.limits, descriptors::raise()))
 }
 
-/// The keys of the issuers. Tells the log what is doubtful about issuers.
+/// The keys of the issuers. Logs a warning for each doubtful issuer.
 pub(super) fn keys(jwt: &Jwt, supervisor: &Supervisor) -> Result<Arc<KeyStore>, StartError> {
     for doubt in jwt.doubts() {
         tracing::warn!("{doubt}");
@@ -54,7 +54,7 @@ pub(super) fn keys(jwt: &Jwt, supervisor: &Supervisor) -> Result<Arc<KeyStore>, 
     Ok(KeyStore::start(&jwt.issuers, supervisor)?)
 }
 
-/// What judges requests.
+/// The pipeline that judges requests.
 pub(super) fn pipeline(
     config: &Config,
     bundles: &Arc<BundleStore>,
@@ -81,7 +81,7 @@ pub(super) fn pipeline(
     pipeline
 }
 
-/// What serves requests.
+/// The service that handles requests.
 pub(super) fn service(
     config: &Config,
     pipeline: Pipeline,
@@ -116,7 +116,7 @@ pub(super) fn service(
     }
 }
 
-/// Where clients come in.
+/// The proxy listener's state.
 pub(super) fn door(
     config: &Config,
     service: Service,
@@ -135,7 +135,7 @@ pub(super) fn door(
     }
 }
 
-/// The rules and bounds of clients' connections.
+/// The rules and limits of client connections.
 fn terms(config: &Config, metrics: &Metrics) -> Terms {
     let removed = metrics.traffic.fields_removed.clone();
     Terms {
@@ -159,7 +159,7 @@ fn terms(config: &Config, metrics: &Metrics) -> Terms {
     }
 }
 
-/// What the admin listener answers from.
+/// The state of the admin listener.
 pub(super) fn admin(config: &Config, probes: Probes, metrics: &Arc<Metrics>) -> AdminState {
     AdminState {
         probe: Arc::new(probes),
@@ -170,19 +170,19 @@ pub(super) fn admin(config: &Config, probes: Probes, metrics: &Arc<Metrics>) -> 
     }
 }
 
-/// The counters, with the version that runs.
+/// The metrics, including the version and commit of this program.
 pub(super) fn metrics() -> Result<Arc<Metrics>, StartError> {
     let commit = option_env!("COMMIT_OF_CEDARGATE").unwrap_or("unknown");
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), commit);
     metrics.map_err(|error| StartError::Metrics(error.to_string()))
 }
 
-/// The upstream's address as far as it is known without asking anybody.
+/// The upstream's address, if it is an IP address; a name is looked up later.
 pub(super) fn known_address(name: &str) -> Arc<Addresses> {
     Arc::new(Addresses::new(name.parse().ok()))
 }
 
-/// Keeps the upstream's addresses known. A name that cannot be looked up keeps its last addresses.
+/// Looks the upstream's name up at regular intervals. If a look-up fails, the last addresses stay in use.
 pub(super) async fn keep_resolved(name: String, addresses: Arc<Addresses>) {
     loop {
         match lookup_host(&name).await.map(Iterator::collect::<Vec<_>>) {

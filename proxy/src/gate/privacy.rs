@@ -1,4 +1,4 @@
-//! Warns, at the start, of what others than its owner may read: keys, records, databases.
+//! Warns at start about keys, records and databases that users other than their owner can read.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use database::sqlite_file;
 
 use crate::config::{AuditDatabase, Config, DatabaseUrl};
 
-/// Looks at everything that this configuration names and that nobody else has to read.
+/// Checks the permissions of every private file in this configuration.
 pub(super) fn look(config: &Config) {
     database("facts.database", &config.facts.database);
     if let AuditDatabase::Own(url) = &config.audit.database {
@@ -27,7 +27,7 @@ pub(super) fn look(config: &Config) {
     }
 }
 
-/// The file of an SQLite database, and those beside it, which have what was written last.
+/// Checks the file of an SQLite database, and the `-wal` and `-shm` files beside it, which hold the latest writes.
 fn database(key: &str, url: &DatabaseUrl) {
     let Some(file) = sqlite_file(url.expose()) else { return };
     for beside in ["", "-wal", "-shm"] {

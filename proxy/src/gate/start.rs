@@ -1,4 +1,4 @@
-//! Which bundle the gate starts with: the folder's, or the newest one of the archive that can be used.
+//! Chooses the bundle to start with: the policy folder's, or the newest usable one in the archive.
 
 use std::io;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use crate::metrics::Metrics;
 use crate::operate::admission::judge;
 use crate::operate::startable::{Startable, findings};
 
-/// How long the database may take to say whether it fits a bundle.
+/// How long the database may take to answer whether it fits a bundle.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The policies, what counts their reloads, and what there is to know about the facts, unless the database does not
-/// answer.
+/// Opens the policies and logs and counts their reloads. Also returns the notes about the facts, or `None` if the
+/// database does not answer.
 pub(super) async fn open_bundles(
     config: &Config,
     metrics: &Arc<Metrics>,
@@ -43,7 +43,7 @@ pub(super) async fn open_bundles(
             }
             Err(error) => {
                 opening.refuse(&candidate, Findings(told(&error)));
-                // What is wrong with the folder's is what has to be corrected.
+                // The error about the folder's bundle is the one that the operator has to correct.
                 if !candidate.next.archived {
                     refused = Some(error);
                 }
@@ -54,7 +54,7 @@ pub(super) async fn open_bundles(
     Err(refused.unwrap_or(StartError::Policies(unread)))
 }
 
-/// What is found out about a bundle; or why the gate does not start with it.
+/// Examines a bundle, or returns the reason why the gate does not start with it.
 async fn examine(
     config: &Config,
     startable: &Startable,
@@ -69,7 +69,7 @@ async fn examine(
     }
 }
 
-/// Why the gate does not start with a bundle, as findings about the bundle.
+/// An error at start as findings about the bundle.
 fn told(error: &StartError) -> Vec<Finding> {
     match error {
         StartError::Policies(findings) => findings.0.clone(),
@@ -80,7 +80,7 @@ fn told(error: &StartError) -> Vec<Finding> {
     }
 }
 
-/// What hears of each reload.
+/// The listener that logs and counts each reload.
 fn listener(metrics: &Arc<Metrics>) -> Box<Listener> {
     let metrics = Arc::clone(metrics);
     Box::new(move |outcome, current, remarks| {
@@ -105,7 +105,7 @@ fn listener(metrics: &Arc<Metrics>) -> Box<Listener> {
     })
 }
 
-/// Tells the log and the metrics which bundle is in force from now on, and what is wrong with it all the same.
+/// Logs and counts the bundle that is in force from now on, with its warnings and overridden findings.
 fn tell(metrics: &Metrics, current: &Published, remarks: &Remarks) {
     metrics.policies.in_force(current.bundle.digest(), current.generation);
     metrics.policies.tested(remarks.tests);

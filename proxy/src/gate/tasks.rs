@@ -1,4 +1,4 @@
-//! The tasks of a gate that live as long as it does, each started again when it falls.
+//! The tasks that live as long as the gate; the supervisor restarts a task that fails.
 
 use std::io;
 use std::net::TcpListener as Socket;
@@ -15,9 +15,9 @@ use crate::forward::relay::{Addresses, Pool};
 use crate::judge::pipeline::Memo;
 use crate::operate::admin::{self, AdminState};
 
-/// What the tasks work on.
+/// The parts that the tasks work on.
 pub(super) struct Tasks {
-    /// The upstream's name, and the addresses to keep known.
+    /// The upstream's name, and where its addresses are kept.
     pub(super) resolved: (String, Arc<Addresses>),
     pub(super) idle: Arc<Pool>,
     pub(super) memo: Arc<Memo>,
@@ -26,11 +26,11 @@ pub(super) struct Tasks {
     pub(super) facts: Vec<facts::Task>,
 }
 
-/// A listener, and what tells when it is to be closed.
+/// A listener, and the signal to close it.
 type Listening = (TcpListener, watch::Receiver<bool>);
 
 impl Tasks {
-    /// Starts them all: the proxy and the admin listener at these sockets, and what goes on beside.
+    /// Starts all tasks: the proxy and the admin listener on these sockets, and the background tasks.
     pub(super) fn start(
         self,
         supervisor: &Supervisor,
@@ -69,8 +69,7 @@ impl Tasks {
     }
 }
 
-/// The same socket once more: a task that falls takes its own handle with it, and no connection is
-/// refused meanwhile.
+/// A second handle of the same socket. A task that panics drops its own handle, and no connection is refused meanwhile.
 fn again(socket: &Socket) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.try_clone()?)
 }

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 
-/// Why a target has no canonical form, or none that is safe.
+/// The reason why a target has no safe canonical form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PathFault {
     /// `.` or `..`.
@@ -14,7 +14,7 @@ pub enum PathFault {
     /// `//`.
     #[error("the path has an empty segment")]
     EmptySegment,
-    /// A byte that may not stand in a path.
+    /// A byte that is not allowed in a path.
     #[error("the path holds a byte that may not stand there")]
     Byte,
     /// `%` without two hexadecimal digits.
@@ -26,17 +26,17 @@ pub enum PathFault {
     /// Encodings that decode to invalid UTF-8.
     #[error("the path decodes to invalid UTF-8")]
     Utf8,
-    /// A byte that may not stand in a query.
+    /// A byte that is not allowed in a query.
     #[error("the query holds a byte that may not stand there")]
     Query,
 }
 
-/// The canonical form of `path`, which is origin-form without its query: percent-encodings of
-/// unreserved characters decoded, hexadecimal digits upper case.
+/// The canonical form of `path`, the origin-form without its query: percent-encoded
+/// unreserved characters are decoded, hexadecimal digits are upper case.
 ///
 /// # Errors
 ///
-/// [`PathFault`] says what cannot be made safe.
+/// Fails with a [`PathFault`] if the path has no safe canonical form.
 pub fn path(path: &[u8]) -> Result<String, PathFault> {
     let mut rest = path.strip_prefix(b"/").ok_or(PathFault::Byte)?;
     let mut canonical = String::with_capacity(path.len());
@@ -46,7 +46,7 @@ pub fn path(path: &[u8]) -> Result<String, PathFault> {
             Some(end) => (rest.get(..end).unwrap_or_default(), rest.get(end + 1..)),
             None => (rest, None),
         };
-        // An empty last segment is a single trailing slash, which is another path.
+        // An empty last segment is a trailing slash, which is allowed and makes another path.
         if raw.is_empty() && tail.is_some() {
             return Err(PathFault::EmptySegment);
         }
@@ -57,12 +57,12 @@ pub fn path(path: &[u8]) -> Result<String, PathFault> {
     }
 }
 
-/// Checks a raw query, which is forwarded as it came.
+/// Checks a raw query, which is forwarded as received.
 ///
 /// # Errors
 ///
-/// [`PathFault::Query`] for control bytes, white space and a fragment. Other bytes that RFC 3986 forbids pass
-/// as they came: scripts send `"`, `<` and `>`.
+/// Fails with [`PathFault::Query`] for control bytes, white space and a fragment. Other bytes that RFC 3986 forbids
+/// pass unchanged, because scripts send `"`, `<` and `>`.
 pub fn query(query: &[u8]) -> Result<(), PathFault> {
     let fine = |byte: &u8| *byte > 0x20 && !matches!(byte, 0x7F | b'#');
     if query.iter().all(fine) { Ok(()) } else { Err(PathFault::Query) }
@@ -101,22 +101,22 @@ fn segment(raw: &[u8], out: &mut String) -> Result<(), PathFault> {
         return Err(PathFault::Utf8);
     }
     let made = out.get(start..).unwrap_or_default();
-    // Looked for in what was made, not in what came: `%25%32e` becomes `%252e` only here.
+    // The search runs on the canonical text, not on the raw one: `%25%32e` becomes `%252e` only here.
     for (at, escape) in made.match_indices("%25") {
         hidden(made.as_bytes().get(at + escape.len()..).unwrap_or_default())?;
     }
     if matches!(made, "." | "..") { Err(PathFault::DotSegment) } else { Ok(()) }
 }
 
-/// Whether the decoded bytes are UTF-8 and hold no control character: U+0080 to U+009F are such.
+/// Whether the decoded bytes are UTF-8 without control characters, U+0080 to U+009F included.
 fn wholesome(bytes: &[u8]) -> bool {
     std::str::from_utf8(bytes).is_ok_and(|text| !text.contains(char::is_control))
 }
 
-/// After `%25`: refuses what somebody behind us might decode once more into a dot, a slash, a
-/// backslash or a control byte, at any depth.
+/// Refuses text after `%25` that an upstream could decode once more into a dot, a slash, a
+/// backslash or a control byte, at any depth of encoding.
 fn hidden(mut rest: &[u8]) -> Result<(), PathFault> {
-    // %2525…2e: each further `25` is one more encoding.
+    // In `%2525…2e`, each further `25` is one more encoding.
     while let Some(deeper) = rest.strip_prefix(b"25") {
         rest = deeper;
     }
@@ -132,12 +132,12 @@ fn hex(high: Option<&u8>, low: Option<&u8>) -> Result<u8, PathFault> {
     u8::try_from(high * 16 + low).map_err(|_| PathFault::Escape)
 }
 
-/// RFC 3986, 2.3.
+/// Whether `byte` is unreserved (RFC 3986, 2.3).
 fn is_unreserved(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
-/// RFC 3986, 3.3, raw, without `;`: what some servers cut off, we do not let in.
+/// Whether `byte` is a raw `pchar` (RFC 3986, 3.3) other than `;`, at which some servers cut the path.
 fn is_pchar(byte: u8) -> bool {
     is_unreserved(byte) || b"!$&'()*+,=:@".contains(&byte)
 }

@@ -1,4 +1,4 @@
-//! Both halves of a client's connection: heads are read strictly, and bodies are framed here.
+//! A client connection: strict reading of heads, framing of bodies.
 
 mod incoming;
 mod outgoing;
@@ -12,13 +12,13 @@ use crate::http::pace::Patience;
 pub(crate) use incoming::{BodyLost, Incoming, Part};
 pub(crate) use outgoing::Outgoing;
 
-/// How long a connection may be idle between two requests.
+/// The maximum time that a connection is idle between two requests.
 const KEEP_ALIVE: Duration = Duration::from_mins(1);
-/// How long the rest of a request is read and thrown away, so that the client, which may still be sending, gets
-/// the answer: a socket that is closed over unread bytes resets the connection.
+/// The maximum time for which the rest of a request is read and discarded. A client that is still sending would lose
+/// the answer otherwise: closing a socket with unread bytes resets the connection.
 const DRAINED: Duration = Duration::from_secs(2);
 
-/// The bounds of a connection.
+/// The limits of a client connection.
 #[derive(Debug, Clone)]
 pub(crate) struct Limits {
     pub(crate) header_bytes: usize,
@@ -26,14 +26,14 @@ pub(crate) struct Limits {
     pub(crate) patience: Patience,
 }
 
-/// Both halves of a client's connection.
+/// Both halves of a client connection.
 #[derive(Debug)]
 pub(crate) struct ClientStream {
     pub(crate) incoming: Incoming,
     pub(crate) outgoing: Outgoing,
-    /// Whether the place at which the next request begins is unknown.
+    /// Whether the start of the next request in the byte stream is unknown.
     lost: bool,
-    /// Whether an answer without a length was cut off.
+    /// Whether a response without a length was cut off.
     cut: bool,
 }
 
@@ -44,34 +44,34 @@ impl ClientStream {
         Self { incoming, outgoing: Outgoing::new(outgoing, patience), lost: false, cut: false }
     }
 
-    /// The place at which the next request begins is unknown: the connection ends with this request.
+    /// Marks the start of the next request as unknown: the connection ends with this request.
     pub(crate) fn lose(&mut self) {
         self.lost = true;
     }
 
-    /// An answer was cut off whose end is the end of the connection: the connection ends with a reset, which is the
-    /// only way to tell an HTTP/1.0 client that the answer is not whole.
+    /// Marks a response without a length as cut off: the connection ends with a reset, which is the only way to tell an
+    /// HTTP/1.0 client that the response is incomplete.
     pub(crate) fn cut(&mut self) {
         self.lost = true;
         self.cut = true;
     }
 
-    /// Whether the place at which the next request begins is unknown.
+    /// Whether the start of the next request is unknown.
     pub(crate) fn is_lost(&self) -> bool {
         self.lost
     }
 
-    /// Sends `bytes`. Whether the client is still there.
+    /// Sends `bytes`. Returns whether the client is still there.
     pub(crate) async fn say(&mut self, bytes: &[u8]) -> bool {
         self.outgoing.send(bytes).await.is_ok() && self.outgoing.flush().await.is_ok()
     }
 
-    /// Reads the rest of a request that was answered before it was read. Whether another request can follow.
+    /// Reads the rest of a request that was answered early. Returns whether another request can follow.
     pub(crate) async fn drain(&mut self) -> bool {
         self.incoming.drain(DRAINED).await
     }
 
-    /// Ends the connection, in such a way that the client gets what was sent last, and knows if that is not all.
+    /// Closes the connection so that the client receives the last bytes sent, and notices if the response was cut off.
     pub(crate) async fn close(mut self) {
         if self.cut {
             let _gone = self.outgoing.flush().await;

@@ -7,11 +7,11 @@ use std::time::{Duration, SystemTime};
 use time::OffsetDateTime;
 
 thread_local! {
-    /// The second that was spelled last, and its spelling: all answers of a second share it.
+    /// The second that was formatted last, and its text, which all responses of that second share.
     static LAST: RefCell<(i64, Rc<str>)> = RefCell::new((i64::MIN, Rc::from("")));
 }
 
-/// Spells `at` as an IMF-fixdate, such as `Sun, 06 Nov 1994 08:49:37 GMT`. A time before 1970 counts as 1970.
+/// Formats `at` as an IMF-fixdate, such as `Sun, 06 Nov 1994 08:49:37 GMT`. A time before 1970 counts as 1970.
 pub(crate) fn spell(at: OffsetDateTime) -> Rc<str> {
     let second = at.unix_timestamp();
     LAST.with_borrow_mut(|(last, text)| {

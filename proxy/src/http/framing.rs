@@ -1,18 +1,18 @@
-//! Where the body of a message ends, and which of its bytes are content (RFC 9112, sections 6 and 7).
+//! The framing of message bodies: where a body ends, and which bytes are content (RFC 9112, sections 6 and 7).
 //!
-//! Requests and answers are decoded here and framed anew by the gate: chunk sizes, extensions and trailers
-//! as one side wrote them never reach the other side, which might read them in another way.
+//! Bodies of requests and responses are decoded here and framed anew by the gate. The chunk sizes, extensions and
+//! trailers of one side never reach the other side, which might read them differently.
 
-/// How the end of a body is told.
+/// How the end of a body is determined.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Framing {
-    /// The number of bytes that are left.
+    /// A length: the number of remaining bytes.
     Length(u64),
-    /// Chunks, and the place in them that was reached.
+    /// Chunks: the position reached in them.
     Chunked(Chunk),
 }
 
-/// A place in a chunked body.
+/// A position in a chunked body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Chunk {
     /// In the size of a chunk, after this number of digits.
@@ -46,7 +46,7 @@ const SIDE_BYTES: u16 = 4096;
 /// The maximum number of digits of a chunk size. Leading zeros are legal (RFC 9112, 7.1).
 const DIGITS: u8 = 64;
 
-/// A body that is not framed as RFC 9112 says.
+/// The error for a body that is not framed as RFC 9112 says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the body is not framed as RFC 9112 says")]
 pub(crate) struct Misframed;
@@ -61,15 +61,15 @@ pub(crate) struct Span {
 impl Framing {
     /// No body.
     pub(crate) const NONE: Self = Self::Length(0);
-    /// Chunks from the start.
+    /// Chunks, at their start.
     pub(crate) const CHUNKED: Self = Self::Chunked(Chunk::Size { value: 0, digits: 0 });
 
-    /// Whether nothing of the message is left.
+    /// Whether the message is complete.
     pub(crate) fn is_done(self) -> bool {
         matches!(self, Self::Length(0) | Self::Chunked(Chunk::End))
     }
 
-    /// Whether the body comes in chunks.
+    /// Whether the body is chunked.
     pub(crate) fn is_chunked(self) -> bool {
         matches!(self, Self::Chunked(_))
     }
@@ -84,11 +84,11 @@ impl Framing {
         }
     }
 
-    /// Tells framing from content in `bytes`, up to the end of the next content in them, and moves on by that.
+    /// Splits `bytes` into framing and content up to the end of the next content in them, and advances past both.
     ///
     /// # Errors
     ///
-    /// When the message is not framed as RFC 9112 says: nothing after it can be trusted.
+    /// Fails if the message is not framed as RFC 9112 says: no bytes after the fault can be trusted.
     pub(crate) fn next(&mut self, bytes: &[u8]) -> Result<Span, Misframed> {
         match self {
             Self::Length(left) => {
@@ -169,7 +169,7 @@ fn step(chunk: Chunk, byte: u8) -> Result<Chunk, Misframed> {
     })
 }
 
-/// Whether `byte` may stand in a field value or a chunk extension: all but control characters other than tab.
+/// Whether `byte` is allowed in a field value or a chunk extension: all but control characters other than tab.
 fn is_plain(byte: u8) -> bool {
     byte == b'\t' || (byte >= 0x20 && byte != 0x7F)
 }

@@ -1,23 +1,23 @@
 //! A strict reader of HTTP/1.x heads (RFC 9112).
 //!
-//! A head that two readers could read in two ways is refused. What is forwarded was read, judged and written
-//! anew by the gate, so that an upstream finds nothing to mend.
+//! A head that two readers could read differently is refused. The gate reads and judges each head and then writes
+//! its own, so that an upstream finds nothing to repair.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use memchr::memchr;
 
-/// Where a head ends in a buffer, if it does.
+/// The result of a search for the end of a head.
 #[derive(Debug, PartialEq, Eq)]
 enum Scan {
     /// More bytes are needed.
     Incomplete,
-    /// The length of the head, its empty line included.
+    /// The length of the head, including its empty line.
     Complete(usize),
-    /// The length up to the end of the first line that ends in LF alone: nothing after it can be trusted.
+    /// The length up to the end of the first line that ends in LF alone. No bytes after it can be trusted.
     BareLf(usize),
 }
 
-/// Looks for the end of the head in `buffer`, whose first `seen` bytes were looked at before.
+/// Searches `buffer` for the end of the head. The first `seen` bytes were searched before.
 fn scan(buffer: &[u8], seen: usize) -> Scan {
     let mut at = seen;
     while let Some(found) = buffer.get(at..).and_then(|rest| memchr(b'\n', rest)) {
@@ -34,18 +34,18 @@ fn scan(buffer: &[u8], seen: usize) -> Scan {
     Scan::Incomplete
 }
 
-/// The head of a request as it came, or as much of it as was read before it was given up.
+/// The head of a request as received, or the part that was read before reading was given up.
 #[derive(Debug)]
 pub(crate) struct RawHead {
     pub(crate) bytes: Bytes,
-    /// Why the rest was not read.
+    /// The reason why the rest was not read.
     pub(crate) fault: Option<HeadFault>,
 }
 
-/// Takes a head out of `buffer`, if it is whole or given up. Its end is not among the first `seen` bytes, which are
-/// counted on; a head has `most` bytes at the most.
+/// Takes a head out of `buffer` if it is complete or given up. The first `seen` bytes were searched before and do not
+/// contain its end; `seen` is updated. A head has at most `most` bytes.
 pub(crate) fn take(buffer: &mut BytesMut, most: usize, seen: &mut usize) -> Option<RawHead> {
-    // RFC 9112, 2.2: an empty line before the request line is passed over.
+    // RFC 9112, 2.2: empty lines before the request line are skipped.
     while *seen == 0 && buffer.starts_with(b"\r\n") {
         buffer.advance(2);
     }
@@ -57,7 +57,7 @@ pub(crate) fn take(buffer: &mut BytesMut, most: usize, seen: &mut usize) -> Opti
         Scan::BareLf(end) => (end, Some(HeadFault::Invalid("a line ends in LF alone"))),
         _ if buffer.len() > most => (buffer.len(), Some(HeadFault::TooLarge)),
         _ => {
-            // The last three bytes may begin the end.
+            // The last three bytes may be the start of the end of the head.
             *seen = buffer.len().saturating_sub(3);
             return None;
         }
@@ -65,7 +65,7 @@ pub(crate) fn take(buffer: &mut BytesMut, most: usize, seen: &mut usize) -> Opti
     Some(RawHead { bytes: buffer.split_to(end).freeze(), fault })
 }
 
-/// What HTTP forbids in a head, or what is too much.
+/// The reason why a head is refused: invalid HTTP, or too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum HeadFault {
     /// Forbidden by RFC 9110 or 9112, or ambiguous enough to be forbidden here.
@@ -76,26 +76,26 @@ pub enum HeadFault {
     TooLarge,
 }
 
-/// A header field as it came.
+/// A header field as received.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Field<'a> {
     pub(crate) name: &'a [u8],
     pub(crate) value: &'a [u8],
 }
 
-/// A head taken apart; nothing in it is changed.
+/// A parsed head, unchanged.
 #[derive(Debug)]
 pub(crate) struct Head<'a> {
     pub(crate) method: &'a str,
     pub(crate) target: &'a [u8],
     pub(crate) http_11: bool,
     pub(crate) fields: Vec<Field<'a>>,
-    /// The first thing that is wrong; the fields before it are there.
+    /// The first fault. The fields before it are present.
     pub(crate) fault: Option<HeadFault>,
 }
 
 impl<'a> Head<'a> {
-    /// Takes `raw` apart, which need not be whole. `None`: this is no HTTP.
+    /// Parses `raw`, which need not be complete. `None`: the bytes are not HTTP.
     pub(crate) fn parse(raw: &'a [u8], most_fields: usize) -> Option<Self> {
         let mut lines = Lines(raw);
         let (method, target, version) = request_line(lines.next()?)?;
@@ -127,7 +127,7 @@ impl<'a> Head<'a> {
         Some(head)
     }
 
-    /// The values of all fields of this name, which is in lower case.
+    /// The values of all fields with this name, given in lower case.
     pub(crate) fn all(&self, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
         self.fields
             .iter()
@@ -135,7 +135,7 @@ impl<'a> Head<'a> {
             .map(|field| field.value)
     }
 
-    /// The value of the one field of this name; an error when there are several.
+    /// The value of the only field with this name, if any; an error if there are several.
     pub(crate) fn one(&self, name: &'static str) -> Result<Option<&'a [u8]>, HeadFault> {
         let mut all = self.all(name);
         let first = all.next();
@@ -146,7 +146,7 @@ impl<'a> Head<'a> {
     }
 }
 
-/// Lines that end in CRLF; what follows the last of them is no line.
+/// An iterator over the lines that end in LF, without their line ends. Bytes after the last LF are ignored.
 struct Lines<'a>(&'a [u8]);
 
 impl<'a> Iterator for Lines<'a> {
@@ -160,7 +160,7 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// Method, target and version. White space in the target is the target's fault, not the line's.
+/// Splits a request line into method, target and version. Leaves white space in the target to later checks.
 fn request_line(line: &[u8]) -> Option<(&str, &[u8], &[u8])> {
     let first = memchr(b' ', line)?;
     let last = memchr::memrchr(b' ', line)?;
@@ -197,8 +197,8 @@ fn field(line: &[u8]) -> Result<Field<'_>, &'static str> {
     Ok(Field { name, value })
 }
 
-/// `value` without the spaces and tabs at its ends: `OWS` of RFC 9110, 5.6.3. All else that Rust takes for white
-/// space is part of the value.
+/// `value` without spaces and tabs at its ends: `OWS` of RFC 9110, 5.6.3. Other characters that Rust calls white
+/// space are part of the value.
 pub(crate) fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = value {
         value = rest;

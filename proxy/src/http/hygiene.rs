@@ -1,8 +1,8 @@
-//! Which header fields of a client may reach the upstream (`gate.md`, "Header hygiene").
+//! Header hygiene: which header fields of a client may reach the upstream (`gate.md`, "Header hygiene").
 //!
 //! INVARIANT: a field passes only under a name that every upstream reads as that name. CGI, WSGI, Rack and
-//! PHP read each character that is neither a letter nor a digit as `_`, so names with any other character
-//! than letters, digits and `-` do not pass, unless the operator has named them.
+//! PHP read each character that is neither a letter nor a digit as `_`. So a name with characters other
+//! than letters, digits and `-` does not pass unless the operator has allowed it.
 
 mod names;
 #[cfg(test)]
@@ -14,39 +14,39 @@ use crate::http::tenant_names;
 
 use names::{CONTENT, HOP_BY_HOP, OBEYED, RESERVED, RESERVED_PREFIXES, STRUCTURAL, TENANTS, WAY};
 
-/// What is to be done with a field of a client.
+/// The treatment of a client's header field.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
     /// The field passes.
     Pass,
-    /// The field ends here: it is for this hop alone, or for the gate.
+    /// The field is not forwarded: it belongs to this hop alone, or is meant for the gate.
     Drop,
-    /// The field could pass for the word of the gate, or of a proxy that the upstream trusts: it is removed,
-    /// and counted.
+    /// The field could look as if the gate, or a proxy that the upstream trusts, had written it: it is not
+    /// forwarded, and counted.
     Remove,
-    /// The field tells how the request came: believed of a trusted peer, else written anew.
+    /// A forwarding field, such as `X-Forwarded-For`: kept from a trusted peer, otherwise replaced.
     Way,
-    /// The field carries the caller's proof.
+    /// The field carries the caller's credentials.
     Credential,
 }
 
-/// Decides what becomes of each field of a request.
+/// The rules that decide the [`Fate`] of each header field.
 #[derive(Debug, Clone)]
 pub(crate) struct Hygiene {
-    /// Whole names in lower case, by their length.
+    /// Known names in lower case, indexed by their length.
     known: Vec<Vec<(Box<[u8]>, Fate)>>,
-    /// The letters and digits of the names of a tenant, in lower case.
+    /// The letters and digits of the tenant names, in lower case.
     tenants: Vec<Vec<u8>>,
-    /// Names with odd characters that pass all the same.
+    /// The names with unusual characters that the operator allows.
     allowed: Vec<String>,
     marks: Marks,
-    /// Counts what is removed.
+    /// Counts the removed fields.
     removed: Option<IntCounter>,
 }
 
 impl Hygiene {
-    /// The rules of `gate.md`, and what the operator adds to them: names that pass although they hold odd characters
-    /// (`allow`), names that do not pass (`strip`), both in lower case, and the names of a tenant's id (`tenants`).
+    /// The rules of `gate.md` and of the operator: names with unusual characters that pass all the same (`allow`) and
+    /// names that do not pass (`strip`), both in lower case, and the names of a tenant's id (`tenants`).
     pub(crate) fn new(allow: &[String], strip: &[String], tenants: &[String]) -> Self {
         let mut hygiene = Self {
             known: Vec::new(),
@@ -55,7 +55,7 @@ impl Hygiene {
             marks: Marks::default(),
             removed: None,
         };
-        // The first entry of a name counts: what the operator strips is stripped.
+        // The first entry of a name wins, so the operator's `strip` comes first.
         for name in strip {
             hygiene.know(name, Fate::Remove);
         }
@@ -80,7 +80,7 @@ impl Hygiene {
         hygiene
     }
 
-    /// The same, and what is removed is counted.
+    /// These rules, with a counter of the removed fields.
     pub(crate) fn counted_by(self, removed: IntCounter) -> Self {
         Self { removed: Some(removed), ..self }
     }
@@ -98,11 +98,11 @@ impl Hygiene {
 
     fn know_tenant(&mut self, name: &str) {
         let letters = tenant_names::letters(name).collect::<String>().into_bytes();
-        // A name without letters would be every name without letters.
+        // A tenant name without letters would match every name without letters.
         if letters.is_empty() || self.tenants.contains(&letters) {
             return;
         }
-        // The dashes of a field may stand anywhere, at its start too.
+        // The dashes of a field name may stand anywhere, also at its start.
         for start in [letters.as_slice(), b"x", b"-"] {
             self.marks.set_from(start, letters.len());
         }
@@ -111,7 +111,7 @@ impl Hygiene {
 
     /// The fate of the field `name`.
     pub(crate) fn fate(&self, name: &[u8]) -> Fate {
-        // No way out of the loop and no branch in it: the compiler looks at many bytes at a time.
+        // The loop has no early exit and no branch, so that the compiler can check many bytes at a time.
         let plain = name.iter().fold(true, |all, byte| all & is_plain(*byte));
         if plain && !self.marks.has(name) {
             return Fate::Pass;
@@ -129,8 +129,8 @@ impl Hygiene {
         fate
     }
 
-    /// Whether the operator may let `name` pass although it has odd characters: no upstream reads it as a name
-    /// that has a meaning here.
+    /// Whether the operator may allow `name`, which has unusual characters: no upstream reads `name` as another name
+    /// that has a meaning for the gate.
     pub(crate) fn may_be_allowed(&self, name: &str) -> bool {
         let read = |byte: u8| if byte.is_ascii_alphanumeric() { byte } else { b'-' };
         let read: Vec<u8> = name.bytes().map(read).collect();
@@ -153,7 +153,7 @@ impl Hygiene {
         Fate::Pass
     }
 
-    /// Whether `name` names a tenant, with or without `x` before it, wherever its dashes are.
+    /// Whether `name` names a tenant, with or without a leading `x`, dashes ignored.
     fn names_a_tenant(&self, name: &[u8]) -> bool {
         let letters = name.iter().filter(|byte| **byte != b'-').map(u8::to_ascii_lowercase);
         let mut behind = letters.clone();
@@ -170,18 +170,18 @@ impl Hygiene {
     }
 }
 
-/// Whether the operator may have fields of this name removed: no request can do without some of them, and the
-/// upstream has to read a body as it was judged.
+/// Whether the operator may strip fields of this name. Structural fields are needed in every request, and content
+/// fields make the upstream read a body as it was judged.
 pub(crate) fn may_be_stripped(name: &str) -> bool {
     ![STRUCTURAL, CONTENT].concat().iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Whether a field is for one hop alone.
+/// Whether a field is hop-by-hop.
 pub(crate) fn is_hop_by_hop(name: &[u8]) -> bool {
     HOP_BY_HOP.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
 
-/// Whether `Connection` may not name this field away.
+/// Whether a field is structural, so that `Connection` cannot remove it.
 pub(crate) fn is_structural(name: &[u8]) -> bool {
     STRUCTURAL.iter().any(|known| name.eq_ignore_ascii_case(known.as_bytes()))
 }
@@ -190,13 +190,13 @@ const fn is_plain(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-')
 }
 
-/// At which first letters and lengths there are names that have to be looked up: those of most honest fields
-/// are not among them. For each letter, a bit for each length; the last one stands for longer names, too.
+/// A filter over the first letters and lengths of known names: most ordinary fields are not in it and need no
+/// look-up. Holds a bit per length for each letter; the last bit stands for all greater lengths.
 #[derive(Debug, Clone, Default)]
 struct Marks([u64; 32]);
 
 impl Marks {
-    /// The five bits that tell a letter from any other are the same in either case.
+    /// The low five bits of the first byte: the same for a letter in either case.
     fn letter(name: &[u8]) -> usize {
         usize::from(name.first().copied().unwrap_or_default() & 0x1F)
     }
@@ -205,14 +205,14 @@ impl Marks {
         length.min(u64::BITS as usize - 1)
     }
 
-    /// Marks this name.
+    /// Adds this name.
     fn set(&mut self, name: &[u8]) {
         if let Some(bits) = self.0.get_mut(Self::letter(name)) {
             *bits |= 1 << Self::length(name.len());
         }
     }
 
-    /// Marks all names with the first letter of `start` that are at least this long.
+    /// Adds all names that begin with the first letter of `start` and have at least this length.
     fn set_from(&mut self, start: &[u8], shortest: usize) {
         if let Some(bits) = self.0.get_mut(Self::letter(start)) {
             *bits |= u64::MAX << Self::length(shortest);

@@ -1,4 +1,4 @@
-//! How long nothing happens on a connection, without a timer for each request.
+//! An idle timeout that does not set a timer for each request.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep};
 
-/// Ends a time of idleness. Its one timer is set anew only when it goes off: then it looks how long
-/// nothing has happened, and goes on for the rest.
+/// An idle timeout. Its single timer is reset only when it fires, to the remaining idle time.
 #[derive(Debug)]
 pub(crate) struct Idle {
     limit: Duration,
-    /// `None`: it was not waited yet, and the clock was not read.
+    /// The start of the idle time; `None` until the first poll, so that `begin` reads no clock.
     since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
 }
@@ -21,12 +20,12 @@ impl Idle {
         Self { limit, since: None, timer: Box::pin(tokio::time::sleep(limit)) }
     }
 
-    /// From now on nothing happens.
+    /// Restarts the idle time.
     pub(crate) fn begin(&mut self) {
         self.since = None;
     }
 
-    /// Waits until nothing has happened for the limit.
+    /// Completes when the connection has been idle for the limit.
     pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let since = *self.since.get_or_insert_with(Instant::now);
         loop {
@@ -50,7 +49,7 @@ mod tests {
     async fn it_is_over_a_limit_after_the_last_beginning() {
         let limit = Duration::from_millis(30);
         let mut idle = Idle::new(limit);
-        // The timer of the first time goes off in the middle of the second.
+        // The timer of the first idle time fires in the middle of the second one.
         tokio::time::sleep(limit / 2).await;
         idle.begin();
         let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! A bound on requests for each client's address, when one is configured.
+//! A rate limit on requests per client address, if configured.
 
 use std::net::IpAddr;
 use std::num::NonZeroU32;
@@ -9,18 +9,18 @@ use std::time::{Duration, Instant};
 use quick_cache::Weighter;
 use quick_cache::sync::{Cache, DefaultLifecycle};
 
-/// What an address takes in memory: itself, its count, and its place in the tables of the cache.
+/// The size of an entry in bytes: the address, its count, and its place in the tables of the cache.
 const ADDRESS: u64 = 160;
 
-/// When the requests of an address so far are worked off, in nanoseconds since the limit was made.
+/// When the past requests of an address are worked off, in nanoseconds since the limit was made.
 type WorkedOff = Arc<AtomicU64>;
 
-/// A number of requests a second from one address, in bursts of as many.
+/// The maximum number of requests per second from one address, in bursts of the same number.
 ///
-/// The memory is bounded. An address that is forgotten because too many others came begins with a whole burst: whoever
-/// has so many addresses is not held by a bound for each of them, and nobody else is refused for it.
+/// The memory is bounded. An address that was forgotten because of too many others starts with a full burst. A client
+/// with that many addresses cannot be held by a per-address limit anyway, and no other client is refused for it.
 pub(crate) struct RateLimit {
-    /// Each request takes this long to work off, in nanoseconds.
+    /// The time in nanoseconds that one request takes to work off.
     each: u64,
     began: Instant,
     addresses: Arc<Cache<IpAddr, WorkedOff, EachTheSame, ahash::RandomState>>,
@@ -47,7 +47,7 @@ impl std::fmt::Debug for RateLimit {
 const SECOND: u64 = 1_000_000_000;
 
 impl RateLimit {
-    /// `per_second` requests, counted in at most `memory` bytes; zero requests are no limit.
+    /// A limit of `per_second` requests, whose counts take at most `memory` bytes. `None` for zero requests: no limit.
     pub(crate) fn new(per_second: u32, memory: u64) -> Option<Self> {
         let each = SECOND / u64::from(NonZeroU32::new(per_second)?.get());
         let usual = usize::try_from(memory / ADDRESS).unwrap_or(usize::MAX);
@@ -57,13 +57,13 @@ impl RateLimit {
         Some(Self { each, began: Instant::now(), addresses: Arc::new(addresses) })
     }
 
-    /// What says how many bytes the addresses take.
+    /// A function that returns how many bytes the addresses take.
     pub(crate) fn held(&self) -> impl Fn() -> u64 + Send + Sync + 'static {
         let addresses = Arc::clone(&self.addresses);
         move || addresses.weight()
     }
 
-    /// Whether one more request may come from `client` now.
+    /// Whether one more request from `client` is allowed now. Counts the request if so.
     pub(crate) fn allows(&self, client: IpAddr) -> bool {
         self.allows_after(client, self.began.elapsed())
     }
@@ -84,8 +84,8 @@ impl RateLimit {
     }
 }
 
-/// The addresses that a client has if it has this one, as the first of them: an IPv6 client owns its /64. An IPv4
-/// address is the same however it is written.
+/// The first of the addresses that a client owns if it has this one: an IPv6 client owns its /64. An IPv4
+/// address and its IPv4-mapped form are the same client.
 pub(crate) fn owned_by(client: IpAddr) -> IpAddr {
     match client.to_canonical() {
         IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),

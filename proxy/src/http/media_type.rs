@@ -1,24 +1,24 @@
-//! `Content-Type`, read so strictly that no upstream can read another type or another charset in it.
+//! Strict reading of `Content-Type`: no upstream can read another type or another charset in an accepted value.
 
 /// Whether `value` (RFC 9110, 8.3) names JSON in UTF-8: `application/json` or `application/*+json`, with
-/// `charset=utf-8` once or not at all. Other parameters may be there, in the form of RFC 9110, 5.6.6.
+/// `charset=utf-8` once or not at all. Other parameters are allowed in the form of RFC 9110, 5.6.6.
 pub(crate) fn is_json(value: &[u8]) -> bool {
     let (essence, parameters) = split(value);
     is_json_essence(trim(essence)) && charsets(parameters, &["utf-8"]) == Some(mentions(value))
 }
 
-/// Charsets in which a byte of ASCII is that character of ASCII.
+/// Charsets in which every ASCII byte is its ASCII character.
 const LIKE_ASCII: &[&str] =
     &["utf-8", "utf8", "us-ascii", "ascii", "iso-8859-1", "latin1", "iso-8859-15", "windows-1252"];
 
-/// Whether a query can be read in no other way because of the charset in `value`. Django reads the query in the
-/// charset of `Content-Type`, with a body or without one, and so do other servers when they are told to.
+/// Whether the charset in `value` cannot change how a query is read. Django reads the query in the
+/// charset of `Content-Type`, with or without a body, and so do other servers if configured to.
 pub(crate) fn leaves_the_query_alone(value: &[u8]) -> bool {
     let mentions = mentions(value);
     mentions == 0 || charsets(split(value).1, LIKE_ASCII) == Some(mentions)
 }
 
-/// What is before the parameters, and the parameters, each with its `;`.
+/// Splits a value into the text before the parameters and the parameters, each with its `;`.
 fn split(value: &[u8]) -> (&[u8], &[u8]) {
     value.split_at(memchr::memchr(b';', value).unwrap_or(value.len()))
 }
@@ -30,15 +30,15 @@ fn is_json_essence(essence: &[u8]) -> bool {
     subtype == b"json" || structured
 }
 
-/// How often the word `charset` is there: anywhere else than as the name of its one parameter, a careless
-/// reader could take it for that, `charset*` (RFC 8187) and `charset*0` (RFC 2231) among them.
+/// How often the word `charset` occurs. Anywhere but as the name of the one parameter, a lenient
+/// reader could take it for that name, such as in `charset*` (RFC 8187) and `charset*0` (RFC 2231).
 fn mentions(value: &[u8]) -> usize {
     let word = b"charset";
     value.windows(word.len()).filter(|window| window.eq_ignore_ascii_case(word)).count()
 }
 
-/// How many parameters `charset` with one of the `known` values there are, at most one; `None` when a parameter
-/// is not well formed, a charset is another one, or there are several.
+/// The number of `charset` parameters with one of the `known` values: 0 or 1. `None` if a parameter
+/// is malformed, a charset is not known, or there are several.
 fn charsets(parameters: &[u8], known: &[&str]) -> Option<usize> {
     let mut found = 0;
     let mut rest = parameters;
@@ -66,10 +66,10 @@ fn charsets(parameters: &[u8], known: &[&str]) -> Option<usize> {
     rest.is_empty().then_some(found)
 }
 
-/// The value at the start, a token or a quoted string without its quotes, and what follows it.
+/// Splits the value (a token or a quoted string, without its quotes) from the text that follows.
 fn split_value(text: &[u8]) -> Option<(&[u8], &[u8])> {
     if let Some(quoted) = text.strip_prefix(b"\"") {
-        // Readers differ in what a backslash does.
+        // Readers disagree about the meaning of a backslash.
         let end = memchr::memchr2(b'"', b'\\', quoted)?;
         let value = quoted.get(..end).filter(|_| quoted.get(end) == Some(&b'"'))?;
         return Some((value, quoted.get(end + 1..)?));
@@ -94,7 +94,7 @@ fn trim_start(text: &[u8]) -> &[u8] {
     text.get(start..).unwrap_or_default()
 }
 
-/// White space in a field (RFC 9110, 5.6.3).
+/// Whether `byte` is white space in a field (RFC 9110, 5.6.3).
 fn is_space(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }

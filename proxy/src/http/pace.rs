@@ -1,4 +1,4 @@
-//! The least pace at which the other side of a connection must move bytes.
+//! The minimum pace at which the peer of a connection must move bytes.
 
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -7,23 +7,23 @@ use tokio::time::Instant;
 
 use crate::http::idle::Idle;
 
-/// How slow a client may be in the middle of a request or an answer.
+/// How slow a client may be in the middle of a request or a response.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Patience {
-    /// How long nothing may move, and over how long a time the rate is averaged.
+    /// The maximum time in which no bytes move, and the time over which the rate is averaged.
     pub(crate) timeout: Duration,
-    /// The minimum number of bytes a second. 0: only silence ends the wait.
+    /// The minimum number of bytes per second. 0: only silence ends the wait.
     pub(crate) rate: u64,
 }
 
-/// Ends the wait for a peer that moves nothing for [`Patience::timeout`], or that moves less than
-/// [`Patience::rate`] on average while it is waited for. Time in which the peer is not waited for does not count.
-/// A bound on silence alone would let a client that sends one byte a minute hold its connection for ever.
+/// Ends the wait for a peer that moves nothing for [`Patience::timeout`], or moves less than
+/// [`Patience::rate`] on average while the gate waits for it. Other time does not count.
+/// With a limit on silence alone, a client that sends one byte a minute could hold its connection for ever.
 #[derive(Debug)]
 pub(crate) struct Pace {
     idle: Idle,
     patience: Patience,
-    /// When the present wait began.
+    /// The start of the current wait.
     since: Option<Instant>,
     waited: Duration,
     moved: u64,
@@ -42,17 +42,17 @@ impl Pace {
         }
     }
 
-    /// Another request or answer begins: the pace of the last one is forgotten.
+    /// Starts another request or response: the pace so far is forgotten.
     pub(crate) fn begin(&mut self) {
         self.idle.begin();
         (self.since, self.waited, self.moved, self.too_slow) = (None, Duration::ZERO, 0, false);
     }
 
-    /// The peer has moved this number of bytes.
+    /// Records that the peer has moved this number of bytes.
     pub(crate) fn moved(&mut self, bytes: usize) {
         self.idle.begin();
         self.moved += bytes as u64;
-        // The clock is read only if the peer was waited for.
+        // The clock is read only if the gate waited for the peer.
         let Some(since) = self.since.take() else { return };
         self.waited += since.elapsed();
         if self.waited >= self.patience.timeout {
@@ -67,7 +67,7 @@ impl Pace {
         self.too_slow
     }
 
-    /// Waits until the peer has moved nothing for the timeout.
+    /// Completes when the peer has moved nothing for the timeout, or has been too slow on average.
     pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.patience.rate > 0 && self.since.is_none() {
             self.since = Some(Instant::now());
@@ -89,7 +89,7 @@ mod tests {
         Pace::new(Patience { timeout: Duration::from_secs(10), rate })
     }
 
-    /// Moves `bytes` each second until the pace is over. The seconds that passed; at most 100.
+    /// Moves `bytes` each second until the pace is over. Returns the seconds that passed, at most 100.
     async fn until_over(pace: &mut Pace, bytes: usize) -> u64 {
         let begun = Instant::now();
         for _ in 0..100 {

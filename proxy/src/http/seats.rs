@@ -1,9 +1,9 @@
-//! A seat for each connection: how many there may be, in all and from one client, and who makes room when
-//! there are too many.
+//! Limits the number of connections, in total and per client, and closes idle ones to make room for new
+//! ones. A seat stands for one connection.
 //!
-//! Only idle connections make room, the longest idle first: those that wait for a request, or whose request
-//! has no complete head yet. A connection says itself when it is idle and when it is busy, without a lock; the
-//! registry looks at that only when a bound is reached. A list in the order of use would be a lock that all
+//! Only idle connections are closed, the longest idle first. A connection is idle while it waits for a request or
+//! for the rest of its head. It marks itself idle or busy without a lock, and the registry reads the marks
+//! only when a bound is reached. A list in the order of use would need a lock that all
 //! requests share.
 
 mod line;
@@ -22,25 +22,25 @@ use crate::http::limit::owned_by;
 
 use line::Line;
 
-/// A connection is busy.
+/// The state of a busy connection.
 const BUSY: u64 = 0;
-/// A connection was told to close.
+/// The state of a connection that was told to close.
 const LEAVING: u64 = u64::MAX;
-/// Connections that were told to close are waited for beyond this number before the next one is accepted.
+/// The maximum number of connections that were told to close but are still open. Beyond it, accepting waits.
 const SLACK: usize = 64;
-/// They are waited for at most this long: they close at once, unless the machine is very busy.
+/// The maximum wait for them. They close at once unless the machine is very busy.
 const PATIENCE: Duration = Duration::from_millis(20);
 
-/// How many connections there may be.
+/// The maximum number of connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Bounds {
-    /// In all.
+    /// The maximum in total.
     pub(crate) total: usize,
-    /// From one client: an IPv4 address or the /64 of an IPv6 address.
+    /// The maximum from one client: an IPv4 address or the /64 of an IPv6 address.
     pub(crate) client: usize,
 }
 
-/// The bound that a connection was beyond.
+/// The bound for which a connection was refused or closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beyond {
     /// [`Bounds::total`].
@@ -50,10 +50,10 @@ pub(crate) enum Beyond {
 }
 
 impl Beyond {
-    /// Both.
+    /// Every bound.
     pub(crate) const ALL: [Self; 2] = [Self::Total, Self::Client];
 
-    /// The word for the metrics and the log.
+    /// The name of the bound in metrics and log lines.
     pub(crate) const fn word(self) -> &'static str {
         match self {
             Self::Total => "total",
@@ -62,18 +62,18 @@ impl Beyond {
     }
 }
 
-/// What happens to seats, for whoever counts it.
+/// A change of the seats, for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
     /// A seat was taken.
     Taken,
-    /// A seat is free again.
+    /// A seat was freed.
     Free,
     /// An idle connection was told to close.
     ClosedEarly(Beyond),
 }
 
-/// All seats.
+/// The registry of all seats.
 pub(crate) struct Seats {
     bounds: Bounds,
     began: Instant,
@@ -86,7 +86,7 @@ pub(crate) struct Seats {
 struct State {
     next: u64,
     taken: HashMap<u64, Arc<Mark>>,
-    /// Those among them that were told to close.
+    /// How many of the taken seats were told to close.
     leaving: usize,
     line: Line,
     clients: HashMap<IpAddr, Client>,
@@ -100,16 +100,16 @@ struct Client {
     line: Line,
 }
 
-/// What a connection says of itself, and what it is told.
+/// The state of a connection, shared between the connection and the registry.
 #[derive(Debug)]
 struct Mark {
     client: Option<IpAddr>,
-    /// [`BUSY`], [`LEAVING`], or since when it is idle, in nanoseconds since the registry was made.
+    /// [`BUSY`], [`LEAVING`], or the start of the idle time in nanoseconds since the registry was made.
     state: AtomicU64,
     told: Notify,
 }
 
-/// The seat of one connection, which is free again when it is dropped.
+/// The seat of one connection. Dropping a seat frees it.
 #[derive(Debug)]
 pub(crate) struct Seat {
     number: u64,
@@ -124,7 +124,7 @@ impl std::fmt::Debug for Seats {
 }
 
 impl Seats {
-    /// Seats within these bounds.
+    /// A registry with these bounds.
     pub(crate) fn new(
         bounds: Bounds,
         observer: impl Fn(Event) + Send + Sync + 'static,
@@ -133,12 +133,12 @@ impl Seats {
         Arc::new(Self { bounds, began: Instant::now(), state, left, observer: Box::new(observer) })
     }
 
-    /// A seat for a connection that has sent nothing yet. `client` is its address, unless connections from there are
-    /// bounded only in all. At a bound the longest idle connection within it is told to close.
+    /// Takes a seat for a connection that has sent nothing yet. `client` is its address; `None` exempts the connection
+    /// from the per-client bound. At a bound, the longest idle connection that counts towards it is told to close.
     ///
     /// # Errors
     ///
-    /// At a bound within which no connection is idle.
+    /// Fails at a bound if none of its connections is idle.
     pub(crate) fn take(self: &Arc<Self>, client: Option<IpAddr>) -> Result<Seat, Beyond> {
         let client = client.map(owned_by);
         let now = self.now();
@@ -158,7 +158,7 @@ impl Seats {
         Ok(Seat { number, mark, seats: Arc::clone(self) })
     }
 
-    /// Tells up to `count` connections to close, the longest idle first: the process is out of descriptors.
+    /// Tells up to `count` connections to close, the longest idle first. For a process that is out of descriptors.
     pub(crate) fn make_room(&self, count: usize) {
         let now = self.now();
         let mut state = self.state();
@@ -169,8 +169,8 @@ impl Seats {
         }
     }
 
-    /// Waits until nearly all that were told to close are gone, so that there are never many more connections than
-    /// there may be.
+    /// Waits until at most [`SLACK`] connections that were told to close are still open, so that the bounds are never
+    /// exceeded by much.
     pub(crate) async fn settled(&self) {
         let gone = async {
             while self.state().leaving > SLACK {
@@ -180,7 +180,7 @@ impl Seats {
         let _too_busy = tokio::time::timeout(PATIENCE, gone).await;
     }
 
-    /// Tells the longest idle connection to close: of all, or of a client.
+    /// Tells the longest idle connection to close: of all connections, or of one client.
     fn close_longest_idle(&self, state: &mut State, of: Option<IpAddr>, now: u64) -> Option<()> {
         let State { taken, line, clients, .. } = state;
         let line = match of {
@@ -198,19 +198,19 @@ impl Seats {
         Some(())
     }
 
-    /// Nanoseconds since the registry was made: never [`BUSY`], never [`LEAVING`].
+    /// Nanoseconds since the registry was made; never [`BUSY`] or [`LEAVING`].
     fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_nanos()).unwrap_or(u64::MAX).clamp(1, LEAVING - 1)
     }
 
-    // The lock guards values that are whole between any two statements that can panic.
+    // A poisoned lock is fine: the state is consistent between any two statements that can panic.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
-    /// How many connections a client has that were not told to close.
+    /// The number of a client's connections that were not told to close.
     fn of(&self, client: IpAddr) -> usize {
         self.clients.get(&client).map_or(0, |it| it.taken - it.leaving)
     }
@@ -249,21 +249,21 @@ impl Mark {
 }
 
 impl Seat {
-    /// The connection waits for the next request.
+    /// Marks the connection as waiting for the next request.
     pub(crate) fn idle(&self) {
         let (state, now) = (&self.mark.state, self.seats.now());
-        // One that was told to close stays so.
+        // A connection that was told to close stays in that state.
         let _leaving = state.compare_exchange(BUSY, now, Ordering::AcqRel, Ordering::Acquire);
     }
 
-    /// A request has begun. `false`: the connection was told to close before that, and the request is not to be served.
+    /// Marks the start of a request. `false`: the connection was told to close before; do not serve the request.
     #[must_use]
     pub(crate) fn busy(&self) -> bool {
         let stays = |state: u64| (state != LEAVING).then_some(BUSY);
         self.mark.state.fetch_update(Ordering::AcqRel, Ordering::Acquire, stays).is_ok()
     }
 
-    /// Ends when the connection is told to close, which happens only while it is idle. To be made once for a
+    /// Completes when the connection is told to close, which happens only while it is idle. Call it once per
     /// connection.
     pub(crate) async fn told_to_close(&self) {
         self.mark.told.notified().await;

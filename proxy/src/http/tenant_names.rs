@@ -1,26 +1,26 @@
-//! The names by which a query or a body names a tenant (`tenancy.names`), and names that a careless reader
+//! The names by which a query or a body names a tenant (`tenancy.names`), and the aliases that a lenient reader
 //! takes for one of them.
 //!
-//! A name that the gate does not read and the upstream does would let a request act in a tenant that nobody
-//! has judged. So what is nearly such a name is refused, never passed on.
+//! If the upstream read a name that the gate does not read, the request would act in a tenant that was never
+//! judged. So an alias is refused, never forwarded.
 
-/// Whether some reader takes `name`, which is none of `known`, for one of them: Express and PHP read
+/// Whether some reader takes `name`, which is not in `known`, for a name that is: Express and PHP read
 /// `organization_id[]` as `organization_id`, PHP `organization.id`, case-insensitive readers
-/// `Organization_Id`, readers of identifiers `organizationId`.
+/// `Organization_Id`, readers that convert the case of identifiers `organizationId`.
 pub(crate) fn is_alias(name: &str, known: &[String]) -> bool {
     !known.iter().any(|known| known == name) && known.iter().any(|known| is_alike(name, known))
 }
 
-/// Whether two names have the same letters, of which there are some.
+/// Whether two names have the same letters, and at least one.
 fn is_alike(name: &str, known: &str) -> bool {
     let known = letters(known);
     known.clone().next().is_some() && letters(name).eq(known)
 }
 
-/// The letters and digits of a name up to its first `[`, or up to NUL, where readers in C stop; case aside.
+/// The letters and digits of a name, case folded, up to its first `[` or NUL (where readers in C stop).
 pub(crate) fn letters(name: &str) -> impl Iterator<Item = char> + Clone {
     let end = name.find(['[', '\0']).unwrap_or(name.len());
-    // Upper case first: `ı` and `ſ` are `I` and `S` there, and letters of their own in lower case.
+    // To upper case first: `ı` and `ſ` become `I` and `S` there, but stay distinct letters in lower case.
     name.get(..end)
         .unwrap_or_default()
         .chars()

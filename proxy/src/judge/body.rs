@@ -1,4 +1,4 @@
-//! JSON bodies, read late and only where a route says so (`domain.md`, layer 4).
+//! JSON bodies, which are read late and only if the route declares one (`domain.md`, layer 4).
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,63 +12,62 @@ use crate::http::media_type;
 use crate::http::tenant_names;
 use crate::judge::strict_json::{self, Object};
 
-/// The maximum length, in bytes, of the name of a member at the top of a judged body: policies are asked about
-/// each of them.
+/// The maximum length, in bytes, of the name of a member at the top of a judged body. Policies see all names.
 const NAME: usize = 256;
 
-/// Why a body cannot be judged.
+/// The reason why a body cannot be judged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BodyFault {
-    /// There is one, and the route takes none.
+    /// The request has a body, and the route takes none.
     #[error("the route takes no body (`body: none`)")]
     Unexpected,
-    /// Longer than `limits.json_body`.
+    /// The body is longer than `limits.json_body`.
     #[error("the body is longer than `limits.json_body`")]
     TooLarge,
-    /// More members than `limits.json_members`, or one with a very long name.
+    /// The body has more members than `limits.json_members`, or a very long name.
     #[error("the body has more than {0} members, or the name of one is longer than {NAME} bytes")]
     TooManyMembers(usize),
-    /// Of another type than JSON, in another charset, or coded.
+    /// The body is not JSON, has another charset, or has a content coding.
     #[error("the body is not JSON in UTF-8, or is coded")]
     Unsupported,
-    /// Not one JSON object, or one that does not hold what it must.
+    /// The body is not one JSON object, or a member is invalid.
     #[error("the body is not valid: {0}")]
     Invalid(String),
 }
 
-/// What a judged body may hold.
+/// The limits and names by which a body is judged.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms<'a> {
-    /// The names of its members that name a tenant (`tenancy.names`).
+    /// The names of members that name a tenant (`tenancy.names`).
     pub(crate) tenant_names: &'a [String],
-    /// The maximum number of members at its top (`limits.json_members`).
+    /// The maximum number of members at the top (`limits.json_members`).
     pub(crate) members: usize,
 }
 
-/// What the gate needs to know of a body.
+/// The parsed top level of a body.
 #[derive(Debug, Default)]
 pub(crate) struct Judged {
     bytes: Bytes,
-    /// The name of each member, and where its value is.
+    /// The name of each member, and the position of its value.
     members: Vec<(Arc<str>, Range<usize>)>,
-    /// The names of its members but for those that name a tenant, sorted.
+    /// The names of all members except those that name a tenant, sorted.
     pub(crate) fields: Vec<Arc<str>>,
 }
 
-/// Refuses a body where the route takes none.
+/// Refuses a body if the route takes none.
 pub(crate) fn expected(route: Option<&Arc<Route>>, arrival: &Arrival) -> Result<(), BodyFault> {
     let takes_none = route.is_some_and(|route| route.body == Body::None);
     if takes_none && arrival.has_body { Err(BodyFault::Unexpected) } else { Ok(()) }
 }
 
-/// Refuses a body of another type than JSON before it is read.
+/// Refuses a body that is not JSON, before it is read.
 pub(crate) fn supported(control: &Control) -> Result<(), BodyFault> {
     let kind = control.content_type.as_deref().unwrap_or_default();
     let readable = media_type::is_json(kind) && !control.coded;
     if readable { Ok(()) } else { Err(BodyFault::Unsupported) }
 }
 
-/// Reads a body whole. None at all counts as `{}`.
+/// Parses a complete body. An empty body counts as `{}`.
 pub(crate) fn judge(body: &Bytes, terms: Terms<'_>) -> Result<Judged, BodyFault> {
     if body.is_empty() {
         return Ok(Judged::default());
@@ -99,7 +98,7 @@ impl Judged {
         Some(strict_json::value(self.bytes.get(place.clone()).unwrap_or_default()))
     }
 
-    /// The tenants that it names.
+    /// The tenants that the body names.
     pub(crate) fn tenants(&self, tenant_names: &[String]) -> Result<Vec<Arc<str>>, BodyFault> {
         let named = tenant_names.iter().filter_map(|name| Some((name, self.get(name)?)));
         named
@@ -110,7 +109,7 @@ impl Judged {
             .collect()
     }
 
-    /// The roles that it hands out in its member `name`, sorted.
+    /// The roles that the member `name` hands out, sorted.
     pub(crate) fn roles(
         &self,
         name: &str,

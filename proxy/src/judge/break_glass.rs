@@ -6,14 +6,14 @@ use audit::text::printable;
 
 use crate::judge::refusal::Refusal;
 
-/// Bytes of one in a record: room for 500 characters, each of them escaped.
+/// The maximum length in bytes of a justification in a record: 500 characters, each escaped.
 const LONGEST: usize = 500 * "\\u{e0000}".len();
 
-/// The justification, trimmed: 10 to 500 Unicode characters, UTF-8, no control characters.
+/// The justification, trimmed: 10 to 500 Unicode characters in UTF-8, no control characters. `None` if none was sent.
 ///
 /// # Errors
 ///
-/// [`Refusal::Justification`] for one of another form. None at all is none.
+/// Fails with [`Refusal::Justification`] if the justification has another form.
 pub(crate) fn justification(sent: Option<&[u8]>) -> Result<Option<Arc<str>>, Refusal> {
     let Some(sent) = sent else { return Ok(None) };
     let text = std::str::from_utf8(sent).map_err(|_| Refusal::Justification)?.trim();
@@ -21,7 +21,7 @@ pub(crate) fn justification(sent: Option<&[u8]>) -> Result<Option<Arc<str>>, Ref
     if fine { Ok(Some(Arc::from(text))) } else { Err(Refusal::Justification) }
 }
 
-/// What is kept of one for the record, whatever its form.
+/// A justification as kept in the record, whatever its form.
 pub(crate) fn for_the_record(sent: &[u8]) -> Arc<str> {
     let text = String::from_utf8_lossy(sent);
     let text: String = text.trim().chars().take(500).collect();

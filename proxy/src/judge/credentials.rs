@@ -1,4 +1,4 @@
-//! Where a request's token comes from: `Authorization`, or a cookie when one is configured.
+//! Finds the token of a request: in `Authorization`, or in a cookie if one is configured.
 
 use std::sync::Arc;
 
@@ -6,19 +6,19 @@ use crate::accept::{Arrival, Malformed};
 use crate::judge::identify::{self, VerifiedToken, Verifier};
 use crate::judge::refusal::Refusal;
 
-/// The cookie that may carry a token, and the pages that may send it with what changes something.
+/// The cookie that may carry a token, and the origins whose pages may send that cookie with unsafe methods.
 #[derive(Debug, Clone)]
 pub(crate) struct CookieRules {
     pub(crate) name: String,
     pub(crate) origins: Vec<String>,
 }
 
-/// Who the token of a request says is calling. A token by a key that is not known yet waits until its
+/// Verifies the token of a request. A token with an unknown key waits until its
 /// issuer's keys were looked for.
 ///
 /// # Errors
 ///
-/// When it does not say so, or came in a cookie from a page of somebody else's.
+/// Fails if the token is missing or invalid, or came in a cookie from a page of another site.
 pub(crate) async fn identify(
     verifier: &Verifier,
     arrival: &Arrival,
@@ -42,7 +42,7 @@ pub(crate) async fn identify(
     Ok(verifier.identify(token, now).await?)
 }
 
-/// Whether the request was made by a page of our own, by the browser's word.
+/// Whether, according to the browser, the request was made by a page of the same origin or of a listed one.
 fn same_site(arrival: &Arrival, origins: &[String]) -> bool {
     let control = &arrival.control;
     if control.fetch_site.as_deref() == Some(b"same-origin") {

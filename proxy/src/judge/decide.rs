@@ -1,8 +1,8 @@
 //! Stage 5 of 7: decide.
 //!
-//! Takes a question and a [`Bundle`]; gives the policies that said yes, or a [`Denied`]. Never
-//! reads a clock, a socket or a lock: the same question put to the same bundle has the same answer
-//! for ever.
+//! Takes a question and a [`Bundle`]. Returns the policies that permit, or a [`Denied`]. Never
+//! reads a clock, a socket or a lock: the same question put to the same bundle always has the same
+//! answer.
 
 use std::sync::Arc;
 
@@ -14,30 +14,30 @@ use policy_store::bundle::{Bundle, Layer, Rule, Slice};
 
 use crate::judge::entities::UnknownRole;
 
-/// Why the policies did not say yes.
+/// The reason why the policies did not permit a request.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Denied {
-    /// A `forbid` that applies.
+    /// A `forbid` applies.
     #[error("denied by `{}`", .0.id)]
     ByRule(Arc<Rule>),
-    /// No `permit` that applies.
+    /// No `permit` applies.
     #[error("no allowlist permits it")]
     ByDefault,
-    /// A policy that fails to evaluate. Cedar skips it, and a skipped `forbid` would quietly
+    /// A policy fails to evaluate. Cedar skips such a policy, and a skipped `forbid` would silently
     /// allow: "the rules are broken" must never look like "the rules say yes".
     #[error("policy `{policy}` failed to evaluate: {error}")]
     Broken {
-        /// Which.
+        /// The id of the policy.
         policy: Arc<str>,
-        /// Its layer.
+        /// The layer of the policy.
         layer: Layer,
-        /// Why.
+        /// Cedar's error.
         error: String,
     },
-    /// A question that cannot be put.
+    /// The question cannot be put to Cedar.
     #[error("the question cannot be put to the policies: {0}")]
     Unaskable(String),
-    /// A fact that holds a role that the bundle does not know.
+    /// A fact has a role that the bundle does not know.
     #[error(transparent)]
     UnknownRole(#[from] UnknownRole),
 }
@@ -54,17 +54,17 @@ impl Denied {
     }
 }
 
-/// A question: may a principal do it to a resource in these circumstances?
+/// A question: may a principal do an action to a resource in these circumstances?
 #[derive(Debug, Clone)]
 pub struct Question {
-    /// Who wants to do what to which resource, in which circumstances.
+    /// The principal, action, resource and circumstances.
     pub request: Request,
-    /// What is known about everybody and everything that the request involves.
+    /// The entities: the known facts of everyone and everything that the request involves.
     pub entities: Entities,
 }
 
 impl Question {
-    /// A question about `slice`'s action; `known` is what there is to know about those involved.
+    /// A question about the action of `slice`; `known` are the entities of those involved.
     pub(crate) fn new(
         slice: &Slice,
         principal: EntityUid,
@@ -81,21 +81,21 @@ impl Question {
     }
 }
 
-/// A `permit` that applied.
+/// The result of the `permit` policies that applied.
 #[derive(Debug, Clone)]
 pub(crate) struct Permitted {
-    /// The policies that said yes.
+    /// The policies that permit.
     pub(crate) by: Vec<Arc<Rule>>,
-    /// Whether it was the justification that let the request in.
+    /// Whether only the justification let the request in.
     pub(crate) broke_glass: bool,
 }
 
-/// The verdict of the layers up to `role`: the guards, and then the allowlists.
+/// The verdict of the layers up to `role`: of the guards, and then of the permits.
 #[derive(Debug)]
 pub(crate) struct Early {
     /// Whether the guards let the request pass.
     pub(crate) guards: Result<(), Denied>,
-    /// Whether an allowlist does.
+    /// Whether a permit applies.
     pub(crate) permits: Result<Permitted, Denied>,
 }
 
@@ -103,7 +103,7 @@ pub(crate) struct Early {
 ///
 /// # Errors
 ///
-/// When the question cannot be put, or a policy fails to evaluate.
+/// Fails if a policy fails to evaluate.
 pub(crate) fn early(bundle: &Bundle, slice: &Slice, question: &Question) -> Result<Early, Denied> {
     let Question { request, entities } = question;
     let guards = sound(guards(bundle, &slice.early, request, entities))?;
@@ -111,7 +111,7 @@ pub(crate) fn early(bundle: &Bundle, slice: &Slice, question: &Question) -> Resu
     Ok(Early { guards, permits: sound(permits(bundle, &response))? })
 }
 
-/// Tells a verdict from a failure to reach one.
+/// Separates a verdict (the inner result) from a failure to reach one (the outer error).
 fn sound<T>(verdict: Result<T, Denied>) -> Result<Result<T, Denied>, Denied> {
     match verdict {
         Err(denied @ (Denied::ByRule(_) | Denied::ByDefault)) => Ok(Err(denied)),
@@ -124,7 +124,7 @@ fn sound<T>(verdict: Result<T, Denied>) -> Result<Result<T, Denied>, Denied> {
 ///
 /// # Errors
 ///
-/// When the question cannot be put, or a policy fails to evaluate before any layer refuses.
+/// Fails if a policy fails to evaluate before any layer refuses.
 pub(crate) fn late(bundle: &Bundle, slice: &Slice, question: &Question) -> Result<Judged, Denied> {
     let Question { request, entities } = question;
     let verdict = first_guard(bundle, &slice.late, request, entities);
@@ -134,7 +134,7 @@ pub(crate) fn late(bundle: &Bundle, slice: &Slice, question: &Question) -> Resul
     }
 }
 
-/// The verdict of the late layers, taken layer by layer: the form of handed-out roles is judged
+/// The verdict of the late layers, which can be read up to a layer: the list of handed-out roles is checked
 /// between two of them.
 #[derive(Debug)]
 pub(crate) struct Judged {
@@ -142,7 +142,7 @@ pub(crate) struct Judged {
 }
 
 impl Judged {
-    /// Refuses if a layer before `layer` does.
+    /// Fails if a layer before `layer` refuses.
     pub(crate) fn before(&self, layer: Layer) -> Result<(), Denied> {
         match &self.verdict {
             Some((found, denied)) if *found < layer => Err(denied.clone()),
@@ -150,7 +150,7 @@ impl Judged {
         }
     }
 
-    /// Refuses if any layer does.
+    /// Fails if any layer refuses.
     pub(crate) fn all(&self) -> Result<(), Denied> {
         self.verdict.as_ref().map_or(Ok(()), |(_, denied)| Err(denied.clone()))
     }
@@ -160,7 +160,7 @@ impl Judged {
 ///
 /// # Errors
 ///
-/// When the question cannot be put, or a policy fails to evaluate.
+/// Fails if a policy fails to evaluate.
 pub(crate) fn act_in(bundle: &Bundle, question: &Question) -> Result<bool, Denied> {
     let slice = bundle.act_in();
     let Question { request, entities } = question;
@@ -171,8 +171,8 @@ pub(crate) fn act_in(bundle: &Bundle, question: &Question) -> Result<bool, Denie
     Ok(early.is_ok() && late.is_ok() && permits.is_ok())
 }
 
-/// Each policy of `set` and whether it applies, in their order; `None`: it fails to evaluate. For
-/// explanations: nothing is decided by it.
+/// Each policy of `set` in order, with whether it applies; `None`: the policy fails to evaluate. For
+/// explanations only, never for a decision.
 pub fn asked(
     bundle: &Bundle,
     set: &PolicySet,
@@ -202,7 +202,7 @@ fn permits(bundle: &Bundle, response: &Response) -> Result<Permitted, Denied> {
         return Err(Denied::ByDefault);
     }
     let mut by = rules(bundle, response.diagnostics().reason());
-    // One that asks for no justification is reason enough.
+    // A permit that needs no justification is sufficient by itself.
     let broke_glass = !by.is_empty() && by.iter().all(|rule| rule.break_glass);
     if !broke_glass {
         by.retain(|rule| !rule.break_glass);
@@ -219,8 +219,8 @@ fn guards(
     first_guard(bundle, set, request, entities).map_or(Ok(()), |(_, denied)| Err(denied))
 }
 
-/// The first guard that refuses, by layer and then as written. A guard that fails to evaluate
-/// refuses in its place.
+/// The first guard that refuses, by layer and then by order. A guard that fails to evaluate
+/// counts as one that refuses.
 fn first_guard(
     bundle: &Bundle,
     set: &PolicySet,
@@ -245,7 +245,7 @@ fn first_guard(
     }
 }
 
-/// The rules behind ids that come in no order, in theirs.
+/// The rules with these ids, sorted by layer and order.
 fn rules<'a>(bundle: &Bundle, ids: impl Iterator<Item = &'a PolicyId>) -> Vec<Arc<Rule>> {
     let mut rules: Vec<Arc<Rule>> = ids.filter_map(|id| bundle.rule(id)).cloned().collect();
     rules.sort_by_key(|rule| (rule.layer, rule.order));

@@ -1,10 +1,10 @@
-//! Facts and requests as Cedar sees them (`gate.md`, "What policies see").
+//! Builds Cedar entities and contexts from facts and requests (`gate.md`, "What policies see").
 //!
-//! Built without a schema: the bundle was validated against it when it was loaded, and what is
-//! built here has the shape that it demands. A name outside the vocabulary is not built at all.
+//! The entities are built without a schema check: the bundle was validated against the schema when it was loaded, and
+//! the code here builds the shape that the schema demands. A name outside the vocabulary is never built.
 //!
-//! INVARIANT: no attribute and no circumstance holds a user. Decisions are shared by callers who are
-//! alike (`pipeline/memo.rs`), which is right as long as a question holds no user but the caller and
+//! INVARIANT: no attribute and no circumstance holds a user. Callers with the same likeness share decisions
+//! (`pipeline/memo.rs`), which is right as long as a question holds no user but the caller and
 //! the object.
 
 use std::collections::{HashMap, HashSet};
@@ -19,20 +19,20 @@ use policy_store::facts::{ObjectFacts, OrganizationFacts, UserFacts};
 
 use crate::judge::decide::Denied;
 
-/// A role in a fact that the bundle does not know. It denies the one whom it concerns.
+/// A role in a fact that the bundle does not know. The request of the user concerned is denied.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("role `{0}` is not in the vocabulary of the bundle")]
 pub struct UnknownRole(pub Arc<str>);
 
-/// A name of an entity.
+/// The uid of an entity.
 pub(crate) fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
     EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
 }
 
-/// The user, as principal and as object alike.
+/// The entity of a user, as principal or as object.
 ///
-/// Two whose likeness is the same differ in nothing here but their names: what is added here
-/// has to be part of that, too.
+/// Users with the same likeness must differ only in their ids here: an attribute that is added here
+/// must be added to the likeness too.
 pub(crate) fn user(bundle: &Bundle, facts: &UserFacts) -> Result<Entity, Denied> {
     let types = bundle.types();
     let mut attributes = HashMap::with_capacity(6);
@@ -47,7 +47,7 @@ pub(crate) fn user(bundle: &Bundle, facts: &UserFacts) -> Result<Entity, Denied>
     entity(uid(&types.user, &facts.id), attributes, None)
 }
 
-/// An organisation; its group is its parent.
+/// The entity of an organisation, with its group as parent.
 pub(crate) fn organization(bundle: &Bundle, facts: &OrganizationFacts) -> Result<Entity, Denied> {
     let types = bundle.types();
     let own = uid(&types.organization, &facts.id);
@@ -66,7 +66,7 @@ pub(crate) fn organization(bundle: &Bundle, facts: &OrganizationFacts) -> Result
     entity(own, attributes, group)
 }
 
-/// The object that a request names, once it was looked up.
+/// The entity of the object that a request names, after the look-up.
 pub(crate) fn object(
     bundle: &Bundle,
     own: &EntityUid,
@@ -108,7 +108,7 @@ fn roles(bundle: &Bundle, names: &[Arc<str>]) -> Result<Expression, Denied> {
     Ok(Expression::new_set(names.iter().map(role)))
 }
 
-/// A feature that the bundle does not know is left out: nobody can ask for it.
+/// The features that the bundle knows. Others are left out: no policy can ask for them.
 fn features(bundle: &Bundle, names: &[Arc<str>]) -> Expression {
     let known = names.iter().filter(|name| bundle.vocabulary().has_feature(name));
     let feature = |name: &Arc<str>| Expression::new_entity_uid(uid(&bundle.types().feature, name));
@@ -119,7 +119,7 @@ fn text(text: &Arc<str>) -> Expression {
     Expression::new_string(text.to_string())
 }
 
-/// What a policy may ask about the request itself.
+/// The circumstances of a request that a policy can ask about.
 #[derive(Debug, Default)]
 pub(crate) struct Circumstances<'a> {
     pub(crate) path: &'a str,
@@ -135,7 +135,7 @@ pub(crate) struct Circumstances<'a> {
 }
 
 impl Circumstances<'_> {
-    /// The context of a decision.
+    /// The Cedar context of a question.
     pub(crate) fn context(&self, bundle: &Bundle) -> Result<Context, Denied> {
         let types = bundle.types();
         let string = |text: &str| Expression::new_string(text.to_owned());

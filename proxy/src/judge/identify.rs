@@ -1,7 +1,7 @@
 //! Stage 3 of 7: identify.
 //!
-//! Takes a token and the keys; gives who it is about, or an [`Unidentified`]. The token says *who*
-//! and no more: no role is ever read from one.
+//! Takes a token and the keys. Returns the verified token, or an [`Unidentified`]. The token says *who* the caller
+//! is and no more: no role is ever read from a token.
 
 mod doubt;
 mod signature;
@@ -25,36 +25,36 @@ pub use doubt::{Overreach, Unidentified};
 use signature::{SignedBy, Sought, signed};
 use token::Parts;
 
-/// A token may be this long.
+/// The maximum length of a token, in bytes.
 const LONGEST: usize = 16 * 1024;
-/// Known tokens are remembered up to so many bytes, together, unless another bound is set.
+/// The default size of the memory of verified tokens, in bytes.
 const REMEMBERED: u64 = 64 << 20;
-/// So many there are room for at first.
+/// The initial capacity of the memory of verified tokens.
 const USUAL: usize = 16 * 1024;
 
-/// What a token that was verified says.
+/// The claims of a verified token.
 #[derive(Debug)]
 pub struct VerifiedToken {
-    /// Whom it is about (`sub`).
+    /// The user id (`sub`, or the issuer's `subject_claim`).
     pub subject: Arc<str>,
-    /// Its id (`jti`).
+    /// The id of the token (`jti`).
     pub jti: Option<Arc<str>>,
-    /// When it was issued (`iat`), in seconds since the epoch.
+    /// The time of issue (`iat`), in seconds since the epoch.
     pub issued_at: Option<f64>,
-    /// When it ends (`exp`).
+    /// The time of expiry (`exp`).
     pub expires_at: f64,
-    /// When it begins (`nbf`).
+    /// The time before which the token is not valid (`nbf`).
     pub not_before: Option<f64>,
-    /// Who issued it; `None`: nobody, as on the workbench.
+    /// The issuer; `None` on the workbench, which has none.
     pub issuer: Option<Arc<Issuer>>,
 }
 
 impl VerifiedToken {
-    /// Whether its issuer may speak for a user of this organisation with these roles.
+    /// Checks whether the issuer may speak for a user of this organisation with these roles.
     ///
     /// # Errors
     ///
-    /// Names the restriction that the user breaks.
+    /// Fails with the restriction that the user breaks.
     pub(crate) fn may_be_about(&self, user: &UserFacts) -> Result<(), Unidentified> {
         let Some(issuer) = &self.issuer else { return Ok(()) };
         let holds = issuer.speaks_for.holds_for_user(user.organization.as_deref(), &user.roles);
@@ -66,7 +66,7 @@ impl VerifiedToken {
 ///
 /// # Errors
 ///
-/// Another scheme, or none, is no token; `Bearer` with anything but spaces and one token is malformed.
+/// Another scheme, or none, counts as a missing token; `Bearer` without exactly one token is malformed.
 pub fn bearer(authorization: Option<&[u8]>) -> Result<&str, Unidentified> {
     let value = authorization.ok_or(Unidentified::Missing)?;
     let end =
@@ -82,28 +82,28 @@ pub fn bearer(authorization: Option<&[u8]>) -> Result<&str, Unidentified> {
 }
 
 fn one_token(text: &[u8]) -> Result<&str, Unidentified> {
-    // No way out of the loop and no branch in it: the compiler looks at many bytes at a time.
+    // The loop has no early exit and no branch, so that the compiler can check many bytes at a time.
     let plain = text.iter().fold(true, |all, byte| all & is_plain(*byte));
     let text = std::str::from_utf8(text).ok().filter(|it| !it.is_empty() && plain);
     text.ok_or(Unidentified::Malformed("not one token"))
 }
 
-/// What a token is written with: base64url without padding, and dots (RFC 7515, 2 and 7.1).
+/// Whether a byte may occur in a token: base64url without padding, and dots (RFC 7515, 2 and 7.1).
 const fn is_plain(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.')
 }
 
-/// The cookie with the token came twice: which one counts is anybody's guess.
+/// The error for a cookie with the token that was sent twice: readers would disagree which one counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the cookie with the token came twice")]
 pub struct CookieTwice;
 
-/// The token in the cookie `name` (RFC 6265, 4.2), if it is there. Quotes around it are not part of it
-/// (4.1.1); an empty one is what a page leaves that signs out.
+/// The token in the cookie `name` (RFC 6265, 4.2), if any, without surrounding quotes (4.1.1). A page that
+/// signs out leaves an empty one.
 ///
 /// # Errors
 ///
-/// When it is there twice.
+/// Fails if the cookie was sent twice.
 pub fn cookie_token<'a>(
     cookies: impl Iterator<Item = &'a [u8]>,
     name: &str,
@@ -119,7 +119,7 @@ pub fn cookie_token<'a>(
         if found.is_some() {
             return Err(CookieTwice);
         }
-        // What is no UTF-8 is no token either: it is told as one that is malformed.
+        // A value that is not UTF-8 becomes "?", which is refused as a malformed token.
         let value = value.get(1..).unwrap_or_default().trim_ascii();
         let quoted = value.strip_prefix(b"\"").and_then(|it| it.strip_suffix(b"\""));
         found = Some(std::str::from_utf8(quoted.unwrap_or(value)).unwrap_or("?"));
@@ -127,29 +127,29 @@ pub fn cookie_token<'a>(
     Ok(found)
 }
 
-/// Verifies tokens, and remembers those that were good.
+/// Verifies tokens, and remembers valid ones.
 pub struct Verifier {
     keys: Arc<KeyStore>,
     leeway: f64,
-    /// `None`: none is.
+    /// The memory of valid tokens; `None`: tokens are not remembered.
     known: Option<Arc<KnownTokens>>,
     metrics: Arc<Metrics>,
 }
 
-/// A good token, with the keys by which it was.
+/// A valid token, with the generation of the keys that verified it.
 #[derive(Clone)]
 struct Known {
     token: Arc<VerifiedToken>,
     generation: u64,
     length: usize,
-    /// The key that it is signed with.
+    /// The key that signed the token.
     key: Arc<[u8]>,
 }
 
-/// Good tokens by their hash.
+/// Valid tokens by their hash.
 type KnownTokens = Cache<[u8; 32], Known, ByLength, ahash::RandomState>;
 
-/// A token that is remembered takes as much room as it is long, and some.
+/// Weighs a remembered token by its length plus a fixed overhead.
 #[derive(Clone)]
 struct ByLength;
 
@@ -166,8 +166,8 @@ impl std::fmt::Debug for Verifier {
 }
 
 impl Verifier {
-    /// A verifier by these keys; clocks may be `leeway` apart. Good tokens are remembered if it is
-    /// to `remember`.
+    /// A verifier with these keys; the clocks of issuers may differ by `leeway`. Valid tokens are remembered if
+    /// `remember` is true.
     pub fn new(
         keys: Arc<KeyStore>,
         leeway: Duration,
@@ -178,7 +178,7 @@ impl Verifier {
         Self { keys, leeway: leeway.as_secs_f64(), known, metrics: Arc::clone(metrics) }
     }
 
-    /// The same with room for so many bytes of good tokens; the metrics show how many there are.
+    /// This verifier with a memory of `bytes` bytes, whose size the metrics show.
     #[must_use]
     pub(crate) fn within(mut self, bytes: u64) -> Self {
         if self.known.is_some() {
@@ -190,22 +190,22 @@ impl Verifier {
         self
     }
 
-    /// Who `token` is about, at `now` (seconds since the epoch), by the keys that are there.
+    /// Verifies `token` at `now` (seconds since the epoch) by the keys that are there.
     ///
     /// # Errors
     ///
-    /// The first fault that is found.
+    /// Fails with the first fault found.
     pub fn verify(&self, token: &str, now: f64) -> Result<Arc<VerifiedToken>, Unidentified> {
         let outcome = self.judge(token, now);
         self.count(&outcome);
         outcome
     }
 
-    /// The same; a token by a key that is not there waits for a look at the source of its issuer's keys.
+    /// Like [`verify`](Self::verify), but a token with an unknown key waits for a look at its issuer's key source.
     ///
     /// # Errors
     ///
-    /// The first fault that is found.
+    /// Fails with the first fault found.
     pub(crate) async fn identify(
         &self,
         token: &str,
@@ -215,7 +215,7 @@ impl Verifier {
         if let Err(doubt) = &outcome
             && doubt.may_be_of_a_new_key()
         {
-            // In a box: hardly any request comes here, and all of them would carry its room.
+            // Boxed because this path is rare, and otherwise every request would carry the size of this future.
             outcome = Box::pin(self.judge_by_new_keys(token, now, doubt.clone())).await;
         }
         self.count(&outcome);
@@ -229,8 +229,8 @@ impl Verifier {
         doubt: Unidentified,
     ) -> Result<Arc<VerifiedToken>, Unidentified> {
         let sought = Sought::of(token, &self.keys)?;
-        // An issuer gives a name to one key only, so that a signature that is wrong stays wrong. A key
-        // without a name may have been replaced.
+        // An issuer gives a `kid` to one key only, so a wrong signature with a `kid` stays wrong. A key
+        // without a `kid` may have been replaced.
         let is_over = |doubt: &Unidentified| {
             !doubt.may_be_of_a_new_key()
                 || (sought.kid.is_some() && *doubt == Unidentified::Signature)
@@ -242,7 +242,7 @@ impl Verifier {
             return Err(doubt);
         };
         loop {
-            // Once before the first look, too: the key may have come just before the wait began.
+            // Judged once before the first look: the key may have arrived just before the wait began.
             let outcome = self.judge(token, now);
             if outcome.as_ref().err().is_none_or(is_over) || !seeking.look().await {
                 return outcome;
@@ -275,7 +275,7 @@ impl Verifier {
         known: &KnownTokens,
         token: &str,
     ) -> Result<Arc<VerifiedToken>, Unidentified> {
-        // Before the keys are looked at: those that come meanwhile make it known no more.
+        // Read before the keys are used: if new keys arrive meanwhile, the entry is stored with the old generation.
         let generation = self.keys.generation();
         let hash = digest(&SHA256, token.as_bytes());
         let key: Option<[u8; 32]> = hash.as_ref().try_into().ok();
@@ -284,8 +284,8 @@ impl Verifier {
             Some(found) if found.generation == generation => return Ok(found.token),
             found => found.map(|found| found.key),
         };
-        // The keys are others. Which one is to be held against the token is asked anew; where it is the same
-        // one, what it said of this token it still says.
+        // The keys have changed. The key for the token is determined again; if it is the same key, its
+        // signature need not be verified again.
         let (verified, signed_with) = self.verify_anew(token, before.as_deref())?;
         let verified = Arc::new(verified);
         if let Some(key) = key {
@@ -295,8 +295,8 @@ impl Verifier {
         Ok(verified)
     }
 
-    /// Everything but the time, which goes on. Gives the key, too; the signature by the key `before` is known
-    /// to be good.
+    /// Verifies everything except the times. Also returns the signing key; a signature by the key `before` is known
+    /// to be valid.
     fn verify_anew(
         &self,
         token: &str,

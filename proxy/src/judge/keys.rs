@@ -1,7 +1,7 @@
-//! The keys of the issuers: read from files or fetched from URLs, kept fresh in the background.
+//! The keys of the issuers: read from files or fetched from URLs, and refreshed in the background.
 //!
-//! A snapshot for each issuer. A source that fails keeps the last good set; one that never
-//! answered leaves its issuer without keys, whose tokens are then refused with `keys_unavailable`.
+//! Each issuer has a snapshot. If a source fails, the last good set stays in use. An issuer whose source never
+//! answered has no keys, and its tokens are refused with `keys_unavailable`.
 
 mod jwk;
 mod jwks;
@@ -26,40 +26,40 @@ pub(crate) use jwks::Named;
 use looks::Looks;
 pub(crate) use looks::Seeking;
 
-/// The log tells of this many keys of a set that are passed over.
+/// The maximum number of unused keys of a set that are logged individually.
 const TOLD: usize = 32;
 
-/// The keys of an issuer cannot be used.
+/// The reason why the keys of an issuer cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// The file cannot be read.
     #[error("`{file}` cannot be read", file = .file.display())]
     File {
-        /// Which.
+        /// The path of the file.
         file: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// The set is not good.
+    /// The set is invalid.
     #[error("the keys in `{place}` cannot be used: {problem}")]
     Bad {
-        /// File or URL.
+        /// The file or URL of the set.
         place: String,
-        /// Why.
+        /// The fault of the set.
         problem: String,
     },
-    /// The client for URLs cannot be made.
+    /// The HTTP client cannot be created.
     #[error("keys cannot be fetched")]
     Client(#[from] reqwest::Error),
 }
 
-/// One issuer with its keys as they are now.
+/// An issuer with its current keys.
 #[derive(Debug)]
 pub(crate) struct IssuerKeys {
     pub(crate) config: Arc<Issuer>,
     keys: ArcSwapOption<KeySet>,
     looks: Looks,
-    /// The keys that are passed over and that the log has told of.
+    /// The unused keys that were already logged.
     told: Mutex<HashSet<PassedOver>>,
 }
 
@@ -71,11 +71,11 @@ pub struct KeyStore {
 }
 
 impl KeyStore {
-    /// Reads the sets in files, and begins to fetch the others. Has to be called in a runtime.
+    /// Reads the sets in files, and starts fetching the others. Must be called inside a runtime.
     ///
     /// # Errors
     ///
-    /// When a file has no good set.
+    /// Fails if a file has no valid set.
     pub fn start(issuers: &[Issuer], supervisor: &Supervisor) -> Result<Arc<Self>, KeysError> {
         let mut all = Vec::with_capacity(issuers.len());
         for config in issuers {
@@ -92,12 +92,12 @@ impl KeyStore {
         Ok(store)
     }
 
-    /// Checks the sets in files, as [`KeyStore::start`] does; fetches nothing. Gives what is not
-    /// used of them, a sentence for each key.
+    /// Checks the sets in files as [`KeyStore::start`] does, and fetches none. Returns a sentence for each key that
+    /// is not used.
     ///
     /// # Errors
     ///
-    /// When a file has no good set.
+    /// Fails if a file has no valid set.
     pub fn check(issuers: &[Issuer]) -> Result<Vec<String>, KeysError> {
         let mut notes = Vec::new();
         for config in issuers {
@@ -110,11 +110,11 @@ impl KeyStore {
         Ok(notes)
     }
 
-    /// Whether there are keys to verify tokens with. Names the issuers without any.
+    /// Whether there are keys to verify tokens with. Names the issuers without keys.
     ///
     /// # Errors
     ///
-    /// When no issuer has keys: then no token at all can be verified.
+    /// Fails if no issuer has keys: then no token can be verified.
     pub fn ready(&self) -> Result<Option<String>, String> {
         let without = self.issuers.iter().filter(|issuer| issuer.keys.load().is_none());
         let names: Vec<&str> = without.map(|issuer| issuer.config.issuer.as_str()).collect();
@@ -125,13 +125,12 @@ impl KeyStore {
         if names.len() < self.issuers.len() { Ok(Some(said)) } else { Err(said) }
     }
 
-    /// Changes whenever any of the sets does.
+    /// A number that changes whenever any of the sets does.
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// The issuer of tokens with this `iss` and these claims. An entry that names it whole goes before a
-    /// template.
+    /// The issuer for tokens with this `iss` and these claims. A plain name takes precedence over a template.
     pub(crate) fn issuer(
         &self,
         iss: &str,
@@ -161,18 +160,18 @@ impl IssuerKeys {
         issuer
     }
 
-    /// The keys now; `None`: none were ever had.
+    /// The current keys; `None` if none were ever loaded.
     pub(crate) fn keys(&self) -> Option<Arc<KeySet>> {
         self.keys.load_full()
     }
 
-    /// Begins to wait for a key that is not in the set, which may be old. `None`: it was looked for
+    /// Starts waiting for a key that is not in the set, which may be outdated. `None`: the key was looked for
     /// just now.
     pub(crate) fn seek(&self, sought: impl std::hash::Hash) -> Option<Seeking<'_>> {
         self.looks.seek(sought)
     }
 
-    /// Tells the log of the keys of a set that are passed over, of each once.
+    /// Logs the unused keys of a set, each once.
     fn tell(&self, set: &KeySet) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         let issuer = &self.config.issuer;

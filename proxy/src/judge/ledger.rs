@@ -1,4 +1,4 @@
-//! Stage 6 of 7: record. Makes the intent durable, and only then lets the request go out.
+//! Stage 6 of 7: record. Makes the intent durable before the request is forwarded.
 
 use std::sync::Arc;
 
@@ -10,27 +10,27 @@ use crate::judge::refusal::Refusal;
 use crate::judge::trail::Trail;
 use crate::metrics::Metrics;
 
-/// Where records go, and what counts them.
+/// The journal and the metrics of requests.
 #[derive(Debug, Clone)]
 pub(crate) struct Ledger {
     pub(crate) journal: Arc<Journal>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// A permit whose intent is durable: what may be forwarded.
+/// A permit whose intent is durable. Only such a permit may be forwarded.
 #[derive(Debug)]
 pub(crate) struct Recorded {
     pub(crate) permit: Permit,
     outcome: Outcome,
 }
 
-/// Writes the outcome when it is closed and, should a panic or a hard shutdown skip that, when it
+/// Writes the outcome when it is closed or, should a panic or a hard shutdown prevent that, when it
 /// is dropped.
 #[derive(Debug)]
 struct Outcome {
     ledger: Ledger,
     trail: Option<Box<Trail>>,
-    /// The intent was only counted: so is the outcome.
+    /// Whether the intent was only counted: then the outcome is only counted, too.
     counted: bool,
 }
 
@@ -39,14 +39,14 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// When it cannot be recorded: then it is not forwarded. The trail is given back.
+    /// Fails if the intent cannot be recorded: then the request is not forwarded. The trail is returned.
     pub(crate) async fn intent(
         &self,
         mut trail: Box<Trail>,
         permit: Permit,
     ) -> Result<Recorded, (Refusal, Option<Box<Trail>>)> {
         trail.intended();
-        // Before it is written: should the client go away meanwhile, the intent is not left open.
+        // The outcome exists before the intent is written, so that a client that disconnects leaves no open intent.
         let mut outcome = Outcome { ledger: self.clone(), trail: Some(trail), counted: false };
         let written = match outcome.trail.as_deref().filter(|trail| trail.recorded) {
             Some(trail) if trail.is_anonymous() => {
@@ -68,7 +68,7 @@ impl Ledger {
     ///
     /// # Errors
     ///
-    /// When it cannot be recorded: then something else is answered.
+    /// Fails if the refusal cannot be recorded: then another refusal is answered.
     pub(crate) async fn denial(&self, trail: &Trail) -> Result<(), Refusal> {
         let written = match (trail.recorded, trail.is_anonymous()) {
             (false, _) => Ok(()),
@@ -78,19 +78,19 @@ impl Ledger {
         written.map_err(|error| Refusal::Unrecordable(chain(&error)))
     }
 
-    /// Counts what was answered.
+    /// Counts the request in the metrics.
     pub(crate) fn count(&self, trail: &Trail) {
         self.metrics.observe(&trail.record, &trail.timings());
     }
 }
 
 impl Recorded {
-    /// What the record says.
+    /// The record of the intent.
     pub(crate) fn record(&self) -> Option<&Record> {
         self.outcome.trail.as_ref().map(|trail| &trail.record)
     }
 
-    /// Records how the request ended.
+    /// Records the outcome of the request.
     pub(crate) fn close(
         mut self,
         status: Option<u16>,

@@ -1,7 +1,7 @@
-//! The straight line from arrival to verdict (`gate.md`, "One request, start to end").
+//! The pipeline from arrival to verdict (`gate.md`, "One request, start to end").
 //!
 //! INVARIANT: only `Pipeline::guest` and `Pipeline::conclude` make a `Permit`, and only after
-//! every layer has let the request pass. Nothing reaches the upstream without one.
+//! every layer has let the request pass. Without a permit a request never reaches the upstream.
 
 mod ask;
 mod caller;
@@ -39,10 +39,10 @@ use seen::{Rest, Seen};
 use tenancy::Asked;
 pub use witness::{Moment, Put, Witness};
 
-/// How often a request is judged anew because its facts have grown too old meanwhile.
+/// The maximum number of times that a request is judged because its facts have become too old meanwhile.
 pub(crate) const TRIES: usize = 3;
 
-/// What judges requests: policies, keys and facts.
+/// Judges requests by policies, keys and facts.
 #[derive(Debug)]
 pub struct Pipeline {
     pub(crate) bundles: Arc<BundleStore>,
@@ -53,7 +53,7 @@ pub struct Pipeline {
     /// The maximum number of members at the top of a judged body.
     pub(crate) json_members: usize,
     pub(crate) memo: Arc<Memo>,
-    /// Hears each question that is put to the policies; nobody listens where requests are served.
+    /// Receives each question that is put to the policies; `None` in a gate that serves requests.
     pub(crate) witness: Option<Arc<Witness>>,
     pub(crate) metrics: Arc<Metrics>,
 }
@@ -69,48 +69,48 @@ pub(crate) struct Admitted {
     terms: Terms,
 }
 
-/// Proof that every layer said yes to one caller doing one thing.
+/// Proof that every layer allowed one request of one caller.
 #[derive(Debug)]
 pub(crate) struct Permit {
     pub(crate) caller: Option<Caller>,
     pub(crate) tenant: Option<Arc<Fact<OrganizationFacts>>>,
     pub(crate) broke_glass: Option<Arc<str>>,
-    /// The caller's features, as far as the bundle knows them.
+    /// The caller's features that the bundle knows.
     pub(crate) features: Vec<Arc<str>>,
-    /// Private: nobody else makes a permit.
+    /// Private, so that only this module can make a permit.
     _made_here: (),
 }
 
-/// What was sent as the body of a request that is judged by it; empty for all others.
+/// The body of a request that is judged by its body; empty for all others.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sent<'a> {
     pub(crate) bytes: &'a Bytes,
-    /// Whether the request waited for it after it was admitted.
+    /// Whether the request waited for its body after it was admitted.
     pub(crate) just_read: bool,
 }
 
-/// How far the first half of the line leads.
+/// The result of [`Pipeline::admit`].
 #[derive(Debug)]
 pub(crate) enum First {
-    /// A public route: nothing more is asked.
+    /// The permit of a public route, which needs no further judging.
     Guest(Permit),
-    /// Somebody who is signed in; the rest is judged once a body was read.
+    /// An authenticated caller; the rest is judged once the body was read, if needed.
     Caller(Box<Admitted>),
 }
 
 impl Admitted {
-    /// Whether the body has to be read before the rest can be judged.
+    /// Whether the body must be read before the rest can be judged.
     pub(crate) fn reads_body(&self) -> bool {
         self.access.reads_body()
     }
 }
 
 impl Pipeline {
-    /// Walks a request up to the layer `role`.
+    /// Judges a request up to the layer `role`.
     ///
     /// # Errors
     ///
-    /// The first [`Refusal`]; nothing below it runs.
+    /// Fails with the first [`Refusal`]. No later stage runs.
     pub(crate) async fn admit(
         &self,
         arrival: &Arrival,
@@ -121,8 +121,8 @@ impl Pipeline {
         self.admit_as(arrival, identify, now, trail).await
     }
 
-    /// The same for a caller whom `identify` names. Besides [`Pipeline::admit`] only the workbench
-    /// calls it, which forwards nothing.
+    /// Like [`Pipeline::admit`], for a caller whom `identify` names. The only other user is the workbench,
+    /// which forwards nothing.
     pub(crate) async fn admit_as(
         &self,
         arrival: &Arrival,
@@ -130,7 +130,7 @@ impl Pipeline {
         now: f64,
         trail: &mut Trail,
     ) -> Result<First, Refusal> {
-        // One snapshot for the whole request: a reload must not judge half of it by each version.
+        // One snapshot for the whole request: a reload must not judge one half by the old bundle and one by the new.
         let published = self.bundles.current();
         let bundle = &published.bundle;
         trail.bundle(bundle);
@@ -144,7 +144,7 @@ impl Pipeline {
         if slice.public {
             return self.guest(arrival, &published, &access, trail);
         }
-        // Before the time for facts begins: the token may wait for the keys of its issuer.
+        // Runs before the timeout for facts starts, because the token may have to wait for its issuer's keys.
         let token = identify.await?;
         let reads = matches!(&*arrival.method, "GET" | "HEAD");
         let mut terms = self.facts.terms(reads).within(trail.time_for_facts);
@@ -154,7 +154,7 @@ impl Pipeline {
         early.guards.clone()?;
         let justification = break_glass::justification(arrival.control.break_glass.as_deref())?;
         let permitted = match (&early.permits, &justification) {
-            // A justification is a circumstance only where nothing else lets the request in.
+            // A justification is part of the question only if nothing else permits the request.
             (Err(Denied::ByDefault), Some(reason)) => {
                 let rest = Rest { justification: Some(reason), ..Rest::default() };
                 Early::ask(bundle, &seen.with(rest), self.witness())?.permits?
@@ -176,13 +176,12 @@ impl Pipeline {
         Ok(First::Caller(Box::new(admitted)))
     }
 
-    /// Walks the rest of the line: tenant, object, and the layers after `role`. `None`: the request has
-    /// to be admitted anew, because it waited for its body or for facts, and what it was admitted by
-    /// may not be true any more.
+    /// Judges the rest: tenant, object, and the layers after `role`. `None`: the request must be admitted
+    /// again, because it waited for its body or for facts, and its admission may no longer hold.
     ///
     /// # Errors
     ///
-    /// The first [`Refusal`].
+    /// Fails with the first [`Refusal`].
     pub(crate) async fn conclude(
         &self,
         arrival: &Arrival,
@@ -191,8 +190,8 @@ impl Pipeline {
         trail: &mut Trail,
     ) -> Result<Option<Permit>, Refusal> {
         admitted.terms.resume();
-        // A body may take half a minute to come. Whoever was admitted before that is admitted once more,
-        // by the user, the policies and the keys of now: they may have been taken back meanwhile.
+        // A body may take half a minute to arrive. The caller is admitted again afterwards, by the current user,
+        // policies and keys, any of which may have been revoked meanwhile.
         if body.just_read || !self.supported(&admitted.terms, trail) {
             trail.time_for_facts = Some(admitted.terms.left());
             return Ok(None);
@@ -210,7 +209,7 @@ impl Pipeline {
         Ok(Some(Permit { caller, tenant, broke_glass, features, _made_here: () }))
     }
 
-    /// From now on new policies are asked what was asked lately before they are in force.
+    /// Makes new policies answer recent questions before they are put in force.
     pub(crate) fn rehearse_swaps(&self) {
         let memo = Arc::clone(&self.memo);
         self.bundles.rehearse_by(Arc::new(move |next| memo.rehearse(next)));
@@ -220,7 +219,7 @@ impl Pipeline {
         self.witness.as_deref()
     }
 
-    /// Whether what is decided now may rest on the facts that were gathered.
+    /// Whether the collected facts are recent enough for a decision now.
     fn supported(&self, terms: &Terms, trail: &mut Trail) -> bool {
         if terms.bridged() {
             trail.bridged();
@@ -228,7 +227,7 @@ impl Pipeline {
         trail.oldest_fact().is_none_or(|oldest| self.facts.supports(oldest, terms))
     }
 
-    /// Gives the tenant in which the request acts, and the caller's features there.
+    /// Returns the tenant in which the request acts, and the caller's known features.
     async fn judge_whole(
         &self,
         arrival: &Arrival,
@@ -251,8 +250,8 @@ impl Pipeline {
         Ok((tenant, features))
     }
 
-    /// The object, the tenant and the layers after `role`. `asked` tells what the database was asked for
-    /// that, whatever comes of it.
+    /// Judges the object, the tenant and the layers after `role`. Writes to `asked` which questions were put to
+    /// the database, whatever the result.
     async fn judge_object(
         &self,
         arrival: &Arrival,
@@ -279,7 +278,7 @@ impl Pipeline {
         Ok(tenant)
     }
 
-    /// The caller's features that the bundle knows. Others, and those of the tenant, are left out
+    /// The caller's features that the bundle knows. Unknown features of the caller and of the tenant are left out
     /// and counted.
     fn known_features(
         &self,
@@ -296,7 +295,7 @@ impl Pipeline {
         own.iter().filter(|name| vocabulary.has_feature(name)).cloned().collect()
     }
 
-    /// The layers after `role`; the form of handed-out roles is judged before the last of them.
+    /// Judges the layers after `role`. The list of handed-out roles is checked before the last layer.
     fn judge_rest(
         &self,
         arrival: &Arrival,
@@ -335,7 +334,7 @@ impl Pipeline {
         Ok(judged.all()?)
     }
 
-    /// A public route: no token is looked at, nor any name of a tenant.
+    /// Judges a request to a public route, which reads neither a token nor names of tenants.
     fn guest(
         &self,
         arrival: &Arrival,

@@ -1,4 +1,4 @@
-//! Every refusal, and its one answer.
+//! Every refusal, and the answer to each.
 
 mod reasons;
 
@@ -14,49 +14,49 @@ use crate::judge::identify::Unidentified;
 
 pub use reasons::{Reason, page};
 
-/// Why a request is not forwarded. Each stage has its own; this is all of them.
+/// The reason why a request is not forwarded. Combines the errors of all stages.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
-    /// It is not a request that the gate takes.
+    /// The gate does not accept the request.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// Too many came from one address.
+    /// One address sends too many requests.
     #[error("too many requests from this address")]
     RateLimited,
-    /// The token does not say who asks.
+    /// The token does not identify the caller.
     #[error(transparent)]
     Unidentified(#[from] Unidentified),
-    /// A token in a cookie, from a page of somebody else's.
+    /// A page of another site sent a token in a cookie.
     #[error("a cookie was sent from a page that may not")]
     ForeignOrigin,
-    /// The token was taken back.
+    /// The token was revoked.
     #[error("the token was revoked")]
     Revoked,
-    /// Nobody has this id.
+    /// No user has the id in the token.
     #[error("no user has this id")]
     UnknownUser,
-    /// The facts cannot be had.
+    /// The facts are unavailable.
     #[error(transparent)]
     Unloaded(#[from] FactsError),
-    /// A break-glass justification of the wrong form.
+    /// The break-glass justification has an invalid form.
     #[error("the justification is not of the right form")]
     Justification,
     /// The body cannot be judged.
     #[error(transparent)]
     Body(#[from] BodyFault),
-    /// A tenant is named in which the caller may not act.
+    /// The request names a tenant in which the caller may not act.
     #[error("a tenant is named in which the caller may not act: {0}")]
     CrossTenant(String),
-    /// Two tenants are named.
+    /// The request names two tenants.
     #[error("the request names several tenants")]
     TenantConflict,
-    /// No tenant is named, and there is none to go by.
+    /// The request names no tenant, and no default applies.
     #[error("the request needs a tenant")]
     TenantRequired,
     /// The object does not exist.
     #[error("the object does not exist")]
     NotFound,
-    /// The policies did not say yes.
+    /// The policies do not permit the request.
     #[error(transparent)]
     Denied(#[from] Denied),
     /// The request cannot be recorded.
@@ -65,24 +65,24 @@ pub enum Refusal {
     /// The upstream cannot be reached.
     #[error("the upstream cannot be reached: {0}")]
     Unreachable(String),
-    /// The upstream does not answer in time.
+    /// The upstream does not respond in time.
     #[error("the upstream does not answer in time: {0}")]
     UpstreamTimeout(String),
-    /// A fault of this program.
+    /// A bug in this program.
     #[error("internal fault: {0}")]
     Internal(String),
 }
 
-/// What the client gets.
+/// The answer to a refused request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The status.
+    /// The HTTP status.
     pub status: u16,
-    /// The fixed word.
+    /// The fixed word for the reason.
     pub reason: Arc<str>,
-    /// A sentence that tells a stranger nothing.
+    /// A sentence that reveals nothing to a stranger.
     pub detail: Arc<str>,
-    /// The policy behind it, for the record.
+    /// The policy that refused, for the record.
     pub policy: Option<Arc<str>>,
 }
 
@@ -93,7 +93,7 @@ impl Answer {
     }
 }
 
-/// What a `@message` may have filled in.
+/// The values for the placeholders of a `@message`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Blanks<'a> {
     pub(crate) feature: Option<&'a str>,
@@ -102,12 +102,12 @@ pub(crate) struct Blanks<'a> {
 }
 
 impl Refusal {
-    /// Whether it must not tell whether something is there, neither by its answer nor by its time.
+    /// Whether the answer and its timing must not reveal whether an object or a tenant exists.
     pub(crate) fn hides_existence(&self) -> bool {
         self.says_not_found() || matches!(self, Self::CrossTenant(_))
     }
 
-    /// Whether it tells the client that something is not there, whatever is there.
+    /// Whether the answer says that an object does not exist, whether it does or not.
     pub(crate) fn says_not_found(&self) -> bool {
         match self {
             Self::NotFound => true,
@@ -116,7 +116,7 @@ impl Refusal {
         }
     }
 
-    /// The layer that refuses. A fault after the decision counts as one of the last layer.
+    /// The layer that refuses. A failure after the decision counts as one of the last layer.
     pub fn layer(&self) -> Layer {
         match self {
             Self::Malformed(_) | Self::RateLimited => Layer::Request,
@@ -137,8 +137,8 @@ impl Refusal {
         }
     }
 
-    /// The one place where a refusal becomes an answer. No wildcard arm, so that a new refusal
-    /// does not compile until somebody has chosen what clients see.
+    /// The answer to a refusal. The match has no wildcard arm, so that a new refusal
+    /// does not compile until its answer was chosen.
     pub(crate) fn answer(&self, blanks: Blanks<'_>) -> Answer {
         match self {
             Self::Malformed(fault) => malformed(*fault),

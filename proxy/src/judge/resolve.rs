@@ -1,7 +1,7 @@
 //! Stage 2 of 7: resolve.
 //!
-//! Takes an [`Arrival`] and the table of routes; gives an [`Access`]: what is asked for, and which
-//! tenants the head names. A path that no route declares is a value, not a refusal: the boundary
+//! Takes an [`Arrival`] and the routes. Returns an [`Access`]: the matched route, and the tenants that
+//! the query names. A path without a route is a value and not a refusal, because the boundary
 //! is judged first. No I/O.
 
 use std::borrow::Cow;
@@ -18,11 +18,11 @@ use crate::config::Tenancy;
 use crate::http::media_type;
 use crate::http::tenant_names::is_alias;
 
-/// What a request asks for.
+/// The target of a request: the matched route with its parameters.
 #[derive(Debug, Clone)]
 pub(crate) struct Access {
     matched: Option<Matched>,
-    /// The tenants that its query names.
+    /// The tenants that the query names.
     query_tenants: Vec<Arc<str>>,
 }
 
@@ -30,9 +30,8 @@ pub(crate) struct Access {
 ///
 /// # Errors
 ///
-/// A query whose pair with the name of a tenant is badly escaped, on any route; and one with a name that some
-/// upstream takes for the name of a tenant, or that some upstream reads in another charset, unless the route is
-/// public.
+/// Fails, on any route, if a pair that names a tenant is badly escaped. Unless the route is public, also fails if some
+/// upstream takes a name in the query for the name of a tenant, or reads the query in another charset.
 pub(crate) fn resolve(
     arrival: &Arrival,
     bundle: &Bundle,
@@ -42,7 +41,7 @@ pub(crate) fn resolve(
     if let Some(query) = arrival.query.as_deref() {
         let public = access.slice(bundle).public;
         access.query_tenants = query_tenants(query, &tenancy.names, public)?;
-        // The type of a body that is judged is looked at when the body is read.
+        // The type of a body that is judged is checked when the body is read.
         let looked_at = access.reads_body() && arrival.has_body;
         let kind = arrival.control.content_type.as_deref().unwrap_or_default();
         if !(public || looked_at || media_type::leaves_the_query_alone(kind)) {
@@ -53,34 +52,34 @@ pub(crate) fn resolve(
 }
 
 impl Access {
-    /// What a request asks for whose query names no tenant.
+    /// The access of a request whose query names no tenant.
     pub(crate) fn found(method: &str, path: &str, bundle: &Bundle) -> Self {
         Self { matched: bundle.routes().find(method, path), query_tenants: Vec::new() }
     }
 
-    /// The same without the tenants that the query names: no policy sees the query.
+    /// This access without the tenants of the query, which no policy sees.
     pub(crate) fn without_tenants(&self) -> Self {
         Self { matched: self.matched.clone(), query_tenants: Vec::new() }
     }
 
-    /// How many bytes the parts of the path take that it names.
+    /// The size in bytes of the parameters from the path.
     pub(crate) fn named(&self) -> usize {
         let matched = self.matched.as_ref();
         matched.map_or(0, |it| it.id.weight() + it.workflow.weight())
     }
 
-    /// Whether it takes the same object and the same of a body.
+    /// Whether both accesses have the same object and read the same parts of a body.
     pub(crate) fn takes_as(&self, other: &Self) -> bool {
         let body = |it: &Self| it.route().map(|route| (route.body, route.roles_in.clone()));
         self.object() == other.object() && body(self) == body(other)
     }
 
-    /// The route; `None` when there is none for this method and path.
+    /// The matched route, if any.
     pub(crate) fn route(&self) -> Option<&Arc<Route>> {
         self.matched.as_ref().map(|matched| &matched.route)
     }
 
-    /// The policies about it.
+    /// The policies about this access.
     pub(crate) fn slice<'b>(&self, bundle: &'b Bundle) -> &'b Slice {
         let routed = self.route().and_then(|route| bundle.slice(&route.action));
         routed.unwrap_or_else(|| bundle.unmapped())
@@ -91,14 +90,14 @@ impl Access {
         self.route().map_or(UNMAPPED, |route| &route.action)
     }
 
-    /// The object that it names, when its owner is to be looked up.
+    /// The object in the path, if the route looks its owner up.
     pub(crate) fn object(&self) -> Option<(&Arc<str>, &Arc<str>)> {
         let matched = self.matched.as_ref()?;
         matched.route.scope.looks_up().then_some(())?;
         Some((&matched.route.resource, matched.id.as_ref()?))
     }
 
-    /// The id in the path, looked up or not.
+    /// The id in the path, whether looked up or not.
     pub(crate) fn id(&self) -> Option<&Arc<str>> {
         self.matched.as_ref()?.id.as_ref()
     }
@@ -108,7 +107,7 @@ impl Access {
         self.matched.as_ref()?.workflow.as_ref()
     }
 
-    /// What the paywall asks for.
+    /// The feature that the route requires.
     pub(crate) fn feature(&self) -> Option<&Arc<str>> {
         self.route()?.feature.as_ref()
     }
@@ -118,7 +117,7 @@ impl Access {
         self.route().is_some_and(|route| route.body == Body::Json)
     }
 
-    /// All tenants that host, header and query name.
+    /// The tenants that the host, `X-Tenant` and the query name.
     pub(crate) fn tenants(&self, arrival: &Arrival, tenancy: &Tenancy) -> Vec<OrganizationKey> {
         let mut keys = Vec::new();
         if let Some(slug) = arrival.host.as_ref().and_then(|host| host_tenant(&host.name, tenancy))
@@ -133,7 +132,7 @@ impl Access {
     }
 }
 
-/// The slug that a host names: by its entry in `tenancy.hosts`, else by the suffix.
+/// The slug for a host: from `tenancy.hosts`, else by the suffix.
 fn host_tenant<'a>(host: &'a str, tenancy: &'a Tenancy) -> Option<&'a str> {
     if let Some(slug) = tenancy.hosts.get(host) {
         return (!slug.is_empty()).then_some(slug);
@@ -141,7 +140,7 @@ fn host_tenant<'a>(host: &'a str, tenancy: &'a Tenancy) -> Option<&'a str> {
     host.strip_suffix(tenancy.host_suffix.as_deref()?)
 }
 
-/// The values of the pairs with one of `names` in an `application/x-www-form-urlencoded` query. What is nearly
+/// The values of the pairs with one of `names` in an `application/x-www-form-urlencoded` query. An alias of
 /// one of `names` is refused unless the route is `public`.
 fn query_tenants(query: &[u8], names: &[String], public: bool) -> Result<Vec<Arc<str>>, Malformed> {
     const BAD: Malformed = Malformed::Request("the query names a tenant in a bad encoding");
@@ -161,7 +160,7 @@ fn query_tenants(query: &[u8], names: &[String], public: bool) -> Result<Vec<Arc
     Ok(tenants)
 }
 
-/// `None`: a bad escape, or no UTF-8.
+/// A decoded text of a form. `None`: a bad escape, or not UTF-8.
 fn form_decoded(text: &[u8]) -> Option<Cow<'_, str>> {
     if memchr::memchr2(b'%', b'+', text).is_none() {
         return std::str::from_utf8(text).ok().map(Cow::Borrowed);
@@ -174,13 +173,13 @@ fn form_decoded(text: &[u8]) -> Option<Cow<'_, str>> {
     String::from_utf8(unescaped(text)).ok().map(Cow::Owned)
 }
 
-/// A name that cannot be decoded, as lenient readers take it: good escapes are decoded, bad ones stay as they
-/// are, and bytes that are no UTF-8 become U+FFFD.
+/// A name that cannot be decoded, as lenient readers read it: valid escapes are decoded, invalid ones are kept,
+/// and bytes that are not UTF-8 become U+FFFD.
 fn as_far_as_decoded(text: &[u8]) -> Cow<'_, str> {
     Cow::Owned(String::from_utf8_lossy(&unescaped(text)).into_owned())
 }
 
-/// The bytes of a text of a form. A bad escape stays as it is.
+/// The unescaped bytes of a text of a form. An invalid escape is kept.
 fn unescaped(text: &[u8]) -> Vec<u8> {
     let spaced = text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte });
     percent_decode(&spaced.collect::<Vec<u8>>()).collect()

@@ -1,9 +1,9 @@
-//! JSON that two readers cannot read in two ways: one object in UTF-8, in which no object has a member twice
-//! (RFC 8259 leaves that to each reader, RFC 7515 forbids it).
+//! JSON that all readers read alike: one object in UTF-8, in which no object has a member twice
+//! (RFC 8259 leaves duplicates to each reader, RFC 7515 forbids them).
 //!
-//! The whole text is held against the grammar. A value is read only when somebody asks for it, so that what
-//! nobody looks at may be what RFC 8259 allows and Rust has no value for: half of a surrogate pair, or 1e400.
-//! Names of members are always read.
+//! The whole text is checked against the grammar. A value is parsed only on demand, so that an unused value
+//! may be one that RFC 8259 allows but Rust cannot represent: half of a surrogate pair, or 1e400.
+//! Names of members are always parsed.
 
 mod scanner;
 #[cfg(test)]
@@ -16,10 +16,10 @@ use serde_json::{Map, Value};
 
 use scanner::Scanner;
 
-/// The maximum depth of nested lists and objects.
+/// The maximum nesting depth of lists and objects.
 const DEPTH: usize = 1_000;
 
-/// Why a text is not such an object. Never holds a value of the text, only names of members, cut.
+/// The reason why a text is not such an object. Contains truncated names of members, but never a value of the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JsonFault {
     /// The text is not UTF-8.
@@ -28,15 +28,15 @@ pub enum JsonFault {
     /// The text breaks the grammar.
     #[error("{what} at byte {at}")]
     Grammar {
-        /// What is wrong.
+        /// The fault.
         what: &'static str,
-        /// Where, in bytes.
+        /// The position, in bytes.
         at: usize,
     },
     /// An object has a member twice.
     #[error("the member `{0}` is there twice")]
     Twice(String),
-    /// The text is JSON, but no object.
+    /// The text is JSON, but not an object.
     #[error("it is not an object")]
     NoObject,
 }
@@ -52,42 +52,42 @@ pub struct Object<'a> {
 pub struct Member<'a> {
     /// The name, without escapes.
     pub name: Cow<'a, str>,
-    /// The value as it is written.
+    /// The value as raw JSON.
     pub value: &'a [u8],
-    /// Where that is in the text, in bytes.
+    /// The position of the value in the text, in bytes.
     pub place: Range<usize>,
 }
 
 impl<'a> Object<'a> {
-    /// Checks `bytes`, a whole text.
+    /// Checks `bytes`, a complete text.
     ///
     /// # Errors
     ///
-    /// Says what is wrong, and where.
+    /// Fails with the fault and its position.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, JsonFault> {
         let text =
             std::str::from_utf8(bytes).map_err(|error| JsonFault::Utf8(error.valid_up_to()))?;
         Scanner::new(text).object().map(|members| Self { members })
     }
 
-    /// The members in their order.
+    /// The members in order.
     pub fn members(&self) -> &[Member<'a>] {
         &self.members
     }
 }
 
-/// Reads a value of an [`Object`]. What Rust has no value for is null: there, and of no type that is asked
-/// for.
+/// Parses a value of an [`Object`]. A value that Rust cannot represent becomes null: present, but of no useful
+/// type.
 pub fn value(written: &[u8]) -> Value {
     serde_json::from_slice(written).unwrap_or(Value::Null)
 }
 
-/// Reads `bytes` as one object without duplicate members at any depth. A value for which Rust has none is
-/// null, as [`value`] has it.
+/// Parses `bytes` as one object without duplicate members at any depth. A value that Rust cannot represent
+/// becomes null, as with [`value`].
 ///
 /// # Errors
 ///
-/// Says what is wrong, and where.
+/// Fails with the fault and its position.
 pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, JsonFault> {
     let object = Object::parse(bytes)?;
     let members = object.members.into_iter();

@@ -1,5 +1,5 @@
-//! What is known of a request on its way, for the record. Stages hand values over and know nothing
-//! of the audit.
+//! Collects what the audit record of a request needs. Stages hand values over and know nothing of
+//! the audit.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -22,29 +22,29 @@ use crate::judge::refusal::{Answer, Blanks, Refusal};
 use crate::judge::resolve::Access;
 use crate::metrics::Timings;
 
-/// Marks a record whose decision rests on facts older than the time to live.
+/// The detail that marks a decision based on facts older than their time to live.
 const STALE_FACTS: &str = "stale_facts";
 
-/// A record in the making.
+/// The audit record of a request while it is being built.
 #[derive(Debug)]
 pub(crate) struct Trail {
     pub(crate) record: Record,
     started: Instant,
     at: OffsetDateTime,
     oldest_fact: Option<Instant>,
-    /// How long the request may still wait for facts, if it is judged anew.
+    /// The time that the request may still wait for facts if it is judged again.
     pub(crate) time_for_facts: Option<Duration>,
     intended: Option<Instant>,
     feature: Option<Arc<str>>,
     workflow: Option<Arc<str>>,
-    /// Whether it is written at all.
+    /// Whether the record is written at all.
     pub(crate) recorded: bool,
-    /// What came as a justification, until it is known whether it is kept.
+    /// The justification as received, for the record.
     justification: Option<Arc<str>>,
 }
 
 impl Trail {
-    /// Begins with what the head tells.
+    /// Starts a trail with the values of the head.
     pub(crate) fn begin(arrival: &Arrival, id: Uuid, at: OffsetDateTime, started: Instant) -> Self {
         let mut record = Record::new(id, Phase::Denial, at);
         record.action = Some(Arc::from(UNMAPPED));
@@ -73,7 +73,7 @@ impl Trail {
         }
     }
 
-    /// Whether nobody is known to have asked.
+    /// Whether the caller is unknown.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.record.user_id.is_none()
     }
@@ -113,13 +113,13 @@ impl Trail {
         self.oldest_fact
     }
 
-    /// The request is judged anew, by facts that are asked for anew.
+    /// Forgets the facts so far, because the request is judged again with new ones.
     pub(crate) fn forget_facts(&mut self) {
         self.oldest_fact = None;
         self.record.details.remove(STALE_FACTS);
     }
 
-    /// The database is down, and facts were used that are older than they should be.
+    /// Marks that the database is down and that facts beyond their time to live were used.
     pub(crate) fn bridged(&mut self) {
         self.record.details.insert(STALE_FACTS.to_owned(), Value::from(true));
     }
@@ -133,8 +133,8 @@ impl Trail {
         self.record.tenant_id = tenant.map(|tenant| Arc::clone(&tenant.value.id));
     }
 
-    /// The answer to a refusal; from now on the record tells of it. A fault that is not the
-    /// client's goes to the log.
+    /// Turns the record into that of a refusal, and returns the answer. Logs a fault that is not the
+    /// client's.
     pub(crate) fn refused(&mut self, refusal: &Refusal) -> Answer {
         let answer = self.answered(refusal);
         if answer.status >= 500 {
@@ -143,7 +143,7 @@ impl Trail {
         answer
     }
 
-    /// The same without the log.
+    /// Like [`refused`](Self::refused), without logging.
     pub(crate) fn answered(&mut self, refusal: &Refusal) -> Answer {
         let action = self.record.action.clone();
         let answer = refusal.answer(Blanks {
@@ -169,7 +169,7 @@ impl Trail {
         answer
     }
 
-    /// An issuer has spoken for somebody for whom it may not: which one, for whom, and what forbids it.
+    /// Records that an issuer spoke for a user for whom it may not: the issuer, the user, and the restriction.
     fn overreach(&mut self, overreach: &Overreach) {
         let Overreach { issuer, user, broken } = overreach;
         for (name, value) in [
@@ -182,7 +182,7 @@ impl Trail {
         }
     }
 
-    /// From now on the record tells of a request that is about to be forwarded.
+    /// Turns the record into that of a request that is about to be forwarded.
     pub(crate) fn intended(&mut self) {
         self.intended = Some(Instant::now());
         self.record.phase = Phase::Intent;
@@ -197,7 +197,7 @@ impl Trail {
         self.stamp();
     }
 
-    /// From now on the record tells how a forwarded request ended.
+    /// Turns the record into that of the outcome of a forwarded request.
     pub(crate) fn ended(
         &mut self,
         status: Option<u16>,
@@ -211,7 +211,7 @@ impl Trail {
         self.stamp();
     }
 
-    /// What the upstream says for the record: who signed in, where nobody was known before.
+    /// Records the upstream's `X-Audit-*` fields. `X-Audit-User-Id` names the user if the caller was unknown.
     pub(crate) fn told_by_upstream(&mut self, told: Vec<(String, String)>) {
         for (name, value) in told.into_iter().take(16) {
             let value = printable(&value, 256).into_owned();
@@ -223,8 +223,7 @@ impl Trail {
         }
     }
 
-    /// Something failed after the intent: the decision stays what it was. A fault that is not the client's goes to
-    /// the log.
+    /// Records a failure after the intent; the decision stays. Logs a fault that is not the client's.
     pub(crate) fn failed(&mut self, failure: &Refusal) {
         let answer = failure.answer(Blanks::default());
         self.record.details.insert("failure".to_owned(), Value::from(&*answer.reason));
@@ -233,7 +232,7 @@ impl Trail {
         }
     }
 
-    /// How long it took: all of it, until it was decided, and the upstream.
+    /// The durations of the whole request, of the decision and of the upstream.
     pub(crate) fn timings(&self) -> Timings {
         Timings {
             total: self.started.elapsed(),
@@ -242,7 +241,7 @@ impl Trail {
         }
     }
 
-    /// The wall clock was read once, at the start; from there on time passes by the steady one.
+    /// Sets the times of the record: the wall clock at the start plus the monotonic time since.
     fn stamp(&mut self) {
         let passed = self.started.elapsed();
         self.record.timestamp = self.at + passed;
@@ -253,12 +252,12 @@ impl Trail {
     }
 }
 
-/// What strangers wrote is cut to this many bytes in the record.
+/// The maximum length in bytes of a path, and below of an id, that an unknown caller sent.
 const ENDPOINT: usize = 512;
 const RESOURCE_ID: usize = 128;
 
 impl Trail {
-    /// Cuts what a stranger wrote: records of nobody stay small. The details say how long the path was.
+    /// Truncates texts from unknown callers to keep their records small. A detail has the full length of the path.
     fn cut(&mut self) {
         if let Some(path) = self.record.endpoint.as_ref().filter(|it| it.len() > ENDPOINT) {
             self.record.details.insert(ENDPOINT_BYTES.to_owned(), Value::from(path.len()));
@@ -270,7 +269,7 @@ impl Trail {
     }
 }
 
-/// The usual methods without an allocation.
+/// The method as a word, without an allocation for the usual ones.
 fn method(method: &str) -> audit::Word {
     const USUAL: [&str; 6] = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
     let known = USUAL.into_iter().find(|known| *known == method);

@@ -1,4 +1,4 @@
-//! The tests of a bundle, run: each case goes through the pipeline that serves, from its head to its
+//! Runs the tests of a bundle: each case goes through the same pipeline as in a running gate, from its head to its
 //! verdict, without sockets.
 
 mod told;
@@ -16,24 +16,24 @@ use crate::judge::workbench::{Ask, TTL, Verdict, Workbench, WorkbenchError};
 
 pub use told::{expected, title, told};
 
-/// What came of a case.
+/// The outcome of a case.
 #[derive(Debug)]
 pub struct Outcome {
-    /// Which of the suite's cases.
+    /// The index of the case in the suite.
     pub case: usize,
     /// `allow`, or the reason of the denial.
     pub reason: Arc<str>,
-    /// The status that a refused client gets.
+    /// The status of the answer, if the request was refused.
     pub status: Option<u16>,
     /// The policies that decided.
     pub policies: Vec<Arc<str>>,
-    /// The action that it was about.
+    /// The action of the request.
     pub action: Option<Arc<str>>,
-    /// What the operator would read about a refusal.
+    /// The cause of a refusal, as an operator would read it.
     pub cause: Option<String>,
-    /// What the policies were asked, where somebody listens.
+    /// The questions put to the policies, if the runner is witnessed.
     pub questions: Vec<Put>,
-    /// Whether that is what was expected.
+    /// Whether the outcome is as expected.
     pub passed: bool,
 }
 
@@ -46,24 +46,24 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// A runner for a bundle and its own tests.
+    /// A runner for a bundle and the bundle's own tests.
     pub fn new(bundle: Bundle) -> Self {
         let suite = Arc::clone(bundle.suite());
         Self { bundles: BundleStore::fixed(bundle), suite, witnessed: false }
     }
 
-    /// A runner for a bundle that others hold, too, and tests that need not be its own.
+    /// A runner for a shared bundle, and for tests that need not be the bundle's own.
     pub fn of(published: Arc<Published>, suite: Arc<Suite>) -> Self {
         Self { bundles: BundleStore::holding(published), suite, witnessed: false }
     }
 
-    /// The same runner with other tests than the bundle's own.
+    /// This runner with other tests.
     #[must_use]
     pub fn with_suite(self, suite: Arc<Suite>) -> Self {
         Self { suite, ..self }
     }
 
-    /// The same, which also notes each question that is put to the policies.
+    /// This runner, which also records each question put to the policies.
     #[must_use]
     pub fn witnessed(self) -> Self {
         Self { witnessed: true, ..self }
@@ -79,11 +79,11 @@ impl Runner {
         &self.bundles
     }
 
-    /// Runs these cases, on all cores; the outcomes are in the order of the cases.
+    /// Runs these cases on all cores. The outcomes are in the order of the cases.
     ///
     /// # Errors
     ///
-    /// When a case cannot be run at all.
+    /// Fails if a case cannot be run at all.
     pub fn run(&self, cases: &[usize]) -> Result<Vec<Outcome>, WorkbenchError> {
         let share = cases.len().div_ceil(threads()).max(1);
         std::thread::scope(|scope| {
@@ -101,11 +101,11 @@ impl Runner {
         })
     }
 
-    /// Runs these cases on this thread for as long as `go_on` says so.
+    /// Runs these cases on this thread while `go_on` returns true.
     ///
     /// # Errors
     ///
-    /// When a case cannot be run at all.
+    /// Fails if a case cannot be run at all.
     pub fn run_here(
         &self,
         cases: &[usize],
@@ -133,7 +133,7 @@ impl Runner {
     }
 }
 
-/// The number of threads that share the cases: one for each core.
+/// The number of threads that share the cases: one per core.
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, NonZero::get)
 }

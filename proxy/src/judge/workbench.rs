@@ -1,5 +1,5 @@
-//! The line from arrival to verdict without sockets, tokens or a record: for tests of a bundle, for
-//! explanations, and for the tests of the gate. It runs the very pipeline that serves, and forwards
+//! The pipeline from arrival to verdict without sockets, tokens or records: for tests of a bundle, for
+//! explanations, and for the tests of the gate. It runs the same pipeline as a running gate, and forwards
 //! nothing.
 
 mod notebook;
@@ -30,52 +30,52 @@ use crate::metrics::Metrics;
 
 pub use notebook::{Notebook, Notes};
 
-/// A workbench is not kept up for longer than its facts live.
+/// The time to live of facts: longer than any workbench exists.
 pub const TTL: Duration = Duration::from_hours(24);
-/// So long a body is judged, as `limits.json_body` has it by default.
+/// The maximum length of a judged body, the default of `limits.json_body`.
 const JSON_BODY: usize = 64 << 10;
-/// The moment at which the workbench judges, in seconds since the epoch: tokens are as old as the
-/// asker says, whatever the day.
+/// The time at which the workbench judges, in seconds since the epoch. A fixed time makes tokens exactly as old as
+/// [`Ask::token_age`] says.
 const NOW: f64 = 1_750_000_000.0;
 
-/// A request as somebody describes it.
+/// A request as described by a test or a person.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Ask {
-    /// Who asks; `None`: no token comes with it.
+    /// The caller's user id; `None`: the request has no token.
     pub user: Option<Arc<str>>,
     /// The method.
     pub method: String,
-    /// Path and query.
+    /// The path and query.
     pub target: String,
-    /// The host; one that names no tenant when it is `None`.
+    /// The host; `None`: a host that names no tenant.
     pub host: Option<String>,
     /// `X-Tenant`.
     pub tenant: Option<String>,
     /// `X-Break-Glass`.
     pub break_glass: Option<String>,
-    /// The body, as it is sent.
+    /// The body, as sent.
     pub body: Option<String>,
-    /// Its type; JSON when it is `None`.
+    /// The content type of the body; `None`: JSON.
     pub content_type: Option<String>,
-    /// How old the token is, in seconds; `None`: it does not say.
+    /// The age of the token in seconds; `None`: the token has no `iat`.
     pub token_age: Option<u32>,
 }
 
-/// What became of a request.
+/// The result of a request.
 #[derive(Debug)]
 pub struct Verdict {
-    /// `None`: it would be forwarded.
+    /// The refusal; `None`: the request would be forwarded.
     pub refusal: Option<Refusal>,
-    /// What the client of a refused request gets.
+    /// The answer to a refused request.
     pub answer: Option<Answer>,
-    /// What would be recorded.
+    /// The record that a gate would write.
     pub record: Record,
-    /// The questions that the policies were asked, if somebody listens.
+    /// The questions put to the policies, if there is a witness.
     pub questions: Vec<Put>,
 }
 
 impl Verdict {
-    /// Whether it would be forwarded.
+    /// Whether the request would be forwarded.
     pub fn allowed(&self) -> bool {
         self.refusal.is_none()
     }
@@ -86,18 +86,18 @@ impl Verdict {
     }
 }
 
-/// Why there is no workbench, or no verdict.
+/// The reason why there is no workbench or no verdict.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkbenchError {
-    /// A part of the gate cannot be made.
+    /// A part of the gate cannot be created.
     #[error("the workbench cannot be set up: {0}")]
     Parts(String),
-    /// What was described is no HTTP request.
+    /// The description cannot be sent as an HTTP request.
     #[error("this cannot be sent as an HTTP request: {0}")]
     Unsendable(&'static str),
 }
 
-/// Judges requests as the gate would.
+/// Judges requests as a gate would.
 #[derive(Debug)]
 pub struct Workbench {
     pub(crate) pipeline: Pipeline,
@@ -105,12 +105,12 @@ pub struct Workbench {
 }
 
 impl Workbench {
-    /// A workbench with these policies, which others may share, and facts that live for `ttl`: with
-    /// none, each request is judged by what the source says then. Has to be made in a runtime.
+    /// A workbench with these policies, which may be shared, and facts that live for `ttl`. With a zero `ttl`
+    /// each request reads the source anew. Must be called inside a runtime.
     ///
     /// # Errors
     ///
-    /// When a part of the gate cannot be made.
+    /// Fails if a part of the gate cannot be created.
     pub fn over(
         bundles: Arc<BundleStore>,
         facts: Arc<dyn FactSource>,
@@ -120,7 +120,7 @@ impl Workbench {
     ) -> Result<Self, WorkbenchError> {
         let parts = |error: &dyn std::error::Error| WorkbenchError::Parts(error.to_string());
         let metrics = Metrics::new("workbench", "").map_err(|error| parts(&error))?;
-        // Nobody is called by a token here.
+        // The workbench verifies no tokens, so there are no issuers.
         let keys = KeyStore::start(&[], &Supervisor::default()).map_err(|error| parts(&error))?;
         let verifier = Verifier::new(keys, Duration::ZERO, false, &metrics);
         let settings = Settings::new(ttl, Duration::from_secs(10));
@@ -141,11 +141,11 @@ impl Workbench {
         Ok(Self { pipeline, rules })
     }
 
-    /// The same, and nobody listens.
+    /// Like [`over`](Self::over), without a witness.
     ///
     /// # Errors
     ///
-    /// When a part of the gate cannot be made.
+    /// Fails if a part of the gate cannot be created.
     pub fn unwitnessed(
         bundles: Arc<BundleStore>,
         facts: Arc<dyn FactSource>,
@@ -155,15 +155,15 @@ impl Workbench {
         Self::over(bundles, facts, tenancy, None, ttl)
     }
 
-    /// The same, and each request is put to the policies anew.
+    /// This workbench without a memory of decisions: each request is put to the policies.
     #[must_use]
     pub fn forgetful(mut self) -> Self {
         self.pipeline.memo = Arc::new(Memo::new(None));
         self
     }
 
-    /// The same, and what was asked lately is asked of new policies before they are in force, as it is
-    /// where requests are served.
+    /// This workbench with rehearsals: recent questions are put to new policies before they are in force, as in a
+    /// running gate.
     #[must_use]
     pub fn rehearsing(self) -> Self {
         self.pipeline.rehearse_swaps();
@@ -174,7 +174,7 @@ impl Workbench {
     ///
     /// # Errors
     ///
-    /// When what is described is no request.
+    /// Fails if the description cannot be sent as an HTTP request.
     pub async fn judge(&self, ask: &Ask) -> Result<Verdict, WorkbenchError> {
         let arrival = self.arrival(ask)?;
         let started = Instant::now();
@@ -220,7 +220,7 @@ impl Workbench {
         }
     }
 
-    /// The request as it would arrive: its head is written, and read by the gate's own reader.
+    /// The request as it would arrive: its head is written, and then parsed by the gate's own parser.
     fn arrival(&self, ask: &Ask) -> Result<Arrival, WorkbenchError> {
         let peer = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         let raw = RawHead { bytes: Bytes::from(ask.head()?), fault: None };
@@ -259,7 +259,7 @@ impl Ask {
         Ok(head)
     }
 
-    /// What a good token of the caller would say.
+    /// The claims that a valid token of the caller would have.
     fn token(&self) -> Result<Arc<VerifiedToken>, Refusal> {
         let subject = self.user.clone().ok_or(Unidentified::Missing)?;
         Ok(Arc::new(VerifiedToken {

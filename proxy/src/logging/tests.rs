@@ -1,6 +1,6 @@
 use super::*;
 
-/// A place to write to that has room for so many bytes, and then none until it is given more.
+/// A writer with room for `room` bytes, which then fails until it gets more room.
 struct Small {
     text: Vec<u8>,
     room: usize,

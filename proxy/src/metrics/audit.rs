@@ -1,4 +1,4 @@
-//! The journal and its sinks.
+//! Metrics of the journal and its sinks.
 
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 
@@ -9,7 +9,7 @@ use prometheus::{Error, Gauge, IntCounter, IntCounterVec, IntGauge};
 
 use super::register::Register;
 
-/// Audit records on their way.
+/// Metrics of audit records.
 #[derive(Debug)]
 pub struct AuditMetrics {
     records: IntCounterVec,
@@ -19,13 +19,13 @@ pub struct AuditMetrics {
     syncs: IntCounter,
     clocks_back: IntCounter,
     sinks: Mutex<Vec<Sink>>,
-    /// Not kept alive: who drops the journal gives its directory back.
+    /// The journal. A weak reference, because dropping the journal must release its directory.
     journal: OnceLock<Weak<Journal>>,
-    /// What of the journal's counts is in `records`.
+    /// The journal's counts that are already in `records`.
     told: Mutex<Counts>,
 }
 
-/// A sink, and how many of its records are in the counters.
+/// A sink, and how many of its records are already counted.
 #[derive(Debug)]
 struct Sink {
     progress: Arc<Progress>,
@@ -68,12 +68,12 @@ impl AuditMetrics {
         Ok(metrics)
     }
 
-    /// Shows this journal from now on. The first one stays.
+    /// Shows this journal from now on. Only the first call counts.
     pub fn watch(&self, journal: &Arc<Journal>) {
         let _ = self.journal.set(Arc::downgrade(journal));
     }
 
-    /// Shows how far this sink is, from now on.
+    /// Shows the progress of this sink from now on.
     pub(crate) fn watch_sink(&self, progress: Arc<Progress>) {
         for outcome in ["written", "failed"] {
             self.count(progress.sink(), outcome, 0);
@@ -86,7 +86,7 @@ impl AuditMetrics {
         self.records.with_label_values(&[sink, outcome]).inc_by(more);
     }
 
-    /// Takes over what the journal has counted since it was asked last.
+    /// Updates the metrics from the journal and the sinks.
     pub(super) fn ask(&self) {
         let Some(journal) = self.journal.get().and_then(Weak::upgrade) else { return };
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,11 +1,11 @@
-//! The connections of clients, and what became of those beyond a bound.
+//! Metrics of client connections.
 
 use prometheus::{Error, IntCounterVec, IntGauge};
 
 use super::register::Register;
 use crate::http::seats::{Beyond, Event};
 
-/// Connections of clients.
+/// Metrics of client connections.
 #[derive(Debug)]
 pub struct ConnectionMetrics {
     held: IntGauge,
@@ -40,17 +40,17 @@ impl ConnectionMetrics {
         Ok(metrics)
     }
 
-    /// How many connections there may be.
+    /// Sets the maximum number of connections.
     pub(crate) fn limited_to(&self, connections: usize) {
         self.limit.set(i64::try_from(connections).unwrap_or(i64::MAX));
     }
 
-    /// A connection was refused.
+    /// Counts a refused connection.
     pub(crate) fn refused(&self, beyond: Beyond) {
         self.refused.with_label_values(&[beyond.word()]).inc();
     }
 
-    /// Something happened to the seats of clients.
+    /// Counts a change of the seats.
     pub(crate) fn heard(&self, event: Event) {
         match event {
             Event::Taken => self.held.inc(),

@@ -1,4 +1,4 @@
-//! Facts and their cache.
+//! Metrics of facts and their cache.
 
 use std::time::Duration;
 
@@ -6,17 +6,17 @@ use prometheus::{Error, HistogramVec, IntCounter, IntCounterVec, IntGauge};
 
 use super::register::Register;
 
-/// For queries.
+/// The buckets for queries.
 const LOAD: &[f64] = &[0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0];
-/// For ages: around the time to live.
+/// The buckets for the ages of facts: around the time to live.
 const AGE: &[f64] = &[0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0];
 
-/// What facts are about.
+/// The kinds of facts.
 const KINDS: [&str; 3] = ["user", "organization", "object"];
-/// How a lookup ends.
+/// The outcomes of a look-up.
 const OUTCOMES: [&str; 5] = ["hit", "miss", "coalesced", "stale", "error"];
 
-/// Lookups of facts.
+/// Metrics of facts and their cache.
 #[derive(Debug)]
 pub struct FactsMetrics {
     lookups: IntCounterVec,
@@ -68,7 +68,7 @@ impl FactsMetrics {
         Ok(metrics)
     }
 
-    /// The rate of a series that appears with its first event misses that event.
+    /// Creates all series at zero: the rate of a series that appears with its first event misses that event.
     fn begin_at_zero(&self) {
         for kind in KINDS {
             for outcome in OUTCOMES {
@@ -81,7 +81,7 @@ impl FactsMetrics {
         self.invalidations.with_label_values(&["all"]);
     }
 
-    /// Facts were asked for; `load` is how long the database took, if it was asked.
+    /// Counts a look-up of facts. `load` is the time that the database took, if it was asked.
     pub fn looked_up(&self, kind: &'static str, outcome: &'static str, load: Option<Duration>) {
         self.lookups.with_label_values(&[kind, outcome]).inc();
         if let Some(load) = load {
@@ -89,27 +89,27 @@ impl FactsMetrics {
         }
     }
 
-    /// Facts of this age were judged by.
+    /// Records the age of facts that a request was judged by.
     pub fn used(&self, kind: &'static str, age: Duration) {
         self.age.with_label_values(&[kind]).observe(age.as_secs_f64());
     }
 
-    /// Facts were dropped before their time: `user`, `organization`, `object` or `all`.
+    /// Counts facts that were dropped before their time: `user`, `organization`, `object` or `all`.
     pub fn invalidated(&self, kind: &'static str) {
         self.invalidations.with_label_values(&[kind]).inc();
     }
 
-    /// Whether the facts database tells of changes.
+    /// Sets whether the gate receives change notifications from the facts database.
     pub fn listening(&self, up: bool) {
         self.listening.set(i64::from(up));
     }
 
-    /// Whether it is down, and therefore not asked.
+    /// Sets whether the circuit is open: the facts database is down and not asked.
     pub fn down(&self, down: bool) {
         self.down.set(i64::from(down));
     }
 
-    /// Facts named so many features that the schema does not list.
+    /// Counts `count` features in facts that the schema does not list.
     pub fn unknown_features(&self, count: u64) {
         self.unknown_features.inc_by(count);
     }

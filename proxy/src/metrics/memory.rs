@@ -1,4 +1,4 @@
-//! How much memory the gate's caches hold, and how much each of them may.
+//! Metrics of the gate's caches: how many bytes each holds and may hold.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -6,14 +6,14 @@ use prometheus::{Error, IntGaugeVec};
 
 use super::register::Register;
 
-/// The memories whose size clients, signed in or not, can make grow.
+/// Metrics of the caches that clients, authenticated or not, can make grow.
 pub struct MemoryMetrics {
     held: IntGaugeVec,
     limit: IntGaugeVec,
     watched: Mutex<Vec<Watched>>,
 }
 
-/// A memory's name, and what says how many bytes it holds.
+/// The name of a cache, and a function that returns how many bytes it holds.
 type Watched = (&'static str, Box<dyn Fn() -> u64 + Send + Sync>);
 
 impl std::fmt::Debug for MemoryMetrics {
@@ -39,7 +39,7 @@ impl MemoryMetrics {
         })
     }
 
-    /// Shows a memory from now on: its bound, and what `held` says whenever the metrics are asked for.
+    /// Shows a cache from now on: its limit, and the size that `held` returns at each scrape.
     pub fn watch(
         &self,
         memory: &'static str,

@@ -1,4 +1,4 @@
-//! The page of the reference about every metric, written from the registry.
+//! Generates the reference page about metrics from the registry.
 
 use std::fmt::Write as _;
 
@@ -17,11 +17,11 @@ organization, no path, no token. [Capacity](../capacity.md) and [operate a gate]
 | --- | --- | --- | --- |
 ";
 
-/// The text of the page.
+/// The reference page, in Markdown.
 ///
 /// # Errors
 ///
-/// When two metrics have one name, which is a fault of this program.
+/// Fails if two metrics have the same name, which is a bug in this program.
 pub fn page() -> Result<String, Error> {
     let (_, mut described) = Metrics::described("", "")?;
     described.sort_by(|a, b| a.name.cmp(&b.name));

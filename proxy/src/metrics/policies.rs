@@ -1,4 +1,4 @@
-//! The policies in force.
+//! Metrics of the policies in force and their reloads.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -7,10 +7,10 @@ use prometheus::{Error, IntCounter, IntCounterVec, IntGauge, IntGaugeVec};
 
 use super::register::Register;
 
-/// How a reload ends.
+/// The outcomes of a reload.
 const OUTCOMES: [&str; 3] = ["applied", "unchanged", "rejected"];
 
-/// Bundles and their reloads.
+/// Metrics of bundles and their reloads.
 #[derive(Debug)]
 pub struct PolicyMetrics {
     reloads: IntCounterVec,
@@ -19,7 +19,7 @@ pub struct PolicyMetrics {
     tests_failed: IntGauge,
     emergency: IntGauge,
     emergencies: IntCounter,
-    /// The labels of the bundle that is shown.
+    /// The labels of the bundle that the metrics show.
     shown: Mutex<Option<[String; 2]>>,
 }
 
@@ -58,36 +58,36 @@ impl PolicyMetrics {
         Ok(metrics)
     }
 
-    /// The policies were read again: `applied`, `unchanged` or `rejected`.
+    /// Counts a reload with its outcome: `applied`, `unchanged` or `rejected`.
     pub fn reloaded(&self, outcome: &'static str) {
         self.reloads.with_label_values(&[outcome]).inc();
         self.rejected.set(i64::from(outcome == "rejected"));
     }
 
-    /// How the tests of the bundle in force came out.
+    /// Sets the number of failed tests of the bundle in force.
     pub fn tested(&self, tests: Option<TestCounts>) {
         let failed = tests.map_or(0, |it| it.failed);
         self.tests_failed.set(i64::try_from(failed).unwrap_or(i64::MAX));
     }
 
-    /// Whether the bundle in force is there because of an emergency reload.
+    /// Sets whether the bundle in force was put in force by an emergency reload.
     pub fn emergency(&self, is: bool) {
         self.emergency.set(i64::from(is));
     }
 
-    /// An emergency reload has put a bundle in force.
+    /// Counts a bundle that an emergency reload has put in force.
     pub fn applied_in_emergency(&self) {
         self.emergencies.inc();
     }
 
-    /// A bundle is in force from now on.
+    /// Shows the bundle that is in force from now on.
     pub fn in_force(&self, digest: &str, generation: u64) {
         let new = [digest.to_owned(), generation.to_string()];
         let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        // The new one first: whoever reads in between sees two, and never none.
+        // The new series is set first: a scrape in between sees two bundles, never none.
         self.info.with_label_values(&new).set(1);
         if let Some(old) = shown.replace(new.clone()).filter(|old| *old != new) {
-            // It is there: this very function has set it.
+            // Cannot fail: this function has set the series before.
             let _ = self.info.remove_label_values(&old);
         }
     }

@@ -1,4 +1,4 @@
-//! Making a metric and making it known, in one step.
+//! Creates and registers a metric in one step.
 
 use std::cell::RefCell;
 
@@ -8,13 +8,13 @@ use prometheus::{
     IntGaugeVec, Opts, Registry,
 };
 
-/// Where metrics are made known.
+/// A registry of metrics, which also keeps their descriptions.
 pub(super) struct Register<'a> {
     registry: &'a Registry,
     described: RefCell<Vec<Described>>,
 }
 
-/// What a metric is, for the reference.
+/// The description of a metric, for the reference page.
 #[derive(Debug)]
 pub(super) struct Described {
     pub(super) name: String,
@@ -29,7 +29,7 @@ impl<'a> Register<'a> {
         Self { registry, described: RefCell::default() }
     }
 
-    /// What was made known, in that order.
+    /// The descriptions of all registered metrics, in the order of registration.
     pub(super) fn described(self) -> Vec<Described> {
         self.described.into_inner()
     }

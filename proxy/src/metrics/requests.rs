@@ -1,4 +1,4 @@
-//! The one counter that every request moves, found with one look at the action.
+//! The counter of requests, with a single look-up of the action per request.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -7,10 +7,10 @@ use arc_swap::ArcSwap;
 use audit::Decision;
 use prometheus::{IntCounter, IntCounterVec};
 
-/// The classes of a status; the first is for those who went away before they had one.
+/// The classes of a status. `none` is for clients that left before there was a status.
 const CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/// The counters of one decision. Series appear when they are moved for the first time.
+/// The counters of one decision. A series is created by its first request.
 type Cells = [OnceLock<IntCounter>; CLASSES.len()];
 
 /// The counters of one action.
@@ -21,7 +21,7 @@ struct Row {
     error: Cells,
 }
 
-/// `cedargate_requests_total`.
+/// The metric `cedargate_requests_total`.
 #[derive(Debug)]
 pub(super) struct Requests {
     counters: IntCounterVec,
@@ -51,7 +51,7 @@ impl Requests {
         if let Some(row) = self.rows.load().get(action) {
             return Arc::clone(row);
         }
-        // Two who come first at once make two rows, and their cells are the same counters.
+        // Two threads that race here make two rows, but the cells of both are the same counters.
         let new = Arc::new(Row::default());
         self.rows.rcu(|rows| {
             let mut rows = HashMap::clone(rows);
@@ -62,7 +62,7 @@ impl Requests {
     }
 }
 
-/// Which of [`CLASSES`] a status is of.
+/// The index in [`CLASSES`] of a status.
 fn class(status: Option<u16>) -> usize {
     let hundreds = usize::from(status.unwrap_or(0) / 100);
     if hundreds < CLASSES.len() { hundreds } else { 0 }

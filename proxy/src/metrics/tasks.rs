@@ -1,4 +1,4 @@
-//! What lives as long as the gate, and the log that tells of it.
+//! Metrics of the supervised tasks and of the log.
 
 use std::sync::{Arc, OnceLock};
 
@@ -8,12 +8,12 @@ use prometheus::{Error, IntCounter, IntCounterVec, IntGaugeVec};
 use super::register::Register;
 use crate::logging;
 
-/// The tasks and threads of one gate.
+/// Metrics of the supervised tasks and threads of one gate.
 #[derive(Debug)]
 pub struct TaskMetrics {
     up: IntGaugeVec,
     restarts: IntCounterVec,
-    /// Of the whole process: there is one standard error.
+    /// The lost log lines of the whole process, which has one standard error.
     lost: IntCounter,
     supervisor: OnceLock<Arc<Supervisor>>,
 }
@@ -39,12 +39,12 @@ impl TaskMetrics {
         })
     }
 
-    /// Shows what this supervisor keeps alive, from now on. The first one stays.
+    /// Shows the tasks of this supervisor from now on. Only the first call counts.
     pub fn watch(&self, supervisor: &Arc<Supervisor>) {
         let _first = self.supervisor.set(Arc::clone(supervisor));
     }
 
-    /// Takes over what has changed since it was asked last.
+    /// Updates the metrics from the supervisor and the log.
     pub(super) fn ask(&self) {
         self.lost.inc_by(logging::lines_lost().saturating_sub(self.lost.get()));
         let Some(supervisor) = self.supervisor.get() else { return };
@@ -53,7 +53,7 @@ impl TaskMetrics {
             counted.inc_by(restarts.saturating_sub(counted.get()));
             match up {
                 Some(up) => self.up.with_label_values(&[name]).set(i64::from(up)),
-                // It has done all that there was to do: that it does not run is no fault.
+                // The task has finished its work, so its absence is not a fault.
                 None => drop(self.up.remove_label_values(&[name])),
             }
         }

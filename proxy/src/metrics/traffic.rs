@@ -1,4 +1,4 @@
-//! Requests, and the tokens they come with.
+//! Metrics of requests and their tokens.
 
 use std::time::Duration;
 
@@ -9,26 +9,26 @@ use prometheus::{Error, Histogram, IntCounter, IntCounterVec};
 use super::register::Register;
 use super::requests::Requests;
 
-/// For whole requests: half a millisecond to the longest time that an upstream has by default.
+/// The buckets for whole requests: from half a millisecond to the default timeout of an upstream.
 const REQUEST: &[f64] =
     &[0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
-/// For decisions: microseconds, unless facts have to be waited for.
+/// The buckets for decisions: microseconds, or more if facts must be loaded.
 const DECISION: &[f64] = &[
     0.000_01, 0.000_025, 0.000_05, 0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.5,
 ];
 
-/// How long a request took, and what it waited for.
+/// The duration of a request and of its parts.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Timings {
-    /// From its arrival to its end.
+    /// The time from the arrival of the request to its end.
     pub total: Duration,
-    /// How long deciding took, if it came to that.
+    /// The time of the decision, if there was one.
     pub decision: Option<Duration>,
-    /// From forwarding to the upstream's answer, if it was forwarded.
+    /// The time from forwarding to the upstream's response, if the request was forwarded.
     pub upstream: Option<Duration>,
 }
 
-/// Requests and tokens.
+/// Metrics of requests and their tokens.
 #[derive(Debug)]
 pub struct TrafficMetrics {
     requests: Requests,
@@ -39,7 +39,7 @@ pub struct TrafficMetrics {
     upstream_duration: Histogram,
     token_verifications: IntCounterVec,
     malformed: IntCounter,
-    /// Fields of requests that were removed because an upstream could take them for the word of the gate.
+    /// The number of request fields that were removed because an upstream could take them for the gate's own.
     pub fields_removed: IntCounter,
 }
 
@@ -116,12 +116,12 @@ impl TrafficMetrics {
         }
     }
 
-    /// A token was looked at: `verified`, or why not.
+    /// Counts a token check with its outcome: `verified`, or the reason why the token was refused.
     pub fn token_verified(&self, outcome: &'static str) {
         self.token_verifications.with_label_values(&[outcome]).inc();
     }
 
-    /// A head was no HTTP.
+    /// Counts a head that is not HTTP.
     pub fn malformed_request(&self) {
         self.malformed.inc();
     }

@@ -1,7 +1,7 @@
-//! The admin listener: is it alive, is it ready, what does it count, what is in force; and reload.
+//! The admin listener: liveness, readiness, metrics, status and reload.
 //!
-//! On a port of its own, loopback unless configured otherwise. It knows the rest of the gate as a
-//! [`Probe`] only. Who may ask is decided once, before any route.
+//! It has an address of its own, on loopback by default. It knows the rest of the gate only as a
+//! [`Probe`]. Access is checked once, before any route.
 
 mod access;
 mod listener;
@@ -26,79 +26,78 @@ use crate::metrics::Metrics;
 
 use listener::Listener;
 
-/// How long `/readyz` waits for the checks.
+/// The timeout of the checks of `/readyz`.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Whether a part works, with a warning if there is something to know; or why it does not.
+/// The state of a part: `Ok` with a warning, if any, or the reason why the part does not work.
 pub(crate) type Check = Result<Option<String>, String>;
 
-/// The gate, as far as the admin listener has to know it.
+/// The gate, as the admin listener sees it.
 #[async_trait]
 pub(crate) trait Probe: Send + Sync + 'static {
-    /// What has to work for requests to be served (`policies`, `facts`, `audit`, `keys`), and of
-    /// each whether it does, or why not.
+    /// The states of the parts that requests need: `policies`, `facts`, `audit`, `keys` and `tasks`.
     async fn ready(&self) -> Vec<(&'static str, Check)>;
 
-    /// Whether the gate is on its way out.
+    /// Whether the gate is shutting down.
     fn draining(&self) -> bool;
 
-    /// What `/status` says.
+    /// The body of `/status`.
     fn status(&self) -> Value;
 
-    /// Reads the policies again; in an emergency they are put in force whatever admission says.
+    /// Reloads the policies. In an emergency they are put in force whatever admission finds.
     ///
     /// # Errors
     ///
-    /// When they cannot even be looked at.
+    /// Fails if the reload itself panics.
     async fn reload(&self, emergency: bool) -> Result<ReloadOutcome, String>;
 
-    /// The public half of the key that assertions are signed with, if there is one.
+    /// The key set with the public half of the assertion key, if assertions are configured.
     fn assertion_jwks(&self) -> Option<Value>;
 }
 
-/// How a reload ended.
+/// The outcome of a reload.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "outcome", rename_all = "lowercase")]
 pub(crate) enum ReloadOutcome {
     /// A new bundle is in force.
     Applied {
-        /// Its digest.
+        /// The digest of the bundle.
         digest: String,
-        /// Its number in this process.
+        /// The generation of the bundle: its number in this process.
         generation: u64,
-        /// What is wrong with it, and was admitted.
+        /// The findings about the bundle that did not prevent its admission.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         warnings: Vec<Value>,
-        /// What it would have been rejected for, had it been no emergency.
+        /// The findings that an emergency reload has overridden.
         #[serde(skip_serializing_if = "Vec::is_empty")]
         overridden: Vec<Value>,
     },
-    /// The bundle is the one that was in force already.
+    /// The folder has the bundle that is already in force.
     Unchanged {
-        /// Its digest.
+        /// The digest of the bundle.
         digest: String,
-        /// Its number in this process.
+        /// The generation of the bundle: its number in this process.
         generation: u64,
     },
-    /// The bundle is a bad one; the last good one stays in force.
+    /// The new bundle is invalid or not admitted; the last good one stays in force.
     Rejected {
-        /// What is wrong with it, each as a text or an object.
+        /// The findings about the new bundle, each a text or an object.
         findings: Vec<Value>,
     },
 }
 
-/// What the listener answers from.
+/// The state that the admin listener answers from.
 #[derive(Clone)]
 pub(crate) struct AdminState {
     /// The gate.
     pub probe: Arc<dyn Probe>,
-    /// What it counts.
+    /// The gate's metrics.
     pub metrics: Arc<Metrics>,
-    /// The hosts by which it may be asked besides loopback: `admin_hosts`, with or without a port.
+    /// The hosts besides loopback under which the listener answers: `admin_hosts`, with or without a port.
     pub hosts: Arc<[String]>,
-    /// The file with the token for what changes something: `admin.token_file`.
+    /// The file with the token for requests that change something: `admin.token_file`.
     pub token_file: Option<PathBuf>,
-    /// How long the head of a request may take: `limits.header_timeout`.
+    /// The timeout of a request head: `limits.header_timeout`.
     pub header_timeout: Duration,
 }
 
@@ -111,8 +110,8 @@ impl std::fmt::Debug for AdminState {
     }
 }
 
-/// Answers on `listener` until `stop` is done and the connections have ended, or have had a second
-/// to do so.
+/// Serves `listener` until `stop` completes, then gives the connections a second
+/// to end.
 pub(crate) async fn serve(
     listener: TcpListener,
     state: AdminState,
@@ -181,7 +180,7 @@ async fn reload(State(state): State<AdminState>, RawQuery(query): RawQuery) -> R
             return problem(StatusCode::BAD_REQUEST, "query_invalid", detail);
         }
     };
-    // In a task of its own: whoever goes away does not leave half a reload behind.
+    // In a separate task, so that a client that disconnects does not cancel the reload halfway.
     let reloaded = tokio::spawn(async move { state.probe.reload(emergency).await }).await;
     match reloaded {
         Ok(Ok(outcome @ ReloadOutcome::Rejected { .. })) => {
@@ -215,7 +214,7 @@ async fn method_not_allowed() -> Response {
     )
 }
 
-/// An error as RFC 9457 has it.
+/// An error as problem details (RFC 9457).
 fn problem(code: StatusCode, reason: &str, detail: &str) -> Response {
     let body = json!({
         "type": "about:blank",

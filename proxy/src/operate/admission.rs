@@ -1,8 +1,8 @@
-//! Whether a bundle may be put in force (`policies.admit`): its own tests, and the guards that it has lost.
+//! Decides whether a bundle may be put in force (`policies.admit`), by its tests and by the guards that it has lost.
 //!
-//! A change must not grant by accident what its tests deny; a revocation must never wait for a test. So by
-//! default a bundle is refused where a request is allowed of which a test expects that it is denied, and only
-//! complained about where it is the other way round.
+//! A change must not accidentally grant what its tests deny, and a revocation must never wait for a test. So by
+//! default a bundle is refused if it allows a request that a test expects to be denied; the opposite
+//! is only a warning.
 
 mod earlier;
 mod layers;
@@ -17,16 +17,16 @@ use tokio::runtime::Handle;
 use crate::config::Admit;
 use crate::operate::startable::{self, Startable};
 
-/// What to do about a bundle that grants what is right to be granted.
+/// The remedy for a bundle that is refused, as given in findings.
 const REMEDY: &str = "correct the policies, or change their tests with them; to put them in force as they are, once: `POST /reload?emergency=true` at the admin listener, or at a start `policies.admit: any`";
 
 /// Examines the bundles of reloads.
 pub(crate) struct Admission {
     /// Which bundles are admitted.
     pub(crate) admit: Admit,
-    /// What a start would say.
+    /// The checks of a start.
     pub(crate) startable: Arc<Startable>,
-    /// Where the database is asked.
+    /// The runtime in which the database is asked.
     pub(crate) runtime: Handle,
 }
 
@@ -34,7 +34,7 @@ impl Admission {
     /// Examines a bundle, on the thread that loads bundles.
     pub(crate) fn examine(&self, candidate: &Candidate) -> Examined {
         match self.startable.ask_from_thread(&self.runtime, &candidate.next) {
-            // One that is in force stays: it is said elsewhere that the database does not fit it any more.
+            // A bundle already in force stays in force; `fitness.rs` reports that the database no longer fits it.
             Err(error) if candidate.is_new() => {
                 Examined { unstartable: startable::findings(&error), ..Examined::default() }
             }
@@ -48,8 +48,8 @@ impl Admission {
     }
 }
 
-/// Judges a bundle by its tests and by what it has lost. That takes a while of pure work, and room for policies to
-/// be evaluated.
+/// Judges a bundle by its tests and by the guards that it has lost. Uses the CPU for a while, and needs a stack large
+/// enough to evaluate policies.
 pub(crate) fn judge(admit: Admit, candidate: &Candidate) -> Examined {
     let mut examined = Examined::default();
     let doubts = candidate.doubts.iter().cloned();
@@ -58,7 +58,7 @@ pub(crate) fn judge(admit: Admit, candidate: &Candidate) -> Examined {
     faults(admit, &mut examined).extend(about_tests);
     if admit != Admit::Any {
         examined.refused.extend(layers::gone(candidate));
-        // One that is refused anyway need not be tested, unless somebody wants to know all that is overridden.
+        // The tests of a refused bundle are run only if all overridden findings are wanted.
         if examined.refused.is_empty() || candidate.occasion != Occasion::Reload {
             trial::own(admit, candidate, &mut examined);
             earlier::denials(candidate, &mut examined);
@@ -72,13 +72,13 @@ pub(crate) fn judge(admit: Admit, candidate: &Candidate) -> Examined {
     examined
 }
 
-/// Where faults go that open nothing: only where all tests have to be green do they keep a bundle out.
+/// The list for faults that grant nothing: they refuse a bundle only if all tests must pass.
 fn faults(admit: Admit, examined: &mut Examined) -> &mut Vec<Finding> {
     if admit == Admit::Tests { &mut examined.refused } else { &mut examined.warned }
 }
 
-/// Whether nothing keeps this bundle out: because of the configuration, or because it is in force already, or was
-/// when the gate ended.
+/// Whether this bundle is admitted whatever is found: because of the configuration, or because it is already in force
+/// or was in force when the gate ended.
 fn admits_all(admit: Admit, candidate: &Candidate) -> bool {
     match (admit, candidate.occasion) {
         (Admit::Any, _) | (_, Occasion::Restart) => true,

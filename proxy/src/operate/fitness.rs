@@ -1,9 +1,9 @@
-//! Whether the facts fit the policies: asked before policies are in force (`startable.rs`), and from then on
-//! whenever nobody knows.
+//! Whether the facts fit the policies. The check runs before policies are in force (`startable.rs`), and from then on
+//! whenever its result is unknown.
 //!
-//! A database that is down stops neither a start nor a reload. It is asked as soon as it answers;
-//! a mapping that does not fit it then fails readiness, loudly. A gate that was fit once stays ready, with a
-//! warning: what it served it serves on. Only policies that fit are called the last good ones.
+//! A database that is down prevents neither a start nor a reload: the check is retried until it answers. A mapping that
+//! does not fit then fails readiness and is logged as an error. A gate whose facts have fit once stays ready, with a
+//! warning: it goes on serving. Only policies that fit count as the last good ones.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,25 +16,25 @@ use policy_store::watch::{BundleStore, Published};
 use crate::operate::admin::Check;
 use crate::operate::startable::check;
 
-/// How long the database may take to say whether the mapping fits.
+/// The timeout of the check.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// It is asked again so soon while it does not answer, and policies that are new are seen.
+/// The interval between checks while the database does not answer, and between looks for new policies.
 const SOON: Duration = Duration::from_secs(1);
-/// It is asked again so soon while the mapping does not fit.
+/// The interval between checks while the mapping does not fit.
 const LATER: Duration = Duration::from_secs(10);
 
-/// What is known of it.
+/// The result of the checks so far.
 #[derive(Debug, Default)]
 pub(crate) struct Fitness {
-    /// What is wrong.
+    /// The reason why the mapping does not fit, if so.
     misfit: ArcSwapOption<String>,
-    /// The generation of policies that facts were found to fit; none has the number 0.
+    /// The generation of the policies that the facts are known to fit. 0: none.
     generation: AtomicU64,
     ever: AtomicBool,
 }
 
 impl Fitness {
-    /// What is known at the start: what there is to know about the facts, or nothing where the database did not
+    /// The result of the check at the start: the notes about the facts, or `None` if the database did not
     /// answer.
     pub(crate) fn at_start(notes: Option<&[String]>, bundles: &BundleStore) -> Arc<Self> {
         let fitness = Self::default();
@@ -49,7 +49,7 @@ impl Fitness {
         self.generation.load(Ordering::Relaxed) == published.generation
     }
 
-    /// Asks again, for as long as the gate lives.
+    /// Repeats the check while its result is unknown. Never ends.
     pub(crate) async fn keep(
         self: Arc<Self>,
         source: Arc<dyn FactSource>,
@@ -65,7 +65,7 @@ impl Fitness {
             match check(source.as_ref(), &current.bundle, PATIENCE).await {
                 Ok(notes) => {
                     let (bundles, generation) = (Arc::clone(&bundles), current.generation);
-                    // It writes to the disk. Should it fall, a restart serves the last bundle of which it is known.
+                    // Writes to the disk. If that fails, a restart serves the last bundle that was confirmed.
                     let confirm = move || bundles.confirm(generation);
                     let _confirmed = tokio::task::spawn_blocking(confirm).await;
                     self.fits(generation, &notes);
@@ -76,7 +76,7 @@ impl Fitness {
         }
     }
 
-    /// What `/readyz` says about it.
+    /// The result for `/readyz`.
     pub(crate) fn check(&self) -> Check {
         match self.misfit.load_full() {
             None => Ok(None),

@@ -1,4 +1,4 @@
-//! What the admin listener may know of the gate.
+//! The state of the gate, as the admin listener shows it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,13 +20,13 @@ use crate::judge::keys::KeyStore;
 use crate::operate::admin::{Check, Probe, ReloadOutcome};
 use crate::operate::fitness::Fitness;
 
-/// The parts that can say how they are.
+/// The parts of the gate whose state is shown.
 pub(crate) struct Probes {
     pub(crate) bundles: Arc<BundleStore>,
-    /// Which bundles are put in force.
+    /// Which bundles are admitted.
     pub(crate) admit: Admit,
     pub(crate) facts: Arc<FactStore>,
-    /// Whether changes of facts are not heard; `None`: nobody listens.
+    /// Whether the change notifications are down; `None`: the gate does not listen for any.
     pub(crate) unheard: Option<Arc<AtomicBool>>,
     pub(crate) fitness: Arc<Fitness>,
     pub(crate) journal: Arc<Journal>,
@@ -37,14 +37,14 @@ pub(crate) struct Probes {
 }
 
 impl Probes {
-    /// What has to be known about policies that are served though they are not the newest.
+    /// The warning if the newest bundle was rejected and an older one is in force.
     fn stale(&self) -> Option<String> {
         self.bundles.rejected().map(|Findings(findings)| {
             format!("the newest bundle is rejected ({} findings): older policies are in force, see /status", findings.len())
         })
     }
 
-    /// What has to be known about the policies that are served.
+    /// The warnings about the policies in force, if any.
     fn doubtful(&self) -> Option<String> {
         let remarks = self.bundles.remarks();
         let emergency = remarks
@@ -58,13 +58,13 @@ impl Probes {
         (!all.is_empty()).then(|| format!("{}: see /status", all.join(", and ")))
     }
 
-    /// What has to be known about the policies.
+    /// All warnings about the policies, if any.
     fn policies(&self) -> Option<String> {
         let all: Vec<String> = [self.stale(), self.doubtful()].into_iter().flatten().collect();
         (!all.is_empty()).then(|| all.join("; "))
     }
 
-    /// What `/status` says of how the policies came in force.
+    /// How the policies came into force, for `/status`.
     fn admission(&self) -> Value {
         let remarks = self.bundles.remarks();
         let told = |findings: &[Finding]| -> Vec<String> {
@@ -79,7 +79,7 @@ impl Probes {
         })
     }
 
-    /// What has to be known about changes of facts.
+    /// The warning if change notifications are down.
     fn unheard(&self) -> Option<String> {
         let unheard = self.unheard.as_ref().is_some_and(|it| it.load(Ordering::Relaxed));
         unheard.then(|| {
@@ -139,7 +139,7 @@ impl Probe for Probes {
 
     async fn reload(&self, emergency: bool) -> Result<ReloadOutcome, String> {
         let bundles = Arc::clone(&self.bundles);
-        // Reading and validating a bundle takes a while of pure work.
+        // On a blocking thread, because reading and validating a bundle uses the CPU for a while.
         let reloaded = tokio::task::spawn_blocking(move || {
             let outcome = if emergency { bundles.reload_in_emergency() } else { bundles.reload() };
             (outcome, bundles.current(), bundles.remarks())

@@ -1,4 +1,4 @@
-//! Whether a start of the gate accepts a bundle: asked at a start, and at a reload before the bundle is in force.
+//! Whether the gate could start with a bundle. Checked at a start, and at a reload before the bundle is in force.
 
 use std::sync::Arc;
 use std::sync::mpsc::channel;
@@ -12,13 +12,13 @@ use tokio::runtime::Handle;
 
 use crate::config::Jwt;
 
-/// How long the database may take at a reload to say whether it fits: the bundle may be a revocation.
+/// The timeout of the database check at a reload. Short, because the bundle may be a revocation.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Why a start of the gate would not accept a bundle.
+/// The reason why the gate could not start with a bundle.
 #[derive(Debug, thiserror::Error)]
 pub enum Unstartable {
-    /// An issuer must never stand for a role that does not exist, so the restriction restricts nothing.
+    /// `never_roles` of an issuer names a role that does not exist, so the restriction has no effect.
     #[error(
         "`jwt.issuers`: `{issuer}` must never stand for the role `{role}`, which the policies' schema does not list"
     )]
@@ -28,31 +28,31 @@ pub enum Unstartable {
         /// The role that the schema does not list.
         role: String,
     },
-    /// Objects of this type cannot be looked up.
+    /// A route looks up objects of a type that the mapping of facts does not have.
     #[error(
         "routes.yaml looks up objects of type `{0}`, for which the mapping of facts has no statement"
     )]
     Unmapped(Arc<str>),
-    /// The facts are not those that the policies need.
+    /// The database does not provide the facts that the policies need.
     #[error(transparent)]
     Unfit(#[from] Unfit),
 }
 
-/// What a bundle has to fit.
+/// The parts that a bundle must fit.
 pub(crate) struct Startable {
-    /// Where facts come from.
+    /// The source of the facts.
     pub(crate) source: Arc<dyn FactSource>,
-    /// The issuers, some of which must not stand for a role of the bundle.
+    /// The issuers, whose `never_roles` must be roles of the bundle.
     pub(crate) jwt: Jwt,
 }
 
 impl Startable {
-    /// Asks whether a start accepts this bundle. Gives what there is to know about the facts, or nothing while the
+    /// Checks whether the gate could start with this bundle. Returns the notes about the facts, or `None` if the
     /// database does not answer.
     ///
     /// # Errors
     ///
-    /// Why a start would not accept it.
+    /// Fails with the reason why the gate could not start.
     pub(crate) async fn ask(
         &self,
         bundle: &Bundle,
@@ -77,7 +77,7 @@ impl Startable {
         }
     }
 
-    /// The same from a thread that is none of the runtime's.
+    /// Like [`ask`](Self::ask), called from a thread outside the runtime.
     pub(crate) fn ask_from_thread(
         self: &Arc<Self>,
         runtime: &Handle,
@@ -86,15 +86,15 @@ impl Startable {
         let (answer, answered) = channel();
         let (startable, next) = (Arc::clone(self), Arc::clone(next));
         runtime.spawn(async move {
-            // Nobody waits any more only if the thread is gone.
+            // Sending fails only if the thread that waits has ended.
             let _heard = answer.send(startable.ask(&next.bundle, PATIENCE).await);
         });
-        // Without an answer the gate is about to end.
+        // The task was dropped without an answer, so the gate is shutting down.
         answered.recv().unwrap_or(Ok(None))
     }
 }
 
-/// Asks a source whether it gives what a bundle needs.
+/// Checks whether a source provides what a bundle needs. A timeout counts as an unavailable source.
 pub(crate) async fn check(
     source: &dyn FactSource,
     bundle: &Bundle,
@@ -104,7 +104,7 @@ pub(crate) async fn check(
     asked.unwrap_or_else(|_elapsed| Err(Unfit::Unavailable("it did not answer in time".to_owned())))
 }
 
-/// Why a start would not accept a bundle, as findings about it.
+/// The reason why the gate could not start with a bundle, as findings about the bundle.
 pub(crate) fn findings(error: &Unstartable) -> Vec<Finding> {
     let finding = |file: &str, message: &str, remedy: &str| {
         Finding::about(Kind::Unstartable, file, message, remedy)

@@ -1,4 +1,4 @@
-//! Serves a client's connection: one request after the other, until either side ends it.
+//! Serves a client connection: one request after the other, until either side closes it.
 
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -12,18 +12,18 @@ use crate::http::date;
 use crate::http::seats::Seat;
 use crate::service::{Service, wall_clock};
 
-/// The answer where there is no room for another connection.
+/// The response if there is no room for another connection.
 pub(crate) const FULL: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// The rules and bounds that hold on every connection of a listener.
+/// The rules and limits for every connection of a listener.
 #[derive(Debug, Clone)]
 pub(crate) struct Terms {
     pub(crate) rules: Rules,
     pub(crate) limits: Limits,
 }
 
-/// Serves one connection until either side ends it.
+/// Serves one connection until either side closes it.
 pub(crate) async fn serve(
     socket: TcpStream,
     peer: SocketAddr,
@@ -45,7 +45,7 @@ pub(crate) async fn serve(
                 if client.incoming.is_idle() {
                     return;
                 }
-                // A request whose first byte is here is still served.
+                // A request whose first byte has arrived is still served.
                 client.incoming.read_head(&terms.limits).await
             }
             () = &mut told_to_close => return,
@@ -53,7 +53,7 @@ pub(crate) async fn serve(
         let Ok(Some(raw)) = read else { return };
         client.outgoing.begin();
         if !seat.busy() {
-            // Told to close at the moment when the request came: it is not served.
+            // The connection was told to close just before the request arrived: the request is not served.
             client.lose();
             client.say(FULL).await;
             return client.close().await;
@@ -73,7 +73,7 @@ pub(crate) async fn serve(
     }
 }
 
-/// The answer to what is no HTTP.
+/// The response to bytes that are not HTTP.
 fn not_http() -> String {
     let date = date::spell(wall_clock());
     format!(
@@ -82,6 +82,6 @@ fn not_http() -> String {
 }
 
 async fn stopped(mut stopping: watch::Receiver<bool>) {
-    // A sender that is gone has stopped, too.
+    // A dropped sender counts as a stop.
     let _gone = stopping.wait_for(|stopping| *stopping).await;
 }

@@ -1,4 +1,4 @@
-//! Cross-origin requests (the Fetch standard, "CORS protocol"), when they are configured.
+//! Cross-origin requests (the Fetch standard, "CORS protocol"), if configured.
 
 use crate::accept::Arrival;
 use crate::config;
@@ -6,23 +6,23 @@ use crate::config;
 /// The fields that the gate itself reads: pages may always send them.
 const READ_HERE: [&str; 5] =
     ["Authorization", "Content-Type", "X-Tenant", "X-Break-Glass", "X-Request-Id"];
-/// The field that the gate itself adds to answers: pages may always read it.
+/// The field that the gate itself adds to responses: pages may always read it.
 const SAID_HERE: &str = "X-Request-Id";
-/// The maximum number of names in `Access-Control-Expose-Headers`, those of the upstream included.
+/// The maximum number of names in `Access-Control-Expose-Headers`, including the upstream's.
 const EXPOSED: usize = 256;
 
-/// Whose pages may call, with what, and what they may read.
+/// Which origins may call, which fields their pages may send, and which they may read.
 #[derive(Debug, Default)]
 pub(crate) struct Cors {
     origins: Option<Vec<String>>,
     /// The value of `Access-Control-Allow-Headers`.
     allowed: String,
-    /// The names in `Access-Control-Expose-Headers`, without those of the upstream.
+    /// The names in `Access-Control-Expose-Headers`, without the upstream's.
     exposed: Vec<String>,
 }
 
 impl Cors {
-    /// As configured; without a configuration the gate says nothing of it.
+    /// The rules of a configuration. Without one, the gate adds no CORS headers.
     pub(crate) fn new(config: Option<&config::Cors>) -> Self {
         let Some(config) = config else { return Self::default() };
         let own = |names: &[&str], more: &[String]| {
@@ -38,7 +38,7 @@ impl Cors {
         }
     }
 
-    /// Whether this is a preflight, which the gate answers itself.
+    /// Whether a request is a preflight that the gate answers itself.
     pub(crate) fn is_preflight(&self, arrival: &Arrival) -> bool {
         self.origins.is_some()
             && &*arrival.method == "OPTIONS"
@@ -46,12 +46,12 @@ impl Cors {
             && arrival.control.preflight.is_some()
     }
 
-    /// Whether the gate says who may read its answers: then the upstream does not.
+    /// Whether the gate decides which origins may read responses, in place of the upstream.
     pub(crate) fn is_on(&self) -> bool {
         self.origins.is_some()
     }
 
-    /// The response headers for this request's origin, of an answer that the gate makes itself.
+    /// The CORS headers for this request's origin on a response of the gate itself.
     pub(crate) fn headers(
         &self,
         arrival: &Arrival,
@@ -72,9 +72,9 @@ impl Cors {
         headers
     }
 
-    /// The response headers for this request's origin, of an answer that the upstream made. `theirs`
-    /// are the values of its own `Access-Control-Expose-Headers`: what it wants read stays readable.
-    /// All its other `Access-Control-*` fields are the gate's to say.
+    /// The CORS headers for this request's origin on a response of the upstream. `theirs`
+    /// are the values of the upstream's `Access-Control-Expose-Headers`: those names stay exposed.
+    /// The gate replaces all other `Access-Control-*` fields.
     pub(crate) fn headers_with<'a>(
         &self,
         arrival: &Arrival,
@@ -88,7 +88,7 @@ impl Cors {
         for value in theirs {
             for name in value.split(|byte| *byte == b',') {
                 let name = std::str::from_utf8(name.trim_ascii()).unwrap_or_default();
-                // With credentials `*` is no wildcard, so it would expose nothing.
+                // With credentials `*` is not a wildcard and would expose nothing.
                 let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_".contains(&byte);
                 if !name.is_empty() && name.bytes().all(plain) && exposed.len() < EXPOSED {
                     add(&mut exposed, name);
@@ -99,7 +99,7 @@ impl Cors {
         headers
     }
 
-    /// `Vary` alone, or with what a listed origin is told.
+    /// `Vary` and, for a listed origin, the headers that allow it.
     fn origin_headers(&self, arrival: &Arrival) -> Vec<(&'static str, String)> {
         let Some(origins) = &self.origins else { return Vec::new() };
         let mut headers = vec![("Vary", "Origin".to_owned())];
@@ -112,7 +112,7 @@ impl Cors {
     }
 }
 
-/// Adds a name to a list that does not have it, in whatever case.
+/// Adds a name to a list unless the list already has it in some case.
 fn add(all: &mut Vec<String>, name: &str) {
     if !all.iter().any(|known| known.eq_ignore_ascii_case(name)) {
         all.push(name.to_owned());

@@ -1,21 +1,21 @@
-//! When a refusal is answered that must not tell whether something is there.
+//! Delays a refusal that must not reveal whether an object exists, so that its timing reveals nothing.
 //!
-//! The database is asked the same number of questions either way (`pipeline/tenancy.rs`). What is left
-//! are microseconds: a row that is there is decoded, and the policies are asked about it. They
-//! vanish where all such answers leave at whole multiples of a step.
+//! The number of database queries is the same either way (`pipeline/tenancy.rs`). What is left is a difference of
+//! microseconds: an existing row is decoded, and the policies are evaluated for it. The difference
+//! vanishes because all such responses are sent at whole multiples of a step.
 
 use std::time::{Duration, Instant};
 
-/// Longer than the questions take with a database that is near. Where it is far, the times between
-/// which one could choose are still so far apart.
+/// The step. It is longer than the queries take on a near database. On a distant one, a difference of microseconds
+/// still rarely crosses a multiple of the step.
 const STEP: Duration = Duration::from_millis(2);
 
-/// Waits until a whole number of steps have passed since `began`.
+/// Waits for the next multiple of [`STEP`] since `began`.
 pub(super) async fn wait(began: Instant) {
     tokio::time::sleep_until((began + next(began.elapsed())).into()).await;
 }
 
-/// The first whole number of steps after `passed`.
+/// The first multiple of [`STEP`] after `passed`.
 fn next(passed: Duration) -> Duration {
     let steps = passed.as_nanos() / STEP.as_nanos();
     STEP * u32::try_from(steps).unwrap_or(u32::MAX).saturating_add(1)

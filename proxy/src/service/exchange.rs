@@ -1,4 +1,4 @@
-//! A request that was judged: forwarded, and its answer passed on.
+//! Forwards a judged request, and its response back to the client.
 
 use std::io;
 use std::pin::pin;
@@ -18,25 +18,25 @@ use crate::http::framing::Framing;
 use crate::judge::refusal::{Blanks, Refusal};
 use crate::service::reply::Reply;
 
-/// The maximum number of interim answers (1xx) before the answer.
+/// The maximum number of interim responses (1xx) before the final one.
 const HINTS: usize = 16;
 
-/// Why an exchange did not end well.
+/// The reason why an exchange failed.
 #[derive(Debug, thiserror::Error)]
 enum End {
-    /// The upstream, or the gate, cannot answer.
+    /// The upstream or the gate failed.
     #[error(transparent)]
     Refused(#[from] Refusal),
-    /// The body of the request does not come whole.
+    /// The body of the request does not arrive completely.
     #[error(transparent)]
     Lost(BodyLost),
-    /// The client does not take the answer.
+    /// The client does not read the response.
     #[error("the client does not take the answer: {0}")]
     Gone(io::Error),
 }
 
 impl End {
-    /// The word for the record, and the refusal behind it. A client that is gone is nobody's fault.
+    /// The word for the record, and the refusal. A client that is gone gets no refusal.
     fn told(self) -> (&'static str, Option<Refusal>) {
         match self {
             Self::Refused(refusal @ Refusal::Internal(_)) => ("internal", Some(refusal)),
@@ -52,17 +52,17 @@ impl End {
     }
 }
 
-/// What the answers of the gate and of the upstream have in common.
+/// The parameters of one exchange.
 #[derive(Clone, Copy)]
 struct Way {
     persistence: Persistence,
-    /// Whether the client waits to be asked for its body.
+    /// Whether the client waits for `100 Continue`.
     expects: bool,
     rules: AnswerRules,
 }
 
 impl Service {
-    /// Forwards a request, and passes the answer on. Whether another request can follow.
+    /// Forwards a request and its response. Returns whether another request can follow.
     pub(super) async fn exchange(
         &self,
         mut ctx: Ctx,
@@ -90,7 +90,7 @@ impl Service {
         }
     }
 
-    /// Completes the head that the upstream gets.
+    /// Completes the head for the upstream: framing, identity and empty line.
     fn complete(
         &self,
         ctx: &Ctx,
@@ -103,7 +103,7 @@ impl Service {
         };
         let length = match (framing, &ctx.body) {
             (None, _) => None,
-            // A body that was judged is here whole: its length is known, however the client has told its end.
+            // A judged body was read completely, so its length is known, even if the client sent it in chunks.
             (Some(_), Some(body)) => Some(body.len() as u64),
             (Some(Framing::Length(length)), None) => Some(length),
             (Some(Framing::Chunked(_)), None) => {
@@ -124,8 +124,8 @@ impl Service {
         Ok(())
     }
 
-    /// Sends the request, and passes the answer on. Gives the connection to the upstream if all of the request was
-    /// sent over it: what is missing would be taken out of the next request.
+    /// Sends the request, and forwards the response. Returns the upstream connection if the whole request was sent on
+    /// it: otherwise the upstream would take the start of the next request for the missing part.
     async fn forward(
         &self,
         ctx: &mut Ctx,
@@ -156,7 +156,7 @@ impl Service {
         Ok((turn.is_sent().then_some(link), answer))
     }
 
-    /// Reads the head of the answer, and passes it on, with what comes before it and the body after it.
+    /// Reads the head of the response, and forwards it with the interim responses before it and the body after it.
     async fn answer(
         &self,
         ctx: &mut Ctx,
@@ -183,8 +183,8 @@ impl Service {
         }
     }
 
-    /// Reads the head of the answer into `out`, and passes on the interim answers that come before it, if the
-    /// client knows those (RFC 9110, 15.2).
+    /// Reads the head of the final response into `out`. Forwards the interim responses before it, unless the
+    /// client speaks HTTP/1.0 (RFC 9110, 15.2).
     async fn final_head(
         &self,
         ctx: &mut Ctx,
@@ -215,7 +215,7 @@ impl Service {
         Err(Refusal::Unreachable("the upstream gives hints without end".to_owned()).into())
     }
 
-    /// What the gate says in every answer, how the body is framed, and the empty line.
+    /// Writes the fields that the gate adds to every response, the framing of the body, and the empty line.
     fn finish_head(
         &self,
         ctx: &Ctx,
@@ -241,8 +241,8 @@ impl Service {
         out.put_slice(b"\r\n");
     }
 
-    /// Tells the client, if it was told nothing yet, and the record that the request was not answered whole. Whether
-    /// another request can follow.
+    /// Answers the client with the failure, if no response was begun, and records that the request failed. Returns
+    /// whether another request can follow.
     async fn failed(
         &self,
         mut ctx: Ctx,
@@ -269,14 +269,14 @@ impl Service {
         reply.headers.extend(self.cors.headers(&ctx.arrival, false));
         let persistence = if ours { persistence } else { Persistence::Close };
         let goes_on = reply_to(&ctx, &reply, persistence, client).await;
-        // Before the rest of the body is read: how long the client takes for that is not part of the request.
+        // Recorded before the rest of the body is read: that time is not part of the request.
         ctx.close(Some(answer.status), Some(word));
         goes_on && client.drain().await
     }
 }
 
-/// Runs `answering` to its end, and `sending` beside it: an answer may come before the body was sent. A client that
-/// breaks off its body ends both; an upstream that does not take the body may have answered already.
+/// Runs `answering` to its end with `sending` beside it, since a response may arrive before the body was sent. A client
+/// that breaks off its body ends both. An upstream that does not accept the body may have responded already.
 async fn beside<T>(
     sending: impl Future<Output = Result<(), UploadEnd>>,
     answering: impl Future<Output = Result<T, End>>,
@@ -286,7 +286,7 @@ async fn beside<T>(
     let mut is_sending = true;
     loop {
         tokio::select! {
-            // What is sent decides whose turn it is, which the waiting for the answer has to know.
+            // Sending is polled first: it decides whose turn it is, on which the wait for the response depends.
             biased;
             ended = &mut sending, if is_sending => match ended {
                 Err(UploadEnd::Client(lost)) => return Err(End::Lost(lost)),

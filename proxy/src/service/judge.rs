@@ -1,4 +1,4 @@
-//! Everything before forwarding: judging, recording, refusing.
+//! Handles a request up to forwarding: judges and records or refuses it.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -17,7 +17,7 @@ use crate::judge::refusal::Refusal;
 use crate::judge::trail::Trail;
 use crate::service::reply::Reply;
 
-/// What tells a client that it may send its body (RFC 9110, 15.2.1).
+/// The interim response that tells a client to send its body (RFC 9110, 15.2.1).
 const GO_ON: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl Service {
@@ -72,7 +72,7 @@ impl Service {
         }
     }
 
-    /// Reads a body that is to be judged, and whether it had to be waited for.
+    /// Reads a body that is to be judged. Returns the body, and whether reading had to wait for the client.
     async fn body(
         &self,
         client: &mut ClientStream,
@@ -111,7 +111,7 @@ impl Service {
         }
     }
 
-    /// Records a refusal; gives its answer.
+    /// Records a refusal and returns the response to it.
     async fn refuse(&self, ctx: &mut Ctx, refusal: &Refusal) -> Reply {
         let arrival = &*ctx.arrival;
         let Some(trail) = ctx.trail.as_deref_mut() else {
@@ -137,7 +137,7 @@ impl Service {
         reply
     }
 
-    /// Judges a request. A panic in it is a refusal like any other.
+    /// Judges a request. A panic becomes a refusal.
     async fn judged(&self, client: &mut ClientStream, ctx: &mut Ctx) -> Result<(), Refusal> {
         #[expect(
             clippy::cast_precision_loss,
@@ -150,14 +150,14 @@ impl Service {
             Ok(Err(refusal)) => refusal,
             Err(panic) => Refusal::Internal(panic_text(&*panic)),
         };
-        // A panic may have taken the trail with it: the refusal is recorded all the same.
+        // A panic may have dropped the trail; the refusal is recorded with a new one.
         if ctx.trail.is_none() {
             ctx.trail = Some(Box::new(Trail::begin(&ctx.arrival, ctx.id, ctx.at, ctx.started)));
         }
         Err(refusal)
     }
 
-    /// Everything before forwarding. What the gate answers itself, unless the request is to be forwarded.
+    /// Handles a request up to forwarding. Returns the gate's own response; `None`: the request is to be forwarded.
     pub(super) async fn answered(&self, client: &mut ClientStream, ctx: &mut Ctx) -> Option<Reply> {
         let arrival = &*ctx.arrival;
         if arrival.fault.is_none() && self.cors.is_preflight(arrival) {
@@ -172,7 +172,7 @@ impl Service {
     }
 }
 
-/// The refusal of a body that does not come whole. Where the next request begins is not known any more.
+/// The refusal of a body that does not arrive completely. Marks the start of the next request as unknown.
 fn lost(client: &mut ClientStream, fault: &BodyLost) -> Refusal {
     tracing::debug!(error = %fault, "a body was lost");
     client.lose();

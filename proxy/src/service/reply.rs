@@ -1,4 +1,4 @@
-//! What the gate answers by itself: problem details (RFC 9457), redirects, preflights.
+//! Responses of the gate itself: problem details (RFC 9457), redirects, preflights.
 
 use std::fmt::Write as _;
 
@@ -11,10 +11,10 @@ use crate::accept::{Arrival, Persistence};
 use crate::http::date;
 use crate::judge::refusal::Answer;
 
-/// The methods that are served at all.
+/// The methods that the gate serves.
 const ALLOW: &str = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS";
 
-/// Where browsers are sent that are denied.
+/// The redirect targets for denied browsers.
 #[derive(Debug, Default)]
 pub(crate) struct Redirects {
     pub(crate) unauthenticated: Option<String>,
@@ -22,8 +22,8 @@ pub(crate) struct Redirects {
 }
 
 impl Redirects {
-    /// The place for this answer to this request: a browser's navigation that is denied. Nothing
-    /// of the request is in it.
+    /// The redirect target if this request is a browser's navigation and this denial has one. The target contains
+    /// no part of the request.
     pub(crate) fn place(&self, arrival: &Arrival, answer: &Answer) -> Option<&str> {
         let accept = arrival.control.accept.as_deref().unwrap_or_default();
         let html = accept.split(|byte| *byte == b',').any(|part| {
@@ -41,7 +41,7 @@ impl Redirects {
     }
 }
 
-/// An answer of the gate's own.
+/// A response of the gate itself.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -50,14 +50,14 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    /// The answer to a preflight (204), with these headers.
+    /// The response to a preflight (204), with these headers.
     pub(crate) fn preflight(headers: Vec<(&'static str, String)>, id: Uuid) -> Self {
         let mut reply = Self { status: 204, headers, body: None };
         reply.headers.push(("X-Request-Id", id.to_string()));
         reply
     }
 
-    /// A redirect.
+    /// A redirect (302) to `place`.
     pub(crate) fn redirect(place: &str, id: Uuid) -> Self {
         let headers = vec![
             ("Location", place.to_owned()),
@@ -67,7 +67,7 @@ impl Reply {
         Self { status: 302, headers, body: None }
     }
 
-    /// A denial, as problem details.
+    /// A denial as problem details.
     pub(crate) fn problem(answer: &Answer, id: Uuid) -> Self {
         let mut headers = vec![
             ("Content-Type", "application/problem+json".to_owned()),
@@ -76,7 +76,7 @@ impl Reply {
         ];
         match answer.status {
             401 => {
-                // RFC 6750, 3.1: where no token was sent, nothing is said of one.
+                // RFC 6750, 3.1: without a token in the request, the challenge has no error code.
                 let sent = &*answer.reason != "token_missing";
                 let error = if sent { ", error=\"invalid_token\"" } else { "" };
                 headers.push(("WWW-Authenticate", format!("Bearer realm=\"cedargate\"{error}")));
@@ -100,7 +100,7 @@ impl Reply {
         self.body.as_ref().map_or(0, String::len)
     }
 
-    /// Spells the answer as HTTP/1.1, made `at` this time.
+    /// Formats the response as HTTP/1.1, with `at` as its `Date`.
     pub(crate) fn spell(
         &self,
         head_only: bool,

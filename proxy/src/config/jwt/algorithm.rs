@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error};
 
-/// How a token may be signed. Shared secrets are not among them, and `none` never is.
+/// A signature algorithm of tokens. Algorithms with shared secrets and `none` are not supported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Algorithm {
-    /// Ed25519. A token or a key may call it `Ed25519` too (RFC 9864).
+    /// Ed25519. A token or a key may also call it `Ed25519` (RFC 9864).
     EdDSA,
     /// ECDSA on P-256.
     ES256,
@@ -23,14 +23,14 @@ pub enum Algorithm {
     PS256,
 }
 
-/// The names, for messages.
+/// The names of all algorithms, for messages.
 const NAMES: &str = "`EdDSA`, `ES256`, `ES384`, `RS256`, `RS384`, `RS512` or `PS256`";
 
 impl Algorithm {
     /// Every algorithm.
     pub const ALL: [Self; 7] =
         [Self::EdDSA, Self::ES256, Self::ES384, Self::RS256, Self::RS384, Self::RS512, Self::PS256];
-    /// Those of an issuer whose entry lists none.
+    /// The algorithms of an issuer whose entry lists none.
     pub const USUAL: [Self; 3] = [Self::EdDSA, Self::ES256, Self::RS256];
 
     /// The name in a token's `alg`.
@@ -47,7 +47,7 @@ impl Algorithm {
         }
     }
 
-    /// The algorithm of that exact name. `Ed25519` is the newer name of the one kind of `EdDSA` that
+    /// The algorithm with exactly this name. `Ed25519` is the newer name of the only variant of `EdDSA` that
     /// the gate verifies.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {

@@ -1,19 +1,19 @@
-//! What is wrong, or doubtful, about the entries of issuers taken together.
+//! Checks of the issuer entries as a whole: errors and doubts.
 
 use std::collections::HashSet;
 
 use super::{Issuer, JwksSource, Jwt};
 
-/// Claims that have a meaning of their own in every token, and name no person.
+/// Registered claims that do not identify a person.
 const NO_PERSON: [&str; 6] = ["iss", "aud", "exp", "nbf", "iat", "jti"];
-/// Claims that cannot take the place of `aud`.
+/// Claims that cannot replace `aud`.
 const NO_AUDIENCE: [&str; 7] = ["iss", "aud", "sub", "exp", "nbf", "iat", "jti"];
 /// Claims that a person, or the administrator of another tenant, can often set to any text.
 const MUTABLE: [&str; 6] =
     ["email", "preferred_username", "upn", "unique_name", "name", "nickname"];
 
 impl Jwt {
-    /// The first value that does not go together with another, with its key and a remedy.
+    /// The first value that contradicts another one, as its key and a message with a remedy.
     pub(in crate::config) fn misfit(&self) -> Option<(String, String)> {
         let mut names = HashSet::new();
         for (index, issuer) in self.issuers.iter().enumerate() {
@@ -32,7 +32,7 @@ impl Jwt {
         None
     }
 
-    /// What an operator should know of this configuration, which is accepted.
+    /// Warnings about this configuration, which is accepted all the same.
     #[must_use]
     pub fn doubts(&self) -> Vec<String> {
         let open: Vec<&Issuer> =
@@ -51,15 +51,15 @@ impl Jwt {
         doubts
     }
 
-    /// The first issuer that must never stand for a role which the policies do not know, and that role.
+    /// The first issuer whose `never_roles` contains a role unknown to the policies, and that role.
     pub fn unknown_role(&self, is_role: impl Fn(&str) -> bool) -> Option<(&str, &str)> {
         Issuer::unknown_role(&self.issuers, is_role)
     }
 }
 
 impl Issuer {
-    /// The first role that an issuer may not stand for and that the policies do not know, with the
-    /// name of the issuer: a misspelt role restricts nothing.
+    /// The first issuer, by name, whose `never_roles` contains a role unknown to the policies, and that
+    /// role: a misspelt role restricts nothing.
     pub(crate) fn unknown_role<'a>(
         issuers: impl IntoIterator<Item = &'a Self>,
         is_role: impl Fn(&str) -> bool,
@@ -70,7 +70,7 @@ impl Issuer {
         })
     }
 
-    /// Every `iss` that its tokens may have; the template when that can be anything.
+    /// Every `iss` that the issuer's tokens may have; the template itself if any value is accepted.
     fn names(&self) -> Vec<String> {
         if self.issuer.claim().is_none() || self.dangerous_any_issuer_value {
             return vec![self.issuer.as_str().to_owned()];
@@ -152,7 +152,7 @@ impl Issuer {
     }
 }
 
-/// Whether others on the way can change what is fetched from `url`.
+/// Whether someone on the network path can change what is fetched from `url`.
 fn is_plain(url: &str) -> bool {
     let Ok(uri) = url.parse::<http::Uri>() else { return true };
     let host = uri.host().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! The `iss` of an issuer's tokens: one text, or a template for the many tenants of one provider.
+//! The `iss` of an issuer's tokens: a fixed text, or a template for the many tenants of one provider.
 
 use std::fmt;
 
@@ -6,21 +6,21 @@ use serde::de::{Deserialize, Deserializer, Error};
 
 use crate::config::values;
 
-/// One text, compared byte for byte; or a template with the name of a claim in braces, such as
+/// A fixed text, compared byte for byte; or a template with the name of a claim in braces, such as
 /// `https://login.microsoftonline.com/{tid}/v2.0`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuerName {
     text: String,
-    /// The bytes of the text before the brace, and those behind it.
+    /// The byte offsets of the opening brace and of the text after the closing brace.
     hole: Option<(usize, usize)>,
 }
 
 impl IssuerName {
-    /// Reads a name.
+    /// Parses a name or a template.
     ///
     /// # Errors
     ///
-    /// When its braces do not enclose the name of one claim.
+    /// Fails if the braces do not enclose the name of exactly one claim.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         const FAULT: &str = "has braces; write the name of one claim in them, such as `{tid}`";
         let hole = match (text.find('{'), text.find('}')) {
@@ -35,18 +35,18 @@ impl IssuerName {
         Ok(Self { text: text.to_owned(), hole })
     }
 
-    /// The name that is `text` and no template.
+    /// A fixed text, not a template.
     pub(super) fn plain(text: &str) -> Self {
         Self { text: text.to_owned(), hole: None }
     }
 
-    /// The text as it was written.
+    /// The text as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// The claim that a template names; `None`: it is no template.
+    /// The claim that a template names; `None` for a fixed text.
     #[must_use]
     pub fn claim(&self) -> Option<&str> {
         let (start, end) = self.hole?;
@@ -60,9 +60,9 @@ impl IssuerName {
         format!("{before}{value}{after}")
     }
 
-    /// What stands in `iss` in place of the claim, and nothing for a name that is no template.
-    /// `None`: `iss` is not of this form. A value has letters, digits and `-._~` only, so that
-    /// none reaches over a part of a path or to another host.
+    /// The value in `iss` at the place of the claim; the empty text for an equal fixed text.
+    /// `None`: `iss` does not match. A value consists of letters, digits and `-._~` only, so that
+    /// it cannot extend over another part of the path or to another host.
     #[must_use]
     pub fn value_in<'a>(&self, iss: &'a str) -> Option<&'a str> {
         let Some((before, after)) = self.around() else {

@@ -1,4 +1,4 @@
-//! Whom the tokens of an issuer may be about.
+//! The users about whom the tokens of an issuer may speak.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -33,22 +33,21 @@ pub struct SpeaksFor {
     pub never_roles: Vec<String>,
 }
 
-/// Which restriction of an issuer a token or its user breaks: the key of the configuration below
-/// `speaks_for`.
+/// The restriction that a token or its user breaks, as the key of the configuration below `speaks_for`.
 pub type Broken = String;
 
 impl SpeaksFor {
-    /// Whether nothing is restricted.
+    /// Whether the section restricts nothing.
     #[must_use]
     pub fn is_everybody(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Whether a token with these claims may be about `user`, as far as the token tells.
+    /// Checks the restrictions on the token itself: its user id and its claims.
     ///
     /// # Errors
     ///
-    /// Names the restriction that does not hold.
+    /// Returns the first restriction that does not hold.
     pub fn holds_for_token(&self, user: &str, claims: &Map<String, Value>) -> Result<(), Broken> {
         if !self.users.is_empty() && !self.users.iter().any(|pattern| pattern.fits(user)) {
             return Err("users".to_owned());
@@ -67,11 +66,11 @@ impl SpeaksFor {
         Ok(())
     }
 
-    /// Whether a token may be about a user of this organisation with these roles.
+    /// Checks the restrictions on the user: the organisation and the roles.
     ///
     /// # Errors
     ///
-    /// Names the restriction that does not hold.
+    /// Returns the first restriction that does not hold.
     pub fn holds_for_user<R: AsRef<str>>(
         &self,
         organization: Option<&str>,
@@ -89,19 +88,19 @@ impl SpeaksFor {
     }
 }
 
-/// A text in which `*` stands for any text, the empty one too.
+/// A text in which `*` stands for any text, including the empty one.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pattern(String);
 
 impl Pattern {
-    /// Whether the whole of `text` is of this form, byte for byte.
+    /// Whether the whole of `text` matches, byte for byte.
     #[must_use]
     pub fn fits(&self, text: &str) -> bool {
         let Some((first, rest)) = self.0.split_once('*') else { return self.0 == text };
         let Some(mut text) = text.strip_prefix(first) else { return false };
         let (middle, last) = rest.rsplit_once('*').unwrap_or(("", rest));
         for part in middle.split('*') {
-            // The first place is as good as any later one: what follows has the most room there.
+            // The first match is as good as any later one: it leaves the most text for the parts that follow.
             let Some(at) = text.find(part) else { return false };
             text = text.get(at + part.len()..).unwrap_or_default();
         }
@@ -115,7 +114,7 @@ impl fmt::Debug for Pattern {
     }
 }
 
-/// A section that restricts something: an empty one would be taken for a restriction.
+/// Reads a `speaks_for` section. An empty one is an error because it would look like a restriction.
 pub(super) fn restriction<'de, D: Deserializer<'de>>(d: D) -> Result<SpeaksFor, D::Error> {
     let section = SpeaksFor::deserialize(d)?;
     if section.is_everybody() {

@@ -11,7 +11,7 @@ use crate::config::{
     Tenancy, Upstream,
 };
 
-/// Writes the defaults into the schema, each beside its key.
+/// Writes each default into the schema of its key.
 pub(super) fn put_into(schema: &mut Value) {
     let issuer = json!({
         "issuer": Issuer::default_issuer().as_str(), "dangerous_any_issuer_value": false,

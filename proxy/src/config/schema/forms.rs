@@ -1,4 +1,4 @@
-//! The schemas of single values: what the functions in [`values`] read, with the same limits.
+//! The schemas of single values: each matches the function of the same name in [`values`], with the same limits.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -20,7 +20,7 @@ const HOST: &str = "^[A-Za-z0-9_-]+(\\.[A-Za-z0-9_-]+)*\\.?$";
 /// An IP address and a port.
 const SOCKET: &str = "^([0-9.]+|\\[[0-9A-Fa-f:.%]+\\]):[0-9]{1,5}$";
 
-/// Declares the schema of values that are read by the function of the same name in [`values`].
+/// Declares the schemas of the values that the functions of the same names in [`values`] read.
 macro_rules! forms {
     ($($name:ident: $schema:expr;)*) => {
         $(pub(in crate::config) fn $name(_: &mut SchemaGenerator) -> Schema { $schema })*
@@ -129,7 +129,7 @@ fn algorithm_names() -> Schema {
     list(&names, 1)
 }
 
-/// A time as an operator would write it.
+/// A duration as an operator would write it.
 pub(super) fn time_text(time: Duration) -> String {
     humantime::format_duration(time).to_string()
 }
@@ -141,7 +141,7 @@ pub(super) fn size_text(bytes: u64) -> String {
     whole.map_or_else(|| format!("{bytes}B"), |(shift, unit)| format!("{}{unit}", bytes >> shift))
 }
 
-/// A value that may be left empty, which means the same as leaving its key out.
+/// Also allows null, which counts as leaving the key out.
 fn or_null(mut schema: Schema) -> Schema {
     let kinds = match schema.remove("type") {
         Some(Value::String(kind)) => json!([kind, "null"]),

@@ -1,4 +1,4 @@
-//! The page of the reference about the keys of the configuration, written from the schema.
+//! Generates the reference page about the keys of the configuration from the schema.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,7 +21,7 @@ and check keys once the file begins with `# yaml-language-server: $schema=cedarg
 A time is one or more numbers with units, such as `500ms`, `30s` or `1h 30m`. A size is a number of bytes, or a number with a unit, such as `64KiB`.
 ";
 
-/// The text of the page.
+/// The reference page, in Markdown.
 #[must_use]
 pub fn page() -> String {
     let schema = schema();
@@ -35,16 +35,16 @@ pub fn page() -> String {
 
 struct Writer<'a> {
     schema: &'a Value,
-    /// The keys at which the members of each definition are listed, by the names of the definitions.
+    /// For each definition, the key under which the page already lists its members.
     shown: BTreeMap<String, String>,
     page: &'a mut String,
 }
 
-/// What has keys of its own: a section, or each element of a list or a map of sections.
+/// A schema with keys of its own: a section, or each element of a list or a map of sections.
 struct Section<'a> {
-    /// What follows the path of the list or map: `[]` or `.NAME`.
+    /// The suffix to the path for an element of a list or map: `[]` or `.NAME`; empty for a section itself.
     suffix: &'static str,
-    /// The name of its definition in the schema.
+    /// The name of the section's definition in the schema.
     definition: &'a str,
     object: &'a Value,
 }
@@ -69,7 +69,7 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// Writes a row for each key of a section, and for each key below.
+    /// Writes a row for each key of a section, and for the keys below each.
     fn keys_of(&mut self, path: &str, section: &Section<'a>) {
         let path = format!("{path}{}", section.suffix);
         if self.shown.contains_key(section.definition) {
@@ -101,7 +101,7 @@ impl<'a> Writer<'a> {
         let _ok = writeln!(self.page, "| `{path}` | {} |", cells.join(" | "));
     }
 
-    /// The schema that a reference or a choice of one form leads to, null aside, and the name of its definition.
+    /// The schema behind a reference or behind a choice with one form other than null, with the name of its definition.
     fn resolved(&self, schema: &'a Value) -> (&'a str, &'a Value) {
         if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
             let definition = reference.strip_prefix('#').and_then(|it| self.schema.pointer(it));
@@ -208,7 +208,7 @@ fn text_of<'a>(schema: &'a Value, name: &str) -> &'a str {
     schema.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
-/// A value as it is written in YAML.
+/// A value as YAML.
 fn written(value: &Value) -> String {
     match value {
         Value::String(text) => text.clone(),

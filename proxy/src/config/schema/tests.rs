@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::{page, schema};
 use crate::config::Config;
 
-/// What has no default, each with a value.
+/// The required keys, each with a value.
 fn least() -> Value {
     json!({
         "jwt": {"issuers": [{"jwks": "keys/jwks.json"}]}, "facts": {"database": "sqlite://var/cedargate.db"},
@@ -18,13 +18,13 @@ fn parsed(config: &Value) -> String {
     format!("{:#?}", parsed.unwrap())
 }
 
-/// The definition that a key's schema refers to.
+/// The definition that the schema of a key refers to.
 fn definition<'a>(schema: &'a Value, key: &'a Value) -> Option<&'a Value> {
     let reference = key.get("$ref").or_else(|| key.pointer("/anyOf/0/$ref"))?;
     schema.pointer(reference.as_str()?.strip_prefix('#')?)
 }
 
-/// A section with each key that has a default set to the default.
+/// A section in which each key with a default is set to its default.
 fn filled(schema: &Value, section: &Value, least: &Value) -> Value {
     let mut members = Map::new();
     for (name, key) in section["properties"].as_object().unwrap() {

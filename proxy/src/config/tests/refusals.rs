@@ -12,7 +12,7 @@ fn refuses(text: &str, expected: &str) {
     assert_eq!(error.to_string(), format!("/etc/gate/cedargate.yaml{expected}"));
 }
 
-/// `more` is appended to four lines that are fine.
+/// Checks the error for the minimal configuration (four valid lines) with `more` appended.
 #[track_caller]
 fn refuses_more(more: &str, expected: &str) {
     refuses(&format!("{LEAST}{more}"), expected);
@@ -73,7 +73,7 @@ fn bad_values_are_located() {
     }
 }
 
-/// What of those lines is replaced, by what, and what is said of it.
+/// For each case: the part of the minimal configuration to replace, its replacement, and the expected message.
 const BAD_REQUIRED: &[(&str, &str, &str)] = &[
     (
         "jwks: keys/jwks.json",

@@ -1,4 +1,4 @@
-//! The head of an upstream's answer: read, and written anew for the client (RFC 9112).
+//! The head of an upstream's response: parsed, and written anew for the client (RFC 9112).
 
 use std::mem::MaybeUninit;
 
@@ -9,51 +9,51 @@ use crate::http::framing::Framing;
 use crate::http::head;
 use crate::http::hygiene::{is_hop_by_hop, is_structural};
 
-/// Fields of an answer at the most.
+/// The maximum number of fields of a response.
 const FIELDS: usize = 256;
 
-/// The field that names what a page may read of an answer (the Fetch standard, "CORS protocol").
+/// The field that lists the response fields a page may read (the Fetch standard, "CORS protocol").
 const EXPOSES: &[u8] = b"access-control-expose-headers";
 
-/// What is asked of the head of an answer besides what HTTP asks.
+/// The rules for a response head beyond those of HTTP.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AnswerRules {
-    /// The request was HEAD: no body follows, whatever the head says of one.
+    /// Whether the request was HEAD: no body follows, whatever the head announces.
     pub(crate) head_only: bool,
-    /// Who may read answers is said by the gate, not by the upstream.
+    /// Whether the gate, and not the upstream, decides which origins may read responses.
     pub(crate) own_cors: bool,
 }
 
-/// What the head of an answer says, besides what is passed on.
+/// The parsed head of a response, without the fields that are forwarded.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
-    /// Where the body ends; `None`: with the connection.
+    /// The framing of the body; `None`: the body ends with the connection.
     pub(super) body: Option<Framing>,
-    /// The length of the body as the client is told, which after HEAD or in a 304 is that of a body which does not
+    /// The length that the client is told. After HEAD and in a 304, the length of a body that does not
     /// follow.
     length: Option<u64>,
-    /// Whether the upstream goes on with the connection.
+    /// Whether the upstream keeps the connection open.
     goes_on: bool,
-    /// Whether the upstream has said when it made the answer.
+    /// Whether the response has a `Date`.
     pub(crate) is_dated: bool,
-    /// What the upstream says for the record.
+    /// The upstream's `X-Audit-*` fields, for the record.
     pub(crate) told: Vec<(String, String)>,
-    /// The values of `Access-Control-Expose-Headers`, where the gate says who may read answers.
+    /// The values of `Access-Control-Expose-Headers`, if the gate decides about origins.
     pub(crate) exposes: Vec<Vec<u8>>,
 }
 
 impl Answer {
-    /// Reads the head at the start of `buffer`, and writes what of it passes to `out`, without the framing of the
-    /// body and the empty line. Gives its length, or `None` if it is not whole.
+    /// Reads the head at the start of `buffer`, and writes the forwarded part to `out`, without the framing of the
+    /// body and the empty line. Returns the length of the head, or `None` if it is incomplete.
     ///
-    /// What an upstream may write oddly and every reader takes in one way is mended (RFC 9112): white space before a
-    /// colon (5.1), folded fields (5.2), a length that is told twice alike (RFC 9110, 8.6), the coding `identity`,
+    /// Oddities of upstreams that every reader reads alike are repaired (RFC 9112): white space before a
+    /// colon (5.1), folded fields (5.2), a length repeated with the same value (RFC 9110, 8.6), the coding `identity`,
     /// lines that end in LF alone (2.2).
     ///
     /// # Errors
     ///
-    /// What is wrong with the head: nothing of it may be passed on then.
+    /// Fails with the fault of the head: then no part of it may be forwarded.
     pub(crate) fn read(
         buffer: &[u8],
         rules: AnswerRules,
@@ -75,14 +75,14 @@ impl Answer {
         Ok(Some((length, answer)))
     }
 
-    /// What the head tells of the message and of the connection.
+    /// The meaning of the head for the message and the connection.
     fn told(
         head: &Response<'_, '_>,
         said: &Said<'_>,
         head_only: bool,
     ) -> Result<Self, &'static str> {
         let (status, http_11) = (head.code.unwrap_or_default(), head.version == Some(1));
-        // 101 would be the end of HTTP: nothing that is forwarded asks for it.
+        // 101 would end the use of HTTP; no forwarded request asks for that.
         if !(100..=999).contains(&status) || status == 101 {
             return Err("its status is none that was asked for");
         }
@@ -93,7 +93,7 @@ impl Answer {
             return Err("chunks are not known to its version of HTTP");
         }
         let bodiless = status < 200 || matches!(status, 204 | 304);
-        // A body that must not be there may follow all the same: then the connection is not used again.
+        // A forbidden body may follow all the same, so the connection is not used again.
         let contradicts = bodiless
             && (said.chunked || (status != 304 && said.length.is_some_and(|length| length > 0)));
         let body = match (bodiless || head_only, said.chunked) {
@@ -112,17 +112,17 @@ impl Answer {
         })
     }
 
-    /// Whether another request can be sent once the body was read.
+    /// Whether another request can be sent on the connection after the body.
     pub(super) fn goes_on(&self) -> bool {
         self.goes_on && self.body.is_some()
     }
 
-    /// Whether the end of the body is told by chunks, or by the end of the connection: its length is not known.
+    /// Whether the length of the body is unknown: it ends with the last chunk or with the connection.
     pub(crate) fn is_open(&self) -> bool {
         !matches!(self.body, Some(Framing::Length(_)))
     }
 
-    /// Writes how the body is framed for a client that knows chunks, or does not.
+    /// Writes the framing of the body, for a client that supports chunks or not.
     pub(crate) fn write_framing(&self, chunks: bool, out: &mut BytesMut) {
         match self.length {
             Some(length) if !self.is_open() => {
@@ -159,10 +159,10 @@ impl Answer {
     }
 }
 
-/// Whether a field of an answer passes as it is.
+/// Whether a field of a response is forwarded unchanged.
 fn passes(name: &[u8], rules: AnswerRules) -> bool {
     let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
-    // Most names are none of these and differ in the first letter.
+    // A check of the first letter decides most names.
     match name.first().map(u8::to_ascii_lowercase) {
         Some(b'a') => !(rules.own_cors && starts_with(name, b"access-control-")),
         Some(b'c') => !is(b"content-length") && !is(b"connection"),
@@ -183,7 +183,7 @@ pub(super) fn line(out: &mut BytesMut, name: &[u8], value: &[u8]) {
     out.put_slice(b"\r\n");
 }
 
-/// Writes a field; the ends of lines within its value, which are those of a folded field, become spaces.
+/// Writes a field. Line ends within the value, those of a folded field, become spaces.
 fn unfolded(out: &mut BytesMut, name: &[u8], value: &[u8]) {
     if !is_folded(value) {
         return line(out, name, value);
@@ -197,14 +197,14 @@ fn is_folded(value: &[u8]) -> bool {
     memchr::memchr2(b'\r', b'\n', value).is_some()
 }
 
-/// What the fields say of the message and of the connection.
+/// The fields that describe the message and the connection.
 #[derive(Debug, Default)]
 struct Said<'a> {
     length: Option<u64>,
     chunked: bool,
     closes: bool,
     is_dated: bool,
-    /// The fields that `Connection` names: they are for this hop alone.
+    /// The fields that `Connection` names: they belong to this hop alone.
     named: Vec<&'a [u8]>,
 }
 

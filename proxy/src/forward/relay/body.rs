@@ -1,4 +1,4 @@
-//! Bodies on their way: a request's to the upstream, an answer's to the client. Each is decoded and framed anew.
+//! Streams bodies: of a request to the upstream, of a response to the client. Each is decoded and framed anew.
 
 use std::io;
 
@@ -9,17 +9,17 @@ use super::link::{LinkIncoming, Turn};
 use crate::http::connection::{BodyLost, Incoming, Outgoing, Part};
 use crate::http::framing::{Framing, Span};
 
-/// The side that has broken off an answer.
+/// The side that broke off a response.
 #[derive(Debug)]
 pub(crate) enum Broken {
     /// The upstream.
     Upstream(io::Error),
-    /// The client, which nobody can tell of it.
+    /// The client, which can no longer be told.
     Client(io::Error),
 }
 
-/// Passes the body of `answer` on, whose head is on its way to the client already, in chunks if its length is not
-/// known and the client knows `chunks`.
+/// Streams the body of `answer`, whose head was sent already, to the client. Uses chunks if the length is unknown and
+/// `chunks` says that the client supports them.
 pub(crate) async fn pass_on(
     link: &mut LinkIncoming,
     answer: &Answer,
@@ -28,7 +28,7 @@ pub(crate) async fn pass_on(
     turn: &Turn,
 ) -> Result<(), Broken> {
     let chunked = chunks && answer.is_open();
-    // A body that ends with the connection is one of unlimited length.
+    // A body that ends with the connection counts as one of unlimited length.
     let mut framing = answer.body.unwrap_or(Framing::Length(u64::MAX));
     while !framing.is_done() {
         let Span { skip, data } = framing
@@ -44,7 +44,7 @@ pub(crate) async fn pass_on(
         if framing.is_done() || !link.buffer.is_empty() {
             continue;
         }
-        // Nothing is held back while the gate waits.
+        // Sends all buffered bytes before waiting for more.
         client.flush().await.map_err(Broken::Client)?;
         if link.more(framing.expected(), turn).await.map_err(Broken::Upstream)? == 0 {
             if answer.body.is_none() {
@@ -59,27 +59,27 @@ pub(crate) async fn pass_on(
     client.flush().await.map_err(Broken::Client)
 }
 
-/// Why the body of a request was not sent whole.
+/// The reason why the body of a request was not sent completely.
 #[derive(Debug)]
 pub(crate) enum UploadEnd {
-    /// The rest of it does not come.
+    /// The client does not send the rest of the body.
     Client(BodyLost),
-    /// The upstream does not take it: it may have answered already.
+    /// The upstream does not accept the body; it may have responded already.
     Upstream(io::Error),
 }
 
-/// Sends a request: its `head`, and its body as it comes.
+/// A request to send.
 pub(crate) struct Upload<'a> {
     pub(crate) head: &'a [u8],
-    /// Whether the client waits for the upstream to ask for the body.
+    /// Whether the client waits for `100 Continue` before it sends the body.
     pub(crate) expects: bool,
 }
 
-/// Sends the head of a request, and its body as the client sends it.
+/// Sends the head of a request, and streams the body from the client.
 ///
 /// # Errors
 ///
-/// The side that has broken off.
+/// Fails with the side that broke off.
 pub(crate) async fn upload(
     upload: Upload<'_>,
     client: &mut Incoming,
@@ -103,7 +103,7 @@ pub(crate) async fn upload(
                 turn.give(false);
             }
             Part::Awaited => {
-                // Nothing is held back while the gate waits.
+                // Sends all buffered bytes before waiting for more.
                 link.flush().await.map_err(UploadEnd::Upstream)?;
                 client.more(|| turn.is_upstreams()).await.map_err(UploadEnd::Client)?;
             }

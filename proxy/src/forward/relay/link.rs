@@ -19,12 +19,12 @@ use crate::http::idle::Idle;
 use crate::http::pace::Patience;
 use crate::judge::refusal::Refusal;
 
-/// Room for what is read at once: most answers fit whole.
+/// The read size in bytes. Most responses fit.
 const CHUNK: usize = 8 * 1024;
-/// Room for what is read at once of a long body.
+/// The read size in bytes for a long body.
 const LARGE_CHUNK: usize = 64 * 1024;
 
-/// The maximum length of the head of an answer, in bytes.
+/// The maximum length of the head of a response, in bytes.
 const HEAD: usize = 256 * 1024;
 const TOO_LARGE: &str = "its head is too large";
 
@@ -34,7 +34,7 @@ pub(crate) struct Link {
     pub(crate) incoming: LinkIncoming,
     pub(crate) outgoing: Outgoing,
     pub(super) address: SocketAddr,
-    /// How often it was found unused.
+    /// How many times the pool found the connection unused.
     pub(super) unused: u32,
 }
 
@@ -42,29 +42,29 @@ pub(crate) struct Link {
 #[derive(Debug)]
 pub(crate) struct LinkIncoming {
     socket: OwnedReadHalf,
-    /// The bytes that were read and not yet passed on.
+    /// The bytes that were read but not yet forwarded.
     pub(super) buffer: BytesMut,
-    /// Ends a wait for the upstream.
+    /// The timeout of a wait for the upstream.
     patience: Idle,
 }
 
-/// Whose turn it is while a body is sent and the answer may come at any time: a silent upstream is given up only
-/// when it has all that it waits for.
+/// Tracks which side has to act next while a body is streamed and the response may start at any time. The timeout of
+/// the upstream counts only while the upstream has all that it waits for.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    /// Whether the upstream has what it needs to answer.
+    /// Whether it is the upstream's turn: it has what it needs to respond.
     upstream: AtomicBool,
-    /// Whether the body was sent whole.
+    /// Whether the body was sent completely.
     sent: AtomicBool,
-    /// Counts what was sent to the upstream.
+    /// Counts the sends to the upstream.
     progress: AtomicU32,
 }
 
-/// The turn of an upstream to which the request was sent whole.
+/// The turn of an upstream that has the whole request.
 pub(crate) static SENT: Turn = Turn::new(true);
 
 impl Turn {
-    /// The turn of the client, whose body is still to be sent, or of the upstream, to which all was sent.
+    /// The client's turn while its body is still to be sent, or the upstream's if all was `sent`.
     pub(crate) const fn new(sent: bool) -> Self {
         Self {
             upstream: AtomicBool::new(sent),
@@ -73,19 +73,19 @@ impl Turn {
         }
     }
 
-    /// From now on it is the upstream's turn, or the client's.
+    /// Gives the turn to the upstream, or to the client.
     pub(crate) fn give(&self, to_upstream: bool) {
         self.progress.fetch_add(1, Ordering::Relaxed);
         self.upstream.store(to_upstream, Ordering::Relaxed);
     }
 
-    /// The body was sent whole.
+    /// Marks the body as sent completely, and gives the turn to the upstream.
     pub(crate) fn finish(&self) {
         self.sent.store(true, Ordering::Relaxed);
         self.give(true);
     }
 
-    /// Whether the body was sent whole.
+    /// Whether the body was sent completely.
     pub(crate) fn is_sent(&self) -> bool {
         self.sent.load(Ordering::Relaxed)
     }
@@ -101,7 +101,7 @@ impl Turn {
 }
 
 impl Link {
-    /// Connects to `address`, within a time; each wait for the upstream is limited from then on.
+    /// Connects to `address` within a time. `timeout` then limits each wait for the upstream.
     pub(super) async fn open(
         address: SocketAddr,
         within: Duration,
@@ -120,7 +120,7 @@ impl Link {
         })
     }
 
-    /// Sends a request, and waits for the first bytes of an answer.
+    /// Sends a request, and waits for the first bytes of the response.
     pub(super) async fn ask(&mut self, request: &[u8]) -> io::Result<()> {
         self.outgoing.begin();
         self.outgoing.send(request).await?;
@@ -131,15 +131,15 @@ impl Link {
         Ok(())
     }
 
-    /// Whether the connection can be used once more, as far as can be known without asking: nothing has come, nor
-    /// the end.
+    /// Whether the connection seems usable once more: neither bytes nor the end of the stream
+    /// have arrived.
     pub(super) fn is_quiet(&self) -> bool {
         let nothing = self.incoming.socket.try_read(&mut [0]);
         self.incoming.buffer.is_empty()
             && nothing.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Nobody uses the connection any more. What a long body needed is given back.
+    /// Prepares the connection for the pool. Frees a buffer that has grown for a long body.
     pub(super) fn park(&mut self) {
         self.unused = 0;
         if self.incoming.buffer.capacity() > CHUNK {
@@ -149,12 +149,12 @@ impl Link {
 }
 
 impl LinkIncoming {
-    /// Reads the head of an answer; what of it goes on is written to `out`, which lacks the framing of the body and
+    /// Reads the head of a response, and writes the forwarded part to `out`, without the framing of the body and
     /// the empty line.
     ///
     /// # Errors
     ///
-    /// What the client is told.
+    /// Fails with the refusal for the client.
     pub(crate) async fn head(
         &mut self,
         rules: AnswerRules,
@@ -180,8 +180,8 @@ impl LinkIncoming {
         }
     }
 
-    /// Reads more into the buffer; `expected` bytes of a body are known to come. The number of bytes that came;
-    /// 0: the upstream has hung up.
+    /// Reads more into the buffer; at least `expected` bytes of a body are still to come. Returns the number of bytes
+    /// read; 0: the upstream has closed the connection.
     pub(super) async fn more(&mut self, expected: usize, turn: &Turn) -> io::Result<usize> {
         self.buffer.reserve(if expected > CHUNK { LARGE_CHUNK } else { CHUNK });
         self.patience.begin();
@@ -196,7 +196,7 @@ impl LinkIncoming {
     }
 }
 
-/// Waits until the upstream has not moved for too long, though it was its turn.
+/// Completes when the upstream was idle for too long during its turn.
 fn poll_lost(
     patience: &mut Idle,
     cx: &mut Context<'_>,

@@ -1,4 +1,4 @@
-//! Connections to the upstream that nobody uses at the moment.
+//! The pool of idle connections to the upstream.
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,24 +7,25 @@ use std::time::Duration;
 
 use super::{Answer, Link};
 
-/// Shelves of connections: a thread keeps to its own, so that workers do not wait for each other.
+/// The number of shelves. Each thread uses its own shelf, so that workers do not wait for each other.
 const SHELVES: usize = 16;
-/// Connections on a shelf at the most.
+/// The maximum number of connections on a shelf.
 const MOST: usize = 128;
-/// Connections that are dead or too old are looked for this often.
+/// The interval at which dead and old connections are removed.
 const TIDY_EVERY: Duration = Duration::from_secs(5);
-/// One that was found unused so often is closed: after a minute. So nobody reads a clock to put one here.
+/// The number of intervals after which an unused connection is closed, in all a minute. Counting intervals saves
+/// reading a clock for each returned connection.
 const UNUSED: u32 = 12;
 
-/// Connections to the upstream that nobody uses at the moment. The last one that was used is the first to be
-/// taken: the others may grow too old.
+/// The idle connections to the upstream. The most recently used one is taken first, so that
+/// surplus connections grow old and are closed.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     shelves: [Mutex<Vec<Link>>; SHELVES],
 }
 
 impl Pool {
-    /// A connection to one of `addresses` that seems to be alive.
+    /// Takes a connection to one of `addresses` that seems to be alive.
     pub(super) fn take(&self, addresses: &[SocketAddr]) -> Option<Link> {
         let own = own_shelf();
         let others = (1..SHELVES).filter_map(|step| {
@@ -40,7 +41,7 @@ impl Pool {
         })
     }
 
-    /// Keeps a connection whose last answer was read whole, if the upstream goes on with it.
+    /// Returns a connection after a complete response, if the upstream keeps it open.
     pub(crate) fn put(&self, mut link: Link, last: &Answer) {
         if !last.goes_on() || !link.is_quiet() || !link.outgoing.is_flushed() {
             return;
@@ -57,7 +58,7 @@ impl Pool {
         Some(self.shelves.get(place)?.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Closes connections that are dead or too old, until it is dropped.
+    /// Removes dead and old connections at regular intervals. Never ends.
     pub(crate) async fn keep_tidy(&self) {
         loop {
             tokio::time::sleep(TIDY_EVERY).await;
@@ -77,7 +78,7 @@ fn usable(link: &Link, addresses: &[SocketAddr]) -> bool {
     addresses.contains(&link.address) && link.is_quiet()
 }
 
-/// The shelf of this thread.
+/// The index of this thread's shelf.
 fn own_shelf() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     thread_local! {

@@ -1,4 +1,4 @@
-//! The application behind the gate: its addresses, and connections to them.
+//! The upstream: its addresses, and connections to them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,17 +12,17 @@ use super::{Link, Pool, failure};
 use crate::judge::ledger::Recorded;
 use crate::judge::refusal::Refusal;
 
-/// The addresses of the upstream's name, as last resolved. A name is a list: `localhost` is `::1` and `127.0.0.1`,
-/// and the application may listen on one of them.
+/// The addresses of the upstream's name, as last resolved. There may be several: `localhost` is `::1` and `127.0.0.1`,
+/// and the application may listen on only one of them.
 #[derive(Debug, Default)]
 pub(crate) struct Addresses {
     known: ArcSwap<Vec<SocketAddr>>,
-    /// The place of the address that accepted a connection last.
+    /// The index of the address that accepted a connection last.
     good: AtomicUsize,
 }
 
 impl Addresses {
-    /// Starts with an address that is known without asking anybody, if there is one.
+    /// Starts with an address that needs no look-up, if there is one.
     pub(crate) fn new(known: Option<SocketAddr>) -> Self {
         Self {
             known: ArcSwap::from_pointee(known.into_iter().collect()),
@@ -30,7 +30,7 @@ impl Addresses {
         }
     }
 
-    /// Replaces the addresses by what the name was resolved to just now.
+    /// Replaces the addresses after a look-up.
     pub(crate) fn resolved(&self, found: Vec<SocketAddr>) {
         if **self.known.load() != found {
             self.good.store(0, Ordering::Relaxed);
@@ -40,9 +40,9 @@ impl Addresses {
 }
 
 impl Addresses {
-    /// Connects to the first address that accepts a connection within its share of `within`; the one that accepted
-    /// last comes first. Nothing was sent yet, so that trying the next address repeats nothing. `None` as an error:
-    /// no address is known.
+    /// Connects to the first address that accepts a connection within its share of `within`, starting with the one
+    /// that accepted last. Nothing has been sent yet, so trying the next address repeats nothing. The error is `None`
+    /// if no address is known.
     async fn connect(
         &self,
         within: Duration,
@@ -66,24 +66,25 @@ impl Addresses {
     }
 }
 
-/// The application behind the gate.
+/// The upstream: the application behind the gate.
 #[derive(Debug)]
 pub(crate) struct Upstream {
     pub(crate) addresses: Arc<Addresses>,
-    /// How long connecting may take, over all addresses.
+    /// The maximum time to connect, shared by all addresses.
     pub(crate) connect_timeout: Duration,
     pub(crate) read_timeout: Duration,
-    /// Connections that nobody uses at the moment.
+    /// The pool of idle connections.
     pub(crate) idle: Arc<Pool>,
 }
 
 impl Upstream {
-    /// Sends `request`, whose permit is recorded, and waits for an answer to begin. One that is `safe` (RFC 9110,
-    /// 9.2.1) is sent once more where a connection may have died of age; another is not: it may have been acted on.
+    /// Sends `request`, whose permit is recorded, and waits for the first bytes of the response. On an idle
+    /// connection that has died, a `safe` request (RFC 9110, 9.2.1) is retried once; any other may have been acted on
+    /// and is not.
     ///
     /// # Errors
     ///
-    /// What the client is told.
+    /// Fails with the refusal for the client.
     pub(crate) async fn ask(
         &self,
         permit: &Recorded,
@@ -104,11 +105,11 @@ impl Upstream {
         Ok(link)
     }
 
-    /// A connection for a request whose permit is recorded and whose body is still to come.
+    /// A connection for a request whose permit is recorded and whose body is streamed.
     ///
     /// # Errors
     ///
-    /// What the client is told.
+    /// Fails with the refusal for the client.
     pub(crate) async fn link(&self, permit: &Recorded) -> Result<Link, Refusal> {
         let idle = self.idle.take(&self.addresses.known.load());
         match idle {
@@ -132,10 +133,10 @@ mod tests {
 
     use super::*;
 
-    /// Longer than a busy machine takes.
+    /// A timeout that even a busy machine does not reach.
     const LONG: Duration = Duration::from_mins(1);
 
-    /// An address that refuses connections for as long as the socket lives: nobody else gets its port.
+    /// An address that refuses connections while the socket lives, because the socket keeps its port reserved.
     fn dead() -> (TcpSocket, SocketAddr) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
@@ -153,7 +154,7 @@ mod tests {
         addresses.resolved(vec![one, other, address]);
         assert_eq!(addresses.connect(LONG, LONG).await.unwrap().address, address);
         assert_eq!(addresses.good.load(Ordering::Relaxed), 2);
-        // The same addresses again are no news.
+        // The same addresses again change nothing.
         let known = addresses.known.load_full();
         addresses.resolved(known.to_vec());
         assert_eq!(addresses.good.load(Ordering::Relaxed), 2);

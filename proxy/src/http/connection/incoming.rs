@@ -1,4 +1,4 @@
-//! The receiving half of a client's connection: heads, and the bodies that follow them.
+//! The receiving half of a client connection: heads, and the bodies that follow them.
 
 use std::io;
 use std::pin::Pin;
@@ -15,18 +15,18 @@ use crate::http::head::{self, RawHead};
 use crate::http::idle::Idle;
 use crate::http::pace::{Pace, Patience};
 
-/// Room for what is read at once: most heads, and most bodies that are judged, fit.
+/// The read size in bytes. Most heads, and most bodies that are judged, fit.
 const CHUNK: usize = 4 * 1024;
-/// Room for what is read at once of a long body.
+/// The read size in bytes for a long body.
 const LARGE_CHUNK: usize = 64 * 1024;
 
-/// The receiving half of a client's connection.
+/// The receiving half of a client connection.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     socket: OwnedReadHalf,
-    /// The bytes that were read and not yet given out.
+    /// The bytes that were read but not yet consumed.
     buffer: BytesMut,
-    /// What is left of the body of the present request.
+    /// The remaining body of the current request.
     body: Framing,
     idle: Idle,
     pace: Pace,
@@ -37,22 +37,22 @@ pub(crate) struct Incoming {
 pub(crate) enum Part {
     /// Content; never empty.
     Content(Bytes),
-    /// More has to be waited for.
+    /// More bytes must be read first.
     Awaited,
-    /// The body was given out whole.
+    /// The body is complete.
     End,
 }
 
-/// Why the body of a request does not come whole.
+/// The reason why the body of a request does not arrive completely.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyLost {
-    /// The client is gone.
+    /// The client has closed the connection, or reading failed.
     #[error("the client is gone: {0}")]
     Gone(io::Error),
     /// The client sends too slowly.
     #[error("the client sends its body too slowly")]
     Slow,
-    /// The client's chunks are not chunks.
+    /// The client's chunked framing is invalid.
     #[error(transparent)]
     Misframed(#[from] Misframed),
 }
@@ -63,28 +63,28 @@ impl Incoming {
         Self { socket, buffer: BytesMut::new(), body: Framing::NONE, idle, pace }
     }
 
-    /// Whether nothing was read that was not given out.
+    /// Whether all bytes read were consumed.
     pub(crate) fn is_idle(&self) -> bool {
         self.buffer.is_empty()
     }
 
-    /// Whether all of the present request was given out.
+    /// Whether the current request was consumed completely.
     pub(crate) fn is_done(&self) -> bool {
         self.body.is_done()
     }
 
-    /// From now on, what is read is the body of a request.
+    /// Starts a body: the next bytes are framed as `body`.
     pub(crate) fn begin(&mut self, body: Framing) {
         self.body = body;
         self.pace.begin();
     }
 
-    /// How the body is framed, as far as it was not given out.
+    /// The framing of the rest of the body, which was not consumed yet.
     pub(crate) fn body(&self) -> Framing {
         self.body
     }
 
-    /// The body, if its length was told and all of it is here.
+    /// The whole body, if its length is known and all of it was read.
     pub(crate) fn take_whole(&mut self) -> Option<Bytes> {
         let Framing::Length(length) = self.body else { return None };
         let length = usize::try_from(length).ok().filter(|length| *length <= self.buffer.len())?;
@@ -92,11 +92,11 @@ impl Incoming {
         Some(self.buffer.split_to(length).freeze())
     }
 
-    /// The next part of the body, as far as it is here.
+    /// The next part of the body among the bytes already read.
     ///
     /// # Errors
     ///
-    /// When the body is misframed.
+    /// Fails if the body is misframed.
     pub(crate) fn part_here(&mut self) -> Result<Part, Misframed> {
         let Span { skip, data } = self.body.next(&self.buffer)?;
         self.buffer.advance(skip);
@@ -107,11 +107,11 @@ impl Incoming {
         })
     }
 
-    /// The next content of the body. `None`: the body was given out whole.
+    /// Reads the next content of the body. `None`: the body is complete.
     ///
     /// # Errors
     ///
-    /// When the rest of the body does not come.
+    /// Fails if the rest of the body does not arrive.
     pub(crate) async fn part(&mut self) -> Result<Option<Bytes>, BodyLost> {
         loop {
             match self.part_here()? {
@@ -122,7 +122,7 @@ impl Incoming {
         }
     }
 
-    /// Reads the rest of the body and throws it away, for this time at most. Whether the body came whole.
+    /// Reads and discards the rest of the body, for at most `within`. Returns whether the body was complete.
     pub(super) async fn drain(&mut self, within: Duration) -> bool {
         if self.body.is_done() {
             return true;
@@ -139,7 +139,7 @@ impl Incoming {
         tokio::time::timeout(within, rest).await.unwrap_or(false)
     }
 
-    /// Reads whatever comes and throws it away, until the client ends or this time is over.
+    /// Reads and discards all bytes until the client closes, for at most `within`.
     pub(super) async fn discard(&mut self, within: Duration) {
         let rest = async {
             self.buffer.clear();
@@ -150,7 +150,7 @@ impl Incoming {
         let _over_either_way = tokio::time::timeout(within, rest).await;
     }
 
-    /// Reads the next head, its empty line included. `None`: the client has no more to say.
+    /// Reads the next head, including its empty line. `None`: the client has closed the connection.
     pub(crate) async fn read_head(&mut self, limits: &Limits) -> io::Result<Option<RawHead>> {
         if self.buffer.is_empty() {
             self.idle.begin();
@@ -181,7 +181,7 @@ impl Incoming {
         }
     }
 
-    /// Waits for the next request for as long as a connection may be idle.
+    /// Waits for the next request, for at most [`KEEP_ALIVE`].
     fn poll_first(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.buffer.reserve(CHUNK);
         if let Poll::Ready(read) = self.poll_fill(cx) {
@@ -190,12 +190,12 @@ impl Incoming {
         self.idle.poll_over(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 
-    /// Waits for more of the body. While the client is `excused`, since it waits to be asked for the body, its
+    /// Waits for more of the body. While `excused` is true the client is waiting for `100 Continue`, and its
     /// silence does not count.
     ///
     /// # Errors
     ///
-    /// When the client is gone or too slow.
+    /// Fails if the client is gone or too slow.
     pub(crate) async fn more(&mut self, excused: impl Fn() -> bool) -> Result<(), BodyLost> {
         let room = if self.body.expected() > CHUNK { LARGE_CHUNK } else { CHUNK };
         self.buffer.reserve(room);

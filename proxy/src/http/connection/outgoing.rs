@@ -1,7 +1,7 @@
-//! The sending half of a connection: what is written in one go is sent in one system call.
+//! The sending half of a connection. Bytes are buffered so that a head and its body leave in one system call.
 //!
-//! The head of a message and its body are written one after the other, and a system call costs more than all that
-//! the gate does for a request. So bytes are held until they are flushed.
+//! The head of a message and its body are written one after the other, and a system call costs more than all
+//! other work of the gate for a request. So bytes are held until they are flushed.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -33,7 +33,7 @@ impl Outgoing {
         Self { socket, held: BytesMut::new(), pace: Pace::new(patience) }
     }
 
-    /// Begins another message: the pace of the last one is forgotten.
+    /// Starts another message: the pace of the last one is forgotten.
     pub(crate) fn begin(&mut self) {
         self.pace.begin();
     }
@@ -42,7 +42,7 @@ impl Outgoing {
     ///
     /// # Errors
     ///
-    /// When the peer is gone, or takes the bytes too slowly (`TimedOut`).
+    /// Fails if the peer is gone, or takes the bytes too slowly (`TimedOut`).
     pub(crate) async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.held.len() + bytes.len() <= HELD {
             self.held.extend_from_slice(bytes);
@@ -52,7 +52,7 @@ impl Outgoing {
         std::future::poll_fn(|cx| self.poll_both(cx, bytes, &mut sent)).await
     }
 
-    /// Sends `data`, which is not empty, as one chunk of a chunked body.
+    /// Sends non-empty `data` as one chunk of a chunked body.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl Outgoing {
         self.send(LAST_CHUNK).await
     }
 
-    /// Sends what is held.
+    /// Sends the held bytes.
     ///
     /// # Errors
     ///
@@ -85,19 +85,19 @@ impl Outgoing {
         std::future::poll_fn(|cx| self.poll_both(cx, &[], &mut 0)).await
     }
 
-    /// Whether nothing is held.
+    /// Whether no bytes are held.
     pub(crate) fn is_flushed(&self) -> bool {
         self.held.is_empty()
     }
 
-    /// The connection ends with a reset when its other half is dropped, too.
+    /// Makes the connection end with a reset once its other half is dropped, too.
     pub(super) fn reset(self) {
         let _best_effort = self.socket.as_ref().set_zero_linger();
-        // Dropping it would tell the peer first that nothing more comes, as if all had been sent.
+        // Dropping the half would first shut it down, which the peer would take for a complete response.
         self.socket.forget();
     }
 
-    /// Sends what is held, and tells the peer that nothing more comes.
+    /// Sends the held bytes, and shuts this direction of the connection down.
     ///
     /// # Errors
     ///
@@ -107,7 +107,7 @@ impl Outgoing {
         std::future::poll_fn(|cx| Pin::new(&mut self.socket).poll_shutdown(cx)).await
     }
 
-    /// Sends what is held and, after it, what of `bytes` was not `sent` yet.
+    /// Sends the held bytes and then the part of `bytes` after the first `sent` bytes.
     fn poll_both(
         &mut self,
         cx: &mut Context<'_>,
@@ -149,7 +149,7 @@ impl Outgoing {
     }
 }
 
-/// Spells the size of a chunk, and the end of its line, into `line`.
+/// Writes the size of a chunk, in hexadecimal digits, and CR LF into `line`.
 fn size_line(size: usize, line: &mut [u8; SIZE_LINE]) -> &[u8] {
     let (mut at, mut rest) = (SIZE_LINE - 2, size);
     let [.., cr, lf] = line;

@@ -1,7 +1,7 @@
 use super::{Framing, Span};
 
-/// Decodes `body` in pieces of `step` bytes: the content, the bytes that belong to the message, and whether
-/// the message was whole.
+/// Decodes `body` in pieces of `step` bytes. Returns the content, the number of bytes of the message, and whether
+/// the message was complete.
 fn decode(body: &[u8], step: usize) -> Option<(Vec<u8>, usize, bool)> {
     let (mut framing, mut content, mut taken) = (Framing::CHUNKED, Vec::new(), 0);
     for part in body.chunks(step) {

@@ -1,7 +1,7 @@
-//! The names of fields that the gate gives a meaning, in lower case.
+//! The header names that have a meaning for the gate, in lower case.
 
-/// Fields that say who calls, which resource is meant or how the request came: the gate says that, or a proxy
-/// in front of an upstream, never a client.
+/// Fields about the caller, the resource or the way of the request. The gate writes them, or a proxy in front of an
+/// upstream; a client must not.
 pub(super) const RESERVED: &[&str] = &[
     "x-original-url",
     "x-original-uri",
@@ -42,7 +42,7 @@ pub(super) const RESERVED: &[&str] = &[
     "destination",
 ];
 
-/// Beginnings of such names.
+/// Prefixes of further reserved names.
 pub(super) const RESERVED_PREFIXES: &[&str] = &[
     "x-auth-",
     "x-audit-",
@@ -53,14 +53,14 @@ pub(super) const RESERVED_PREFIXES: &[&str] = &[
     "x-amzn-oidc-",
 ];
 
-/// Names of a tenant, besides those of `tenancy.names`: with or without `x-` before them, `-` aside.
+/// Names of a tenant besides those of `tenancy.names`, with or without `x-` before them, dashes ignored.
 pub(super) const TENANTS: &[&str] =
     &["tenant", "tenant-id", "org", "org-id", "organization", "organization-id"];
 
-/// Fields that the gate reads and obeys itself.
+/// Fields that the gate itself reads and acts on.
 pub(super) const OBEYED: &[&str] = &["x-tenant", "x-break-glass", "x-request-id"];
 
-/// Fields about the way a request came.
+/// The forwarding fields, which tell how a request came.
 pub(super) const WAY: &[&str] = &[
     "x-forwarded-for",
     "x-forwarded-proto",
@@ -70,7 +70,7 @@ pub(super) const WAY: &[&str] = &[
     "x-real-ip",
 ];
 
-/// Hop-by-hop fields (RFC 9110, 7.6.1), and those that only ever meant the next hop.
+/// Hop-by-hop fields (RFC 9110, 7.6.1), and others that are meant for the next hop only.
 pub(super) const HOP_BY_HOP: &[&str] = &[
     "connection",
     "keep-alive",
@@ -84,8 +84,8 @@ pub(super) const HOP_BY_HOP: &[&str] = &[
     "http2-settings",
 ];
 
-/// Fields that say where a message ends and for whom it is: `Connection` cannot name them away.
+/// Fields that tell where a message ends and which host it is for: `Connection` cannot remove them.
 pub(super) const STRUCTURAL: &[&str] = &["host", "content-length", "transfer-encoding"];
 
-/// Fields that say what a body is: the upstream has to read it as it was judged.
+/// Fields that describe a body: they are forwarded so that the upstream reads the body as it was judged.
 pub(super) const CONTENT: &[&str] = &["content-type", "content-encoding"];

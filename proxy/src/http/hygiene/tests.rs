@@ -75,7 +75,7 @@ fn every_name_of_a_tenant_is_removed() {
         for name in [(*name).to_owned(), name.replace('-', ""), format!("-{name}-")] {
             check(&usual(), &name, Fate::Remove);
             check(&usual(), &format!("x{name}"), Fate::Remove);
-            // The name under which the gate itself is told.
+            // The gate reads `X-Tenant` itself.
             let expected = if name == "tenant" { Fate::Drop } else { Fate::Remove };
             check(&usual(), &format!("x-{name}"), expected);
         }

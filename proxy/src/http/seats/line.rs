@@ -1,8 +1,8 @@
 //! Connections in the order in which they became idle.
 //!
-//! The order is kept lazily: a connection does not touch it when it becomes idle or busy. An entry says since when a
-//! connection was idle when the entry was made, and that is never later than the truth. So the first entry that
-//! still is true is the longest idle connection; one that is not is put where it belongs now.
+//! The order is kept lazily: a connection does not update it when it becomes idle or busy. An entry holds the start of
+//! the idle time as known when the entry was made, which is never later than the current one. So the first entry that
+//! still is accurate is the longest idle connection; an outdated one is put back at its current place.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
@@ -11,28 +11,28 @@ use std::sync::atomic::Ordering;
 
 use super::{BUSY, LEAVING, Mark};
 
-/// Where all connections were found busy, they are not looked through again for so long, in nanoseconds.
+/// The time in nanoseconds for which no search is made after all connections were found busy.
 const PAUSE: u64 = 10_000_000;
 
-/// Connections, those that may be idle for longest first.
+/// Connections, ordered by the earliest time since when each may be idle.
 #[derive(Debug, Default)]
 pub(super) struct Line {
     entries: BinaryHeap<Reverse<(u64, u64)>>,
-    /// Until when nobody is looked for, because nobody was idle.
+    /// The time before which no search is made, because all connections were busy.
     pause: u64,
 }
 
 impl Line {
-    /// Puts a connection into the line, which is idle since `now`.
+    /// Adds a connection that is idle since `now`.
     pub(super) fn add(&mut self, number: u64, now: u64, taken: &HashMap<u64, Arc<Mark>>) {
-        // Entries of connections that have ended are left behind, but never more than there are others.
+        // Entries of closed connections stay behind; this bounds their number.
         if self.entries.len() > 2 * taken.len() + 16 {
             self.entries.retain(|Reverse((_, number))| taken.contains_key(number));
         }
         self.entries.push(Reverse((now, number)));
     }
 
-    /// The connection that is idle for longest, which is to close from now on. `None`: all are busy.
+    /// The longest idle connection, marked as told to close. `None`: all are busy.
     pub(super) fn longest_idle(
         &mut self,
         taken: &HashMap<u64, Arc<Mark>>,
@@ -45,7 +45,7 @@ impl Line {
             let Some(mark) = taken.get(&number) else { continue };
             match mark.state.load(Ordering::Acquire) {
                 LEAVING => {}
-                // It is what was put back below: all others are busy, too, or were idle only a moment ago.
+                // An entry that was put back below: all others are busy too, or became idle only a moment ago.
                 _ if since > now => {
                     self.entries.push(Reverse((since, number)));
                     break;

@@ -10,7 +10,7 @@ fn seats(total: usize, client: usize) -> Arc<Seats> {
     Seats::new(Bounds { total, client }, |_| {})
 }
 
-/// The places of the seats that were told to close.
+/// The indices of the seats that were told to close.
 fn told(seats: &[Seat]) -> Vec<usize> {
     let told = seats.iter().enumerate().filter(|(_, seat)| seat.mark.is_leaving());
     told.map(|(place, _)| place).collect()
@@ -23,7 +23,7 @@ fn the_longest_idle_makes_room_and_nobody_who_is_busy() {
     for place in [2, 0, 1] {
         assert!(held[place].busy());
     }
-    // In this order they become idle again; the last one never was busy.
+    // They become idle again in this order; the fourth was never busy.
     for place in [2, 0, 1] {
         held[place].idle();
     }
@@ -62,7 +62,7 @@ fn a_client_makes_room_for_itself_and_nobody_else_does() {
     assert!(held[1].busy() && held[2].busy());
     assert_eq!(seats.take(Some(ip("2001:db8::4"))).unwrap_err(), Beyond::Client);
     assert!(seats.take(Some(ip("2001:db8:0:1::1"))).is_ok(), "another network is another client");
-    // Where no client is named, only all together are bounded.
+    // Connections without an address count towards the total only.
     let free: Vec<Seat> = (0..50).map(|_| seats.take(None).unwrap()).collect();
     assert!(told(&free).is_empty());
 }
@@ -103,7 +103,7 @@ async fn whoever_is_told_hears_it_even_if_he_listens_later() {
     first.told_to_close().await;
 }
 
-/// Chance decides who is idle and busy; the longest idle is always found.
+/// Compares with a search over all seats, for random sequences of idle and busy marks.
 #[test]
 fn it_is_the_same_as_looking_at_all_of_them() {
     let seed = std::env::var("CEDARGATE_SEED").ok().and_then(|it| it.parse().ok()).unwrap_or(7_u64);

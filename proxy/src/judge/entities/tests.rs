@@ -1,4 +1,4 @@
-//! What policies are told of users, and who counts as alike.
+//! What policies see of users, and which users have the same likeness.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ fn names(text: &str) -> Vec<Arc<str>> {
     text.split_whitespace().map(Arc::from).collect()
 }
 
-/// Users who differ from the first in one thing each, the last two in what policies are not told.
+/// Users who each differ from the first in one fact; policies do not see the facts of the last two.
 fn people() -> Vec<UserFacts> {
     let first = UserFacts {
         id: Arc::from("0"),

@@ -1,47 +1,47 @@
-//! Why a token does not say who is calling.
+//! The reasons why a token does not identify the caller.
 
 use std::sync::Arc;
 
 use crate::config::{Broken, Issuer};
 use crate::judge::refusal::Reason;
 
-/// The token did not prove who is calling.
+/// The reason why a token does not identify the caller.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unidentified {
-    /// There is none.
+    /// No token was sent.
     #[error("no token was sent")]
     Missing,
-    /// It is no token that we read.
+    /// The token cannot be parsed.
     #[error("the token is malformed: {0}")]
     Malformed(&'static str),
-    /// Signed in a way that its issuer does not.
+    /// The algorithm of the token is none of the issuer's, or not that of the named key.
     #[error("the token is signed with an algorithm that is not accepted")]
     Algorithm,
-    /// Signed with a key that is not there.
+    /// The key that signed the token is unknown.
     #[error("the token is signed with an unknown key")]
     KeyUnknown,
-    /// Not signed with that key.
+    /// The signature does not match the key.
     #[error("the token's signature is wrong")]
     Signature,
-    /// Issued by somebody else.
+    /// No entry of `jwt.issuers` is for the issuer of the token.
     #[error("the token is of another issuer")]
     Issuer,
-    /// Its issuer may not speak for the user.
+    /// The issuer may not speak for this user.
     #[error("`{issuer}` may not speak for this user: `speaks_for.{broken}`", issuer = .0.issuer, broken = .0.broken)]
     Overreach(Box<Overreach>),
-    /// Meant for somebody else.
+    /// The token is for another audience.
     #[error("the token is for another audience")]
     Audience,
-    /// Over.
+    /// The token has expired.
     #[error("the token has expired")]
     Expired,
-    /// Not begun.
+    /// The token is not valid yet.
     #[error("the token is not valid yet")]
     NotYetValid,
-    /// Its issuer's keys were never had.
+    /// The keys of the issuer were never loaded.
     #[error("there are no keys of issuer `{issuer}` yet")]
     KeysUnavailable {
-        /// Which issuer.
+        /// The name of the issuer.
         issuer: String,
     },
 }
@@ -70,7 +70,7 @@ impl Unidentified {
 }
 
 impl Unidentified {
-    /// Whether the token may be a good one, by a key that its issuer has just begun to use.
+    /// Whether the token may be valid, signed by a key that its issuer has just begun to use.
     pub(super) fn may_be_of_a_new_key(&self) -> bool {
         matches!(self, Self::KeyUnknown | Self::Signature | Self::KeysUnavailable { .. })
     }
@@ -82,14 +82,14 @@ impl From<Overreach> for Unidentified {
     }
 }
 
-/// An issuer's word about somebody for whom it may not speak (`speaks_for` in its entry).
+/// The error for an issuer that names a user for whom it may not speak (`speaks_for`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Overreach {
-    /// Which issuer.
+    /// The name of the issuer.
     pub issuer: String,
-    /// The user whom its token names.
+    /// The user whom the token names.
     pub user: Arc<str>,
-    /// Which restriction does not hold: its key below `speaks_for`.
+    /// The restriction that does not hold, as its key below `speaks_for`.
     pub broken: Broken,
 }
 

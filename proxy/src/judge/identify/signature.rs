@@ -1,4 +1,4 @@
-//! The key that a token is signed by, and its signature.
+//! Finds the key that signed a token, and verifies the signature.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::token::Parts;
 use crate::config::Algorithm;
 use crate::judge::keys::{IssuerKeys, KeyStore, Named};
 
-/// The key that a token says it is signed by.
+/// What a token says about the key that signed it.
 #[derive(Clone, Copy)]
 pub(super) struct SignedBy<'a> {
     pub(super) iss: &'a str,
@@ -17,8 +17,8 @@ pub(super) struct SignedBy<'a> {
     pub(super) algorithm: Algorithm,
 }
 
-/// The issuer's key that has signed it: the one that is named, or the only one that fits. By `before` it is
-/// known to be signed.
+/// Verifies the signature, and returns the key: the named one, or the only one that fits. A signature by the key
+/// `before` is known to be valid.
 pub(super) fn signed(
     parts: &Parts<'_>,
     issuer: &IssuerKeys,
@@ -54,7 +54,7 @@ pub(super) fn signed(
     Ok(Arc::clone(&key.material))
 }
 
-/// The key that a token may be waiting for.
+/// The key that a token may have to wait for.
 pub(super) struct Sought<'a> {
     pub(super) issuer: &'a IssuerKeys,
     pub(super) kid: Option<String>,

@@ -1,4 +1,4 @@
-//! Good tokens of every kind; where they are carried. The bad ones are
+//! Valid tokens of every kind, and the places that carry a token. Invalid tokens are
 //! in `tests/refusals.rs`.
 
 use aws_lc_rs::rand::SystemRandom;
@@ -23,7 +23,7 @@ fn encoded(bytes: impl AsRef<[u8]>) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
-/// A key that signs, and its public half.
+/// A private key and its public half.
 enum Pair {
     Ed(Ed25519KeyPair),
     Ec(EcdsaKeyPair),
@@ -77,7 +77,7 @@ impl Pair {
     }
 }
 
-/// A verifier over files of keys.
+/// A verifier with keys from files.
 struct Stand {
     ed: Pair,
     ec: Pair,
@@ -92,7 +92,7 @@ fn issuer(name: &str, algorithms: Vec<Algorithm>, jwks: JwksSource) -> Issuer {
 }
 
 impl Stand {
-    /// `main` takes every algorithm, `second` only `EdDSA`, `far` has no keys yet.
+    /// `main` accepts every algorithm, `second` only `EdDSA`, `far` has no keys yet.
     fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (ed, ec, rsa) = (Pair::ed(), Pair::ec(), Pair::rsa());
@@ -134,7 +134,7 @@ impl Stand {
     }
 }
 
-/// Claims that are fine, with some members replaced, and those that are null removed.
+/// Valid claims with some members replaced; members that are null are removed.
 fn claims(changes: Value) -> Value {
     let mut claims = json!({
         "iss": "main", "aud": "cedargate", "sub": "user-1",
@@ -158,7 +158,7 @@ fn merge(into: &mut Value, changes: Value) {
     into.as_object_mut().unwrap().retain(|_, value| !value.is_null());
 }
 
-/// A token of these exact texts.
+/// A token with exactly these texts.
 fn token(header: &str, payload: &str, pair: &Pair) -> String {
     let signed = format!("{}.{}", encoded(header), encoded(payload));
     let signature = encoded(pair.sign(&signed));

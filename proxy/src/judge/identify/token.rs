@@ -1,4 +1,4 @@
-//! A token taken apart (RFC 7515, RFC 7519), strictly: what two readers could read in two ways is
+//! Parses a token (RFC 7515, RFC 7519) strictly: a token that two readers could read differently is
 //! malformed.
 
 use std::sync::Arc;
@@ -11,29 +11,29 @@ use super::{Unidentified, VerifiedToken};
 use crate::config::Issuer;
 use crate::judge::strict_json;
 
-/// A `NumericDate` ends here: beyond, a double no longer holds every second.
+/// The maximum `NumericDate`: beyond it, a double cannot hold every second.
 const LAST_DATE: f64 = 9_007_199_254_740_992.0;
 const LAST_WHOLE_DATE: u64 = 1 << 53;
-/// A `jti` may be this long.
+/// The maximum length of a `jti`, in bytes.
 const LONGEST_ID: usize = 256;
 
 /// The three parts of a token.
 pub(super) struct Parts<'a> {
     header: &'a str,
     payload: &'a str,
-    /// The third part.
+    /// The third part, encoded.
     pub(super) signature: &'a str,
-    /// What the signature is over.
+    /// The text that the signature covers: the first two parts.
     pub(super) signed: &'a str,
 }
 
-/// What the header says that matters.
+/// The parts of the header that matter.
 pub(super) struct Header {
     pub(super) algorithm: String,
     pub(super) key_id: Option<String>,
 }
 
-/// The payload.
+/// The claims: the payload.
 pub(super) struct Claims(Map<String, Value>);
 
 const fn malformed(problem: &'static str) -> Unidentified {
@@ -47,7 +47,7 @@ impl<'a> Parts<'a> {
         if payload.contains('.') {
             return Err(malformed("not three parts"));
         }
-        // Decoded for its form only: padding and trailing bits make a second token of the same.
+        // Decoded to check its form only: with padding or trailing bits, a second token would have the same content.
         decoded(signature)?;
         Ok(Self { header, payload, signature, signed })
     }
@@ -83,13 +83,13 @@ impl Claims {
         &self.0
     }
 
-    /// Who issued it.
+    /// The issuer (`iss`).
     pub(super) fn issuer(&self) -> Result<&str, Unidentified> {
         self.text("iss").ok_or(malformed("it has no `iss`"))
     }
 
-    /// Whom it is for: `aud`, or the claim that takes its place where an issuer's tokens have none. Such
-    /// an issuer's token that has one all the same is a token of another kind, for somebody else.
+    /// The audiences: `aud`, or the claim that replaces it if the issuer's tokens have no `aud`. A token of
+    /// such an issuer that has an `aud` is of another kind, and for another audience.
     pub(super) fn audiences(&self, instead: Option<&str>) -> Result<Vec<&str>, Unidentified> {
         const FAULT: Unidentified = malformed("it does not say whom it is for");
         if instead.is_some() && self.0.contains_key("aud") {
@@ -104,7 +104,7 @@ impl Claims {
         }
     }
 
-    /// What it says of the user whom the claim `subject` names.
+    /// The verified claims, with the claim `subject_claim` of the issuer as the user id.
     pub(super) fn verified(&self, issuer: &Arc<Issuer>) -> Result<VerifiedToken, Unidentified> {
         let jti = match self.0.get("jti") {
             None => None,
@@ -140,8 +140,8 @@ impl Claims {
     }
 }
 
-/// Whether the media type is that of an access token (RFC 9068, 4) or of any JWT. RFC 7515, 4.1.9,
-/// leaves `application/` out where nothing else has a slash.
+/// Whether a media type is that of an access token (RFC 9068, 4) or of any JWT. RFC 7515, 4.1.9, allows
+/// leaving out `application/` if the rest has no slash.
 fn is_known_type(kind: &str) -> bool {
     let known = ["JWT", "at+jwt", "application/jwt", "application/at+jwt"];
     known.iter().any(|known| kind.eq_ignore_ascii_case(known))

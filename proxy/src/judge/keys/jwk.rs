@@ -1,5 +1,5 @@
-//! One key of a set (RFC 7517), read member by member: what is not looked at may be as odd as its
-//! provider likes.
+//! Parses one key of a set (RFC 7517), member by member: members that the gate does not read may have
+//! any form.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,16 +17,16 @@ use serde_json::{Map, Value};
 use crate::config::{Algorithm, Issuer, IssuerName};
 use crate::judge::strict_json;
 
-/// The name of a key is cut here in messages.
+/// The maximum length of a key's name in messages.
 const LONGEST_NAME: usize = 64;
 
-/// A key, for its one algorithm.
+/// A key for one algorithm.
 pub struct Key {
     pub(crate) algorithm: Algorithm,
     pub(crate) decoding: DecodingKey,
-    /// The key itself, in one spelling: two that are equal here verify the same.
+    /// The key in canonical form: keys with equal material verify the same signatures.
     pub(crate) material: Arc<[u8]>,
-    /// The only `iss` of the tokens that it signs, where the set says so. A provider of many tenants
+    /// The only `iss` whose tokens the key signs, if the set says so. A provider of many tenants
     /// publishes the keys of all of them in one set.
     only_for: Option<IssuerName>,
 }
@@ -43,24 +43,24 @@ impl Key {
         self.only_for.as_ref().is_none_or(|only| only.value_in(iss).is_some())
     }
 
-    /// Whether the other is for the same algorithm and for some of the same tokens.
+    /// Whether both keys are for the same algorithm and share some of their tokens.
     pub(super) fn meets(&self, other: &Self) -> bool {
         let apart =
             self.only_for.is_some() && other.only_for.is_some() && self.only_for != other.only_for;
         self.algorithm == other.algorithm && !apart
     }
 
-    /// Whether the other is this very key, for the same use.
+    /// Whether both are the same key for the same use.
     pub(super) fn is(&self, other: &Self) -> bool {
         (self.algorithm, &self.material, &self.only_for)
             == (other.algorithm, &other.material, &other.only_for)
     }
 }
 
-/// A key of a set that is not used, and why.
+/// A key of a set that is not used, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct PassedOver {
-    /// Its `kid`, or its place in the set.
+    /// The `kid`, or the position in the set.
     pub(super) key: String,
     pub(super) why: Why,
 }
@@ -71,12 +71,12 @@ impl fmt::Display for PassedOver {
     }
 }
 
-/// Why a key is not used.
+/// The reason why a key is not used.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) enum Why {
-    /// It is meant for something else; nothing is wrong with it.
+    /// The key is valid, but meant for another use.
     Foreign(String),
-    /// Something is wrong with it.
+    /// The key is faulty.
     Fault(String),
 }
 
@@ -95,7 +95,7 @@ fn fault<T>(text: impl Into<String>) -> Result<T, Why> {
     Err(Why::Fault(text.into()))
 }
 
-/// Reads the key in `text`, the one of this `number` in its set. Gives its `kid`, too.
+/// Parses the key in `text`, at position `number` in its set. Also returns its `kid`.
 pub(super) fn read(
     text: &str,
     number: usize,
@@ -133,7 +133,7 @@ fn usable(members: &Members, issuer: &Issuer) -> Result<Key, Why> {
     Ok(Key { algorithm, decoding, material, only_for })
 }
 
-/// Whether `use` and `key_ops` let the key verify signatures (RFC 7517, 4.2 and 4.3).
+/// Checks that `use` and `key_ops` let the key verify signatures (RFC 7517, 4.2 and 4.3).
 fn for_signatures(members: &Members) -> Result<(), Why> {
     match members.text("use")?.as_deref() {
         None | Some("sig") => {}
@@ -147,8 +147,8 @@ fn for_signatures(members: &Members) -> Result<(), Why> {
     }
 }
 
-/// The one algorithm of a key. What its `alg` says, or else what the issuer lists of those that fit
-/// it: RS256 before all others, as providers that name none mean it.
+/// The algorithm of a key: its `alg`, or else the only fitting one of the issuer's
+/// `algorithms`. RS256 takes precedence, because providers that leave `alg` out mean RS256.
 fn algorithm(
     members: &Members,
     fitting: &[Algorithm],
@@ -179,8 +179,8 @@ fn algorithm(
     }
 }
 
-/// Some providers (Entra) say which issuer a key signs for, with a claim in braces when it signs for
-/// all tenants.
+/// The `issuer` of a key. Some providers (Entra) name the issuer for which a key signs, with a claim in braces if the
+/// key signs for all tenants.
 fn only_for(members: &Members, issuer: &Issuer) -> Result<Option<IssuerName>, Why> {
     let Some(text) = members.text("issuer")? else { return Ok(None) };
     let Ok(only) = IssuerName::parse(&text) else {
@@ -198,7 +198,7 @@ fn only_for(members: &Members, issuer: &Issuer) -> Result<Option<IssuerName>, Wh
 /// The numbers of a key.
 enum Shape {
     Ed25519(Vec<u8>),
-    /// An uncompressed point, and what checks that it is on the curve.
+    /// An uncompressed point, and the algorithm that checks whether the point is on the curve.
     Curve(Vec<u8>, &'static dyn VerificationAlgorithm),
     Rsa {
         n: Vec<u8>,
@@ -206,7 +206,7 @@ enum Shape {
     },
 }
 
-/// What kind of key it is, and the algorithms that such a key fits.
+/// The numbers of a key, and the algorithms that fit its kind.
 fn shape(members: &Members) -> Result<(Shape, &'static [Algorithm]), Why> {
     const RSA: &[Algorithm] =
         &[Algorithm::RS256, Algorithm::RS384, Algorithm::RS512, Algorithm::PS256];
@@ -233,17 +233,17 @@ fn shape(members: &Members) -> Result<(Shape, &'static [Algorithm]), Why> {
 }
 
 impl Shape {
-    /// The key in one spelling.
+    /// The key in canonical form.
     fn material(&self) -> Vec<u8> {
         match self {
             Self::Ed25519(x) => [b"ed".as_slice(), x].concat(),
             Self::Curve(point, _) => [b"ec".as_slice(), point].concat(),
-            // The exponent is short, and the modulus is as long as the rest.
+            // The length of the exponent keeps the boundary between the two numbers unambiguous.
             Self::Rsa { n, e } => [b"rsa".as_slice(), &e.len().to_be_bytes(), e, n].concat(),
         }
     }
 
-    /// The key for the library that verifies, which is asked whether there is such a key at all: one
+    /// The key for the verifying library. The library checks the key first, because a key
     /// that can verify nothing must not replace one that can.
     fn decoding(&self) -> Result<DecodingKey, Why> {
         let parses = |kind, bytes: &[u8]| ParsedPublicKey::new(kind, bytes).is_ok();
@@ -260,7 +260,7 @@ impl Shape {
                     ));
                 }
                 let odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
-                // An exponent of one makes every text its own signature.
+                // With an exponent of one, every text is its own signature.
                 if !odd(n) || !odd(e) || !(2..=33).contains(&bits(e)) {
                     return fault("its `n` and `e` are no public key of RSA");
                 }
@@ -274,14 +274,14 @@ impl Shape {
     }
 }
 
-/// How many bits a number without leading zeros has.
+/// The number of bits of a number without leading zeros.
 fn bits(number: &[u8]) -> u32 {
     let Some(first) = number.first() else { return 0 };
     let rest = u32::try_from(number.len() - 1).unwrap_or(u32::MAX / 8);
     rest.saturating_mul(8) + (8 - first.leading_zeros())
 }
 
-/// The members of a key. One that is `null`, as some libraries write what is absent, is absent.
+/// The members of a key. A member that is `null` counts as absent, since some libraries write absent members so.
 struct Members(Map<String, Value>);
 
 impl Members {
@@ -303,14 +303,14 @@ impl Members {
         octets.or_else(|_| fault(format!("its `{name}` is not base64url without padding")))
     }
 
-    /// A number without leading zeros, which some providers (Java) write.
+    /// A number, without the leading zeros that some providers (Java) write.
     fn integer(&self, name: &str) -> Result<Vec<u8>, Why> {
         let octets = self.octets(name)?;
         let zeros = octets.iter().take_while(|octet| **octet == 0).count();
         Ok(octets.get(zeros..).unwrap_or_default().to_vec())
     }
 
-    /// The uncompressed point of `x` and `y`, each as long as the curve has it.
+    /// The uncompressed point of `x` and `y`, each padded to the length that the curve requires.
     fn point(&self, length: usize) -> Result<Vec<u8>, Why> {
         let mut point = vec![4];
         for name in ["x", "y"] {

@@ -1,5 +1,5 @@
-//! A set of keys (RFC 7517): those that can be used, each for one algorithm. A fault of one key is
-//! no fault of the set.
+//! A set of keys (RFC 7517): the usable keys, each for one algorithm. A faulty key does not
+//! invalidate the set.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -10,38 +10,38 @@ use serde_json::value::RawValue;
 use super::jwk::{self, Key, PassedOver, Why};
 use crate::config::{Algorithm, Issuer};
 
-/// A message tells of this many keys at the most.
+/// The maximum number of keys that a message lists.
 const TOLD: usize = 16;
 
 /// The usable keys of a set.
 #[derive(Debug)]
 pub struct KeySet {
-    /// By `kid`. RFC 7517, 4.5, lets keys of several kinds share one.
+    /// The keys by `kid`. RFC 7517, 4.5, allows keys of several kinds to share one.
     named: HashMap<String, Vec<Key>>,
     nameless: Vec<Key>,
     /// The keys that are not used.
     pub(crate) passed_over: Vec<PassedOver>,
-    /// What it was read from, to see whether it has changed.
+    /// The text of the set, compared to detect a change.
     pub(crate) text: Vec<u8>,
 }
 
-/// What a set has under a `kid`.
+/// The result of a look-up by `kid`.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Named<'a> {
     /// The one key for the algorithm.
     Key(&'a Key),
-    /// A key, for another algorithm.
+    /// Keys with this `kid` exist, but for other algorithms.
     OtherAlgorithm,
-    /// None, or several keys for the algorithm.
+    /// No key for the algorithm, or several.
     None,
 }
 
 impl KeySet {
-    /// Reads a set of `issuer`.
+    /// Parses a set of `issuer`.
     ///
     /// # Errors
     ///
-    /// When it is no set, or has no key that can be used.
+    /// Fails if the text is not a set, or has no usable key.
     pub(crate) fn parse(text: &[u8], issuer: &Issuer) -> Result<Self, String> {
         let mut set = Self {
             named: HashMap::new(),
@@ -62,7 +62,7 @@ impl KeySet {
         Ok(set)
     }
 
-    /// Adds a key, unless it is there already.
+    /// Adds a key, unless the set has it already.
     fn add(&mut self, kid: Option<String>, key: Key) {
         let same = match kid {
             Some(kid) => self.named.entry(kid).or_default(),
@@ -73,7 +73,7 @@ impl KeySet {
         }
     }
 
-    /// Tells of names that stand for several keys. Those without a name share one, so to speak.
+    /// Reports each `kid` with several keys for one algorithm, and likewise the keys without `kid`.
     fn tell_ambiguous(&mut self) {
         let named = self.named.iter().map(|(kid, keys)| (jwk::shown(kid), keys));
         let groups = named.chain([("without `kid`".to_owned(), &self.nameless)]);
@@ -85,7 +85,7 @@ impl KeySet {
         }
     }
 
-    /// Whether any key can be chosen.
+    /// Whether any key can be chosen unambiguously.
     fn is_usable(&self) -> bool {
         let mut groups = self.named.values().chain([&self.nameless]);
         groups.any(|keys| keys.iter().any(|key| is_alone(keys, key)))
@@ -102,7 +102,7 @@ impl KeySet {
         format!("no key in it can be used: {told}")
     }
 
-    /// The key of this name for `algorithm` and tokens with this `iss`.
+    /// The key with this `kid` for `algorithm` and tokens with this `iss`.
     pub(crate) fn named(&self, kid: &str, algorithm: Algorithm, iss: &str) -> Named<'_> {
         let Some(keys) = self.named.get(kid) else { return Named::None };
         let mut serving = keys.iter().filter(|key| key.serves(iss)).peekable();
@@ -117,8 +117,8 @@ impl KeySet {
         }
     }
 
-    /// The one key that fits `algorithm` and tokens with this `iss`, whatever its name; `None` when
-    /// there are several, or none.
+    /// The only key for `algorithm` and tokens with this `iss`, whatever its `kid`; `None` if
+    /// there are several or none.
     pub(crate) fn only(&self, algorithm: Algorithm, iss: &str) -> Option<&Key> {
         let all = self.named.values().flatten().chain(&self.nameless);
         let mut fitting = all.filter(|key| key.algorithm == algorithm && key.serves(iss));
@@ -127,12 +127,12 @@ impl KeySet {
     }
 }
 
-/// Whether no other of these keys could have been meant.
+/// Whether none of the other keys could be meant as well.
 fn is_alone(keys: &[Key], key: &Key) -> bool {
     keys.iter().filter(|other| key.meets(other)).count() == 1
 }
 
-/// The keys of a set, each as it is written.
+/// The keys of a set, each as raw JSON.
 fn keys(text: &[u8]) -> Result<Vec<Box<RawValue>>, String> {
     if text.starts_with(b"\xef\xbb\xbf") {
         return Err("it begins with a byte order mark (BOM); save it without one".to_owned());
@@ -145,7 +145,7 @@ fn keys(text: &[u8]) -> Result<Vec<Box<RawValue>>, String> {
     keys.map_err(|error| format!("no JWKS: {error}"))
 }
 
-/// Reads an object with the one list `keys`.
+/// Reads an object with exactly one list `keys`.
 struct SetVisitor;
 
 impl<'de> Visitor<'de> for SetVisitor {

@@ -1,12 +1,12 @@
-//! Looks at the source of an issuer's keys, and those who wait for one.
+//! Coordinates looks at the source of an issuer's keys with the requests that wait for one.
 //!
-//! A token by a key that is not there may be signed by a key that its issuer has just begun to use.
-//! The request that brings it waits for a look at the source, together with all that came
-//! meanwhile. Anybody can write such a token, therefore:
+//! A token with an unknown key may be signed by a key that its issuer has just begun to use.
+//! Its request waits for a look at the source, together with all others that arrive
+//! meanwhile. Anyone can write such a token, therefore:
 //!
-//! - looks that tokens cause are a while apart ([`Looks::begin`]);
-//! - a wait has an end ([`WAIT`]);
-//! - what a look did not bring is not waited for again before the next one may begin.
+//! - looks that tokens cause have a minimum interval ([`Looks::begin`]);
+//! - a wait has a timeout ([`WAIT`]);
+//! - a key that a look did not find is not waited for again until the next look may begin.
 
 use std::collections::HashSet;
 use std::hash::Hash;
@@ -17,10 +17,10 @@ use futures_util::FutureExt as _;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
-/// A request waits this long for keys at the most: for its turn to have them fetched, and half a
+/// The maximum time that a request waits for keys: for its turn to have them fetched, and half a
 /// second for the fetch.
 const WAIT: Duration = Duration::from_millis(2500);
-/// So many keys that are not there are remembered at the most, eight bytes each.
+/// The maximum number of missing keys that are remembered, eight bytes each.
 const MISSED: usize = 4096;
 
 /// The looks at one source.
@@ -36,18 +36,18 @@ pub(crate) struct Looks {
 struct State {
     begun: u64,
     ended: u64,
-    /// From now on a token may cause a look.
+    /// The earliest time at which a token may cause a look.
     due: Instant,
 }
 
-/// What the latest look did not bring.
+/// The keys that the latest look did not find.
 #[derive(Debug, Default)]
 struct Missed {
     look: u64,
     sought: HashSet<u64>,
 }
 
-/// Ends a look when it is dropped, so that one that panics ends, too.
+/// A look in progress. Dropping it ends the look, so that a look that panics ends too.
 #[derive(Debug)]
 pub(super) struct Look<'a>(&'a Looks);
 
@@ -68,10 +68,9 @@ impl Looks {
         }
     }
 
-    /// Begins a look. If a token has caused it, the next one that a token causes begins `apart` from it
-    /// at the earliest.
+    /// Begins a look. If a token caused it, the next look that a token causes begins at least `apart` later.
     pub(super) fn begin(&self, caused: bool, apart: Duration) -> Look<'_> {
-        // Whoever wanted one up to now waits for this one.
+        // All requests that have asked for a look so far wait for this one.
         let _wanted = self.wanted.notified().now_or_never();
         self.state.send_modify(|state| {
             state.begun += 1;
@@ -82,7 +81,7 @@ impl Looks {
         Look(self)
     }
 
-    /// Waits until it is time for a look, or a token causes one. Gives whether one did.
+    /// Waits until a look is due or a token causes one. Returns whether a token caused it.
     pub(super) async fn next(&self, regular: Duration) -> bool {
         let caused = timeout(regular, self.wanted.notified()).await.is_ok();
         if caused {
@@ -92,7 +91,7 @@ impl Looks {
         caused
     }
 
-    /// Begins to wait for the key that `sought` stands for. `None`: it was looked for just now, and no
+    /// Starts waiting for the key `sought`. `None`: the key was looked for just now, and no
     /// other look may begin yet.
     pub(crate) fn seek(&self, sought: impl Hash) -> Option<Seeking<'_>> {
         let sought = self.hasher.hash_one(sought);
@@ -126,14 +125,14 @@ pub(crate) struct Seeking<'a> {
     looks: &'a Looks,
     receiver: watch::Receiver<State>,
     sought: u64,
-    /// How many looks had begun when the request began to wait.
+    /// The number of looks that had begun when the request started waiting.
     begun: u64,
     until: Instant,
 }
 
 impl Seeking<'_> {
-    /// Waits for the end of a look that is under way, or else of one that it causes. `false`: the time
-    /// is over, or a look that began after the request did not bring the key either.
+    /// Waits for the end of the look in progress, or else causes one. `false`: the wait has timed out,
+    /// or a look that began after the request did not find the key either.
     pub(crate) async fn look(&mut self) -> bool {
         let state = *self.receiver.borrow_and_update();
         if state.ended <= self.begun {

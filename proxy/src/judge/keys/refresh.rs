@@ -1,5 +1,5 @@
-//! Keeps a set of keys fresh: looks at its source now and then, and when a token names a key that
-//! is not there.
+//! Refreshes a set of keys: checks its source at intervals, and whenever a token names an unknown
+//! key.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -13,19 +13,19 @@ use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
 use super::{IssuerKeys, KeySet, KeysError, read};
 use crate::config::JwksSource;
 
-/// A file is looked at this often, and this far apart when tokens name unknown keys.
+/// The interval between checks of a file, and the minimum interval between checks that tokens cause.
 const LOOK: (Duration, Duration) = (Duration::from_secs(2), Duration::from_millis(50));
-/// The same for a URL.
+/// The same intervals for a URL.
 const FETCH: (Duration, Duration) = (Duration::from_mins(5), Duration::from_secs(2));
-/// The first and the longest wait after a fetch that failed.
+/// The first and the maximum wait after a failed fetch.
 const RETRY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
-/// A fetch takes this long at the most, and brings so many bytes.
+/// The timeout of a fetch, and below the maximum number of bytes.
 const TIMEOUT: Duration = Duration::from_secs(5);
 const BYTES: usize = 1 << 20;
-/// Who asks: some providers' firewalls refuse requests of nobody.
+/// The `User-Agent`: some providers' firewalls refuse requests without one.
 const AGENT: &str = concat!("cedargate/", env!("CARGO_PKG_VERSION"));
 
-/// Begins to keep the set of `issuer` fresh, for as long as somebody holds it.
+/// Starts refreshing the set of `issuer`, for as long as the set is in use.
 pub(super) fn spawn(
     issuer: &Arc<IssuerKeys>,
     generation: &Arc<AtomicU64>,
@@ -55,12 +55,12 @@ async fn keep_fresh(mut source: Source, weak: &Weak<IssuerKeys>, generation: &At
     }
 }
 
-/// Where keys are looked for.
+/// The source of a set of keys.
 #[derive(Clone)]
 enum Source {
     File {
         file: PathBuf,
-        /// What was read at the start may be older than the file is now: it is read once more.
+        /// The file's fingerprint at the last read; `None` at first, since the file may have changed after the start.
         seen: Option<Fingerprint>,
     },
     Url {
@@ -80,12 +80,12 @@ impl Source {
         })
     }
 
-    /// A file was read at the start.
+    /// The wait before the first look: none for a URL, since only a file was read at the start.
     fn first_wait(&self) -> Option<Duration> {
         matches!(self, Self::File { .. }).then_some(LOOK.0)
     }
 
-    /// How far apart looks are that tokens cause.
+    /// The minimum interval between looks that tokens cause.
     fn apart(&self) -> Duration {
         match self {
             Self::File { .. } => LOOK.1,
@@ -93,12 +93,12 @@ impl Source {
         }
     }
 
-    /// Looks once, and publishes what it finds. Gives when to look again.
+    /// Looks once, and publishes a new set. Returns the wait until the next look.
     async fn look(&mut self, issuer: &IssuerKeys, generation: &AtomicU64) -> Duration {
         match self {
             Self::File { file, seen } => {
                 let now = fingerprint(file).await;
-                // A bad file is told of once, and read again when it changes again.
+                // A bad file is reported once, and read again when it changes.
                 if now != *seen {
                     *seen = now;
                     match read(file, &issuer.config) {
@@ -165,7 +165,7 @@ async fn fetch(
     KeySet::parse(&text, &issuer.config).map_err(bad)
 }
 
-/// Publishes a set that differs from the one in force.
+/// Publishes a set if it differs from the current one.
 fn publish(issuer: &IssuerKeys, set: KeySet, generation: &AtomicU64) {
     if issuer.keys.load().as_ref().is_some_and(|current| current.text == set.text) {
         return;

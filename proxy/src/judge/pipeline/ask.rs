@@ -1,4 +1,4 @@
-//! Puts what is seen of a request to the policies.
+//! Puts a request to the policies.
 
 use std::hash::Hash;
 
@@ -12,19 +12,19 @@ use super::{Caller, Moment, Witness};
 use crate::judge::decide::{self, Denied, Early, Judged, Question};
 use crate::judge::entities::{self, Circumstances, uid};
 
-/// One of the answers that policies give about a request.
+/// An answer of the policies about a request.
 pub(super) trait Answer: Sized {
-    /// All that it depends on.
+    /// The key of the answer: everything that the answer depends on.
     type Key: Hash + Eq + Clone;
 
-    /// The key of the answer that these policies give.
+    /// The key of the answer that this bundle gives.
     fn key(published: &Published, seen: &Seen<'_>) -> Self::Key;
 
-    /// Asks them.
+    /// Puts the question to the policies.
     ///
     /// # Errors
     ///
-    /// When they are broken, or cannot be asked.
+    /// Fails if a policy fails to evaluate or the question cannot be put.
     fn ask(bundle: &Bundle, seen: &Seen<'_>, witness: Option<&Witness>) -> Result<Self, Denied>;
 }
 
@@ -85,7 +85,7 @@ impl Answer for MayActIn {
     }
 }
 
-/// The question about a request, with what is known so far.
+/// The question about a request, with the facts known so far.
 fn question(bundle: &Bundle, seen: &Seen<'_>) -> Result<Question, Denied> {
     let Some(caller) = seen.caller else { return guest(bundle, seen) };
     let Seen { access, rest, .. } = seen;
@@ -130,7 +130,7 @@ fn question(bundle: &Bundle, seen: &Seen<'_>) -> Result<Question, Denied> {
     Question::new(access.slice(bundle), principal, resource, circumstances.context(bundle)?, known)
 }
 
-/// The question about a public route.
+/// The question about a request to a public route.
 fn guest(bundle: &Bundle, seen: &Seen<'_>) -> Result<Question, Denied> {
     let types = bundle.types();
     let circumstances = Circumstances {
@@ -145,7 +145,7 @@ fn guest(bundle: &Bundle, seen: &Seen<'_>) -> Result<Question, Denied> {
     Question::new(seen.access.slice(bundle), principal, resource, context, Vec::new())
 }
 
-/// The caller and its organisation.
+/// The entities of the caller and of its organisation.
 fn caller_entities(bundle: &Bundle, caller: &Caller) -> Result<Vec<Entity>, Denied> {
     let mut known = vec![entities::user(bundle, &caller.user.value)?];
     if let Some(organization) = &caller.organization {

@@ -1,4 +1,4 @@
-//! Who asks: the token says who, the database whether and what they are.
+//! Loads the facts of the caller: the token names the user, the database says whether and what the user is.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::judge::identify::VerifiedToken;
 use crate::judge::refusal::Refusal;
 use crate::judge::trail::Trail;
 
-/// Who asks.
+/// The caller: the user and its organisation.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) user: Arc<Fact<UserFacts>>,
@@ -22,12 +22,12 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
-    /// The caller by its facts alone: no policy sees the token's id, which may be long.
+    /// The caller without the token's id, which may be long and which no policy sees.
     pub(super) fn without_token(&self) -> Self {
         Self { token_id: None, ..self.clone() }
     }
 
-    /// The caller and its organisation as policies see them. Numbers of one kind are none of another.
+    /// The ids by which policies tell the caller and its organisation apart. Ids of different kinds never collide.
     pub(super) fn seen(&self, by: SeenCaller) -> (u64, Option<u64>) {
         let Self { user, organization, .. } = self;
         let organization = organization.as_ref();
@@ -40,7 +40,7 @@ impl Caller {
 }
 
 impl Pipeline {
-    /// The caller, by facts that are fresh when they are all there.
+    /// The caller, by facts that are all recent enough at the same time.
     pub(super) async fn caller(
         &self,
         token: Arc<VerifiedToken>,
@@ -51,7 +51,7 @@ impl Pipeline {
         for _ in 0..TRIES {
             trail.forget_facts();
             let caller = self.facts_of_caller(&token, now, terms, trail).await;
-            // The first fact may have grown too old while the second was waited for.
+            // The first fact may have become too old while the second was loaded.
             if matches!(caller, Err(Refusal::Unloaded(_))) || self.supported(terms, trail) {
                 return caller;
             }
@@ -68,7 +68,7 @@ impl Pipeline {
     ) -> Result<Caller, Refusal> {
         let user = self.facts.user(&token.subject, terms).await?;
         let user = user.ok_or(Refusal::UnknownUser)?;
-        // The record of a token that may not speak for this user is nobody's.
+        // A token that may not speak for this user is refused before the record names the user.
         trail.asked_at(user.asked_at);
         token.may_be_about(&user.value)?;
         trail.user(&user);
@@ -107,8 +107,8 @@ impl Pipeline {
     }
 }
 
-/// Whether a token was taken back: by its id, or with all that were issued before a moment. A
-/// token that does not say when it was issued was issued before any moment.
+/// Whether a token was revoked: by its id, or because it was issued before `tokens_valid_after`. A
+/// token without `iat` counts as issued before any time.
 fn revoked(token: &VerifiedToken, user: &UserFacts) -> bool {
     let by_id = token.jti.as_ref().is_some_and(|id| user.revoked_tokens.contains(id));
     let by_time =

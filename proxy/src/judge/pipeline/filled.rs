@@ -1,5 +1,5 @@
-//! The table of what policies see (`policy_store::bundle::filled`), held against the questions that are
-//! really put: it says all that is there, and nothing that is not.
+//! Compares the table of what policies see (`policy_store::bundle::filled`) with the questions that are
+//! really put: the table lists everything that is there, and nothing else.
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
@@ -20,7 +20,7 @@ fn names(text: &str) -> Vec<Arc<str>> {
     text.split_whitespace().map(Arc::from).collect()
 }
 
-/// An organisation with people and objects that lack nothing.
+/// An organisation with users and objects in which every attribute is set.
 fn facts() -> FixedFacts {
     let organization = OrganizationFacts {
         id: Arc::from("o"),
@@ -52,7 +52,7 @@ fn facts() -> FixedFacts {
     }
 }
 
-/// The bundle that ships, whose policies look at the age of the token, and whose schema asks for the address.
+/// The default bundle, with a policy that reads the token's age and a schema that declares the client's address.
 fn bundle() -> policy_store::bundle::Bundle {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
     let mut sources = Sources::read(&folder).unwrap();
@@ -66,7 +66,7 @@ fn bundle() -> policy_store::bundle::Bundle {
     Loader::default().load(sources).unwrap_or_else(|findings| panic!("{findings}"))
 }
 
-/// All questions that come with requests of every kind.
+/// The questions put for requests of every kind.
 async fn questions() -> Vec<Put> {
     let store = BundleStore::fixed(bundle());
     let witness = Some(Arc::new(Witness::default()));
@@ -101,7 +101,7 @@ fn is_public(put: &Put) -> bool {
     put.question.request.principal().is_some_and(|it| it.type_name().to_string() == "Guest")
 }
 
-/// The circumstances that are there: a set that is empty tells nothing.
+/// The names of the circumstances that are set; an empty set does not count as set.
 fn circumstances<'a>(puts: impl Iterator<Item = &'a Put>) -> BTreeSet<String> {
     let told = |context: &cedar_policy::Context, name: &str| !matches!(context.get(name), Some(EvalResult::Set(set)) if set.iter().next().is_none());
     let contexts = puts.filter_map(|put| put.question.request.context().cloned());
@@ -118,7 +118,7 @@ fn expected(
     CONTEXT.iter().filter(|it| wanted(it)).map(|it| it.attribute.name.to_owned()).collect()
 }
 
-/// The attributes and the parents that are known of an entity; `None`: nothing at all.
+/// The attributes and the types of the parents of an entity; `None` if the question does not have the entity.
 fn known(put: &Put, uid: &EntityUid) -> Option<(BTreeSet<String>, Vec<String>)> {
     let (_, attributes, parents) = put.question.entities.get(uid)?.clone().into_inner();
     let parents = parents.iter().map(|it| it.type_name().to_string()).collect();
@@ -136,7 +136,7 @@ async fn circumstances_are_there_from_the_layer_that_the_table_says() {
         all.iter().filter(move |put| put.moment == moment && is_public(put) == public)
     };
     let mut early = circumstances(of(Moment::Early, false));
-    // It is put to the permits alone, once nothing else lets the request in.
+    // The justification is put to the permits alone, and only if nothing else permits the request.
     early.remove(BREAK_GLASS);
     assert_eq!(early, expected(|it| it.since < REST));
     assert_eq!(circumstances(of(Moment::Late, false)), expected(|_| true));
@@ -157,7 +157,7 @@ async fn attributes_are_there_from_the_layer_that_the_table_says() {
         assert_eq!(home, (attributes(Thing::Organization), vec!["Group".to_owned()]));
         let kind = resource.type_name().to_string();
         let thing = Thing::of(&kind);
-        // The caller's own organisation is known before it is looked up.
+        // The caller's own organisation is known without a look-up.
         let own = thing == Thing::Organization;
         let looked_up = put.moment != Moment::Early || own;
         let found = known(put, resource).map(|(attributes, _)| attributes);

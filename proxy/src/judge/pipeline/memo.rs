@@ -1,13 +1,13 @@
-//! Remembers decisions, exactly: a decision is a pure function of what is put to the policies, and
-//! the key holds all of it that they can see.
+//! Remembers decisions. This is exact: a decision is a pure function of the question put to the policies, and
+//! the key holds everything that the policies can see of the question.
 //!
-//! Facts are in the key as their versions, the bundle as the number of those policies of a slice that are
-//! asked; so an entry is never wrong, only no longer asked for, and an edit of one policy makes nothing
-//! else forgotten. What is left out is what the policies cannot look at, as
-//! [`View`](policy_store::bundle::View) has it: the path but for the forms that they hold it
-//! against, the names of a caller and of an object, the token's age, the client's address. Where a name
-//! is not seen, what is said of its bearer is in the key as the likeness of the fact: a thousand nurses
-//! of one hospital have one entry.
+//! Facts are in the key as their versions, and the bundle as the number of the policies of a slice.
+//! So an entry is never wrong, only out of use, and an edit of one policy invalidates no
+//! other entries. The key leaves out what the policies cannot see, according to
+//! [`View`](policy_store::bundle::View): the path except for the patterns that they compare it
+//! with, the names of a caller and of an object, the token's age, the client's address. If a name
+//! is not seen, the key has the likeness of the fact in its place: a thousand nurses
+//! of one hospital share one entry.
 
 mod key;
 mod rehearsal;
@@ -31,18 +31,18 @@ pub(super) use key::{ActInKey, EarlyKey, LateKey};
 use room::{Bounded, bounded};
 use uses::Uses;
 
-/// A decision is not remembered when the client chose more bytes of its question than this: hardly anybody asks
-/// the same again, and whoever writes such questions could fill the memory with a few of them.
+/// The maximum number of bytes that the client may have chosen in a question whose decision is remembered. Long
+/// questions are rarely repeated, and a few of them could fill the memory.
 const LARGEST: usize = 4 * 1024;
-/// How often an answer was given is counted for so long.
+/// The length of a tick, over which the uses of an answer are counted.
 const TICK: Duration = Duration::from_secs(30);
 
-/// The decisions that are remembered.
+/// The remembered decisions.
 #[derive(Debug)]
 pub(crate) struct Memo {
-    /// `None`: nothing is.
+    /// `None`: nothing is remembered.
     kept: Option<Kept>,
-    /// Counts times of [`TICK`].
+    /// The number of ticks so far.
     tick: AtomicU32,
 }
 
@@ -53,18 +53,18 @@ struct Kept {
     act_in: Answers<MayActIn>,
 }
 
-/// A look into it writes nothing but that there was one, and next to the answer, which is counted as held
-/// anyway: what is asked for often is shared by all workers, and a list in the order of use would be
-/// written by each of them at each request.
+/// The answers of one kind. A look-up only writes the answer's use counter, next to its reference count, which is
+/// written anyway. A list in the order of use would be shared memory that every worker writes at every
+/// request.
 #[derive(Debug)]
 struct Answers<A: Answer>(Bounded<A>);
 
-/// An answer, with what was asked.
+/// An answer with the inputs of its question.
 #[derive(Debug)]
 pub(super) struct Given<A> {
     answer: A,
     asked: Remembered,
-    /// How much room the two and their key take, in bytes.
+    /// The size in bytes of the answer, the inputs and the key.
     weight: u64,
     uses: Uses,
 }
@@ -78,17 +78,17 @@ impl<A> Deref for Given<A> {
 }
 
 impl Memo {
-    /// Remembers up to so many bytes of decisions; nothing at all without a number.
+    /// Remembers decisions in at most `bytes` bytes; `None`: remembers nothing.
     pub(crate) fn new(bytes: Option<u64>) -> Self {
         Self { kept: bytes.map(Kept::new), tick: AtomicU32::new(0) }
     }
 
-    /// How many bytes the decisions take that are remembered.
+    /// The size in bytes of the remembered decisions.
     pub(crate) fn held(&self) -> u64 {
         self.kept.as_ref().map_or(0, Kept::held)
     }
 
-    /// Keeps the time in which answers are given.
+    /// Counts the ticks. Never ends.
     pub(crate) async fn keep_time(&self) {
         loop {
             tokio::time::sleep(TICK).await;
@@ -123,8 +123,8 @@ impl Memo {
         self.given(|kept| &kept.act_in, published, seen, witness).map(|given| given.0)
     }
 
-    /// The remembered answer, or a new one, which is remembered unless it is that the policies are
-    /// broken or cannot be asked.
+    /// The remembered answer, or a new one, which is then remembered. Failures (broken policies, or a question that
+    /// cannot be put) are not remembered.
     fn given<A: Answer>(
         &self,
         answers: impl FnOnce(&Kept) -> &Answers<A>,
@@ -163,7 +163,7 @@ impl<A: Answer> Given<A> {
 
 impl Kept {
     fn new(bytes: u64) -> Self {
-        // Half of it for what is decided after the layer `role`, which depends on tenant, object and body.
+        // Half for decisions after the layer `role`: they depend on tenant, object and body, so there are more of them.
         let (eighth, half) = (bytes / 8, bytes / 2);
         let (early, act_in) = (Answers(bounded(eighth * 3)), Answers(bounded(eighth)));
         Self { early, late: Answers(bounded(half)), act_in }

@@ -1,4 +1,4 @@
-//! A request as the policies see it: what is put to them now, and can be put to others later.
+//! A request as the policies see it, in a form that can be put to other policies later.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -11,30 +11,30 @@ use super::Caller;
 use crate::accept::Arrival;
 use crate::judge::resolve::Access;
 
-/// All that a question and the key of its answer are made of. Two that are equal are one question.
+/// The inputs of a question and of the key of its answer. Equal inputs make the same question.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seen<'a> {
     pub(super) path: &'a Arc<str>,
     pub(super) method: &'a Arc<str>,
     pub(super) client: IpAddr,
     pub(super) access: &'a Access,
-    /// `None`: a guest.
+    /// The caller; `None` for a guest.
     pub(super) caller: Option<&'a Caller>,
     pub(super) rest: Rest<'a>,
 }
 
-/// What is known only after the layer `role`.
+/// The inputs that are known only after the layer `role`.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Rest<'a> {
     pub(super) tenant: Option<&'a Arc<Fact<OrganizationFacts>>>,
     pub(super) object: Option<&'a ObjectFacts>,
     pub(super) body_fields: &'a [Arc<str>],
     pub(super) body_roles: &'a [Arc<str>],
-    /// An answer that rests on it is not remembered.
+    /// The justification. An answer that depends on it is not remembered.
     pub(super) justification: Option<&'a Arc<str>>,
 }
 
-/// The same, kept for longer than the request.
+/// The inputs of a question as owned values, which outlive the request.
 #[derive(Debug)]
 pub(super) struct Remembered {
     path: Arc<str>,
@@ -49,7 +49,7 @@ pub(super) struct Remembered {
 }
 
 impl<'a> Seen<'a> {
-    /// What is seen of a request up to the layer `role`.
+    /// The inputs that are known up to the layer `role`.
     pub(super) fn early(
         arrival: &'a Arrival,
         access: &'a Access,
@@ -59,13 +59,13 @@ impl<'a> Seen<'a> {
         Self { path, method, client: *client, access, caller, rest: Rest::default() }
     }
 
-    /// How many bytes of it the client chose: its path and method, and what its body names.
+    /// The number of bytes that the client chose: its path, its method, and the names from its body.
     pub(super) fn chosen(&self) -> usize {
         let named = self.rest.body_fields.weight() + self.rest.body_roles.weight();
         self.path.len() + self.method.len() + named
     }
 
-    /// And with this after it.
+    /// These inputs together with `rest`.
     pub(super) fn with(self, rest: Rest<'a>) -> Self {
         Self { rest, ..self }
     }
@@ -86,7 +86,7 @@ impl Remembered {
         }
     }
 
-    /// How many bytes it takes, and the key that is made of it: the key has the same texts, in lists of its own.
+    /// The size in bytes of these inputs and of the key made from them, which shares their texts but has its own lists.
     pub(super) fn weight(&self) -> usize {
         let Self {
             path,
@@ -107,14 +107,14 @@ impl Remembered {
         target + facts + lists + lists_of_key
     }
 
-    /// What the same request asks for under other policies; `None`: something else.
+    /// The access of the same request under another bundle; `None` if the request would ask for something else there.
     pub(super) fn access_in(&self, bundle: &Bundle) -> Option<Access> {
         let access = Access::found(&self.method, &self.path, bundle);
         (access.takes_as(&self.access) && access.slice(bundle).public == self.caller.is_none())
             .then_some(access)
     }
 
-    /// What is seen of it then.
+    /// The inputs with the access under another bundle.
     pub(super) fn seen<'a>(&'a self, access: &'a Access) -> Seen<'a> {
         Seen {
             path: &self.path,

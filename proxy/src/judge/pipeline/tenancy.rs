@@ -1,4 +1,4 @@
-//! The tenant in which a request acts, and the object that it touches (`domain.md`, layer 5).
+//! Finds the tenant in which a request acts, and the object that it touches (`domain.md`, layer 5).
 
 use std::sync::Arc;
 
@@ -11,17 +11,17 @@ use crate::judge::body;
 use crate::judge::refusal::Refusal;
 use crate::judge::trail::Trail;
 
-/// What the database was asked about the object of a request.
+/// Which questions about the object of a request were put to the database.
 #[derive(Debug, Default)]
 pub(super) struct Asked {
-    /// The object itself.
+    /// The question about the object itself.
     pub(super) object: bool,
-    /// The organisation that owns it.
+    /// The question about the organisation that owns it.
     pub(super) owner: bool,
 }
 
 impl Pipeline {
-    /// The tenant that the request names, when all its names are permitted and agree.
+    /// The tenant that the request names, if all names are permitted and agree.
     pub(super) async fn named_tenant(
         &self,
         arrival: &Arrival,
@@ -47,7 +47,7 @@ impl Pipeline {
             }
             match found {
                 Some(found) if self.may_act_in(arrival, admitted, &found)? => tenants.push(found),
-                // Neither the answer nor its time tells whether there is such a tenant.
+                // Neither the answer nor its timing reveals whether the tenant exists.
                 _ => {
                     if asked == admitted.terms.questions() {
                         self.facts.organization_anew(&key, &admitted.terms).await?;
@@ -77,9 +77,9 @@ impl Pipeline {
         Ok(self.memo.act_in(published, &seen, self.witness())?)
     }
 
-    /// Makes a refusal that must not tell whether the object is there cost what it costs where it is
-    /// not: one question about the object and one about an organisation, each put to the database.
-    /// Without that, whoever guesses ids learns by the time which of them other tenants have.
+    /// Makes a refusal that must not reveal whether the object exists cost as much as one for an absent
+    /// object: one query for the object and one for an organisation. Otherwise a client that guesses ids
+    /// could tell by the timing which of them belong to other tenants.
     pub(super) async fn even_out(&self, admitted: &Admitted, asked: &Asked) -> Result<(), Refusal> {
         let Some((kind, id)) = admitted.access.object() else { return Ok(()) };
         if !asked.object {
@@ -93,7 +93,7 @@ impl Pipeline {
         Ok(())
     }
 
-    /// The object that the request names; an absent one is not found.
+    /// The object that the request names, if any. An absent object is refused as not found.
     pub(super) async fn object(
         &self,
         admitted: &Admitted,
@@ -106,7 +106,7 @@ impl Pipeline {
         Ok(Some(found))
     }
 
-    /// The tenant in which the request acts: the one that it names; else the object's, if the
+    /// The tenant in which the request acts: the named one; else the object's owner, if the
     /// caller may act there; else the caller's own.
     pub(super) async fn tenant(
         &self,

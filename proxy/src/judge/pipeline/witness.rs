@@ -1,5 +1,5 @@
-//! Who hears what the policies are asked: tests of a bundle and explanations. A request that is served
-//! has no witness, and pays one comparison for that, where Cedar is asked at all.
+//! Records the questions that are put to the policies, for tests of a bundle and for explanations. A request in a
+//! running gate has no witness; that costs one comparison each time Cedar is asked.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,39 +7,39 @@ use policy_store::bundle::Slice;
 
 use crate::judge::decide::Question;
 
-/// At which point of the line a question is put.
+/// The point of the pipeline at which a question is put.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
     /// The layers up to `role`.
     Early,
-    /// The layers after it.
+    /// The layers after `role`.
     Late,
-    /// Whether the caller may act in a tenant.
+    /// The check whether the caller may act in a tenant.
     ActIn,
 }
 
-/// A question that was put.
+/// A question that was put to the policies.
 #[derive(Debug, Clone)]
 pub struct Put {
-    /// When.
+    /// The point at which it was put.
     pub moment: Moment,
-    /// The action that it is about.
+    /// The action of the request.
     pub action: Arc<str>,
-    /// Request and entities, as Cedar saw them.
+    /// The request and the entities, as Cedar saw them.
     pub question: Question,
 }
 
-/// Keeps the questions that were put, in their order.
+/// A log of the questions, in the order in which they were put.
 #[derive(Debug, Default)]
 pub struct Witness(Mutex<Vec<Put>>);
 
 impl Witness {
-    /// What was heard since the last time.
+    /// Takes the questions recorded since the last call.
     pub fn take(&self) -> Vec<Put> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Tells it, if there is one.
+    /// Records a question, if there is a witness.
     pub(super) fn hear(witness: Option<&Self>, moment: Moment, slice: &Slice, question: &Question) {
         let Some(Self(heard)) = witness else { return };
         let action = Arc::from(slice.action.id().unescaped());

@@ -1,4 +1,4 @@
-//! The reasons of the gate's own refusals: each with its status, what it means and what to do.
+//! The reasons of the gate's own refusals, each with its status, meaning and remedy.
 
 use std::fmt::Write as _;
 
@@ -13,10 +13,10 @@ macro_rules! reasons {
         }
 
         impl Reason {
-            /// Every reason, in the order of the page.
+            /// Every reason, in the order of the reference page.
             pub const ALL: &'static [Self] = &[$(Self::$reason,)*];
 
-            /// The word in the answer and in the record, which never changes.
+            /// The word in answers and records, which never changes.
             #[must_use]
             pub const fn word(self) -> &'static str {
                 match self { $(Self::$reason => $word,)* }
@@ -28,13 +28,13 @@ macro_rules! reasons {
                 match self { $(Self::$reason => $status,)* }
             }
 
-            /// What is wrong, in a line.
+            /// The meaning, in one line.
             #[must_use]
             pub const fn means(self) -> &'static str {
                 match self { $(Self::$reason => $means,)* }
             }
 
-            /// What to do about it, in a line.
+            /// The remedy, in one line.
             #[must_use]
             pub const fn remedy(self) -> &'static str {
                 match self { $(Self::$reason => $remedy,)* }
@@ -112,7 +112,7 @@ These come from the policies in `policies/`, in the order of the [layers](../con
 | --- | --- | --- | --- | --- |
 ";
 
-/// The page of the reference about every reason of a denial: the gate's own, and those of `bundle`.
+/// The reference page about the reasons of denials: the gate's own, and those of `bundle`.
 #[must_use]
 pub fn page(bundle: &Bundle) -> String {
     let mut page = HEAD.to_owned();
@@ -132,7 +132,7 @@ pub fn page(bundle: &Bundle) -> String {
     page
 }
 
-/// The policies that refuse for one reason with one status in one layer.
+/// The policies that refuse with one reason and status in one layer.
 struct Row<'a> {
     status: u16,
     layer: Layer,

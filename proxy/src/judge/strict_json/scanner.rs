@@ -1,27 +1,27 @@
-//! Walks through a text by the grammar of RFC 8259, without recursion: depth costs a byte of memory each.
+//! Scans a text by the grammar of RFC 8259 without recursion, so that depth costs little memory and no stack.
 
 use std::borrow::Cow;
 
 use super::{DEPTH, JsonFault, Member};
 
-/// Names in messages are cut here.
+/// The maximum length of a name in messages.
 const SHOWN: usize = 64;
 
-/// A place in a text.
+/// A scanner: a text and a position in it.
 pub(super) struct Scanner<'a> {
     text: &'a str,
     at: usize,
-    /// The lists and objects that have begun and not ended.
+    /// The lists and objects that are open, the outermost object excluded.
     open: Vec<Open>,
     /// The names of the members of all open objects but the outermost.
     names: Vec<Cow<'a, str>>,
 }
 
-/// A list or an object that has begun.
+/// An open list or object.
 #[derive(Clone, Copy)]
 enum Open {
     List,
-    /// Its names begin here.
+    /// The index in `names` of the object's first name.
     Object(usize),
 }
 
@@ -30,7 +30,7 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0, open: Vec::new(), names: Vec::new() }
     }
 
-    /// The members of the one object that the text is.
+    /// The members of the object that the whole text is.
     pub(super) fn object(mut self) -> Result<Vec<Member<'a>>, JsonFault> {
         self.space();
         if !self.eat(b'{') {
@@ -65,7 +65,7 @@ impl<'a> Scanner<'a> {
         Ok(members)
     }
 
-    /// Passes over a value, whatever is in it.
+    /// Skips a value of any depth.
     fn value(&mut self) -> Result<(), JsonFault> {
         loop {
             self.space();
@@ -91,7 +91,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// Passes over a value without parts, or over the start of one that has some. Whether there are some.
+    /// Skips a value without parts, or the start of a list or object. Returns whether parts follow.
     fn begin(&mut self) -> Result<bool, JsonFault> {
         let start = self.text.as_bytes().get(self.at).copied();
         match start {
@@ -119,7 +119,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn open(&mut self, open: Open) -> Result<(), JsonFault> {
-        // The outermost object is not among those that are open.
+        // The outermost object is not in `open`, hence the 1.
         if self.open.len() + 1 >= DEPTH {
             return Err(self.fault("it is nested too deep"));
         }
@@ -144,7 +144,7 @@ impl<'a> Scanner<'a> {
         Ok(())
     }
 
-    /// Whether another part follows, rather than `end`.
+    /// Whether another part follows; otherwise `end` does.
     fn goes_on(&mut self, end: u8) -> Result<bool, JsonFault> {
         if self.eat(b',') {
             self.space();
@@ -153,7 +153,7 @@ impl<'a> Scanner<'a> {
         if self.eat(end) { Ok(false) } else { Err(self.fault("a comma or an end is missing")) }
     }
 
-    /// The name of a member, and its colon.
+    /// Reads the name of a member, and skips the colon.
     fn name(&mut self) -> Result<Cow<'a, str>, JsonFault> {
         let start = self.at;
         if self.text.as_bytes().get(start) != Some(&b'"') {
@@ -172,7 +172,7 @@ impl<'a> Scanner<'a> {
         if self.eat(b':') { Ok(name) } else { Err(self.fault("a member has no colon")) }
     }
 
-    /// Passes over a string. Whether there is an escape in it.
+    /// Skips a string. Returns whether it has an escape.
     fn string(&mut self) -> Result<bool, JsonFault> {
         self.at += 1;
         let mut escaped = false;
@@ -255,7 +255,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// That no name is there twice.
+/// Checks that no name occurs twice.
 fn each_once(mut names: Vec<&str>) -> Result<(), JsonFault> {
     names.sort_unstable();
     let twice = names.windows(2).find_map(|pair| match pair {

@@ -16,7 +16,7 @@ fn objects_are_read_as_they_are() {
     assert_eq!(members, [("a", json!([1, {}])), ("b", json!("\\\""))]);
 }
 
-/// Texts that are no object, or that two readers could read in two ways.
+/// Texts that are not an object, or that two readers could read differently.
 const BAD: &[&str] = &[
     "",
     " ",
@@ -130,7 +130,7 @@ fn faults_name_their_place_and_hold_no_value() {
     assert_eq!(shown, format!("the member `{}` is there twice", "é".repeat(64)));
 }
 
-/// Tries many values, with a seed that a failure names: `CEDARGATE_SEED=… cargo test`.
+/// Tests many random values. A failure names the seed: `CEDARGATE_SEED=… cargo test`.
 fn try_many<T: std::fmt::Debug>(
     values: impl Strategy<Value = T>,
     holds: impl Fn(&T) -> Result<(), TestCaseError>,
@@ -147,9 +147,8 @@ fn try_many<T: std::fmt::Debug>(
     }
 }
 
-/// Two readers of the grammar that share no code say the same of any text of JSON's own characters. What only
-/// this one refuses are members that are there twice; what only the other refuses, numbers that it has no type
-/// for.
+/// Two readers of the grammar that share no code agree on every text made of JSON's own characters. Only this one
+/// refuses duplicate members; only the other one refuses numbers that its types cannot hold.
 #[test]
 fn the_grammar_is_that_of_another_reader() {
     let parts = r#"\{("[ab]":|[\[\]{},:"\\ 01.eE+-]|true|null|\\u00e9|"a"|[,:]"a"){0,12}\}"#;

@@ -8,7 +8,7 @@ use super::Outcome;
 /// The maximum number of characters of the line that are shown.
 const WIDTH: usize = 160;
 
-/// What came of a case instead of what it expects.
+/// A finding about a case that failed: the expected and the actual outcome.
 pub fn told(kind: Kind, files: &[File], case: &Case, outcome: &Outcome) -> Finding {
     let by = outcome.policies.join("`, `");
     let by = if by.is_empty() { by } else { format!(" by `{by}`") };
@@ -32,7 +32,7 @@ pub fn told(kind: Kind, files: &[File], case: &Case, outcome: &Outcome) -> Findi
     }
 }
 
-/// What a case is called within its test.
+/// The title of a case within its test.
 pub fn title(case: &Case) -> String {
     let caller = case.caller.as_deref().unwrap_or(NOBODY);
     match case.request.name.as_str() {
@@ -41,7 +41,7 @@ pub fn title(case: &Case) -> String {
     }
 }
 
-/// What was expected, as it is written.
+/// The expected outcome, as written in the test.
 pub fn expected(case: &Case) -> String {
     match &case.expected.policy {
         Some(policy) => format!("{} by {policy}", case.expected.reason),

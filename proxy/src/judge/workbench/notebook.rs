@@ -1,5 +1,5 @@
-//! A source of facts that notes what it was asked, so that an explanation can show it, and ask what
-//! would be if it were otherwise.
+//! A source of facts that notes each look-up, so that an explanation can show the facts and ask about
+//! alternatives.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,10 +9,10 @@ use async_trait::async_trait;
 use policy_store::facts::{OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
 use policy_store::source::{FactSource, FactsError};
 
-/// What was looked up, and when. An absent row is noted too.
+/// The facts that were looked up, with the time of each look-up. Absent users and objects are noted too.
 #[derive(Debug, Clone, Default)]
 pub struct Notes {
-    /// Users by id.
+    /// Users by id; `None` if the user does not exist.
     pub users: BTreeMap<Arc<str>, (Option<UserFacts>, Instant)>,
     /// Organisations by id.
     pub organizations: BTreeMap<Arc<str>, (OrganizationFacts, Instant)>,
@@ -20,7 +20,7 @@ pub struct Notes {
     pub objects: BTreeMap<(String, String), (Option<OwnedFacts>, Instant)>,
 }
 
-/// A source before another, with its notes.
+/// A source that passes look-ups on to another one, and notes them.
 #[derive(Debug)]
 pub struct Notebook<S: ?Sized> {
     notes: Mutex<Notes>,
@@ -28,12 +28,12 @@ pub struct Notebook<S: ?Sized> {
 }
 
 impl<S: FactSource + ?Sized> Notebook<S> {
-    /// An empty notebook.
+    /// A notebook without notes before `source`.
     pub fn new(source: Arc<S>) -> Self {
         Self { notes: Mutex::default(), source }
     }
 
-    /// What was noted so far.
+    /// The notes so far.
     pub fn notes(&self) -> Notes {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

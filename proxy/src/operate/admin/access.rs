@@ -1,10 +1,9 @@
-//! Who may ask the admin listener for what.
+//! Access control of the admin listener.
 //!
-//! The name of a page in an operator's browser can be made to lead to this listener (DNS
-//! rebinding): such a page is known by its `Host`, which is a name of its own. So a `Host` that is no
-//! name is no such page: the address that the connection came to, as kubelets and Prometheus write
-//! it, and none at all, as HTTP/1.0 checks have it. A page can also simply post to `localhost`: it is
-//! known by what browsers add.
+//! A page in an operator's browser can make its own name resolve to this listener (DNS rebinding). Such a request
+//! has the page's name as its `Host`. A `Host` without a name cannot come from such a page: the address that
+//! was connected to, as kubelets and Prometheus write it, or no `Host`, as in HTTP/1.0 health checks. A page can
+//! also simply post to `localhost`: such a request is recognized by the headers that browsers add.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -22,13 +21,13 @@ use super::{AdminState, problem};
 /// The two ends of a connection.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ends {
-    /// Who asks.
+    /// The client's address.
     pub(super) peer: SocketAddr,
     /// The address that was connected to, if the system knows it.
     pub(super) local: Option<SocketAddr>,
 }
 
-/// Lets a request through to the routes, or says why not.
+/// Passes a request on to the routes, or refuses it.
 pub(super) async fn guard(
     State(state): State<AdminState>,
     ConnectInfo(Ends { peer, local }): ConnectInfo<Ends>,
@@ -42,7 +41,7 @@ pub(super) async fn guard(
             "The host is neither loopback, nor the address that was connected to, nor listed in `admin_hosts`",
         );
     }
-    // Whatever may change something, whether or not there is such a route yet.
+    // Applies to every method that may change something, even if no route has that method yet.
     if !request.method().is_safe() {
         let allowed = match &state.token_file {
             Some(file) => has_token(request.headers(), file),
@@ -55,7 +54,7 @@ pub(super) async fn guard(
     next.run(request).await
 }
 
-/// Whether every host that the request names is one of ours.
+/// Whether every host that the request names is allowed.
 fn is_for_us(request: &Request, listed: &[String], local: Option<SocketAddr>) -> bool {
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let named = match (hosts.next(), hosts.next()) {
@@ -63,7 +62,7 @@ fn is_for_us(request: &Request, listed: &[String], local: Option<SocketAddr>) ->
             let named = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok());
             named.is_some_and(|host| is_ours(&host, listed, local))
         }
-        // No browser speaks HTTP/1.0, and every other client of HTTP/1.1 has to name a host.
+        // Browsers do not speak HTTP/1.0, and HTTP/1.1 requires a host.
         (None, _) => request.version() == Version::HTTP_10,
         _ => false,
     };
@@ -90,7 +89,7 @@ fn is_ours(named: &Authority, listed: &[String], local: Option<SocketAddr>) -> b
         })
 }
 
-/// Without a token, only somebody on this machine who is not a page in a browser.
+/// Checks access without a token: only from this machine, and not from a page in a browser.
 fn is_local(headers: &HeaderMap, peer: SocketAddr) -> Result<(), Box<Response>> {
     if !peer.ip().to_canonical().is_loopback() {
         let detail = "Without `admin.token_file` this has to come from loopback";
@@ -104,7 +103,7 @@ fn is_local(headers: &HeaderMap, peer: SocketAddr) -> Result<(), Box<Response>> 
     Ok(())
 }
 
-/// With a token, whoever has it.
+/// Checks access with a token: the request must carry exactly the token in the file.
 fn has_token(headers: &HeaderMap, file: &Path) -> Result<(), Box<Response>> {
     let expected = read_token(file).map_err(|error| {
         let path = file.display();
@@ -120,7 +119,7 @@ fn has_token(headers: &HeaderMap, file: &Path) -> Result<(), Box<Response>> {
     if matches { Ok(()) } else { Err(Box::new(unauthorized())) }
 }
 
-/// Read each time, so that a new token needs no restart. An empty one is none.
+/// Reads the token, on each request, so that a new token needs no restart. An empty file is an error.
 fn read_token(file: &Path) -> io::Result<Vec<u8>> {
     let text = std::fs::read(file)?;
     let token = text.trim_ascii_end();

@@ -1,7 +1,7 @@
-//! The admin listener's connections: each head has a time limit, and their number is bounded.
+//! The connections of the admin listener. Heads have a timeout, and the number of connections is limited.
 //!
-//! They have seats like those of clients: at the bound the longest idle one makes room, so that nobody who merely
-//! holds connections keeps probes out.
+//! Connections take seats like those of clients. At the limit the longest idle connection is closed, so that a client
+//! that only holds connections open cannot keep probes out.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -24,17 +24,17 @@ use tokio::task::JoinSet;
 use super::access::Ends;
 use crate::http::seats::{Bounds, Seat, Seats};
 
-/// Connections at a time. Probes and scrapers need a few.
+/// The maximum number of connections. Probes and scrapers need a few.
 const CONNECTIONS: usize = 64;
-/// A connection takes no more requests after this time, and is dropped [`LAST_ANSWER`] later.
+/// The age at which a connection takes no more requests. It is dropped [`LAST_ANSWER`] later.
 const LONGEST: Duration = Duration::from_mins(10);
 const LAST_ANSWER: Duration = Duration::from_secs(30);
-/// How long connections have to end after the listener was stopped.
+/// The time that connections have to end after the listener was stopped.
 const GRACE: Duration = Duration::from_secs(1);
-/// How long nothing is accepted after that failed.
+/// The pause after a failed accept.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// What is served, and how long a head may take.
+/// The routes, and the timeout of a head.
 pub(super) struct Listener {
     pub(super) router: Router,
     pub(super) header_timeout: Duration,
@@ -47,7 +47,7 @@ impl Listener {
         Self { router, header_timeout, failed: Seldom::default(), full: Seldom::default() }
     }
 
-    /// Answers until `stop` is done and the connections have ended, or have had a second to do so.
+    /// Serves until `stop` completes, then gives the connections [`GRACE`] to end.
     pub(super) async fn serve(self, listener: TcpListener, stop: impl Future<Output = ()>) {
         let bounds = Bounds { total: CONNECTIONS, client: CONNECTIONS };
         let (seats, stopping) = (Seats::new(bounds, |_| {}), watch::Sender::new(false));
@@ -76,13 +76,13 @@ impl Listener {
         }
         drop(listener);
         stopping.send_replace(true);
-        // Whoever holds a connection open without asking anything is not waited for any longer.
+        // Does not wait any longer for a client that holds a connection open without a request.
         let _over =
             tokio::time::timeout(GRACE, async { while connections.join_next().await.is_some() {} })
                 .await;
     }
 
-    /// One connection, until it ends, is told to make room, or is open for too long.
+    /// Serves one connection until it ends, is told to close, or is too old.
     fn connection(
         &self,
         (socket, peer): (TcpStream, SocketAddr),
@@ -113,10 +113,10 @@ impl Listener {
     }
 }
 
-/// Says when a connection is busy. While its answer is being sent it counts as idle: one whose client reads nothing
-/// makes room, too.
+/// Marks a connection as busy during a request. While the response is being sent the connection counts as idle, so a
+/// client that reads nothing can be closed to make room.
 async fn mark(State(seat): State<Arc<Seat>>, request: Request, next: Next) -> Response {
-    // A connection that was told to close is closed without an answer.
+    // A connection that was told to close is closed without a response.
     let _told = seat.busy();
     let response = next.run(request).await;
     seat.idle();

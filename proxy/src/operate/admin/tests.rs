@@ -1,4 +1,4 @@
-//! The listener on a real socket.
+//! Tests of the admin listener on a real socket.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use super::*;
 
 const HEADER_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// A gate that says what it is told to.
+/// A probe with prescribed answers.
 struct Puppet {
     ready: Vec<(&'static str, Check)>,
     draining: bool,
@@ -97,7 +97,7 @@ async fn stand(puppet: Puppet, token_file: Option<PathBuf>) -> Stand {
 }
 
 impl Stand {
-    /// Sends these lines as a head, with a connection that ends after it.
+    /// Sends these lines as the head of a request, and reads the response until the connection closes.
     async fn send(&self, lines: &[&str]) -> Answer {
         let mut stream = TcpStream::connect(self.address).await.unwrap();
         let head = format!("{}\r\nConnection: close\r\n\r\n", lines.join("\r\n"));
@@ -170,7 +170,7 @@ async fn a_foreign_host_is_refused() {
     for host in ["Host: gate.internal:9901", "Host: [::1]:9901", "Host: 127.0.0.1"] {
         assert_eq!(stand.send(&["GET /livez HTTP/1.1", host]).await.status, 200, "{host}");
     }
-    // As HAProxy's checks ask.
+    // The form of HAProxy's health checks.
     assert_eq!(stand.send(&["GET /livez HTTP/1.0"]).await.status, 200);
 }
 
@@ -301,7 +301,7 @@ async fn half_a_head_is_timed_out() {
     assert_eq!(stand.get("/livez").await.status, 200);
 }
 
-/// With heads that may take as long as they like, only the bound on connections lets probes in.
+/// With a long header timeout, only the limit on connections can let the probe in.
 #[tokio::test]
 async fn whoever_holds_connections_keeps_no_probe_out() {
     let stand = stand(Puppet::default(), None).await;

@@ -1,7 +1,7 @@
-//! The tests of the bundle that is in force: a change that takes a guard away may take its test away with it.
+//! Runs the tests of the bundle in force: a change that removes a guard may remove the guard's test as well.
 //!
-//! What those tests expect to be denied has to be denied by the new bundle, too, unless its own tests say of the
-//! same request of the same caller that it is allowed.
+//! A request that those tests expect to be denied must be denied by the new bundle too, unless the new bundle's own
+//! tests expect the same request of the same caller to be allowed.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use policy_store::watch::{Candidate, Examined};
 
 use super::trial::{findings, grants, patience, run, unfinished};
 
-/// Holds a bundle against the denials that the tests of the bundle before expect.
+/// Checks a bundle against the denials that the tests of the bundle in force expect.
 pub(super) fn denials(candidate: &Candidate, examined: &mut Examined) {
     let Some(before) = candidate.before.as_ref().filter(|_| candidate.is_new()) else { return };
     let (earlier, own) = (before.bundle.suite(), candidate.next.bundle.suite());
@@ -43,14 +43,14 @@ pub(super) fn denials(candidate: &Candidate, examined: &mut Examined) {
     examined.refused.extend(findings(Kind::TestGrants, &what, candidate, earlier, &open));
 }
 
-/// A caller, a method and a target.
+/// The caller, method and target of a case.
 type Key<'a> = (Option<&'a str>, &'a str, &'a str);
 
-/// What the new bundle's own tests say of requests.
+/// An index of the new bundle's own tests.
 struct Spoken<'a> {
     earlier: &'a Suite,
     own: &'a Suite,
-    /// Whether all facts are the same: then a case of both was run already.
+    /// Whether both suites have the same facts: then a case that is in both needs no second run.
     same_facts: bool,
     cases: HashMap<Key<'a>, Vec<&'a Case>>,
 }
@@ -65,12 +65,12 @@ impl<'a> Spoken<'a> {
         Self { earlier, own, same_facts, cases }
     }
 
-    /// Whether a case of the earlier suite says something that no case of the new one has said.
+    /// Whether a case of the earlier suite must be run, because no equal case of the new suite was.
     fn has_to_run(&self, case: &Case) -> bool {
         !self.same_facts || self.same(case).next().is_none()
     }
 
-    /// Whether the new tests say that this is to be allowed, to a caller who is the same.
+    /// Whether the new tests expect this request to be allowed, to a caller with unchanged facts.
     fn allows(&self, case: &Case) -> bool {
         let user = |suite: &'a Suite| {
             let id = case.caller.as_ref()?;
@@ -90,7 +90,7 @@ fn key(case: &Case) -> Key<'_> {
     (case.caller.as_deref(), &case.request.method, &case.request.target)
 }
 
-/// Whether two requests are the same, however they are named.
+/// Whether two requests are equal, names aside.
 fn is_same(one: &Request, other: &Request) -> bool {
     *one == Request { name: one.name.clone(), ..other.clone() }
 }

@@ -1,4 +1,4 @@
-//! Layers that have lost all their guards.
+//! Finds layers that have lost all their guards.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,10 +6,10 @@ use std::sync::Arc;
 use policy_store::bundle::{Bundle, Finding, Kind, Layer};
 use policy_store::watch::Candidate;
 
-/// The maximum number of lost guards that are named.
+/// The maximum number of lost guards that a finding names.
 const NAMED: usize = 5;
 
-/// A finding for each layer that has guards in the bundle before and none in the new one.
+/// A finding for each layer that has guards in the bundle in force and none in the new one.
 pub(super) fn gone(candidate: &Candidate) -> Vec<Finding> {
     let Some(before) = &candidate.before else { return Vec::new() };
     let left = guards(&candidate.next.bundle);
@@ -18,7 +18,7 @@ pub(super) fn gone(candidate: &Candidate) -> Vec<Finding> {
     before.into_iter().map(|(layer, guards)| finding(layer, guards)).collect()
 }
 
-/// The ids of the guards of each layer that has any.
+/// The ids of the guards of each layer that has at least one.
 fn guards(bundle: &Bundle) -> BTreeMap<Layer, Vec<Arc<str>>> {
     let mut guards = BTreeMap::<Layer, Vec<Arc<str>>>::new();
     for rule in bundle.rules().filter(|rule| rule.forbids) {

@@ -1,4 +1,4 @@
-//! The tests of a bundle, run before it is in force, as `cedargate test` runs them.
+//! Runs the tests of a bundle before it is in force, as `cedargate test` does.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,16 +11,16 @@ use super::{REMEDY, faults};
 use crate::config::Admit;
 use crate::judge::trials::{Outcome, Runner, told};
 
-/// The longest time that the tests of a bundle may take. In an emergency they are only run so that it can be told
-/// what was overridden.
+/// The maximum time for the tests of a bundle. In an emergency the tests only serve to report what was
+/// overridden.
 const PATIENCE: Duration = Duration::from_mins(1);
 const PATIENCE_IN_EMERGENCY: Duration = Duration::from_secs(5);
-/// For how long tests give way to requests. The bundle may be a revocation: after that it goes first.
+/// The time for which tests yield to requests. After that the bundle goes first, since it may be a revocation.
 const GIVING_WAY: Duration = Duration::from_secs(10);
-/// The maximum number of failures of a kind that are told one by one.
+/// The maximum number of failures of one kind that are listed individually.
 const TOLD: usize = 20;
 
-/// Runs the bundle's own tests, and says what comes of them.
+/// Runs the bundle's own tests, and adds the findings to `examined`.
 pub(super) fn own(admit: Admit, candidate: &Candidate, examined: &mut Examined) {
     let suite = candidate.next.bundle.suite();
     if suite.cases.is_empty() {
@@ -51,13 +51,13 @@ pub(super) fn own(admit: Admit, candidate: &Candidate, examined: &mut Examined) 
     faults(admit, examined).extend(failed);
     if ran < all {
         let unfinished = unfinished(ran, all, patience);
-        // Those that expect a denial come first: if all of these were run, nothing is open.
+        // Cases that expect a denial run first: if all of them were run, the bundle grants nothing by accident.
         let list = if ran < denials { &mut examined.refused } else { faults(admit, examined) };
         list.push(unfinished);
     }
 }
 
-/// Runs cases of a suite against a bundle, on this thread, and gives the outcomes of those that there was time for.
+/// Runs cases of a suite against a bundle on this thread. Returns the outcomes of the cases that ran in time.
 pub(super) fn run(
     bundle: &Arc<Published>,
     suite: &Arc<Suite>,
@@ -77,17 +77,17 @@ pub(super) fn run(
     })
 }
 
-/// How long the tests may take.
+/// The maximum time for the tests.
 pub(super) fn patience(occasion: Occasion) -> Duration {
     if occasion == Occasion::Emergency { PATIENCE_IN_EMERGENCY } else { PATIENCE }
 }
 
-/// Whether a request is allowed of which its case expects a denial.
+/// Whether a request is allowed whose case expects a denial.
 pub(super) fn grants(suite: &Suite, outcome: &Outcome) -> bool {
     &*outcome.reason == ALLOW && suite.cases.get(outcome.case).is_some_and(Case::is_denial)
 }
 
-/// What all these failures are, and then the first of them one by one; nothing if there are none.
+/// A summary finding, followed by the first failures one by one; empty if there are no failures.
 pub(super) fn findings(
     kind: Kind,
     what: &str,
@@ -106,7 +106,7 @@ pub(super) fn findings(
     std::iter::once(Finding::about(kind, "tests", what, REMEDY)).chain(each).collect()
 }
 
-/// What is said when there was no time for all tests.
+/// The finding for tests that did not finish in time.
 pub(super) fn unfinished(ran: usize, all: usize, patience: Duration) -> Finding {
     let patience = humantime::format_duration(patience);
     let message = format!("only {ran} of {all} tests could be run in {patience}");

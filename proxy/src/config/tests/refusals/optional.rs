@@ -1,6 +1,6 @@
-//! Bad values of sections that may be left out.
+//! Invalid values in optional sections.
 
-/// What is appended to four lines that are fine, and what is said of it.
+/// For each case: the lines appended to the minimal configuration (four valid lines), and the expected message.
 pub(super) const BAD: &[(&str, &str)] = &[
     (
         "listen: { proxy: 8080 }",

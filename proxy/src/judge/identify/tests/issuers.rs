@@ -1,4 +1,4 @@
-//! Issuers with ways of their own: other algorithms, claims and names, and whom they may speak for.
+//! Issuers with unusual configurations: algorithms, claims, names, and users for whom they may speak.
 
 use aws_lc_rs::signature::{
     ECDSA_P384_SHA384_FIXED_SIGNING, RSA_PKCS1_SHA384, RSA_PKCS1_SHA512, RSA_PSS_SHA256,
@@ -7,7 +7,7 @@ use aws_lc_rs::signature::{
 
 use super::*;
 
-/// A verifier with these entries, each with the file of one key, and remembering tokens.
+/// A verifier with these entries, each with a file of one key. It remembers tokens.
 struct Few {
     ed: Pair,
     verifier: Verifier,
@@ -36,7 +36,7 @@ impl Few {
     fn verify(&self, changes: Value) -> Result<Arc<VerifiedToken>, Unidentified> {
         let text = token(&header(json!({})).to_string(), &claims(changes).to_string(), &self.ed);
         let first = self.verifier.verify(&text, NOW);
-        // What is remembered says the same.
+        // The remembered token gives the same result.
         let again = self.verifier.verify(&text, NOW);
         assert_eq!(
             first.as_ref().map(|it| it.subject.clone()),
@@ -70,7 +70,7 @@ async fn another_claim_may_take_the_place_of_aud() {
     few.check(access(json!({"client_id": "app-3"})), Err("token_audience"));
     few.check(access(json!({"client_id": null})), Err("token_malformed"));
     few.check(access(json!({"client_id": 1})), Err("token_malformed"));
-    // An identity token is for the same application, and is no key to an API.
+    // An identity token is for the same application, but must not give access to an API.
     few.check(access(json!({"aud": "app-1"})), Err("token_audience"));
     few.check(access(json!({"aud": "app-1", "client_id": null})), Err("token_audience"));
     few.check(access(json!({"token_use": "id"})), Err("token_issuer"));
@@ -98,7 +98,7 @@ async fn a_template_takes_the_named_tenants_only() {
     open.check(of("evil", json!("evil")), Ok("user-1"));
     open.check(of("evil", json!("acme")), Err("token_issuer"));
     open.check(of("a/b", json!("a/b")), Err("token_issuer"));
-    // The entry that names the tenant goes before the template, wherever it stands.
+    // The entry with the plain name takes precedence over the template, wherever it stands.
     open.check(of("acme", json!("acme")), Err("token_malformed"));
 }
 
@@ -142,7 +142,7 @@ async fn an_issuer_speaks_for_those_of_its_entry() {
         panic!("it speaks for the boss");
     };
     assert_eq!((&*it.issuer, &*it.user, &*it.broken), ("partner", "boss", "users"));
-    // The second time it is remembered, and still says the same of its user.
+    // The second time the token is remembered, with the same restrictions.
     let token = few.verify(partner("beta-doctor", "beta.example")).unwrap();
     for (organization, roles, expected) in [
         (Some("org-beta"), &["DOCTOR"][..], None),
@@ -159,7 +159,7 @@ async fn an_issuer_speaks_for_those_of_its_entry() {
     }
 }
 
-/// Tokens of each algorithm that has to be listed, by keys that are for it.
+/// Tokens of each algorithm that must be listed explicitly, with keys for it.
 #[tokio::test]
 async fn other_algorithms_are_accepted_where_they_are_listed() {
     let random = SystemRandom::new();
@@ -167,7 +167,7 @@ async fn other_algorithms_are_accepted_where_they_are_listed() {
     let curve = EcdsaKeyPair::generate(&ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();
     let rsa_jwk = |alg: &str| {
         let public = RsaPublicKeyComponents::<Vec<u8>>::from(rsa.public_key());
-        // As Java writes it.
+        // Java writes a leading zero.
         let n = encoded([vec![0], public.n].concat());
         json!({"kty": "RSA", "kid": "rsa", "alg": alg, "n": n, "e": encoded(public.e)})
     };

@@ -1,8 +1,8 @@
-//! Tokens that prove nothing.
+//! Tokens that are refused.
 
 use super::*;
 
-/// What is changed in the header of a good token, and the answer. The key `ed` signs.
+/// Changes to the header of a valid token, each with the reason of the refusal. The key `ed` signs.
 fn changed_headers() -> Vec<(Value, &'static str)> {
     vec![
         (json!({"alg": null}), "token_malformed"),
@@ -42,7 +42,7 @@ fn changed_headers() -> Vec<(Value, &'static str)> {
     ]
 }
 
-/// What is changed in the claims of a good token, and the answer.
+/// Changes to the claims of a valid token, each with the reason of the refusal.
 fn changed_claims() -> Vec<(Value, &'static str)> {
     vec![
         (json!({"iss": null}), "token_malformed"),
@@ -164,7 +164,7 @@ async fn text_that_is_no_token_is_refused() {
     }
 }
 
-/// The same bits but for the ones that are thrown away: 64 bytes leave four of them.
+/// A letter that decodes to the same bytes: of the last letter of 64 bytes, four bits are discarded.
 fn next_letter(text: &str) -> char {
     let last = text.chars().next_back().unwrap();
     char::from_u32(u32::from(last) + 1).unwrap()
@@ -186,7 +186,7 @@ async fn a_forged_signature_is_refused() {
     }
     let (head, body) = (header(json!({"alg": "ES256", "kid": "ec"})), claims(json!({})));
     let (head, body) = (encoded(head.to_string()), encoded(body.to_string()));
-    // The zero signature that some verifiers of ECDSA took for good.
+    // The all-zero signature, which some ECDSA verifiers accepted.
     refuses(&stand, &format!("{head}.{body}.{}", encoded([0; 64])), "token_signature");
     let swapped = encoded(claims(json!({"sub": "user-2"})).to_string());
     let (first, rest) = text.split_once('.').unwrap();

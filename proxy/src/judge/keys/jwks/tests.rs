@@ -1,4 +1,4 @@
-//! Which keys of a set are used, and what is said of the others.
+//! Which keys of a set are used, and the messages about the others.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -8,7 +8,7 @@ use super::*;
 use crate::config::Algorithm::{ES256, EdDSA, RS256, RS384, RS512};
 use crate::config::{IssuerName, JwksSource};
 
-/// Real public keys; their private halves are lost.
+/// Real public keys, whose private halves are lost.
 const ED: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
 const OTHER_ED: &str = "O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik";
 const EC: (&str, &str) =
@@ -101,7 +101,7 @@ fn each_key_has_one_algorithm() {
     }
 }
 
-/// A key, and a part of what is said of it.
+/// Unusable keys, each with a part of the message about it.
 fn passed_over() -> Vec<(Value, &'static str)> {
     let mut even = ones(256);
     even[255] = 0xfe;
@@ -167,7 +167,7 @@ fn what_the_issuer_does_not_list_is_left_out() {
     assert!(told.contains("none of its issuer's `algorithms` fits"), "{told}");
     let told = parse_for(&[ec(json!({"alg": "ES256"}))], &eddsa).unwrap_err();
     assert!(told.contains("do not list `ES256`"), "{told}");
-    // Without `alg`: the only one that fits, RS256 before others, and no guess.
+    // Without `alg`: the only algorithm that fits, or RS256; otherwise the key is refused.
     let key = rsa(&ones(256), json!({}));
     for (listed, expected) in [
         (&[Algorithm::RS384][..], Some(Algorithm::RS384)),
@@ -188,7 +188,7 @@ fn zeros_before_a_number_are_no_part_of_it() {
         ec(json!({"x": encoded(&[vec![0], URL_SAFE_NO_PAD.decode(EC.0).unwrap()].concat())})),
     ] {
         let set = parse(&[key.clone(), rsa(&ones(256), json!({})), ec(json!({}))]).unwrap();
-        // It is the same key as one of the others.
+        // The key is equal to one of the other two.
         assert_eq!(set.nameless.len(), 2, "{key}");
     }
 }

@@ -1,4 +1,4 @@
-//! What decisions are remembered by.
+//! The keys of remembered decisions.
 
 use std::hash::{Hash, Hasher};
 use std::net::IpAddr;
@@ -11,33 +11,33 @@ use policy_store::watch::Published;
 
 use crate::judge::pipeline::seen::Seen;
 
-/// Everything that the policies can see of a request, up to the layer `role`.
+/// Everything that the policies up to the layer `role` can see of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::judge::pipeline) struct EarlyKey {
-    /// The number of the policies: with them goes the schema.
+    /// The number of the policies, which implies the schema.
     policies: u64,
     target: Target,
-    /// The user and its organisation, as far as they are seen; `None` for a guest.
+    /// The ids of the user and its organisation that the policies can tell apart; `None` for a guest.
     caller: Option<(u64, Option<u64>)>,
-    /// Whether the object has the caller's name: a user is then the caller itself. Policies can ask for
-    /// that without any name, and what is known of the object is then what is known of the caller.
+    /// Whether the object has the caller's id: a user is then the caller itself. Policies can compare the two
+    /// without naming either, and the facts of the object are then those of the caller.
     itself: bool,
     client: Option<IpAddr>,
     token_age: Option<i64>,
 }
 
-/// What is asked for. A route says action, type and feature.
+/// The target of a request. A route implies the action, the type and the feature.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Target {
     route: Option<This>,
-    /// Of what fits no route: a route has one.
+    /// The method of a request without a route; a route implies the method.
     method: Option<Arc<str>>,
     path: SeenPath,
     id: Option<Arc<str>>,
     workflow: Option<Arc<str>>,
 }
 
-/// This route and no other, for as long as it is held.
+/// A route, compared by identity.
 #[derive(Debug, Clone)]
 struct This(Arc<Route>);
 
@@ -55,18 +55,18 @@ impl Hash for This {
     }
 }
 
-/// Everything that they can see after it.
+/// Everything that the policies after the layer `role` can see of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::judge::pipeline) struct LateKey {
     early: EarlyKey,
     tenant: Option<u64>,
-    /// The object, as far as it is seen.
+    /// The id of the object that the policies can tell apart.
     object: Option<u64>,
     body_fields: Vec<Arc<str>>,
     body_roles: Vec<Arc<str>>,
 }
 
-/// Everything about acting in a tenant.
+/// Everything that decides whether a caller may act in a tenant.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(in crate::judge::pipeline) struct ActInKey {
     policies: (u64, u64),
@@ -75,13 +75,13 @@ pub(in crate::judge::pipeline) struct ActInKey {
 }
 
 impl EarlyKey {
-    /// The key of what is decided up to the layer `role`.
+    /// The key of the decision up to the layer `role`.
     pub(in crate::judge::pipeline) fn of(published: &Published, seen: &Seen<'_>) -> Self {
         let slice = seen.access.slice(&published.bundle);
         Self::new(published, (slice.early_number, &slice.early_view), seen)
     }
 
-    /// The key of what policies of this number and view decide.
+    /// The key for policies with this number and view.
     fn new(published: &Published, (policies, view): (u64, &View), seen: &Seen<'_>) -> Self {
         let (sight, route) = (published.bundle.sight(), seen.access.route());
         let named = seen.access.object().map(|(_, id)| id);
@@ -104,7 +104,7 @@ impl EarlyKey {
 }
 
 impl LateKey {
-    /// The key of what is decided after the layer `role`.
+    /// The key of the decision after the layer `role`.
     pub(in crate::judge::pipeline) fn of(published: &Published, seen: &Seen<'_>) -> Self {
         let (bundle, rest) = (&published.bundle, seen.rest);
         let slice = seen.access.slice(bundle);
@@ -127,10 +127,10 @@ impl LateKey {
 }
 
 impl ActInKey {
-    /// The key of whether the caller may act in the tenant.
+    /// The key of the decision whether the caller may act in the tenant.
     pub(in crate::judge::pipeline) fn of(published: &Published, seen: &Seen<'_>) -> Self {
         let slice = published.bundle.act_in();
-        // Never the gist: what is judged late sees a likeness at the least, and both are asked about a tenant
+        // Never the gist: late policies see at least a likeness, and both are asked about a tenant
         // that may be the caller's own.
         let caller = slice.early_view.caller().max(slice.late_view.caller());
         Self {

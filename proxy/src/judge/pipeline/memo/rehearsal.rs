@@ -1,8 +1,8 @@
-//! What was asked lately is asked of new policies before they are in force, the most frequent first: a swap
-//! then finds its answers remembered, and not all requests at once wait for Cedar.
+//! Puts recent questions to new policies before they are in force, the most frequent first. After the swap the
+//! answers are already remembered, and requests do not all wait for Cedar at once.
 //!
-//! What is remembered this way is no other answer than the one that the request itself would get: the
-//! same question, under the key that is made of it.
+//! The remembered answer is the one that the request itself would get: the
+//! same question, under the key made from the question.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use policy_store::watch::Published;
 use super::{Answers, Given, Memo};
 use crate::judge::pipeline::ask::Answer;
 
-/// New policies may take back what the old ones allow: they wait no longer than this for it.
+/// The maximum time of a rehearsal. New policies may revoke what the old ones allow, so they must not wait long.
 const LONGEST: Duration = Duration::from_millis(400);
 
-/// No more questions than this are put to new policies, the most frequent of all: what is due has to be in memory at
-/// once, and many more could not be answered in that time.
+/// The maximum number of questions put to new policies, the most frequent ones. All due questions are in memory at
+/// once, and many more could not be answered in [`LONGEST`].
 const MOST: usize = 16 * 1024;
 
-/// A question that is new, and how often it was asked of those before.
+/// A due question: how often it was asked lately, and a function that asks it.
 type Due<'a> = (u32, Box<dyn FnOnce() + 'a>);
 
 impl Memo {
-    /// Asks `next`, which is about to be in force, what those before it were asked lately.
+    /// Puts recent questions to `next`, which is about to be in force.
     pub(crate) fn rehearse(&self, next: &Published) {
         let Some(kept) = &self.kept else { return };
         let (began, tick) = (Instant::now(), self.tick.load(Ordering::Relaxed));
@@ -55,7 +55,7 @@ impl Memo {
     }
 }
 
-/// Forgets the least frequent beyond [`MOST`].
+/// Drops the least frequent questions beyond [`MOST`].
 fn keep_most_frequent(due: &mut Vec<Due<'_>>) {
     if due.len() > MOST {
         due.select_nth_unstable_by_key(MOST, |(uses, _)| Reverse(*uses));
@@ -71,7 +71,7 @@ impl<A: Answer> Answers<A> {
         due: &mut Vec<Due<'a>>,
     ) {
         let known = self.0.iter().inspect(|_| breathe()).map(|(_, given)| given);
-        // A full memory takes longer to look through than new policies may wait.
+        // Looking through a full memory takes longer than new policies may wait.
         let known = known.take_while(|_| began.elapsed() < LONGEST);
         for question in known.filter_map(|given| self.due(next, given, tick)) {
             due.push(question);
@@ -81,7 +81,7 @@ impl<A: Answer> Answers<A> {
         }
     }
 
-    /// `None`: it was not asked lately, the answer is known, or nobody would ask it any more.
+    /// The question as due; `None` if it was not asked lately, has a known answer, or no longer arises.
     fn due<'a>(&'a self, next: &'a Published, given: Arc<Given<A>>, tick: u32) -> Option<Due<'a>> {
         let uses = given.uses.lately(tick)?;
         let access = given.asked.access_in(&next.bundle)?;
@@ -90,12 +90,12 @@ impl<A: Answer> Answers<A> {
             return None;
         }
         let ask = move || {
-            // Those before told two apart that are one to these.
+            // Two questions that the old policies could tell apart may be the same for the new ones.
             if self.0.contains_key(&key) {
                 return;
             }
             let seen = given.asked.seen(&access);
-            // One that cannot be answered is asked again by whoever needs it, and refused.
+            // A question that fails is not remembered: the next request asks it again and is refused.
             if let Ok(answer) = Given::new(&next.bundle, &seen, None, given.uses.same()) {
                 self.0.insert(key, answer);
             }

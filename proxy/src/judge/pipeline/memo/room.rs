@@ -1,5 +1,5 @@
-//! How much memory decisions may take that are remembered: bytes, not entries, for their questions are as long
-//! as clients make them.
+//! The memory of remembered decisions, bounded in bytes. A bound on entries would not do, because clients decide how
+//! long their questions are.
 
 use std::sync::Arc;
 
@@ -10,16 +10,16 @@ use super::Given;
 use crate::judge::pipeline::ask::Answer;
 use crate::judge::pipeline::seen::Remembered;
 
-/// What an entry takes besides itself and what its question points to: the policies that the answer names, and its
+/// The estimated size in bytes of an entry's other parts: the policies that the answer names, and the entry's
 /// place in the tables of the cache.
 const BESIDES: usize = 256;
-/// What most entries take, at least: the number of parts of the cache follows from it.
+/// The minimum size in bytes of most entries, from which the number of shards of the cache is derived.
 const USUAL: u64 = 1024;
 
-/// Answers by their keys, bounded by their bytes.
+/// Answers by key, bounded in bytes.
 pub(super) type Bounded<A> = Cache<<A as Answer>::Key, Arc<Given<A>>, Weight, ahash::RandomState>;
 
-/// Weighs an entry by the bytes that it takes.
+/// Weighs an entry by its size in bytes.
 #[derive(Debug, Clone)]
 pub(super) struct Weight;
 
@@ -29,12 +29,12 @@ impl<A: Answer> Weighter<A::Key, Arc<Given<A>>> for Weight {
     }
 }
 
-/// How many bytes an answer takes, with its key and what was asked.
+/// The size in bytes of an answer, its key and the inputs of its question.
 pub(super) fn weight<A: Answer>(asked: &Remembered) -> u64 {
     (size_of::<A::Key>() + size_of::<Given<A>>() + BESIDES + asked.weight()) as u64
 }
 
-/// Room for answers that take so many bytes.
+/// An empty memory for `bytes` bytes of answers.
 pub(super) fn bounded<A: Answer>(bytes: u64) -> Bounded<A> {
     let usual = usize::try_from(bytes / USUAL).unwrap_or(usize::MAX);
     Cache::with(usual, bytes, Weight, ahash::RandomState::new(), DefaultLifecycle::default())

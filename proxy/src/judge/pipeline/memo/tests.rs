@@ -1,4 +1,4 @@
-//! Who is decided anew, and who shares what was decided for somebody like them.
+//! Which callers are judged anew, and which share a decision made for a similar caller.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -55,7 +55,7 @@ fn facts() -> FixedFacts {
     }
 }
 
-/// A workbench with the bundle that ships, and this policy.
+/// A workbench with the default bundle plus this policy.
 fn bench(policy: &str) -> Workbench {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
     let mut sources = Sources::read(&folder).unwrap();
@@ -67,7 +67,7 @@ fn bench(policy: &str) -> Workbench {
     Workbench::over(bundles, facts, Tenancy::default(), witness, TTL).unwrap()
 }
 
-/// A folder with the bundle that ships, and a workbench that rehearses what is put in force from there.
+/// A folder with the default bundle, and a workbench that rehearses each bundle put in force from that folder.
 fn rehearsing() -> (TempDir, Arc<BundleStore>, Workbench) {
     let folder = tempfile::tempdir().unwrap();
     let policies = folder.path().join("policies");
@@ -85,7 +85,7 @@ fn rehearsing() -> (TempDir, Arc<BundleStore>, Workbench) {
     (folder, bundles, bench.unwrap().rehearsing())
 }
 
-/// Puts a file of the bundle in force, in which something was replaced.
+/// Replaces a text in a file of the bundle, and puts the bundle in force.
 fn swap(folder: &TempDir, bundles: &BundleStore, file: &str, from: &str, to: &str) {
     let path = folder.path().join("policies").join(file);
     let text = std::fs::read_to_string(&path).unwrap();
@@ -94,7 +94,7 @@ fn swap(folder: &TempDir, bundles: &BundleStore, file: &str, from: &str, to: &st
     assert_eq!(bundles.reload(), Reload::Applied);
 }
 
-/// Asks one after the other, and says how many questions the policies were asked for each.
+/// Judges one request after the other, and checks how many questions each puts to the policies.
 async fn check(policy: &str, asked: &[(&str, &str, usize)]) {
     check_by(&bench(policy), policy, asked).await;
 }
@@ -146,7 +146,7 @@ forbid (principal == User::"nobody", action == Action::"patients.read", resource
     for layer in ["boundary", "tenant"] {
         let asked = [
             ("nurse-1", "GET /api/patients/a", 2),
-            // The other half of the policies names nobody.
+            // The other half of the policies (early or late) names no user, so its answer is shared.
             ("nurse-2", "GET /api/patients/a", 1),
             ("nurse-2", "GET /api/patients/a", 0),
             ("nurse-1", "GET /api/users/me", 2),
@@ -164,7 +164,7 @@ const ASKED: [(&str, &str); 5] = [
     ("nurse-1", "GET /api/users/me"),
 ];
 
-/// How many questions the policies are asked for each: none once, and those that are given otherwise.
+/// Checks how many questions each request of [`ASKED`] puts to the policies.
 async fn check_all(bench: &Workbench, about: &str, questions: [usize; 5]) {
     let asked = ASKED.iter().zip(questions).map(|((user, request), it)| (*user, *request, it));
     check_by(bench, about, &asked.collect::<Vec<_>>()).await;
@@ -191,7 +191,7 @@ async fn new_policies_are_asked_before_they_are_in_force() {
     assert_eq!(verdicts, [("outside_boundary".to_owned(), 0), ("allowed".to_owned(), 0)]);
 }
 
-/// Each route is another one then, though it says the same; but not what has changed about it.
+/// After the reload every route is a new object with the same content, and its questions are rehearsed all the same.
 #[tokio::test]
 async fn a_new_table_of_routes_is_rehearsed_too() {
     let (folder, bundles, bench) = rehearsing();
@@ -217,7 +217,7 @@ async fn what_was_not_asked_for_long_is_not_rehearsed() {
     .await;
 }
 
-/// How many questions the policies are asked for a change of one's own profile with these members.
+/// The number of questions that a change of the caller's own profile with these members puts to the policies.
 async fn profile(bench: &Workbench, members: impl Iterator<Item = String>) -> usize {
     let body: serde_json::Map<_, _> = members.map(|name| (name, 1.into())).collect();
     let body = Some(serde_json::Value::Object(body).to_string());

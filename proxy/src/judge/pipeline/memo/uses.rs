@@ -1,11 +1,11 @@
-//! How often an answer was given lately.
+//! Counts how often an answer was given lately.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Counts within a tick, and takes half of what was into the next one in which it counts. Two who count
-/// at the same moment may count once: it is only to tell much from little.
+/// A counter of uses within a tick. The first use in a later tick starts from half of the count so far. Two
+/// concurrent uses may count as one, which is precise enough to rank answers.
 ///
-/// The tick, modulo 65,536, is in the upper half of the number, the count in the lower.
+/// The upper half of the number is the tick modulo 65,536, the lower half is the count.
 #[derive(Debug)]
 pub(super) struct Uses(AtomicU32);
 
@@ -24,7 +24,7 @@ impl Uses {
         self.0.store(packed(tick, before.saturating_add(1)), Ordering::Relaxed);
     }
 
-    /// How often, if that was in this tick or the one before.
+    /// The count, if the last use was in this tick or the one before.
     pub(super) fn lately(&self, tick: u32) -> Option<u32> {
         let (last, count) = self.unpacked();
         let age = (tick & 0xffff).wrapping_sub(last) & 0xffff;

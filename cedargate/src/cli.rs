@@ -1,6 +1,6 @@
 //! The command line (`gate.md`, "Command line").
 //!
-//! Exit status 0: fine; 1: what was asked about is not fine; 2: wrong usage or unreadable input.
+//! Exit status: 0, success; 1, the command failed or found a problem; 2, wrong usage or unreadable input.
 
 mod audit;
 mod check;
@@ -39,39 +39,39 @@ struct Cli {
 enum Command {
     /// Run the gate
     Serve(serve::Serve),
-    /// Run the product whole: gate, plain backend, demo people and data, on an embedded SQLite
+    /// Run a complete demo: the gate, a plain backend, demo users and data, on embedded SQLite
     #[cfg(feature = "demo")]
     Demo(demo::Demo),
-    /// Check configuration, keys, schema, policies and routes, and say what is wrong and where
+    /// Check configuration, keys, schema, policies and routes, and report each fault with its location
     Check(check::Check),
     /// Run the tests of the policies
     Test(test::Test),
-    /// Explain a decision: layer by layer, the facts, the policy that decided, and what would change it
+    /// Explain a decision: each layer, the facts, the deciding policy, and what would change the decision
     Explain(explain::Explain),
     /// Verify and read the audit journal
     Audit(audit::Audit),
     /// Format the policies of a bundle
     ///
-    /// It formats `*.cedar` with Cedar's own formatter, 100 columns wide. The schema is left as it
-    /// is: Cedar has no formatter for it.
+    /// Formats `*.cedar` with Cedar's own formatter, 100 columns wide. The schema stays unchanged: Cedar has no
+    /// formatter for schemas.
     Fmt(fmt::Fmt),
     /// Create or update the schema of a database
     Migrate(migrate::Migrate),
     /// Help with the configuration
     Config(config::Config),
-    /// Print a token, for trying things out
+    /// Print a signed token for manual tests
     Token(token::Token),
-    /// Print the completions for a shell
+    /// Print the completion script of a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
 }
 
-/// Where the configuration is.
+/// The argument that names the configuration file.
 #[derive(Debug, clap::Args)]
 struct ConfigArgs {
-    /// The configuration
+    /// The configuration file
     #[arg(long, value_name = "FILE", default_value = proxy::config::DEFAULT_FILE)]
     config: PathBuf,
 }
@@ -82,7 +82,7 @@ impl ConfigArgs {
     }
 }
 
-/// The folder of the policies: as named, or as the configuration names it.
+/// The policy folder: the one on the command line, else the one that the configuration names.
 fn bundle_directory(config: Option<&Path>, policies: Option<&Path>) -> Result<PathBuf, Failure> {
     let directory = if let Some(directory) = policies {
         directory.to_owned()
@@ -97,13 +97,13 @@ fn bundle_directory(config: Option<&Path>, policies: Option<&Path>) -> Result<Pa
     }
 }
 
-/// The variables of the process that are text; others are none of ours.
+/// The environment variables whose name and value are UTF-8; all others are ignored.
 fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
-/// How a report is printed.
+/// The output format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
     /// For people
@@ -112,24 +112,24 @@ enum Format {
     Json,
 }
 
-/// What became of a command.
+/// The outcome of a command that ran.
 enum Done {
-    /// Fine.
+    /// Success: exit status 0.
     Fine,
-    /// What was asked about is not fine; it has been said.
+    /// The command found a problem and has printed it: exit status 1.
     NotFine,
 }
 
-/// Why a command could not do what it was asked.
+/// The reason why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    /// Wrong usage or unreadable input: 2.
+    /// Wrong usage or unreadable input: exit status 2.
     #[error("{0}")]
     Usage(String),
-    /// What was asked about is not fine: 1.
+    /// The command failed or found a problem: exit status 1.
     #[error("{0}")]
     NotFine(String),
-    /// Whoever read the answer has stopped reading: 1, without a word.
+    /// The reader has closed standard output: exit status 1, without a message.
     #[error("nobody reads the answer")]
     Unread,
 }
@@ -175,8 +175,7 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// What clap has to tell instead of running a command: the help or the version that was asked for,
-/// or what is wrong with the arguments.
+/// Prints what clap returns instead of a command: the requested help or version, or an error in the arguments.
 fn told_instead(told: &clap::Error) -> ExitCode {
     let printed = told.print().and_then(|()| std::io::stdout().flush());
     if told.use_stderr() {
@@ -194,13 +193,13 @@ fn fail(problem: &str, code: u8) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// A runtime with so many threads; as many as there are cores when it is not said.
+/// A runtime with `workers` threads; with one thread per core if `workers` is `None`.
 fn runtime(workers: Option<usize>) -> Result<tokio::runtime::Runtime, Failure> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     if let Some(workers) = workers {
         builder.worker_threads(workers);
     }
-    // A policy as deep as a bundle may hold is evaluated on these threads.
+    // These threads evaluate policies as deep as a bundle may hold, which needs a large stack.
     builder.thread_stack_size(policy_store::bundle::STACK);
     builder.enable_all().build().map_err(|error| Failure::NotFine(format!("no runtime: {error}")))
 }

@@ -1,4 +1,4 @@
-//! `cedargate audit`: what an auditor asks a journal, or the database that has its records.
+//! `cedargate audit`: the commands that read a journal, or the database to which its records are delivered.
 
 mod export;
 mod filter;
@@ -30,13 +30,13 @@ pub(super) struct Audit {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Verify that a journal is whole and what the gate wrote, and if not, say where it is not
+    /// Verify that a journal is complete and unaltered, and report each fault with its location
     Verify(verify::Verify),
     /// Show the records of a request
     Show(show::Show),
-    /// Show the last records, and follow what comes
+    /// Show the last records, and follow new ones
     Tail(tail::Tail),
-    // What is said of these stands at their arguments: a line here would take its place.
+    // The following variants have no doc comment: it would replace the one of their arguments.
     Query(query::Query),
     Export(export::Export),
     Report(report::Report),
@@ -57,13 +57,13 @@ impl Audit {
     }
 }
 
-/// Where the journal is.
+/// The arguments that name the directory of the journal.
 #[derive(Debug, clap::Args)]
 struct Place {
     /// The directory of the journal
     #[arg(long, value_name = "DIR", conflicts_with = "config")]
     journal: Option<PathBuf>,
-    /// The configuration that names it
+    /// The configuration file that names the directory of the journal
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -80,7 +80,7 @@ impl Place {
     }
 }
 
-/// A directory that is one.
+/// Returns `directory` if it is a directory.
 fn folder(directory: PathBuf) -> Result<PathBuf, Failure> {
     if directory.is_dir() {
         Ok(directory)
@@ -93,7 +93,7 @@ fn unreadable(directory: &Path, error: &std::io::Error) -> Failure {
     Failure::Usage(format!("`{}` cannot be read: {error}", directory.display()))
 }
 
-/// The wall clock: what people say of times is counted back from now.
+/// The wall clock. Relative times, such as `7d`, count back from now.
 #[expect(clippy::disallowed_methods, reason = "a command has no request")]
 fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()

@@ -16,10 +16,10 @@ use serde_json::json;
 use super::printing::print;
 use super::{Done, Failure, environment, runtime, sarif};
 
-/// How long the database may take for one statement.
+/// The timeout of one statement of the database.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What can be wrong beside the bundle.
+/// The rules for faults outside the bundle, with their titles.
 const OTHERS: [(&str, &str); 4] = [
     ("configuration", "The configuration cannot be used"),
     ("keys", "The keys of an issuer cannot be used"),
@@ -27,24 +27,24 @@ const OTHERS: [(&str, &str); 4] = [
     ("facts", "The mapping of facts does not fit the database and the schema"),
 ];
 
-/// Check configuration, keys, schema, policies and routes, and say what is wrong and where
+/// Check configuration, keys, schema, policies and routes, and report each fault with its location
 #[derive(Debug, clap::Args)]
 pub(super) struct Check {
-    /// The configuration
+    /// The configuration file
     #[arg(long, value_name = "FILE", conflicts_with = "policies")]
     config: Option<PathBuf>,
-    /// Check this policy bundle alone
+    /// Check only this policy bundle
     #[arg(long, value_name = "DIR")]
     policies: Option<PathBuf>,
-    /// Ask the facts database, too, whether the mapping of facts fits it and the schema
+    /// Also ask the facts database whether the mapping of facts fits the database and the schema
     #[arg(long, conflicts_with = "policies")]
     facts: bool,
-    /// How the report is printed
+    /// The format of the report
     #[arg(long, value_enum, default_value = "text")]
     format: CheckFormat,
 }
 
-/// How the report is printed.
+/// The output format of `check`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum CheckFormat {
     /// For people
@@ -55,18 +55,18 @@ enum CheckFormat {
     Sarif,
 }
 
-/// One thing that is wrong, wherever it is.
+/// One fault, in the bundle or elsewhere.
 #[derive(Debug, Serialize)]
 pub(super) struct Wrong {
     pub(super) rule: &'static str,
-    /// Its file, as the command line names the folder.
+    /// The path of the file, beginning with the folder as the command line names it.
     pub(super) file: String,
     pub(super) line: usize,
     pub(super) column: usize,
     pub(super) message: String,
     pub(super) remedy: String,
     pub(super) source: String,
-    /// All of it, for people.
+    /// The whole fault as text.
     #[serde(skip)]
     text: String,
 }
@@ -81,18 +81,18 @@ impl Wrong {
     }
 }
 
-/// The finding with its file as it is found from here.
+/// The finding, with `directory` before the name of its file.
 pub(super) fn located(finding: Finding, directory: &Path) -> Finding {
     let whole = finding.file == ".";
     let path = if whole { directory.to_owned() } else { directory.join(&finding.file) };
     Finding { file: path.display().to_string(), ..finding }
 }
 
-/// What is right and what is wrong.
+/// The results of all checks.
 #[derive(Default)]
 struct Report {
     fine: Vec<String>,
-    /// What is accepted, and worth a second look.
+    /// Things that are accepted but deserve a second look.
     warnings: Vec<String>,
     wrong: Vec<Wrong>,
 }
@@ -150,7 +150,7 @@ impl Report {
         }
     }
 
-    /// Prepares the statements of the mapping, and compares what they give with the schema.
+    /// Prepares the statements of the mapping, and compares their columns with the schema.
     fn facts(&mut self, file: &Path, config: &Config, bundle: &Bundle) -> Result<(), Failure> {
         let mapping = config.facts.mapping.clone();
         let asked = runtime(Some(1))?.block_on(async {

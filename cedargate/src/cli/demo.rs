@@ -19,25 +19,25 @@ use super::{Done, Failure, environment, runtime};
 
 pub(super) use files::new_password;
 
-/// Run the product whole: gate, plain backend, demo people and data, on an embedded SQLite
+/// Run a complete demo: the gate, a plain backend, demo users and data, on embedded SQLite
 #[derive(Debug, clap::Args)]
 pub(super) struct Demo {
-    /// Where the demo keeps what it writes; one that is there already is used as it is
+    /// The directory of the demo; an existing demo is used as it is
     #[arg(long, value_name = "DIR", default_value = ".cedargate-demo")]
     dir: PathBuf,
-    /// Use this database instead of an SQLite file in the directory; a demo that is made keeps it, too
+    /// Use this database instead of an SQLite file in the directory; a new demo stores it in its configuration
     #[arg(long, value_name = "URL")]
     database: Option<String>,
-    /// Where clients come in; a demo that is made keeps this and the next two in its configuration
+    /// The address for clients; a new demo stores this and the next two in its configuration
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
-    /// Where operators come in
+    /// The address for operators
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
-    /// Put the gate before this application instead of the plain backend
+    /// Put the gate in front of this application instead of the plain backend
     #[arg(long, value_name = "ADDR")]
     upstream: Option<String>,
-    /// Stop after writing
+    /// Stop after writing the files and the data
     #[arg(long)]
     prepare: bool,
 }
@@ -83,7 +83,7 @@ impl Demo {
         let gate = Gate::start(config).await.map_err(|error| Failure::NotFine(chain(&error)))?;
         welcome(&gate, &dir, &upstream, &password);
         signals.until_told_to_stop(&gate).await;
-        // Nobody takes a demo out of a load balancer: what is under way ends, and that is all.
+        // No load balancer is in front of a demo, so there is no drain: only the requests under way are finished.
         gate.stop().await;
         stop.send_replace(true);
         if let Some(backend) = backend
@@ -109,7 +109,7 @@ impl Demo {
         let upstream = self.upstream.clone().map(|it| ("upstream.address", it));
         let database = self.database.clone().map(|it| ("facts.database", it));
         let given = [listen, admin, upstream, database].into_iter().flatten();
-        // Quoted: a value is YAML, and must stay the text that was given.
+        // Quoted, because a value is parsed as YAML and must stay the given text.
         given.map(|(key, value)| (key.to_owned(), files::quoted(&value))).collect()
     }
 }
@@ -118,7 +118,7 @@ fn unusable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::Usage(format!("`{}` cannot be used: {error}", path.display()))
 }
 
-/// The plain backend at the address of the configuration, or where there is room.
+/// Binds the plain backend to the upstream address of the configuration, or to a free port if that fails.
 async fn bind_backend(config: &Config, dir: &Path) -> Result<Backend, Failure> {
     let issuer = config.jwt.issuers.first();
     let jwks = issuer.map(|issuer| &issuer.jwks);
@@ -145,7 +145,7 @@ async fn bind_backend(config: &Config, dir: &Path) -> Result<Backend, Failure> {
     Backend::bind(backend(anywhere)).await.map_err(|error| Failure::NotFine(chain(&error)))
 }
 
-/// Says where everything is, and what is worth trying.
+/// Prints the addresses, how to sign in, and requests to try.
 fn welcome(gate: &Gate, dir: &Path, upstream: &str, password: &str) {
     let base = format!("http://{}", gate.proxy_address());
     let binary = std::env::current_exe()

@@ -21,20 +21,20 @@ use uuid::Uuid;
 use super::printing::print;
 use super::{Done, Failure, Format, environment, runtime};
 
-/// A statement may take this long: nobody is waiting behind it.
+/// The timeout of a statement. It is long because no request waits behind it.
 const STATEMENT: Duration = Duration::from_secs(10);
 
-/// Explain a decision: layer by layer, the facts, the policy that decided, and what would change it
+/// Explain a decision: each layer, the facts, the deciding policy, and what would change the decision
 #[derive(Debug, clap::Args)]
 #[command(group(ArgGroup::new("question").required(true).args(["path", "record", "who_can", "what_can"])))]
 pub(super) struct Explain {
-    /// The configuration
+    /// The configuration file
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Explain by this policy bundle; without a configuration, with no facts at all
+    /// Explain with this policy bundle; without a configuration, with no facts at all
     #[arg(long, value_name = "DIR")]
     policies: Option<PathBuf>,
-    /// Who asks; nobody is signed in without it
+    /// The user who makes the request; without it, the request is anonymous
     #[arg(long, value_name = "ID", requires = "path")]
     user: Option<String>,
     /// The method of the request
@@ -43,36 +43,36 @@ pub(super) struct Explain {
     /// The path of the request, with its query
     #[arg(long, value_name = "P")]
     path: Option<String>,
-    /// The host that the request is for
+    /// The host of the request
     #[arg(long, value_name = "HOST", requires = "path")]
     host: Option<String>,
-    /// The tenant that the request names, as X-Tenant does
+    /// The tenant that the request names, as the header X-Tenant does
     #[arg(long, value_name = "SLUG", conflicts_with = "record")]
     tenant: Option<String>,
-    /// The justification that comes with the request
+    /// The break-glass justification of the request
     #[arg(long, value_name = "TEXT", requires = "path")]
     break_glass: Option<String>,
-    /// The body of the request, JSON; `-` reads standard input. Records hold none
+    /// The body of the request, JSON; `-` reads standard input. Records contain no body
     #[arg(long, value_name = "FILE", conflicts_with_all = ["who_can", "what_can"])]
     body: Option<PathBuf>,
-    /// How old the token is, in seconds
+    /// The age of the token, in seconds
     #[arg(long, value_name = "SECONDS", requires = "path")]
     token_age: Option<u32>,
-    /// Explain a request that happened, by the id of its record
+    /// Explain a past request, by the id of its record
     #[arg(long, value_name = "ID")]
     record: Option<Uuid>,
-    /// Who can do this
+    /// Show who can do this
     #[arg(long, value_names = ["ACTION", "OBJECT"], num_args = 1..=2)]
     who_can: Option<Vec<String>>,
-    /// What this user can do
+    /// Show what this user can do
     #[arg(long, value_name = "USER")]
     what_can: Option<String>,
-    /// How the explanation is printed
+    /// The format of the explanation
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
 
-/// What is explained from.
+/// What explanations are based on.
 struct Ground {
     config: Option<Config>,
     explainer: Explainer,
@@ -127,7 +127,7 @@ impl Explain {
         Ok(Ground { config, explainer })
     }
 
-    /// The configuration; none if there are policies and nobody has said where it is.
+    /// The configuration; `None` if only policies are named and the default file does not exist.
     fn configuration(&self) -> Result<Option<Config>, Failure> {
         let file = self.config.clone().unwrap_or_else(|| DEFAULT_FILE.into());
         if self.config.is_none() && self.policies.is_some() && !file.exists() {

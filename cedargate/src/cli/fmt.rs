@@ -18,21 +18,21 @@ const STYLE: Style = Style { line_width: 100, indent_width: 2 };
 /// Format the policies of a bundle
 #[derive(Debug, clap::Args)]
 pub(super) struct Fmt {
-    /// Change nothing: show what would change, and end with 1 if anything would
+    /// Change nothing: print the changes, and exit with 1 if there are any
     #[arg(long)]
     check: bool,
-    /// The configuration
+    /// The configuration file
     #[arg(long, value_name = "FILE", conflicts_with = "policies")]
     config: Option<PathBuf>,
     /// Format this policy bundle
     #[arg(long, value_name = "DIR")]
     policies: Option<PathBuf>,
-    /// How the report is printed
+    /// The format of the report
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
 
-/// A file that is not as it should be.
+/// A file whose text is not formatted.
 struct Change {
     path: PathBuf,
     before: String,
@@ -91,7 +91,7 @@ impl Change {
     }
 }
 
-/// What is to be changed in `directory`. Nothing is, when anything in it cannot be read.
+/// The changes to the files in `directory`. Fails if any policy file in it is invalid or cannot be read.
 fn changes(directory: &Path) -> Result<Vec<Change>, Failure> {
     let wrong = |Findings(findings): Findings| {
         let located = findings.into_iter().map(|it| located(it, directory)).collect();
@@ -111,8 +111,8 @@ fn changes(directory: &Path) -> Result<Vec<Change>, Failure> {
     Ok(changes)
 }
 
-/// The text as it should be. Cedar's formatter makes sure that it means the same; that no comment
-/// is lost is for us to see to.
+/// The formatted text. Cedar's formatter checks that the meaning is unchanged; this function checks that no comment
+/// is lost.
 fn formatted(file: &File) -> Result<String, String> {
     if comments(&file.text).next().is_none() && file.text.trim().is_empty() {
         return Ok(String::new());
@@ -125,7 +125,7 @@ fn formatted(file: &File) -> Result<String, String> {
     if before == after { Ok(text) } else { Err("formatting it would lose a comment".to_owned()) }
 }
 
-/// The comments of a text of Cedar.
+/// The comments in a Cedar text.
 fn comments(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
@@ -143,7 +143,7 @@ fn comments(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// How long the string is with which `text` begins.
+/// The length of the string literal at the beginning of `text`.
 fn string(text: &str) -> usize {
     let mut escaped = false;
     let end = text.char_indices().skip(1).find(|(_, char)| {
@@ -154,9 +154,9 @@ fn string(text: &str) -> usize {
     end.map_or(text.len(), |(at, _)| at + 1)
 }
 
-/// Puts the new text in the place of the old one, at once, with the same permissions.
+/// Replaces the old text atomically, and keeps the permissions of the file.
 fn write(change: &Change) -> io::Result<()> {
-    // A link stays one.
+    // A symbolic link stays a link.
     let path = fs::canonicalize(&change.path)?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let fresh = path.with_file_name(format!(".{name}.{}", std::process::id()));
@@ -167,7 +167,7 @@ fn write(change: &Change) -> io::Result<()> {
         fs::rename(&fresh, &path)
     });
     if written.is_err() {
-        // What is left of it is of no use; that it may never have been there does not matter.
+        // Removes the incomplete file, if it was created at all.
         let _gone = fs::remove_file(&fresh);
     }
     written

@@ -12,7 +12,7 @@ pub(super) struct Migrate {
     /// The database: sqlite:… or postgres://…
     #[arg(long, value_name = "URL")]
     database: String,
-    /// With the demo's people and data; prints their password when it is made
+    /// Add the demo users and data, and print the password of new accounts
     #[cfg(feature = "demo")]
     #[arg(long)]
     demo: bool,

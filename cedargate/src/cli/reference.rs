@@ -52,7 +52,7 @@ fn is_listed(argument: &Arg) -> bool {
     !argument.is_hide_set() && !["help", "version"].contains(&argument.get_id().as_str())
 }
 
-/// A sentence for each paragraph, each with its full stop.
+/// The paragraphs of a text, each with a full stop.
 fn as_prose(text: &str) -> String {
     let paragraphs = text.split("\n\n").map(|it| it.trim().replace('\n', " "));
     let ended =

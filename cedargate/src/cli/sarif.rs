@@ -9,7 +9,7 @@ use super::check::Wrong;
 const SCHEMA: &str =
     "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json";
 
-/// The log of one run; `others` are the rules that are not about the bundle, with what they mean.
+/// The SARIF log of one run. `others` are the rules for faults outside the bundle, with their titles.
 pub(super) fn log(findings: &[Wrong], others: &[(&str, &str)]) -> Value {
     let kinds = Kind::ALL.iter().map(|kind| (kind.name(), kind.title()));
     let rules: Vec<Value> = kinds
@@ -54,11 +54,11 @@ fn result(wrong: &Wrong) -> Value {
     })
 }
 
-/// What is escaped in a path: every byte that is not unreserved (RFC 3986, 2.3), the slash aside.
+/// The characters that are escaped in a path: every byte that is not unreserved (RFC 3986, 2.3), except the slash.
 const NOT_OF_PATHS: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// A path as a reference.
+/// A path as a URI reference.
 fn uri(path: &str) -> String {
     utf8_percent_encode(path, NOT_OF_PATHS).to_string()
 }

@@ -11,8 +11,8 @@ use super::{ConfigArgs, Done, Failure, runtime};
 
 /// Run the gate
 ///
-/// SIGHUP, and `POST /reload` at the admin listener, read the policies again. `POST /reload?emergency=true` puts them
-/// in force once whatever their tests and `policies.admit` say, and is recorded in the audit journal.
+/// SIGHUP, and `POST /reload` at the admin listener, reload the policies. `POST /reload?emergency=true` puts them in
+/// force once whatever their tests and `policies.admit` say, and is recorded in the audit journal.
 #[derive(Debug, clap::Args)]
 pub(super) struct Serve {
     #[command(flatten)]
@@ -30,7 +30,7 @@ impl Serve {
     }
 }
 
-/// Runs a gate on a single thread: one worker shares its work with nobody, and need not be ready to.
+/// Runs a gate on a runtime of a single thread, which saves the cost of sharing work between threads.
 fn alone<T: Send>(work: impl Future<Output = Result<T, Failure>> + Send) -> Result<T, Failure> {
     let failed = |error: &dyn std::fmt::Display| Failure::NotFine(format!("no runtime: {error}"));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -58,12 +58,12 @@ async fn serve(config: Config) -> Result<Done, Failure> {
     Ok(Done::Fine)
 }
 
-/// Says something on standard output that is no answer: a gate serves whether or not it is read.
+/// Prints a notice on standard output and ignores a failure: a gate serves whether or not its output is read.
 pub(super) fn say(text: &str) {
     let _closed = print(text);
 }
 
-/// The signals that a gate hears.
+/// The signals that a gate handles.
 pub(super) struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -71,7 +71,8 @@ pub(super) struct Signals {
 }
 
 impl Signals {
-    /// Begins to listen, before anything is started: a signal during the start is not lost.
+    /// Registers the signal handlers. This comes before anything is started, so that no signal during the start is
+    /// lost.
     pub(super) fn new() -> Result<Self, Failure> {
         let on =
             |kind| signal(kind).map_err(|error| Failure::NotFine(format!("no signals: {error}")));
@@ -82,7 +83,7 @@ impl Signals {
         })
     }
 
-    /// Waits for SIGTERM or SIGINT. SIGHUP reads the policies again, and never ends anything.
+    /// Waits for SIGTERM or SIGINT. SIGHUP reloads the policies, and never ends the wait.
     pub(super) async fn until_told_to_stop(&mut self, gate: &Gate) {
         loop {
             tokio::select! {
@@ -102,7 +103,7 @@ impl Signals {
         }
     }
 
-    /// Ends the gate well. A second signal ends the drain: nothing waits for it any more.
+    /// Drains the gate, then stops it. A second signal ends the drain at once.
     pub(super) async fn drain(&mut self, gate: Gate) {
         tracing::info!("draining");
         gate.begin_drain();

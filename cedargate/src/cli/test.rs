@@ -15,29 +15,29 @@ use super::{Done, Failure, bundle_directory};
 /// Run the tests of the policies, in `tests/*.yaml` of their folder
 #[derive(Debug, clap::Args)]
 pub(super) struct Test {
-    /// The configuration that names the folder of the policies
+    /// The configuration file that names the policy folder
     #[arg(long, value_name = "FILE", conflicts_with = "policies")]
     config: Option<PathBuf>,
-    /// The folder of the policies
+    /// The policy folder
     #[arg(long, value_name = "DIR")]
     policies: Option<PathBuf>,
-    /// Run only the cases whose file, test, request, caller or target holds this text
+    /// Run only the cases whose file, test, request, caller or target contains this text
     #[arg(long, value_name = "TEXT")]
     filter: Option<String>,
-    /// List what the tests do not exercise of policies and routes
+    /// List the parts of policies and routes that no test exercises
     #[arg(long)]
     coverage: bool,
-    /// Fail if they exercise less, in per cent
+    /// Fail if the coverage is below this percentage
     #[arg(long, value_name = "PERCENT", value_parser = percent, conflicts_with = "filter")]
     min_coverage: Option<f64>,
-    /// Change the policies one step at a time, and list the changes that no test notices
+    /// Change the policies one step at a time, and list the changes that no test detects
     #[arg(long, conflicts_with = "filter")]
     mutate: bool,
-    /// Instead, tell which requests these older policies decide otherwise: a folder, or an archive with
-    /// the last good bundle in it
+    /// Instead, list the requests that these older policies decide differently: a folder, or an archive that contains
+    /// the last good bundle
     #[arg(long, value_name = "DIR", conflicts_with_all = ["filter", "coverage", "min_coverage", "mutate"])]
     against: Option<PathBuf>,
-    /// How the report is printed
+    /// The format of the report
     #[arg(long, value_enum, default_value = "text")]
     format: TestFormat,
 }
@@ -47,7 +47,7 @@ fn percent(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(fine).ok_or_else(|| "a number from 0 to 100".to_owned())
 }
 
-/// How the report of a run is printed.
+/// The output format of `test`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum TestFormat {
     /// For people
@@ -132,8 +132,8 @@ fn accepted(sources: Result<Sources, Findings>) -> Result<Bundle, Failure> {
     sources.and_then(|it| Loader::default().load(it)).map_err(|it| unusable(&it))
 }
 
-/// The policies to compare with: of an archive the last good ones. They are asked and nothing more, so they may
-/// be such as were accepted once and would not be today.
+/// The policies to compare with: a folder, or the last good bundle of an archive. They are only evaluated, so
+/// policies that were accepted once and would be refused today are allowed.
 fn older(directory: &Path) -> Result<Bundle, Failure> {
     let kept = Archive::new(directory.to_owned()).last_good();
     let sources = match kept.map_err(|error| Failure::Usage(chain(&error)))? {

@@ -9,22 +9,22 @@ use proxy::mint;
 use super::printing::{complain, print};
 use super::{Done, Failure};
 
-/// Print a token, for trying things out
+/// Print a signed token for manual tests
 #[derive(Debug, clap::Args)]
 pub(super) struct Token {
     /// The issuer's private key, PKCS#8 in PEM
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
-    /// Whom the token is for
+    /// The subject of the token: the id of a user
     #[arg(long, value_name = "ID")]
     sub: String,
-    /// Who issues it
+    /// The issuer of the token
     #[arg(long, default_value = "https://auth.cedargate.example")]
     issuer: String,
-    /// Whom it is meant for
+    /// The audience of the token
     #[arg(long, default_value = "cedargate")]
     audience: String,
-    /// How long it holds
+    /// The lifetime of the token
     #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
     ttl: Duration,
 }

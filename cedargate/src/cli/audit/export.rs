@@ -14,7 +14,7 @@ use super::filter::Filter;
 use super::output::{BOM, cell, csv, row};
 use super::source::{Found, Origin, Source, ended};
 
-/// The columns of CSV, in their order: the members of a record and its seal.
+/// The columns of the CSV, in order: the members of a record and of its seal.
 const COLUMNS: [&str; 32] = [
     "timestamp",
     "id",
@@ -50,17 +50,16 @@ const COLUMNS: [&str; 32] = [
     "durability",
 ];
 
-/// Write records out, the oldest first, as JSON Lines or CSV
+/// Export records as JSON Lines or CSV, oldest first
 ///
-/// `jsonl` is each record byte for byte as it is in the source, seal included.
+/// `jsonl` writes each record byte for byte as it is in the source, seal included.
 ///
-/// `csv` (RFC 4180) has the columns `timestamp, id, phase, event_type, action, operation, user_id,
-/// organization_id, tenant_id, roles, resource_type, resource_id, method, endpoint, route, decision,
-/// reason, policies, policy_digest, facts_age_ms, break_glass, ip_address, user_agent, status,
-/// upstream_status, success, duration_ms, details, instance, seq, chain, durability`.
-/// `details` is JSON. What is not known is empty, lists are
-/// joined by `;`, control characters are written as `\u{1b}`, a cell that holds `;` or `|` is quoted, and what a
-/// spreadsheet would take for a formula, behind such a letter as well, begins with `'`.
+/// `csv` (RFC 4180) has the columns `timestamp, id, phase, event_type, action, operation, user_id, organization_id,
+/// tenant_id, roles, resource_type, resource_id, method, endpoint, route, decision, reason, policies, policy_digest,
+/// facts_age_ms, break_glass, ip_address, user_agent, status, upstream_status, success, duration_ms, details,
+/// instance, seq, chain, durability`. `details` is JSON. An unknown value is empty, lists are joined by `;`, control
+/// characters are escaped like `\u{1b}`, a cell that contains `;` or `|` is quoted, and text that a spreadsheet would
+/// read as a formula, also after such a separator, begins with `'`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: a year of one tenant, for a spreadsheet
 
@@ -71,23 +70,23 @@ pub(super) struct Export {
     filter: Filter,
     #[command(flatten)]
     origin: Origin,
-    /// How records are written
+    /// The output format
     #[arg(long, value_enum)]
     format: Written,
-    /// Begin CSV with a byte order mark, by which some spreadsheets know that it is UTF-8
+    /// Begin the CSV with a byte order mark, by which some spreadsheets detect UTF-8
     #[arg(long)]
     bom: bool,
-    /// Write to this new file (mode 0600), and not to standard output
+    /// Write to this file (mode 0600), which must not exist yet, instead of standard output
     #[arg(long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
-/// How records are written.
+/// The output format of an export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Written {
-    /// A record a line, as it is in the source
+    /// One record per line, as it is in the source
     Jsonl,
-    /// A record a row
+    /// One record per row
     Csv,
 }
 
@@ -112,7 +111,7 @@ impl Export {
             Ok(done)
         });
         let (records, strange) = kept.inspect_err(|_| {
-            // Half an answer looks like a whole one.
+            // An incomplete file looks like a complete one.
             let _gone = fs::remove_file(path);
         })?;
         complain(format_args!("{records} records are in `{shown}`"));
@@ -120,7 +119,7 @@ impl Export {
         ended(&source, strange, &vouch)
     }
 
-    /// Gives how many records were written, and how many lines of the source are none.
+    /// Writes the matching records. Returns how many were written, and how many lines of the source are not records.
     fn write(&self, source: &Source, mut out: impl Write) -> Result<(u64, u64), Failure> {
         if self.bom {
             written(out.write_all(BOM))?;
@@ -172,7 +171,7 @@ impl<W: Write> Out<W> {
     }
 }
 
-/// A file that was not there, for its owner alone: it tells of patients.
+/// Creates a new file that only its owner can read: records are about patients.
 fn create(path: &Path) -> io::Result<File> {
     File::options().write(true).create_new(true).mode(0o600).open(path)
 }

@@ -1,54 +1,54 @@
-//! Which records are meant.
+//! The filter that selects records.
 
 use audit::{Decision, Record};
 use time::format_description::well_known::Rfc3339;
 use time::macros::format_description;
 use time::{Date, Duration, OffsetDateTime};
 
-/// Which records are meant: those that fit all that is said.
+/// The arguments that select records. A record has to match all of them.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(super) struct Filter {
-    /// Only what this user did
+    /// Only records of this user
     #[arg(long, value_name = "ID")]
     pub(super) user: Option<String>,
-    /// Only what was done in this tenant
+    /// Only records in this tenant
     #[arg(long, value_name = "ID")]
     pub(super) tenant: Option<String>,
-    /// Only what was done to this object: its id, or `Type:id`
+    /// Only records about this object: its id, or `Type:id`
     #[arg(long, value_name = "OBJECT")]
     pub(super) resource: Option<String>,
-    /// Only this Cedar action
+    /// Only records of this Cedar action
     #[arg(long, value_name = "ACTION")]
     pub(super) action: Option<String>,
-    /// Only what was decided so
+    /// Only records with this decision
     #[arg(long, value_enum)]
     pub(super) decision: Option<DecisionWord>,
-    /// Only events of this kind: `phi_access`, `login`, `logout` or `api_access`
+    /// Only records of this event type: `phi_access`, `login`, `logout` or `api_access`
     #[arg(long, value_name = "EVENT")]
     pub(super) event: Option<String>,
-    /// Only what came with a break-glass justification
+    /// Only records with a break-glass justification
     #[arg(long)]
     pub(super) break_glass: bool,
-    /// Only from this time on: RFC 3339, a date (UTC), or so long ago, like `7d`. What was recorded behind a clock
-    /// that had been set back counts by the time before that, too
+    /// Only records from this time on: RFC 3339, a date (UTC), or an age such as `7d`. For records after the clock
+    /// was set back, the latest time before that counts, too
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(super) since: Option<OffsetDateTime>,
-    /// Only before this time
+    /// Only records before this time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     pub(super) until: Option<OffsetDateTime>,
-    /// Only what names this type of object, and no single one.
+    /// Only records that name this type of object and no single object.
     #[arg(skip)]
     pub(super) list_of: Option<String>,
 }
 
-/// A decision, as it is written.
+/// The value of `--decision`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum DecisionWord {
-    /// It was let through
+    /// The request was allowed
     Allow,
-    /// It was refused
+    /// The request was denied
     Deny,
-    /// The gate could not tell
+    /// The gate could not decide
     Error,
 }
 
@@ -73,7 +73,8 @@ impl DecisionWord {
 }
 
 impl Filter {
-    /// Whether a record is meant that was made behind a clock that had been set back: its time before that counts, too.
+    /// Whether `record` matches. `behind` is the latest time before the clock was set back: it counts for `since`,
+    /// too.
     pub(super) fn fits(&self, record: &Record, behind: Option<OffsetDateTime>) -> bool {
         let late = |since: OffsetDateTime| {
             record.timestamp >= since || behind.is_some_and(|behind| behind >= since)
@@ -98,7 +99,7 @@ impl Filter {
             && self.until.is_none_or(|until| record.timestamp < until)
     }
 
-    /// The same question, as the audit's table is asked it.
+    /// The same filter, for a query of the audit table.
     pub(super) fn to_table(&self) -> audit::table::Filter {
         audit::table::Filter {
             user: self.user.clone(),
@@ -117,7 +118,7 @@ impl Filter {
     }
 }
 
-/// The id alone, or with its type before it. An id may hold colons itself.
+/// Whether `wanted` names the object of `record`: by its id, or by `Type:id`. An id may contain colons itself.
 fn is_resource(wanted: &str, record: &Record) -> bool {
     let Some(id) = record.resource_id.as_deref() else { return false };
     if wanted == id {
@@ -127,7 +128,7 @@ fn is_resource(wanted: &str, record: &Record) -> bool {
     kind.is_some() && kind == record.resource_type.as_deref()
 }
 
-/// Reads a time as a person writes it.
+/// Parses a time: RFC 3339, a date, or an age that counts back from now.
 pub(super) fn moment(text: &str) -> Result<OffsetDateTime, String> {
     moment_from(text, super::now())
 }

@@ -1,8 +1,7 @@
-//! Puts the records of a journal into the order of their times.
+//! Sorts the records of a journal by time.
 //!
-//! A journal has them in the order in which they were written, a database by time. Requests that run
-//! side by side overtake each other on the way to the disk by moments; the same question has to have
-//! the same answer from both.
+//! A journal keeps records in the order of their writing, a database in the order of time. Concurrent requests
+//! overtake each other on the way to the disk by moments, but a query must return the same from both.
 
 use std::collections::BTreeMap;
 
@@ -12,15 +11,15 @@ use uuid::Uuid;
 
 use super::source::Found;
 
-/// Nothing overtakes anything by more, unless a clock is set.
+/// The maximum by which a record overtakes another, unless a clock is set.
 const WINDOW: Duration = Duration::MINUTE;
-/// No more text is held back.
+/// The maximum number of bytes that are held back.
 const ROOM: usize = 16 << 20;
 
-/// As the database orders: by time, id and the phase's word. The number tells apart what is the same.
+/// The sort key, as in the database: time, id and phase. The number keeps equal records apart.
 type Key = (OffsetDateTime, Uuid, &'static str, u64);
 
-/// What is held back until nothing older can come.
+/// Records that are held back until no older record can come.
 #[derive(Debug, Default)]
 pub(super) struct Order {
     held: BTreeMap<Key, Found>,
@@ -30,12 +29,12 @@ pub(super) struct Order {
 }
 
 impl Order {
-    /// A record of that time was read, meant or not.
+    /// Notes the time of a record that was read, whether it matches or not.
     pub(super) fn passed(&mut self, at: OffsetDateTime) {
         self.newest = self.newest.max(Some(at));
     }
 
-    /// Takes one.
+    /// Adds a matching record.
     pub(super) fn put(&mut self, found: Found) {
         let phase = match found.record.phase {
             Phase::Intent => "intent",
@@ -47,14 +46,14 @@ impl Order {
         self.held.insert((found.record.timestamp, found.record.id, phase, self.count), found);
     }
 
-    /// The oldest, if nothing older is to be expected.
+    /// Takes the oldest record out, if no older one is to be expected or too much is held back.
     pub(super) fn due(&mut self) -> Option<Found> {
         let ((at, ..), _) = self.held.first_key_value()?;
         let is_old = self.newest.is_some_and(|newest| newest - *at > WINDOW);
         if is_old || self.bytes > ROOM { self.rest() } else { None }
     }
 
-    /// The oldest.
+    /// Takes the oldest record out.
     pub(super) fn rest(&mut self) -> Option<Found> {
         let (_, found) = self.held.pop_first()?;
         self.bytes = self.bytes.saturating_sub(found.line.len());

@@ -1,4 +1,4 @@
-//! What auditors' programs read: lines of JSON, and CSV that a spreadsheet can open without harm.
+//! Output for the programs of auditors: lines of JSON, and CSV that a spreadsheet can open without harm.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -6,22 +6,22 @@ use std::io::{self, Write};
 use audit::text::printable;
 use serde_json::Value;
 
-/// No cell is longer: what a spreadsheet takes (32,767 characters).
+/// The maximum length of a cell. Spreadsheets accept 32,767 characters.
 const CELL: usize = 32_000;
 
-/// So many of something.
+/// A number with its noun, in the singular or the plural.
 pub(super) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// The byte order mark, by which some spreadsheets know UTF-8.
+/// The byte order mark, by which some spreadsheets detect UTF-8.
 pub(super) const BOM: &[u8] = "\u{feff}".as_bytes();
 
-/// Where spreadsheets of other languages or settings split, whatever is quoted: there a quotation mark within a line
-/// begins nothing. A cell that holds one is quoted all the same, and no formula begins behind one.
+/// The characters at which spreadsheets with other languages or settings split a line. They ignore a quotation mark
+/// in the middle of a line, so a formula after a separator is defused even though the cell is quoted.
 const SEPARATORS: [char; 3] = [';', '\t', '|'];
 
-/// CSV (RFC 4180) on `out`. Which cells are quoted is said by [`row`].
+/// A writer of CSV (RFC 4180). [`row`] decides which cells are quoted.
 pub(super) fn csv<W: Write>(out: W) -> csv::Writer<W> {
     csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
@@ -55,9 +55,9 @@ fn quoted(cell: &str) -> String {
     }
 }
 
-/// A value as a cell. Lists are joined by `;`, what is not known is empty. What would drive a
-/// terminal is escaped, and what a spreadsheet would take for a formula (OWASP, "CSV Injection"), also where it splits
-/// the cell at a separator of its own, begins with `'`.
+/// A value as a cell. Lists are joined by `;`, null is empty. Characters that would control a terminal are escaped.
+/// Text that a spreadsheet would read as a formula (OWASP, "CSV Injection"), also after one of [`SEPARATORS`], begins
+/// with `'`.
 pub(super) fn cell(value: &Value) -> String {
     let text = match value {
         Value::Null => String::new(),
@@ -68,15 +68,15 @@ pub(super) fn cell(value: &Value) -> String {
     if value.is_number() {
         return text;
     }
-    // Escaped first: that makes a tab six letters, which separate nothing.
+    // Escaping comes first: it turns a tab into six characters, which separate nothing.
     let begins = text.starts_with(['\t', '\r', '\n']);
     let text = printable(&text, CELL);
     let safe = defused(&text);
     if begins { format!("'{safe}") } else { safe }
 }
 
-/// The text with `'` before each formula: at the beginning, and behind what separates cells somewhere, quotation marks
-/// and spaces aside.
+/// The text with `'` before each formula: at the beginning, and after a separator. Quotation marks and spaces before
+/// the formula are ignored.
 fn defused(text: &str) -> String {
     const FORMULA: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
     let mut safe = String::with_capacity(text.len());
@@ -95,13 +95,13 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned)
 }
 
-/// The same JSON, with what would drive a terminal written as `\u009b`: JSON leaves everything above
-/// 0x1f as it is. Such letters stand only within strings.
+/// The same JSON, with characters that would control a terminal written as `\u009b`: JSON leaves everything above
+/// 0x1f as it is. Such characters occur only within strings.
 pub(super) fn tame(json: &str) -> String {
     let mut tame = String::with_capacity(json.len());
     let mut buffer = [0; 4];
     for letter in json.chars() {
-        // Between values only: within strings JSON has them escaped.
+        // These occur between values only: within strings, JSON escapes them.
         if matches!(letter, '\t' | '\r') {
             tame.push(' ');
             continue;

@@ -12,16 +12,17 @@ use super::output::tame;
 use super::source::{Found, Origin, ended};
 use super::tail::told;
 
-/// No justification is told at greater length: 500 letters, all escaped.
+/// The maximum printed length of a justification: 500 characters, all of them escaped.
 const LONGEST: usize = 5_000;
 
 /// Find records by user, tenant, object, action, decision, event and time
 ///
-/// The oldest first, a line each. Filters are joined by and. A journal and the database that it is delivered to give
-/// the same answer; a database may lag behind by moments, and may have the records of other gates, too.
+/// Prints one line per record, oldest first. A record has to match all filters. A journal and the database to which
+/// it is delivered give the same answer; a database may lag behind by moments, and may contain records of other
+/// gates, too.
 ///
-/// Exit status: 0, whether there are such records or not; 1, some lines are no records, or a key was named and the
-/// source is not what gates wrote; 2, the source cannot be read.
+/// Exit status: 0, success, whether or not any record matches; 1, some lines are not records, or the source failed
+/// verification; 2, the source cannot be read.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: what was refused to Ann in the last week
 
@@ -29,12 +30,12 @@ const LONGEST: usize = 5_000;
 pub(super) struct Query {
     #[command(flatten)]
     filter: Filter,
-    /// So many at the most
+    /// Print at most N records
     #[arg(long, value_name = "N")]
     limit: Option<u64>,
     #[command(flatten)]
     origin: Origin,
-    /// How records are printed: for people, or as JSON
+    /// The format of the records
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }

@@ -32,35 +32,35 @@ enum Subject {
     BreakGlass(break_glass::BreakGlass),
 }
 
-/// How a report is printed.
+/// The output format of a report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum ReportFormat {
     /// For people, with summaries
     Text,
     /// For machines, with summaries
     Json,
-    /// A row an access
+    /// One row per access
     Csv,
 }
 
-/// How a report is written.
+/// The arguments about the output of a report.
 #[derive(Debug, Clone, Copy, clap::Args)]
 struct Layout {
-    /// How the report is printed
+    /// The format of the report
     #[arg(long, value_enum, default_value = "text")]
     format: ReportFormat,
-    /// Begin CSV with a byte order mark, by which some spreadsheets know that it is UTF-8
+    /// Begin the CSV with a byte order mark, by which some spreadsheets detect UTF-8
     #[arg(long)]
     bom: bool,
 }
 
-/// A report that is ready.
+/// A finished report.
 struct Ready {
     text: String,
     json: Value,
     accesses: Vec<Access>,
     columns: Vec<Column>,
-    /// Lines of the source that are no records.
+    /// The number of lines of the source that are not records.
     strange: u64,
 }
 

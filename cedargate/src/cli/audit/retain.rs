@@ -16,12 +16,11 @@ use super::filter::moment;
 use super::output::count;
 use super::source::{open, unusable};
 
-/// Remove records from a database that are older than they have to be kept
+/// Remove records from a database that no longer have to be kept
 ///
-/// Whole months from PostgreSQL, single records from SQLite. What is younger than six years is never
-/// removed (45 CFR 164.316(b)(2)(i)): neither by this command, which then exits with 1, nor by the
-/// database, which goes by its own clock. All of it goes, or nothing. The journal is not touched: see
-/// `audit.keep`.
+/// Removes whole months from PostgreSQL, and single records from SQLite; either all of them or none. Records younger
+/// than six years are never removed (45 CFR 164.316(b)(2)(i)): neither by this command, which then exits with 1, nor
+/// by the database, which uses its own clock. The journal is not touched: see `audit.keep`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: what would go that is older than seven years
 
@@ -30,16 +29,16 @@ pub(super) struct Retain {
     /// The database: sqlite:… or postgres://…
     #[arg(long, value_name = "URL")]
     database: String,
-    /// Remove what is older than this: a date (UTC) or RFC 3339
+    /// Remove records older than this: a date (UTC) or RFC 3339
     #[arg(long, value_name = "DATE", value_parser = moment, conflicts_with = "keep")]
     before: Option<OffsetDateTime>,
-    /// Keep what is younger than this, like `6y` (years of the calendar) or `2500d`
+    /// Keep records younger than this, such as `6y` (calendar years) or `2500d`
     #[arg(long, value_name = "TIME", default_value = "6y", value_parser = keep)]
     keep: OffsetDateTime,
-    /// Say what would go, and remove nothing
+    /// Print what would be removed, and remove nothing
     #[arg(long)]
     dry_run: bool,
-    /// How it is printed
+    /// The output format
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
@@ -95,7 +94,7 @@ fn value(gone: &Retained, cutoff: OffsetDateTime, dry_run: bool) -> serde_json::
     })
 }
 
-/// The time before which nothing is kept.
+/// Parses how long records are kept. Returns the time before which they are removed.
 fn keep(text: &str) -> Result<OffsetDateTime, String> {
     keep_from(text, super::now())
 }
@@ -107,12 +106,12 @@ fn keep_from(text: &str, now: OffsetDateTime) -> Result<OffsetDateTime, String> 
         let back = humantime::parse_duration(text).ok().and_then(|it| Duration::try_from(it).ok());
         return back.and_then(|back| now.checked_sub(back)).ok_or_else(wrong);
     };
-    // A year of the calendar, as laws and databases count; 29 February gives 28 February.
+    // Calendar years, as laws and databases count them; 29 February becomes 28 February.
     let (year, month, day) = (now.year().checked_sub(years), now.month(), now.day());
     let year = year.filter(|_| years > 0).ok_or_else(wrong)?;
     let date = Date::from_calendar_date(year, month, day);
     let date = date.or_else(|_| Date::from_calendar_date(year, month, day.saturating_sub(1)));
-    // From the midnight before: the database's clock may be a little behind ours.
+    // Rounded down to midnight: the database's clock may be a little behind ours.
     date.map(|date| date.midnight().assume_utc()).map_err(|_| wrong())
 }
 

@@ -11,18 +11,18 @@ use super::super::printing::print;
 use super::super::{Done, Failure, Format};
 use super::{Place, unreadable};
 
-/// No value is told at greater length.
+/// The maximum printed length of a value.
 const LONGEST: usize = 2_000;
 
 /// Show the records of a request: what was decided, and how it ended
 #[derive(Debug, clap::Args)]
 pub(super) struct Show {
-    /// The id of the request: `x-request-id` of its answer, `id` of its records
+    /// The id of the request: the header `x-request-id` of its response, `id` in its records
     #[arg(value_name = "ID")]
     id: Uuid,
     #[command(flatten)]
     place: Place,
-    /// How it is printed
+    /// The output format
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
@@ -56,7 +56,7 @@ fn value(found: &Found) -> Value {
     })
 }
 
-/// A paragraph a record: where it is, and every field that says something.
+/// One paragraph per record: its place, and every field that has a value.
 fn text(found: &[Found]) -> String {
     let mut text = String::new();
     for found in found {
@@ -94,7 +94,7 @@ fn says_something(value: &Value) -> bool {
     }
 }
 
-/// A value without the marks of JSON where it needs none.
+/// A value without JSON's quotation marks where it needs none.
 fn plain(value: &Value) -> String {
     let told = match value {
         Value::String(text) => text.clone(),

@@ -1,4 +1,4 @@
-//! Where records are read from: a journal, or the database that they were delivered to.
+//! Where records are read from: a journal, or the database to which they were delivered.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -26,16 +26,16 @@ use super::order::Order;
 use super::vouch::{Vouch, configured, read_keys};
 use super::{folder, unreadable};
 
-/// So many records are asked of the database at once.
+/// The number of records that a query asks of the database at once.
 const PAGE: u32 = 1_000;
-/// Whether a database is there at all is known after so long.
+/// The timeout for the check whether a database answers and has the table.
 const CONNECT: Duration = Duration::from_secs(10);
-/// A page of a question that no index answers takes its time.
+/// The timeout of a query. A page of a query that no index answers takes long.
 const STATEMENT: Duration = Duration::from_mins(10);
-/// Clocks may have been set by so much while a segment was written.
+/// The maximum by which a clock may have been set while a segment was written.
 const SLACK: time::Duration = time::Duration::DAY;
 
-/// Which of the two is meant.
+/// The arguments that name the source.
 #[derive(Debug, clap::Args)]
 pub(super) struct Origin {
     /// Read the journal in this directory
@@ -44,21 +44,21 @@ pub(super) struct Origin {
     /// Read `audit_logs` in this database: sqlite:… or postgres://…
     #[arg(long, value_name = "URL", conflicts_with = "config")]
     database: Option<String>,
-    /// Read what this configuration names: its audit database if it has one, else its journal
+    /// Read the audit database of this configuration if it has one, else its journal
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Verify all of the source with the public keys in this file (PEM), say at the end how far it is verified, and
-    /// exit with 1 if it is not what gates wrote. Without it, the keys that the configuration names
+    /// Verify the whole source with the public keys in this file (PEM), print how far it is verified, and exit with 1
+    /// if verification fails. Default: the keys that the configuration names
     #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
 }
 
-/// A place to read from.
+/// A source of records.
 pub(super) struct Source {
     place: Place,
-    /// How it is called to people: nothing in it is secret.
+    /// The name of the source in messages, without secrets.
     pub(super) name: String,
-    /// Who may have signed it.
+    /// The trusted public keys; none if no key was named.
     keys: Vec<PublicKey>,
 }
 
@@ -67,36 +67,36 @@ enum Place {
     Database { runtime: Runtime, table: AuditTable },
 }
 
-/// A record that is meant.
+/// A record that matches the filter.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// As it is in the source, without its line feed.
+    /// The text of the record in the source, without its line feed.
     pub(super) line: String,
-    /// As it reads.
+    /// The parsed record.
     pub(super) record: Record,
-    /// Its number, if it is sealed.
+    /// The number of the record, if it is sealed.
     pub(super) seq: Option<u64>,
-    /// The greatest time that the clock had said before, where it had been set back since.
+    /// The latest time before the clock was set back, if the clock has been set back.
     pub(super) behind: Option<OffsetDateTime>,
 }
 
 impl Found {
-    /// When it counts: at its own time, or where the clock had been set back, at the greatest before that.
+    /// The time at which the record counts: its own, or the latest time before the clock was set back.
     pub(super) fn counts_at(&self) -> OffsetDateTime {
         let own = self.record.timestamp;
         self.behind.map_or(own, |behind| behind.max(own))
     }
 }
 
-/// Whether to go on.
+/// Whether to read on, or why reading failed.
 pub(super) type Flow = Result<ControlFlow<()>, Failure>;
 
 impl Origin {
-    /// Opens it. A database has to answer, and to have the table.
+    /// Opens the source. A database has to answer, and to have the audit table.
     ///
     /// # Errors
     ///
-    /// When it is not there, or the configuration cannot be used.
+    /// Fails if the source is missing or the configuration is invalid.
     pub(super) fn open(&self) -> Result<Source, Failure> {
         let keys = read_keys(&self.key)?;
         let mut source = self.place()?;
@@ -144,11 +144,11 @@ impl Source {
         Ok(Self { place: Place::Database { runtime, table }, name, keys: Vec::new() })
     }
 
-    /// Whether all of it is what gates wrote, by the keys that were named.
+    /// Verifies the whole source with the named keys.
     ///
     /// # Errors
     ///
-    /// When it cannot be read.
+    /// Fails if the source cannot be read.
     pub(super) fn vouch(&self) -> Result<Vouch, Failure> {
         if self.keys.is_empty() {
             return Ok(Vouch::none());
@@ -162,12 +162,12 @@ impl Source {
         }
     }
 
-    /// Gives every record that fits to `take`, the oldest first, until that has enough. Memory is
-    /// bounded. Gives how many lines of a journal are no records.
+    /// Gives every record that matches `filter` to `take`, oldest first, until `take` breaks. Memory is bounded.
+    /// Returns the number of lines that are not records.
     ///
     /// # Errors
     ///
-    /// When the source cannot be read, or `take` fails.
+    /// Fails if the source cannot be read, or `take` fails.
     pub(super) fn each(
         &self,
         filter: &Filter,
@@ -179,11 +179,11 @@ impl Source {
         }
     }
 
-    /// When the first record is of that there is; nothing if there is none.
+    /// The timestamp of the oldest record, if any.
     ///
     /// # Errors
     ///
-    /// When the source cannot be read.
+    /// Fails if the source cannot be read.
     pub(super) fn first(&self) -> Result<Option<OffsetDateTime>, Failure> {
         let mut first = None;
         self.each(&Filter::default(), |found| {
@@ -194,16 +194,16 @@ impl Source {
     }
 }
 
-/// The table behind `url`, once it is known to be there.
+/// Opens the audit table at `url`, and checks that it exists.
 ///
 /// # Errors
 ///
-/// When it is not.
+/// Fails if the database does not answer or has no audit table.
 pub(super) async fn open(url: &str, password: Option<PasswordFile>) -> Result<AuditTable, Failure> {
     let table = |timeout| AuditTable::open(url, timeout).map_err(|error| unusable(&error));
     let sign_in = |table: &AuditTable| {
         let Some(file) = password.clone() else { return Ok(()) };
-        // A command does not last: what the file says now is enough.
+        // A command is short-lived: reading the password file once is enough.
         table.sign_in_with(file, &Supervisor::default()).map(drop).map_err(|error| unusable(&error))
     };
     let probe = table(CONNECT)?;
@@ -214,17 +214,17 @@ pub(super) async fn open(url: &str, password: Option<PasswordFile>) -> Result<Au
     Ok(table)
 }
 
-/// A database that cannot be asked.
+/// The failure for a database that cannot be read.
 pub(super) fn unusable(error: &DatabaseError) -> Failure {
     Failure::Usage(chain(error))
 }
 
-/// How a database is called to people: nothing in it is secret.
+/// The name of a database in messages, without secrets.
 pub(super) fn name_of(url: &str) -> String {
     format!("the database `{}`", printable(without_secrets(url), 500))
 }
 
-/// A database's URL without what is said before the host and behind the path.
+/// The URL of a database without what stands before the host and after the path.
 fn without_secrets(url: &str) -> &str {
     let url = url.split(['?', '#']).next().unwrap_or_default();
     url.rsplit_once('@').map_or(url, |(_, place)| place)
@@ -260,14 +260,14 @@ async fn in_table(
     }
 }
 
-/// The greatest time that the clock had said before the record, where it was set back.
+/// The latest time before the clock was set back, if it was set back before the record.
 fn behind(all: &[ClockBack], instance: Option<&str>, seq: Option<u64>) -> Option<OffsetDateTime> {
     let (instance, seq) = (instance?, seq?);
     let earlier = all.iter().filter(|back| back.instance == instance && back.seq <= seq);
     earlier.map(|back| back.greatest).max()
 }
 
-/// Reads a journal in the order of times.
+/// Reads the matching records of a journal in the order of their times.
 fn in_journal(
     directory: &Path,
     filter: &Filter,
@@ -312,14 +312,14 @@ fn in_journal(
     Ok(strange)
 }
 
-/// Which segments need not be read.
+/// Tells which segments need not be read.
 struct End {
     at: Option<OffsetDateTime>,
     segment: String,
 }
 
 impl End {
-    /// Whether the segment of `entry` was begun when everything that is meant was over.
+    /// Whether the segment of `entry` was begun after the end of the period.
     fn is_before(&mut self, entry: Entry<'_>) -> bool {
         if self.segment == entry.segment {
             return false;
@@ -330,8 +330,8 @@ impl End {
     }
 }
 
-/// How a command ends that has read everything: what could not be read may have been meant, and what is not what gates
-/// wrote may have been altered.
+/// The end of a command that has read everything: a failure if some lines are not records, since those may have
+/// matched; not fine if verification failed, since records may have been altered.
 pub(super) fn ended(source: &Source, strange: u64, vouch: &Vouch) -> Result<Done, Failure> {
     if strange == 0 {
         return Ok(if vouch.fine { Done::Fine } else { Done::NotFine });

@@ -16,28 +16,28 @@ use super::super::{Done, Failure, Format, runtime};
 use super::filter::Filter;
 use super::{Place, unreadable};
 
-/// How often it looks for what is new. Files tell nobody that they have grown.
+/// The interval between two looks for new records: files do not announce that they have grown.
 const PAUSE: Duration = Duration::from_millis(200);
-/// No word is told at greater length.
+/// The maximum printed length of a value.
 const WORD: usize = 200;
 
 const CLOCK: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
 
-/// Show the last records, a line each, and follow what comes
+/// Show the last records, one line each, and follow new ones
 #[derive(Debug, clap::Args)]
 pub(super) struct Tail {
     #[command(flatten)]
     place: Place,
-    /// So many of the last records
+    /// Show the last N records
     #[arg(short = 'n', long, value_name = "N", default_value_t = 10)]
     lines: usize,
-    /// Go on until interrupted, across segments
+    /// Print new records until interrupted, across segments
     #[arg(short, long)]
     follow: bool,
     #[command(flatten)]
     filter: Filter,
-    /// How records are printed: for people, or as they stand in the journal
+    /// The format of the records; `json` prints them as they are in the journal
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
 }
@@ -60,7 +60,7 @@ impl Tail {
         })
     }
 
-    /// The last records that are meant, the newest segment first, until there are enough.
+    /// The last matching records. Reads from the newest segment back, until there are enough.
     fn last(&self, directory: &Path) -> io::Result<Last> {
         let mut last = Last { lines: VecDeque::new(), seen: 0 };
         for segment in segments::list(directory)?.iter().rev() {
@@ -101,7 +101,7 @@ impl Tail {
         }
     }
 
-    /// A record as it is printed, if it is meant.
+    /// The record as it is printed, if it matches.
     fn line(&self, entry: Entry<'_>) -> Option<String> {
         let fits = |record: &Record| self.filter.fits(record, entry.behind);
         let record = entry.record().filter(fits)?;
@@ -112,10 +112,10 @@ impl Tail {
     }
 }
 
-/// What there was.
+/// The last records, as printed.
 struct Last {
     lines: VecDeque<String>,
-    /// The highest number of any.
+    /// The highest record number that was read.
     seen: u64,
 }
 

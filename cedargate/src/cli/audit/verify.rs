@@ -19,20 +19,21 @@ use super::source::{name_of, open, unusable};
 use super::vouch::read_keys;
 use super::{folder, unreadable};
 
-/// The keys beside a journal.
+/// The file with the public keys in a journal's directory.
 const BESIDE: &str = "signing.pub";
 
-/// Verify that a journal, or what a database has of journals, is whole and what the gate wrote; if not, say where it
-/// is not
+/// Verify that a journal, or a database's copy of journals, is complete and unaltered, and report each fault with its
+/// location
 ///
-/// Of a journal (DIR), every record, every checkpoint and every signature is looked at. Of a database (--database),
-/// every record is spelled from its columns and its hash computed from that; a number that is missing is a fault,
-/// unless a signed mark in a journal says why; every signed checkpoint is compared. With both, the database has to be
-/// the same as the journal, column by column. With --database alone no journal is needed, but a key is (--key).
+/// Of a journal (DIR), every record, checkpoint and signature is checked. Of a database (--database), the hash of
+/// every record is computed from its columns; a missing number is a fault, unless a signed mark in a journal explains
+/// it; every signed checkpoint is compared. With both, the database has to equal the journal, column by column. With
+/// --database alone no journal is needed, but a key is (--key).
 ///
-/// It reads only; gates may be running. What is newer than the last checkpoint or not delivered yet is a note.
+/// The command only reads, so gates may be running. Records that are newer than the last checkpoint or not delivered
+/// yet are a note.
 ///
-/// Exit status: 0, all of it is verified; 1, something is wrong, or cannot be verified; 2, it cannot be read.
+/// Exit status: 0, everything is verified; 1, something is wrong or cannot be verified; 2, the source cannot be read.
 #[derive(Debug, clap::Args)]
 #[command(
     after_help = "Example: six years of records, on another machine, with a key that was kept elsewhere
@@ -40,13 +41,13 @@ const BESIDE: &str = "signing.pub";
   cedargate audit verify --database postgres://auditor@db.example/gate --key audit.pub"
 )]
 pub(super) struct Verify {
-    /// Trust the public keys in this file (PEM), kept where the gate's machine cannot change it
+    /// Trust the public keys in this file (PEM), kept where the gate's machine cannot change them
     #[arg(long, value_name = "FILE")]
     key: Vec<PathBuf>,
-    /// Verify what this database has (`audit_logs`, `audit_checkpoints`): sqlite:… or postgres://…
+    /// Verify the tables `audit_logs` and `audit_checkpoints` of this database: sqlite:… or postgres://…
     #[arg(long, value_name = "URL", required_unless_present = "directory")]
     database: Option<String>,
-    /// How the report is printed
+    /// The format of the report
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// The directory of the journal
@@ -67,7 +68,7 @@ impl Verify {
         }
     }
 
-    /// A journal, and what a database has of it.
+    /// Verifies a journal, and the copy in a database if one is named.
     fn journal(
         &self,
         directory: &std::path::Path,
@@ -108,7 +109,7 @@ impl Verify {
         Ok(if report.is_good() { Done::Fine } else { Done::NotFine })
     }
 
-    /// What a database has of all journals.
+    /// Verifies the copies of all journals in a database.
     fn table(&self, url: &str, keys: &[PublicKey]) -> Result<Done, Failure> {
         if keys.is_empty() {
             let problem =
@@ -133,7 +134,7 @@ impl Verify {
     }
 }
 
-/// What the database at `url` has of the journal of `instance` in `directory`.
+/// Compares the database at `url` with the journal of `instance` in `directory`, and verifies the copy.
 fn copy(
     url: &str,
     directory: &std::path::Path,
@@ -150,7 +151,7 @@ fn copy(
     })
 }
 
-/// The faults of both ways to look at a database. What the journal tells exactly is not told twice.
+/// The faults of the comparison and of the copy. A row that the comparison reports is not reported twice.
 fn together(compared: &Comparison, copied: Option<&Copied>) -> Vec<Fault> {
     let exact: Vec<_> = compared.faults.iter().filter_map(|it| it.seq).collect();
     let own = copied.into_iter().flat_map(|it| it.faults.iter()).filter(|fault| {
@@ -163,7 +164,7 @@ fn together(compared: &Comparison, copied: Option<&Copied>) -> Vec<Fault> {
     all
 }
 
-/// A fault, for programs.
+/// A fault as JSON.
 fn fault(fault: &Fault) -> Value {
     let mut value = serde_json::to_value(fault).unwrap_or_default();
     if let Some(members) = value.as_object_mut() {
@@ -173,10 +174,10 @@ fn fault(fault: &Fault) -> Value {
     value
 }
 
-/// Faults, for people: at most [`TOLD`].
+/// Appends the faults as text: at most [`TOLD`].
 fn list(faults: &[Fault], text: &mut String) {
     use std::fmt::Write as _;
-    /// So many faults are told to a person.
+    /// The maximum number of faults in a text report.
     const TOLD: usize = 20;
     if !faults.is_empty() {
         text.push_str("\nwhat is wrong:\n");
@@ -192,7 +193,7 @@ fn list(faults: &[Fault], text: &mut String) {
     }
 }
 
-/// What a database has of one journal, for programs.
+/// The result for one journal in a database, as JSON.
 fn value(it: &Copied) -> Value {
     use time::format_description::well_known::Rfc3339;
     json!({
@@ -216,7 +217,7 @@ fn count(number: u64, what: &str) -> String {
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
-/// How many records a second were verified.
+/// The number of records verified per second.
 fn speed(records: u64, took: std::time::Duration) -> u64 {
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1);
     records.saturating_mul(1_000_000) / micros

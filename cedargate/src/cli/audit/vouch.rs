@@ -1,4 +1,4 @@
-//! Whether what a command has read is what gates wrote: said at the end of each answer.
+//! Verification of what a command has read, printed at the end of its answer.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,14 +16,14 @@ use super::super::Failure;
 use super::super::printing::complain;
 use super::unreadable;
 
-/// What is said where nobody named a key.
+/// The line that is printed if no key was named.
 pub(super) const NO_KEY: &str = "NOTHING WAS VERIFIED: no key was given (--key FILE)";
 
-/// Public keys in these files.
+/// Reads the public keys in these files.
 ///
 /// # Errors
 ///
-/// When one of them cannot be read, or holds none.
+/// Fails if a file cannot be read or contains no key.
 pub(super) fn read_keys(files: &[PathBuf]) -> Result<Vec<PublicKey>, Failure> {
     let mut all = Vec::new();
     for file in files {
@@ -33,41 +33,41 @@ pub(super) fn read_keys(files: &[PathBuf]) -> Result<Vec<PublicKey>, Failure> {
     Ok(all)
 }
 
-/// The public halves of the keys that a configuration names, where they can be read.
+/// The public halves of the signing keys of a configuration, if they can be read.
 pub(super) fn configured(config: &Config) -> Vec<PublicKey> {
     let signer = Signer::read(&config.audit.signing_keys);
     signer.map(|signer| signer.keys().collect()).unwrap_or_default()
 }
 
-/// Whether a source is what was written, as far as that was looked at.
+/// The result of verifying a source.
 #[derive(Debug)]
 pub(super) struct Vouch {
-    /// A line each, for people.
+    /// The result for people: one line per journal.
     pub(super) lines: Vec<String>,
-    /// The same for programs.
+    /// The result as JSON.
     pub(super) json: Value,
-    /// Everything is verified, but for what is not signed yet; or nobody named a key.
+    /// Whether everything is verified, except what is not signed yet, or no key was named.
     pub(super) fine: bool,
 }
 
 impl Vouch {
-    /// Nothing was verified.
+    /// The result if no key was named.
     pub(super) fn none() -> Self {
         Self { lines: vec![NO_KEY.to_owned()], json: Value::Null, fine: true }
     }
 
-    /// Says it on standard error, where the answer itself has no room for it.
+    /// Prints the result on standard error, for answers that have no room for it.
     pub(super) fn complain(&self) {
         for line in self.lines.iter().filter(|_| !self.json.is_null()) {
             complain(format_args!("{line}"));
         }
     }
 
-    /// Of a journal in a directory.
+    /// Verifies the journal in `directory`.
     ///
     /// # Errors
     ///
-    /// When it cannot be read.
+    /// Fails if the journal cannot be read.
     pub(super) fn of_journal(directory: &Path, keys: &[PublicKey]) -> Result<Self, Failure> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let options = Options { trusted: keys.to_vec(), threads, full: None };
@@ -87,7 +87,7 @@ impl Vouch {
         Ok(Self::of(&[told]))
     }
 
-    /// Of what a database has.
+    /// The result for a database.
     pub(super) fn of_table(found: &[Copied]) -> Self {
         let all: Vec<_> = found.iter().map(Told::of).collect();
         Self::of(&all)
@@ -106,10 +106,10 @@ impl Vouch {
     }
 }
 
-/// What is told of one journal.
+/// The result for one journal.
 struct Told<'a> {
     instance: &'a str,
-    /// Up to which record, by whom, when that was signed.
+    /// The last verified record, the key that signed it, and when.
     verified: Option<(u64, PublicKey, Option<String>)>,
     last: u64,
     fault: Option<&'a Fault>,
@@ -123,7 +123,7 @@ impl<'a> Told<'a> {
             .map(|vouched| (vouched.seq, vouched.key, vouched.time.format(&Rfc3339).ok()));
         Self {
             instance: &it.instance,
-            // What something is wrong with is not called verified.
+            // A journal with a fault is not called verified.
             verified: vouched.filter(|_| it.faults.is_empty()),
             last: it.last,
             fault: it.faults.first(),

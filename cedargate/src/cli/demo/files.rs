@@ -1,4 +1,4 @@
-//! The files of a demo: written once, and never over anything that is there.
+//! The files of a demo: written once, and never overwritten.
 
 use std::fs;
 use std::io::Write as _;
@@ -46,10 +46,10 @@ const POLICIES: [(&str, &str); 24] = [
 
 /// The demo's configuration.
 const CONFIG: &str = include_str!("cedargate.yaml");
-/// Where the password of the demo users is kept.
+/// The file with the password of the demo users.
 const PASSWORD: &str = "keys/demo-password";
 
-/// What the command line says about the configuration of a demo that is made.
+/// The values from the command line for the configuration of a new demo.
 #[derive(Debug, Default)]
 pub(super) struct Values {
     pub(super) listen: Option<SocketAddr>,
@@ -59,7 +59,7 @@ pub(super) struct Values {
 }
 
 impl Values {
-    /// The demo's configuration with these values in place of its own.
+    /// The configuration of the demo, with these values in place of its defaults.
     fn configuration(&self) -> String {
         let listen = self.listen.map(|it| it.to_string());
         let admin = self.admin.map(|it| it.to_string());
@@ -76,12 +76,12 @@ impl Values {
     }
 }
 
-/// A text as YAML, whatever is in it.
+/// A text as a quoted string of YAML.
 pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Writes what is missing in `dir`, the configuration with these values; the password of the demo users.
+/// Writes the missing files in `dir`, the configuration with `values`. Returns the password of the demo users.
 pub(super) fn write(dir: &Path, values: &Values) -> Result<String, Failure> {
     for folder in ["keys", "policies/tests", "var"] {
         let path = dir.join(folder);
@@ -89,7 +89,7 @@ pub(super) fn write(dir: &Path, values: &Values) -> Result<String, Failure> {
     }
     private::warn_if_open("the demo's directory", dir);
     once(&dir.join("cedargate.yaml"), &values.configuration())?;
-    // The bundle is one thing: a file that somebody took out of it does not come back.
+    // The bundle is written as a whole: a file that was removed from it does not come back.
     if !dir.join("policies/schema.cedarschema").exists() {
         for (name, text) in POLICIES {
             once(&dir.join("policies").join(name), text)?;
@@ -106,7 +106,7 @@ pub(super) fn write(dir: &Path, values: &Values) -> Result<String, Failure> {
         .map(|it| it.trim().to_owned())
 }
 
-/// Writes a file unless there is one.
+/// Writes a file unless it exists.
 fn once(path: &Path, text: &str) -> Result<(), Failure> {
     let opened = private::file().write(true).create_new(true).open(path);
     match opened {
@@ -130,7 +130,7 @@ pub(crate) fn new_password() -> Result<String, Failure> {
 mod tests {
     use super::*;
 
-    /// A line of the template that has changed would be left as it is, silently.
+    /// If a line of the template changes, its value would silently not be replaced.
     #[test]
     fn each_value_that_is_given_is_written() {
         let values = Values {

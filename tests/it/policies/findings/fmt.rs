@@ -72,5 +72,5 @@ async fn a_file_that_cannot_be_read_changes_none() {
 #[tokio::test]
 async fn the_help_says_what_becomes_of_the_schema() {
     let (status, output, _) = binary::run(&root(), &["fmt", "--help"]).await;
-    assert!(status == 0 && output.contains("schema is left as it"), "{output}");
+    assert!(status == 0 && output.contains("schema stays unchanged"), "{output}");
 }

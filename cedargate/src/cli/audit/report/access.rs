@@ -1,4 +1,4 @@
-//! Accesses: what was decided of a request and how it ended, joined.
+//! Accesses: the decision about a request, joined with its outcome.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::ControlFlow;
@@ -11,38 +11,38 @@ use super::super::super::Failure;
 use super::super::filter::Filter;
 use super::super::source::Source;
 
-/// No request takes longer, so that both its records are seen. The outcome of one whose gate died is
-/// written later, and says nothing.
+/// The maximum duration of a request: records are read this far beyond the period, so that both records of a request
+/// are seen. The outcome of a request whose gate died is written later, and carries no result.
 const LONGEST: Duration = Duration::DAY;
 
-/// A request, as far as it is known.
+/// A request: its decision and, if known, its outcome.
 #[derive(Debug)]
 pub(super) struct Access {
-    /// Its intent or its denial; its outcome if the journal no longer has the intent.
+    /// The intent or the denial; the outcome if the journal no longer has the intent.
     pub(super) decided: Record,
-    /// How it ended.
+    /// The outcome record, if there is one.
     pub(super) outcome: Option<Record>,
-    /// Whether it was let in by its justification alone; nothing if that is not known.
+    /// Whether the justification alone let the request in; `false` if that is unknown.
     pub(super) by_justification: bool,
-    /// When it counts: at its own time, or at the greatest before the clock was set back.
+    /// The time at which the access counts: its own, or the latest time before the clock was set back.
     counts_at: OffsetDateTime,
 }
 
 /// How an access ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Ending {
-    /// The upstream gave what was asked for.
+    /// The request was let through and succeeded.
     Succeeded,
-    /// It did not, or could not.
+    /// The request was let through and failed.
     Failed,
-    /// Nobody knows: the gate or the connection died, or it is not over.
+    /// The result is unknown: the gate or the connection died, or the request is not over.
     Unknown,
-    /// The gate refused it.
+    /// The gate refused the request.
     Refused,
 }
 
 impl Ending {
-    /// The word in reports.
+    /// The word for this ending in reports.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Self::Succeeded => "succeeded",
@@ -58,12 +58,12 @@ impl Access {
         Self { decided, outcome: None, by_justification: false, counts_at }
     }
 
-    /// The record that tells how it ended.
+    /// The record that tells how the access ended.
     fn last(&self) -> &Record {
         self.outcome.as_ref().unwrap_or(&self.decided)
     }
 
-    /// How it ended.
+    /// How the access ended.
     pub(super) fn ending(&self) -> Ending {
         match (self.decided.phase, self.last().success) {
             (Phase::Denial, _) => Ending::Refused,
@@ -74,18 +74,18 @@ impl Access {
         }
     }
 
-    /// The status that the client was sent.
+    /// The status that was sent to the client.
     pub(super) fn status(&self) -> Option<u16> {
         self.last().status
     }
 
-    /// Who asked. Of who signs in only the outcome knows.
+    /// The user who made the request. For a sign-in, only the outcome names the user.
     pub(super) fn user(&self) -> Option<&str> {
         self.decided.user_id.as_deref().or(self.last().user_id.as_deref())
     }
 }
 
-/// Joins records as they come.
+/// Joins intents and outcomes, record by record.
 #[derive(Debug, Default)]
 struct Join {
     all: Vec<Access>,
@@ -109,12 +109,12 @@ impl Join {
     }
 }
 
-/// The accesses that `filter` means, the oldest first, and how many lines are no records. An access
-/// is of the time at which it was decided. Takes as much memory as they are.
+/// The accesses that match `filter`, oldest first, and the number of lines that are not records. An access counts at
+/// the time of its decision. All accesses are kept in memory.
 ///
 /// # Errors
 ///
-/// When the source cannot be read.
+/// Fails if the source cannot be read.
 pub(super) fn gather(source: &Source, filter: &Filter) -> Result<(Vec<Access>, u64), Failure> {
     let wide = Filter {
         since: filter.since.map(|since| since.saturating_sub(LONGEST)),
@@ -137,7 +137,7 @@ pub(super) fn gather(source: &Source, filter: &Filter) -> Result<(Vec<Access>, u
     Ok((all, strange))
 }
 
-/// What somebody did, in numbers.
+/// Numbers of accesses, and the times of the first and the last.
 #[derive(Debug)]
 pub(super) struct Tally {
     pub(super) accesses: u64,
@@ -147,25 +147,25 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    /// Nothing yet, at that time.
+    /// An empty tally that begins at `at`.
     pub(super) fn at(at: OffsetDateTime) -> Self {
         Self { accesses: 0, by_ending: BTreeMap::new(), first: at, last: at }
     }
 
-    /// One more.
+    /// Counts an access at `at`.
     pub(super) fn count(&mut self, at: OffsetDateTime) {
         self.accesses = self.accesses.saturating_add(1);
         self.first = self.first.min(at);
         self.last = self.last.max(at);
     }
 
-    /// How many ended so.
+    /// The number of accesses that ended this way.
     pub(super) fn ended(&self, ending: Ending) -> u64 {
         self.by_ending.get(&ending).copied().unwrap_or_default()
     }
 }
 
-/// The numbers of each user.
+/// The tally of each user.
 pub(super) fn by_user(accesses: &[Access]) -> BTreeMap<String, Tally> {
     let mut all = BTreeMap::new();
     for access in accesses {
@@ -202,7 +202,7 @@ mod tests {
             record(3, Phase::Denial, Some(false)),
             record(2, Phase::Outcome, Some(false)),
             record(1, Phase::Outcome, Some(true)),
-            // Its intent is gone; and one whose end nobody knows.
+            // An outcome without its intent; then requests whose result is unknown.
             record(4, Phase::Outcome, Some(true)),
             record(5, Phase::Intent, None),
             record(6, Phase::Intent, None),

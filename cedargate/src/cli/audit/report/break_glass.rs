@@ -29,10 +29,10 @@ const LET_IN_BY_IT: &str = "`yes` (`true`): without the justification the reques
 
   cedargate audit report break-glass --since 31d")]
 pub(super) struct BreakGlass {
-    /// Only from this time on: RFC 3339, a date (UTC), or so long ago, like `7d`
+    /// Only requests from this time on: RFC 3339, a date (UTC), or an age such as `7d`
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<OffsetDateTime>,
-    /// Only before this time
+    /// Only requests before this time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<OffsetDateTime>,
     #[command(flatten)]
@@ -121,7 +121,7 @@ fn let_in(access: &Access) -> &'static str {
     }
 }
 
-/// The object of an access.
+/// The object of an access, as `Type:id`.
 fn of(access: &Access) -> String {
     let it = &access.decided;
     format!("{}:{}", word(it.resource_type.as_deref()), word(it.resource_id.as_deref()))

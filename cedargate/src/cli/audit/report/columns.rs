@@ -7,10 +7,10 @@ use time::macros::format_description;
 
 use super::access::{Access, Tally};
 
-/// A name, and what stands there.
+/// A column: its name, and the function that computes its value.
 pub(super) type Column = (&'static str, fn(&Access) -> Value);
 
-/// Of every access.
+/// The columns of every report.
 pub(super) const COMMON: [Column; 18] = [
     ("time", |it| clock(it.decided.timestamp).into()),
     ("outcome", |it| it.ending().as_str().into()),
@@ -32,7 +32,7 @@ pub(super) const COMMON: [Column; 18] = [
     ("request", |it| it.decided.id.to_string().into()),
 ];
 
-/// Of accesses that came with a justification.
+/// The additional columns of the break-glass report.
 pub(super) const BREAK_GLASS: [Column; 3] = [
     ("let_in_by_justification", |it| json!(it.by_justification)),
     ("decision", |it| it.decided.decision.as_str().into()),
@@ -42,18 +42,18 @@ pub(super) const BREAK_GLASS: [Column; 3] = [
 const CLOCK: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
 
-/// A time, as records have it.
+/// A time in the format of records.
 pub(super) fn clock(at: OffsetDateTime) -> String {
     at.to_offset(time::UtcOffset::UTC).format(CLOCK).unwrap_or_default()
 }
 
-/// An access as an object.
+/// An access as a JSON object.
 pub(super) fn object(access: &Access, columns: &[Column]) -> Value {
     let members = columns.iter().map(|(name, value)| ((*name).to_owned(), value(access)));
     Value::Object(members.collect::<Map<_, _>>())
 }
 
-/// The numbers of a user as an object.
+/// The tally of a user as a JSON object.
 pub(super) fn tally(user: &str, tally: &Tally) -> Value {
     use super::access::Ending::{Failed, Refused, Succeeded, Unknown};
     let mut value = json!({

@@ -17,7 +17,7 @@ use super::columns::{COMMON, clock, object, tally};
 use super::told::{access, head, justification, summary, table, word};
 use super::{Layout, Ready};
 
-/// What routes say of accesses to health information.
+/// The event type of accesses to health information.
 const PHI: &str = "phi_access";
 
 const COVERS: &str = "every request to this object that the gate let through, whether the upstream then \
@@ -31,8 +31,8 @@ const LEAVES_OUT: &str = "what was seen other than through this gate; objects th
 
 /// Account for who saw or changed an object: each access that was let through (45 CFR 164.528)
 ///
-/// An access is of the time at which it was decided; its outcome is joined to it. The report says in
-/// its head what it covers and what it cannot.
+/// An access counts at the time of its decision, and is joined with its outcome. The head of the report says what the
+/// report covers and what it leaves out.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example: who saw a patient in the last six years
 
@@ -41,10 +41,10 @@ pub(super) struct Disclosures {
     /// The object: its id, or `Type:id`
     #[arg(long, value_name = "OBJECT")]
     resource: String,
-    /// Only from this time on: RFC 3339, a date (UTC), or so long ago, like `7d`
+    /// Only accesses from this time on: RFC 3339, a date (UTC), or an age such as `7d`
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<OffsetDateTime>,
-    /// Only before this time
+    /// Only accesses before this time
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<OffsetDateTime>,
     #[command(flatten)]
@@ -53,7 +53,7 @@ pub(super) struct Disclosures {
     layout: Layout,
 }
 
-/// Who listed objects in which tenant with what action, and of what type they were.
+/// The lists of objects that were made, by user, tenant, action and type.
 type Lists = BTreeMap<[String; 4], Tally>;
 
 impl Disclosures {
@@ -157,7 +157,7 @@ impl Disclosures {
     }
 }
 
-/// What is said of the source.
+/// The source and the time of its first record, for the head of a report.
 pub(super) fn source_told(source: &Source, first: Option<&str>) -> String {
     let since = first.map_or("which has no records".to_owned(), |at| {
         format!("whose first record is of {at}: it knows nothing of what was before")
@@ -165,7 +165,7 @@ pub(super) fn source_told(source: &Source, first: Option<&str>) -> String {
     format!("{}, {since}", source.name)
 }
 
-/// What time is covered.
+/// The period of a report, for its head.
 pub(super) fn period(since: Option<OffsetDateTime>, until: Option<OffsetDateTime>) -> String {
     match (since.map(clock), until.map(clock)) {
         (None, None) => "all".to_owned(),
@@ -175,7 +175,7 @@ pub(super) fn period(since: Option<OffsetDateTime>, until: Option<OffsetDateTime
     }
 }
 
-/// The types that the object has, as it is called and as records say.
+/// The types of the object: those in the records, else the one in `resource`.
 fn kinds(resource: &str, accesses: &[Access]) -> BTreeSet<String> {
     let seen = accesses.iter().filter_map(|it| it.decided.resource_type.as_deref());
     let mut kinds: BTreeSet<String> = seen.map(ToOwned::to_owned).collect();
@@ -185,7 +185,7 @@ fn kinds(resource: &str, accesses: &[Access]) -> BTreeSet<String> {
     kinds
 }
 
-/// The type in `Clinic::Patient:a:7`: up to the first colon that stands alone.
+/// The type in `Clinic::Patient:a:7`: everything before the first single colon.
 fn kind(resource: &str) -> Option<&str> {
     let colons: Vec<usize> = resource.match_indices(':').map(|(at, _)| at).collect();
     let alone = |at: &&usize| {
@@ -195,7 +195,7 @@ fn kind(resource: &str) -> Option<&str> {
     resource.get(..*colons.iter().find(alone)?)
 }
 
-/// Lists of objects of these types that were let through in that time.
+/// The lists of objects of these types that were let through in the period of `filter`.
 fn lists(source: &Source, filter: &Filter, kinds: &BTreeSet<String>) -> Result<Lists, Failure> {
     let mut lists = Lists::new();
     for kind in kinds {

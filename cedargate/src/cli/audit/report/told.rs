@@ -1,4 +1,4 @@
-//! Reports as people read them. Nothing here is printed as it stands in a record.
+//! Reports as text for people. Texts from records are escaped and shortened before they are printed.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,16 +8,16 @@ use audit::text::printable;
 use super::access::{Access, Ending, Tally};
 use super::columns::clock;
 
-/// No word is told at greater length; no justification: 500 letters, all escaped.
+/// The maximum printed length of a value; that of a justification is 500 characters, all of them escaped.
 const WORD: usize = 200;
 const LONGEST: usize = 5_000;
 
-/// A word that somebody else wrote.
+/// A text from a record, escaped and shortened; `-` if there is none.
 pub(super) fn word(text: Option<&str>) -> String {
     printable(text.unwrap_or("-"), WORD).into_owned()
 }
 
-/// An access in one line: when, how it ended, who, what, where, from where.
+/// An access in one line: time, ending, user, action, request, and address of the client.
 pub(super) fn access(access: &Access) -> String {
     let it = &access.decided;
     let roles: Vec<String> = it.roles.iter().map(|role| word(Some(role))).collect();
@@ -45,13 +45,13 @@ pub(super) fn access(access: &Access) -> String {
     line
 }
 
-/// A justification, as it is told.
+/// The justification of an access, escaped and shortened.
 pub(super) fn justification(access: &Access) -> Option<String> {
     let told = access.decided.break_glass.as_deref()?;
     Some(printable(told, LONGEST).into_owned())
 }
 
-/// The numbers of each user, and of all.
+/// A table of the tallies, with one row per user.
 pub(super) fn summary(users: &BTreeMap<String, Tally>) -> String {
     let mut rows = vec![
         ["user", "accesses", "succeeded", "failed", "unknown", "refused", "first", "last"]
@@ -70,7 +70,7 @@ pub(super) fn summary(users: &BTreeMap<String, Tally>) -> String {
     table(&rows)
 }
 
-/// Rows, aligned.
+/// A table with aligned columns.
 pub(super) fn table(rows: &[Vec<String>]) -> String {
     let mut widths: Vec<usize> = Vec::new();
     for row in rows {
@@ -91,7 +91,7 @@ pub(super) fn table(rows: &[Vec<String>]) -> String {
     text
 }
 
-/// Lines of a report's head: a name and what is said under it, at most 100 letters wide.
+/// The head of a report: names with their texts, at most 100 characters wide.
 pub(super) fn head(lines: &[(&str, String)]) -> String {
     let mut text = String::new();
     for (name, said) in lines {

@@ -1,4 +1,4 @@
-//! What is told of a database that is verified by itself.
+//! The report about a database that is verified by itself.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -11,16 +11,16 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{count, list, speed, value};
 
-/// What is told.
+/// The report, as text and as JSON.
 pub(super) struct Report<'a> {
-    /// How the database is called: nothing in it is secret.
+    /// The name of the database, without secrets.
     pub(super) name: &'a str,
     pub(super) found: &'a [Copied],
     pub(super) took: Duration,
 }
 
 impl Report<'_> {
-    /// All of it is verified, but for what is not signed yet.
+    /// Whether everything is verified, except what is not signed yet.
     pub(super) fn is_good(&self) -> bool {
         self.found.iter().all(Copied::is_good)
     }
@@ -77,7 +77,7 @@ impl Report<'_> {
     }
 }
 
-/// The numbers of one journal.
+/// Appends the numbers of one journal.
 fn journal(it: &Copied, text: &mut String) {
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<12} {value}");

@@ -1,4 +1,4 @@
-//! What is told of a journal, and of what a database has of it.
+//! The report about a journal, and about the copy in a database.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -14,26 +14,26 @@ use time::format_description::well_known::Rfc3339;
 
 use super::{BESIDE, count, fault, list, speed, value};
 
-/// What is told.
+/// The report, as text and as JSON.
 pub(super) struct Report<'a> {
     pub(super) directory: &'a Path,
     pub(super) found: &'a Verification,
-    /// What the database has of it, if that was asked: compared with the journal, and by itself.
+    /// The comparison with the database and the verification of its copy, if a database was named.
     pub(super) compared: Option<&'a (Comparison, Option<Copied>)>,
-    /// The keys were kept elsewhere.
+    /// Whether the keys were named, instead of read from the journal's directory.
     pub(super) kept: bool,
     pub(super) took: Duration,
 }
 
 impl Report<'_> {
-    /// Nothing is wrong, and all of it is vouched for: the journal, and the copy, if that was asked for.
+    /// Whether nothing is wrong and everything is vouched for: the journal, and the copy if a database was named.
     pub(super) fn is_good(&self) -> bool {
         let copied =
             self.compared.is_none_or(|(_, copied)| copied.as_ref().is_some_and(Copied::is_good));
         self.found.is_good() && !self.is_unsigned() && copied
     }
 
-    /// Nothing vouches for any of it.
+    /// Whether the journal has records but no checkpoint.
     fn is_unsigned(&self) -> bool {
         self.found.checkpoints == 0 && self.found.records > 0
     }
@@ -129,7 +129,7 @@ impl Report<'_> {
         notes.extend(self.found.notes.iter().cloned());
         let copied = self.compared.and_then(|(_, copied)| copied.as_ref());
         if let Some(copied) = copied {
-            // What marks tell stands in the journal, too, and is told of it.
+            // The journal contains the marks, too, and their notes are printed once.
             let own = copied.notes.iter().filter(|note| !self.found.notes.contains(note));
             notes.extend(own.map(|note| format!("database: {note}")));
         }

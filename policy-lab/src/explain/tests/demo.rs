@@ -1,4 +1,4 @@
-//! The demo's facts and the matrix, from the tables of `tests/`.
+//! The demo's facts and the matrix, from the tables of `docs/contract/`.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;

@@ -4,8 +4,8 @@
 //!
 //! `<digest>.json` holds the files of one bundle. `last-good` holds the digest of the bundle that was in force
 //! last and that passes the checks of a start. `history` lists the digests of the earlier ones too, the newest
-//! last. While the database is down, the gate cannot tell whether a start accepts a bundle: such a bundle has
-//! its file, and neither `last-good` nor `history` names it.
+//! last. While the database is down, the gate cannot tell whether a start accepts a bundle: a bundle that comes
+//! into force then has a file, but neither `last-good` nor `history` names the bundle.
 
 mod history;
 

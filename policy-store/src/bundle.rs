@@ -131,7 +131,7 @@ impl Bundle {
         &self.routes
     }
 
-    /// Returns which circumstances that change by themselves the policies can see.
+    /// Returns whether the policies can see the client's address and the age of the token.
     pub fn sight(&self) -> Sight {
         self.sight
     }
@@ -200,7 +200,7 @@ impl Types {
     }
 
     /// Whether other entities than the object of a request can refer to entities of the type `kind`: policies
-    /// can then read such an object through those entities, too.
+    /// can then read an object of that type through those entities, too.
     pub fn are_named_by_others(&self, kind: &str) -> bool {
         let named = [&self.user, &self.organization, &self.group, &self.role, &self.feature];
         self.resource(kind).is_none_or(|kind| named.contains(&kind))

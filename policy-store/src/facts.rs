@@ -88,7 +88,7 @@ pub struct OrganizationFacts {
     pub group: Option<Arc<str>>,
 }
 
-/// The gist of an organisation: whether it is active.
+/// The gist of an organisation: its status, and whether the organisation was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct OrganizationGist {
     pub(crate) status: Arc<str>,

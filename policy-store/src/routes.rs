@@ -258,7 +258,7 @@ pub struct RouteFault {
     pub place: Place,
     /// What is wrong.
     pub problem: String,
-    /// What to do about it.
+    /// How to correct the fault.
     pub remedy: String,
 }
 

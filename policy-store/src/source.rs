@@ -72,9 +72,9 @@ impl fmt::Display for FactFaults {
 pub struct FactFault {
     /// The statement, as a key of the configuration.
     pub place: String,
-    /// What is wrong with it.
+    /// What is wrong with the statement.
     pub message: String,
-    /// What to do.
+    /// How to correct the statement.
     pub remedy: String,
 }
 

@@ -75,8 +75,8 @@ fn toggled(list: &[Arc<str>], name: &Arc<str>) -> To {
     if list.contains(name) { To::Without(Arc::clone(name)) } else { To::With(Arc::clone(name)) }
 }
 
-/// Returns the roles of the vocabulary, the least powerful first: a role has power by the number of policies
-/// that name it.
+/// Returns the roles of the vocabulary, the least powerful first. The more policies name a role, the more
+/// powerful the role counts.
 pub(super) fn roles(bundle: &Bundle) -> Vec<Arc<str>> {
     let mut roles: Vec<Arc<str>> = bundle.vocabulary().roles().cloned().collect();
     roles.sort_by_cached_key(|role| {

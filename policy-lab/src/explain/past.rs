@@ -32,7 +32,7 @@ pub struct Past {
 pub struct Recorded {
     /// The id of the request.
     pub id: String,
-    /// When it was decided.
+    /// When the request was decided.
     pub timestamp: String,
     /// The id of the caller.
     pub user: Option<String>,

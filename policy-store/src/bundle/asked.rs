@@ -23,7 +23,7 @@ pub(super) struct Asked {
     pub(super) act_in: bool,
     /// The entity type of the resource.
     pub(super) resource: Arc<str>,
-    /// Which needs of circumstances the route satisfies.
+    /// The needs of circumstances that the route satisfies.
     gives: BTreeSet<Need>,
 }
 

@@ -31,7 +31,7 @@ pub struct Finding {
     pub column: usize,
     /// What is wrong.
     pub message: String,
-    /// What to do.
+    /// How to correct the fault.
     pub remedy: String,
     /// The text of the line: only a window of a long line, and without control characters.
     pub source: String,

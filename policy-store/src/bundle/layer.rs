@@ -54,7 +54,7 @@ impl Layer {
         }
     }
 
-    /// Returns the layer called `name`, if a policy can be part of such a layer.
+    /// Returns the layer called `name`, if policies can be part of that layer.
     pub(super) fn named(name: &str) -> Option<Self> {
         Self::OF_POLICIES.into_iter().find(|layer| layer.name() == name)
     }

@@ -1,4 +1,5 @@
-//! Which circumstances that change by themselves the policies of a bundle can see.
+//! Whether the policies of a bundle can see the client's address and the age of the token, which change by
+//! themselves from request to request.
 
 use super::policies::Parsed;
 use super::read::File;

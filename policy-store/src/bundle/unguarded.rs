@@ -98,8 +98,8 @@ struct Subject<'a> {
 }
 
 impl<'a> Subjects<'a> {
-    /// Returns all such actions, each once. `unmapped` is included; `act_in` is not, because it is asked only
-    /// for callers who have passed the guards of another action.
+    /// Returns all actions that are not public, each once. `unmapped` is included; `act_in` is not, because it
+    /// is asked only for callers who have passed the guards of another action.
     fn of(bundle: &'a Bundle) -> Self {
         let unmapped = Arc::new(Route::unmapped(UNMAPPED));
         let (all, kinds) = (Vec::new(), Vec::new());

@@ -120,8 +120,8 @@ pub struct View {
 /// How much policies see of a caller, given whether the object is the caller itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SeenCaller {
-    /// The policies see its roles and status, whether it belongs to an organisation, and the status of that
-    /// organisation and whether it was deleted.
+    /// The policies see the caller's roles and status, whether the caller belongs to an organisation, and the
+    /// status of that organisation and whether it was deleted.
     Gist,
     /// The policies see everything about the caller except its name.
     Likeness,

@@ -13,8 +13,8 @@ use super::weight::Weigh;
 use crate::facts::Fact;
 use crate::source::FactsError;
 
-/// One load in progress. If it is dropped before it ends, such as by a panic, the waiting requests get an
-/// error.
+/// One load in progress. A load that is dropped before its end, for example by a panic, gives an error to the
+/// waiting requests.
 pub(super) struct Errand<K, T>
 where
     K: Hash + Eq + Clone + Weigh + Send + Sync + 'static,

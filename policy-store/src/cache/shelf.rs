@@ -48,7 +48,7 @@ impl Common {
     }
 }
 
-/// Which answers of loads are kept.
+/// The kinds of answers that a shelf keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keeps {
     /// No answer: the shelf only combines equal questions that are asked at the same time.
@@ -59,7 +59,7 @@ pub(super) enum Keeps {
     Absent,
 }
 
-/// Which kept answers a request may get.
+/// The kept answers that a request may get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wants {
     /// Kept facts, and the knowledge that a row is absent: strangers with a valid token for an unknown user

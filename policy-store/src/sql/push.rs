@@ -17,7 +17,7 @@ pub const CHANNEL: &str = "cedargate_facts";
 
 /// The duration of silence after which the connection is tested.
 const QUIET: Duration = Duration::from_secs(1);
-/// The timeout of such a test.
+/// The timeout of the test of a silent connection.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The timeout for connecting.
 const CONNECTING: Duration = Duration::from_secs(5);

@@ -15,10 +15,10 @@ use crate::facts::{OrganizationFacts, OwnedFacts, UserFacts};
 pub(super) struct Query {
     pub(super) subject: Subject,
     pub(super) sql: Arc<str>,
-    /// The form of its keys, if the mapping declares it.
+    /// The form of the keys, if the mapping declares a form.
     pub(super) key: Option<KeyForm>,
     pub(super) slots: Vec<Slot>,
-    /// The type of its parameter, once Postgres was asked for it.
+    /// The type of the statement's parameter, once Postgres has reported the type.
     pub(super) parameter: ArcSwapOption<PgTypeInfo>,
 }
 

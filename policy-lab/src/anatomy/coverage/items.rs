@@ -22,7 +22,8 @@ pub(super) struct Index {
 #[derive(Debug)]
 pub(super) struct OfPolicy {
     pub(super) applied: usize,
-    /// The item that the scope matches and the policy does not apply: only a policy with conditions has it.
+    /// The item for a question that matches the scope but not the conditions: only a policy with conditions has
+    /// such an item.
     pub(super) aside: Option<usize>,
     /// The items of each leaf, in the order of the text: the leaf is true, and the leaf is false.
     pub(super) leaves: Vec<(usize, usize)>,
@@ -34,7 +35,7 @@ pub(super) struct OfPolicy {
 #[derive(Debug)]
 pub(super) struct OfRoute {
     pub(super) allowed: usize,
-    /// The item that the route is refused, if the policies can refuse it.
+    /// The item for a refusal of the route, if the policies can refuse the route.
     pub(super) refused: Option<usize>,
 }
 

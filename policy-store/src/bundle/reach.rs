@@ -1,7 +1,7 @@
 //! Finds routes that no role is permitted to use, by asking the policies on behalf of callers of every kind.
 //!
-//! The questions are those that the gate asks (`gate.md`, "What policies see"): first without body and object,
-//! as before they are read and looked up, and then with them. Usual callers come first, with a valid body and a
+//! The questions are those that the gate asks (`gate.md`, "What policies see"): first the one before the body is
+//! read and the object is looked up, and then the one after that. Usual callers come first, with a valid body and a
 //! valid object. If none of them is let in, all combinations of what the route's policies can distinguish about
 //! a caller are tried. For callers who pass the layer `role` but not the layers after it, unusual requests are
 //! tried too.

@@ -181,7 +181,7 @@ impl Heard {
 /// The metadata of a file that changes whenever the file does.
 pub(super) type Mark = (std::ffi::OsString, u64, u64, i64, i64, Option<SystemTime>);
 
-/// Returns the marks of the files of a bundle, without other files in the parent folder.
+/// Returns the marks of the entries in a bundle's folder and in its folder of tests.
 pub(super) fn fingerprint(directory: &Path) -> Vec<Mark> {
     let folders = [directory.to_owned(), directory.join("tests")];
     let entries = folders.iter().filter_map(|it| std::fs::read_dir(it).ok()).flatten().flatten();

@@ -1,7 +1,7 @@
-//! Policies taken apart, so that each part can be asked by itself: which clause decided, and which
-//! parts the tests of a bundle have never seen true, or never false.
+//! Policies split into their parts, so that each part can be asked by itself: which clause decided, and which
+//! parts the tests of a bundle have never seen true, or never seen false.
 //!
-//! Pure: nothing here judges a request.
+//! This module judges no request of its own.
 
 mod coverage;
 mod examine;
@@ -23,63 +23,63 @@ use plan::{Body, Workshop};
 pub use coverage::{About, Coverage, Item, ItemKind, Report};
 pub use statement::{Kind, one_line};
 
-/// The policies about one action, taken apart.
+/// The policies about one action, split into parts.
 #[derive(Debug, Clone)]
 pub struct Anatomy {
     bodies: Vec<Arc<Body>>,
-    /// The probes, named by their numbers.
+    /// The probes: one policy for each part, named by its number.
     set: PolicySet,
 }
 
-/// What one policy says to a question.
+/// The result of one policy for a question.
 #[derive(Debug, Clone)]
 pub struct Examined {
     /// The policy.
     pub rule: Arc<Rule>,
-    /// Whether its scope matches: principal, action and resource.
+    /// Whether the policy's scope matches: principal, action and resource.
     pub scope: bool,
-    /// Whether it applies; `None` when it fails to evaluate.
+    /// Whether the policy applies; `None` if it fails to evaluate.
     pub applies: Option<bool>,
-    /// Its conditions, in their order.
+    /// The conditions of the policy, in their order.
     pub clauses: Vec<Clause>,
-    /// Its allowlists of roles, in the order of the text.
+    /// The policy's allowlists of roles, in the order of the text.
     pub lists: Vec<ListSeen>,
 }
 
-/// A `when` or `unless`.
+/// A `when` or `unless` clause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Clause {
-    /// Which of the two.
+    /// Whether the clause is an `unless`.
     pub unless: bool,
-    /// Whether it lets the policy apply; `None` when it was not reached, or fails.
+    /// Whether the clause lets the policy apply; `None` if it was not reached, or fails.
     pub held: Option<bool>,
-    /// Its expression.
+    /// The expression of the clause.
     pub node: Node,
 }
 
 /// An expression of a policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Node {
-    /// What it is made of.
+    /// The kind of the expression.
     pub kind: Kind,
     /// The expression as written, without brackets around it.
     pub text: Arc<str>,
-    /// The line of the policy's file on which it begins.
+    /// The line of the policy's file on which the expression begins.
     pub line: usize,
-    /// Its number among the expressions of the policy, in the order of the text.
+    /// The number of the expression among those of the policy, in the order of the text.
     pub place: usize,
-    /// Whether it was evaluated at all.
+    /// Whether the expression was evaluated.
     pub reached: bool,
-    /// What it gave; `None` when it was not reached, or fails.
+    /// The result; `None` if the expression was not reached, or fails.
     pub value: Option<bool>,
-    /// Why it failed, of a leaf.
+    /// Why a leaf failed.
     pub error: Option<String>,
-    /// Its operands.
+    /// The operands of the expression.
     pub parts: Vec<Node>,
 }
 
 impl Node {
-    /// The expression with the number `place`, if it is this one or a part of it.
+    /// Returns the expression with the number `place`, if it is this one or a part of this one.
     pub fn find(&self, place: usize) -> Option<&Node> {
         if self.place == place {
             return Some(self);
@@ -87,7 +87,7 @@ impl Node {
         self.parts.iter().find_map(|part| part.find(place))
     }
 
-    /// The leaves of it, in the order of the text.
+    /// Returns the leaves of the expression, in the order of the text.
     pub fn leaves(&self) -> Vec<&Node> {
         if self.kind == Kind::Leaf {
             return vec![self];
@@ -96,61 +96,61 @@ impl Node {
     }
 }
 
-/// An allowlist of roles, as a question saw it.
+/// An allowlist of roles, with the results for a question.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ListSeen {
     /// The list as written.
     pub text: Arc<str>,
-    /// The line of the policy's file on which it begins.
+    /// The line of the policy's file on which the list begins.
     pub line: usize,
-    /// The place of the leaf that it is in.
+    /// The number of the leaf that contains the list.
     pub leaf: usize,
-    /// Whether that leaf was reached.
+    /// Whether the leaf was reached.
     pub reached: bool,
-    /// What that leaf gave.
+    /// The result of the leaf.
     pub value: Option<bool>,
-    /// All roles that there are, by name.
+    /// All roles that exist, by name.
     pub roles: Vec<RoleSeen>,
 }
 
-/// A role, held against an allowlist.
+/// A role, compared with an allowlist.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct RoleSeen {
-    /// Its name.
+    /// The name of the role.
     pub name: Arc<str>,
-    /// Whether the list has it.
+    /// Whether the role is on the list.
     pub listed: bool,
-    /// Whether the one who is looked for in the list has it; `None` when that fails.
+    /// Whether the entity that is compared with the list has the role; `None` if the comparison fails.
     pub held: Option<bool>,
 }
 
-/// Why policies cannot be taken apart.
+/// Why policies cannot be split into parts.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AnatomyError {
-    /// Cedar reads the policy, but sees other parts than we do.
+    /// Cedar can parse the policy, but finds other parts.
     #[error("policy `{policy}` cannot be taken apart as Cedar does it")]
     Unreadable {
-        /// Its `@id`.
+        /// The `@id` of the policy.
         policy: Arc<str>,
     },
-    /// A part of a policy that is no condition by itself.
+    /// A part of a policy cannot be a condition by itself.
     #[error("a part of policy `{policy}` cannot be asked by itself: {problem}")]
     Probe {
-        /// Its `@id`.
+        /// The `@id` of the policy.
         policy: Arc<str>,
-        /// What Cedar says about it.
+        /// The error of Cedar.
         problem: String,
     },
-    /// A slice of another bundle.
+    /// The slice belongs to another bundle.
     #[error("policy `{policy}` is not of this bundle")]
     Unknown {
-        /// Its `@id`.
+        /// The `@id` of the policy.
         policy: Arc<str>,
     },
     /// The probes of a slice cannot be asked together.
     #[error("the parts of the policies cannot be asked together: {0}")]
     Probes(String),
-    /// An action that the bundle does not ask for.
+    /// The bundle has no policies that are asked about the action.
     #[error("no policies are asked about action `{0}`")]
     NoSuchAction(String),
 }
@@ -162,16 +162,16 @@ impl AnatomyError {
 }
 
 impl Anatomy {
-    /// Takes the policies of `slice`, which is of `bundle`, apart.
+    /// Splits the policies of `slice`, which belongs to `bundle`, into parts.
     ///
     /// # Errors
     ///
-    /// When a policy cannot be taken apart, or is not of the bundle.
+    /// Fails if a policy cannot be split, or does not belong to the bundle.
     pub fn of(bundle: &Bundle, slice: &Slice) -> Result<Self, AnatomyError> {
         Workshop::new(bundle).anatomy(slice)
     }
 
-    /// What each policy says to a question, ordered by layer and then as written.
+    /// Returns the result of each policy for a question, ordered by layer and then by position.
     pub fn examine(&self, request: &Request, entities: &Entities) -> Vec<Examined> {
         let response = Authorizer::new().is_authorized(request, &self.set, entities);
         let answers = Answers::of(&response);

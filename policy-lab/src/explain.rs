@@ -1,9 +1,9 @@
-//! Explains decisions: layer by layer what was asked, the facts that were used, the policy that
-//! decided, and what would change it, and who may do that.
+//! Explains decisions: what each layer asked, the facts that were used, the policy that decided, what would
+//! change the decision, and who may make that change.
 //!
-//! Everything is judged by a [`Workbench`], which runs the pipeline that serves: an explanation
-//! cannot say anything else than the gate does. What would change a decision is found by trying:
-//! facts are changed one by one in a `Scene`, and the request is judged again.
+//! A [`Workbench`] judges every request with the gate's own pipeline, so an explanation cannot differ from what
+//! the gate does. What would change a decision is found by trial: a `Scene` changes facts one by one, and the
+//! request is judged again.
 
 mod candidates;
 mod change;
@@ -38,15 +38,15 @@ pub use past::{PastError, archived};
 pub use reach::{Reach, ReachError};
 use scene::Scene;
 
-/// Judges what is to be explained.
+/// Judges the requests that are to be explained.
 pub struct Explainer {
     bundles: Arc<BundleStore>,
     notebook: Arc<Notebook<dyn FactSource>>,
     tenancy: Tenancy,
-    /// Judges by the facts as they are, and is overheard.
+    /// The workbench that judges by the current facts and keeps the questions that it asked.
     live: Workbench,
     scene: Arc<Scene>,
-    /// Judges by the facts of the scene, each time anew.
+    /// The workbench that judges by the facts of the scene, without caching them.
     trial: Workbench,
     /// The statuses that policies compare with.
     statuses: Vec<Arc<str>>,
@@ -59,11 +59,11 @@ impl std::fmt::Debug for Explainer {
 }
 
 impl Explainer {
-    /// An explainer with these policies and facts. Has to be made in a runtime.
+    /// Returns an explainer with these policies and facts. The caller must be in an async runtime.
     ///
     /// # Errors
     ///
-    /// When a part of the gate cannot be made.
+    /// Fails if a part of the gate cannot be built.
     pub fn new(
         bundle: Bundle,
         facts: Arc<dyn FactSource>,
@@ -90,7 +90,7 @@ impl Explainer {
         Ok(Self { bundles, notebook, tenancy, live, scene, trial, statuses })
     }
 
-    /// The policies.
+    /// Returns the policies in use.
     pub fn bundle(&self) -> Arc<Published> {
         self.bundles.current()
     }
@@ -99,10 +99,10 @@ impl Explainer {
     ///
     /// # Errors
     ///
-    /// When what is described is no request.
+    /// Fails if the description is not a valid request.
     pub async fn request(&self, ask: &Ask) -> Result<report::Report, WorkbenchError> {
         let verdict = self.live.judge(ask).await?;
-        // Now, before anything else takes time: a fact has an age.
+        // This comes before anything that takes time, because the report shows the age of each fact.
         let facts = shown::facts(&self.notebook.notes(), &verdict);
         let published = self.bundle();
         let bundle = &published.bundle;
@@ -123,7 +123,7 @@ impl Explainer {
     }
 }
 
-/// The workflow that the path of a request names.
+/// Returns the workflow in the path of a request.
 fn workflow(bundle: &Bundle, verdict: &Verdict) -> Option<Arc<str>> {
     let record = &verdict.record;
     let found = bundle.routes().find(record.method.as_deref()?, record.endpoint.as_deref()?);

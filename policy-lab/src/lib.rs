@@ -1,5 +1,5 @@
-//! What helps people with policies: explanations of decisions, reports on the tests of a bundle, their coverage, and
-//! mutants that show which rules no test watches over.
+//! Tools for people who write policies: explanations of decisions, reports on the tests of a bundle, their
+//! coverage, and mutants that show which rules no test covers.
 
 pub mod anatomy;
 pub mod explain;

@@ -1,7 +1,7 @@
-//! A bundle changed one step at a time, each time so that it decides something else: tests that
-//! cannot tell it from the bundle do not hold what was changed.
+//! Mutants: a bundle with one change each, so that it decides differently. If the tests of the bundle cannot
+//! distinguish a mutant from the bundle, they do not cover what was changed.
 //!
-//! Changes are made in the text, so that they can be shown as diffs. Pure.
+//! Changes are made in the text, so that they can be shown as diffs. This module does no I/O.
 
 mod policy;
 mod route;
@@ -17,19 +17,18 @@ use similar::TextDiff;
 
 use crate::anatomy::AnatomyError;
 
-/// A bundle with one thing changed.
+/// A bundle with one change.
 #[derive(Debug, Clone)]
 pub struct Mutant {
-    /// File, policy or route, and what was changed: no two have the same, and the same bundle gives
-    /// the same.
+    /// The file, the policy or route, and the change. Ids are unique, and the same bundle gives the same ids.
     pub id: String,
-    /// What kind of change it is.
+    /// The kind of the change.
     pub kind: Change,
     /// The file that was changed.
     pub file: String,
-    /// The line of the change there.
+    /// The line of the change in the file.
     pub line: usize,
-    /// Which questions can have another answer.
+    /// The questions whose answers may differ.
     pub touches: Touched,
     original: Arc<Sources>,
     edits: Vec<Edit>,
@@ -39,76 +38,76 @@ pub struct Mutant {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Change {
-    /// A policy is gone.
+    /// A policy was removed.
     PolicyDropped,
-    /// A `permit` is a `forbid`, or the other way round.
+    /// A `permit` became a `forbid`, or the other way round.
     EffectSwapped,
-    /// An action is gone from the list of those that a policy is about.
+    /// An action was removed from the list of a policy's actions.
     ActionDropped,
-    /// A role is gone from an allowlist.
+    /// A role was removed from an allowlist.
     RoleDropped,
     /// A role was added to an allowlist.
     RoleAdded,
-    /// An element is gone from another set.
+    /// An element was removed from another set.
     ElementDropped,
-    /// A condition is the opposite of itself.
+    /// A condition was negated.
     ConditionNegated,
-    /// A `when` is an `unless`, or the other way round.
+    /// A `when` became an `unless`, or the other way round.
     ConditionFlipped,
-    /// An operand of `&&` or `||` is gone.
+    /// An operand of `&&` or `||` was removed.
     OperandDropped,
-    /// A pattern or a path fits more paths.
+    /// A pattern or a path was changed to match more paths.
     PathWidened,
-    /// A route asks for no feature.
+    /// The feature of a route was removed.
     FeatureDropped,
-    /// A route's tenant, object or workflow is not looked for.
+    /// The scope of a route was changed, so that the gate no longer checks tenant, object or workflow.
     ScopeWidened,
-    /// The roles that a body hands out are not looked at.
+    /// The gate no longer checks the roles that a body hands out.
     RolesInDropped,
-    /// A body is forwarded unread.
+    /// The gate forwards a body unread.
     BodyUnread,
 }
 
-/// Which questions can have another answer.
+/// The questions whose answers may differ.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Touched {
-    /// Those that a policy is asked.
+    /// The questions that a policy is asked.
     Policy {
-        /// Its `@id`.
+        /// The `@id` of the policy.
         id: Arc<str>,
-        /// The actions that it can have a say about, sorted. [`policy_store::bundle::ACT_IN`] is asked
-        /// with every request that names or touches a tenant.
+        /// The actions that the policy can apply to, sorted. [`policy_store::bundle::ACT_IN`] is asked with
+        /// every request that names or touches a tenant.
         actions: Vec<Arc<str>>,
     },
-    /// Those of the route of this action.
+    /// The questions about the route of this action.
     Route(Arc<str>),
 }
 
 /// Why a bundle cannot be changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MutantError {
-    /// A policy cannot be taken apart.
+    /// A policy cannot be split into parts.
     #[error(transparent)]
     Anatomy(#[from] AnatomyError),
-    /// A member of a route is not where it can be changed.
+    /// A member of a route is written so that it cannot be changed.
     #[error(
         "routes.yaml:{line}: cannot change `{member}`: write the route as a list of its own lines, `{member}: …`"
     )]
     Route {
         /// The line of the route.
         line: usize,
-        /// The member.
+        /// The name of the member.
         member: &'static str,
     },
-    /// A policy of a file that the bundle does not have.
+    /// The file of a policy is not part of the bundle.
     #[error("policy `{policy}` is of no file of the bundle")]
     NoFile {
-        /// Its `@id`.
+        /// The `@id` of the policy.
         policy: Arc<str>,
     },
 }
 
-/// Puts `text` in the place of `range`.
+/// An edit of a text: replaces `range` by `text`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Edit {
     range: Range<usize>,
@@ -121,21 +120,21 @@ impl Edit {
     }
 }
 
-/// A policy or route, as it stands in its file.
+/// A policy or route in its file.
 #[derive(Debug)]
 struct Part<'a> {
     file: &'a File,
     /// The id of the policy, or the action of the route.
     name: &'a str,
-    /// The line of the file on which it begins.
+    /// The line of the file on which the part begins.
     line: usize,
-    /// Where it begins there, in bytes.
+    /// The offset in the file at which the part begins, in bytes.
     offset: usize,
-    /// It, to the end of its line.
+    /// The text of the part, to the end of its last line.
     text: &'a str,
 }
 
-/// A change of a part; the edits are in its text.
+/// A change of a part. The ranges of the edits are relative to the part's text.
 #[derive(Debug)]
 struct Step {
     kind: Change,
@@ -144,8 +143,8 @@ struct Step {
 }
 
 impl Mutant {
-    /// The files of the changed bundle. They can be loaded with
-    /// [`policy_store::bundle::Loader::unproven`]; that they would be accepted is not said.
+    /// Returns the files of the changed bundle. [`policy_store::bundle::Loader::unproven`] can load them; they
+    /// need not pass the checks of an accepted bundle.
     pub fn sources(&self) -> Sources {
         let mut sources = Sources::clone(&self.original);
         let files = sources.policies.iter_mut().chain([&mut sources.routes]);
@@ -155,7 +154,7 @@ impl Mutant {
         sources
     }
 
-    /// The change as a unified diff with three lines around it.
+    /// Returns the change as a unified diff with three lines of context.
     pub fn diff(&self) -> String {
         let files = self.original.policies.iter().chain([&self.original.routes]);
         let Some(file) = files.into_iter().find(|file| file.name == self.file) else {
@@ -168,11 +167,12 @@ impl Mutant {
     }
 }
 
-/// All mutants of a bundle, policies first, each in the order of the text.
+/// Returns all mutants of a bundle: first those of policies, then those of routes, each in the order of the
+/// text.
 ///
 /// # Errors
 ///
-/// When a policy or route is written so that it cannot be changed: then no list would be whole.
+/// Fails if a policy or route is written so that it cannot be changed: the list would not be complete.
 pub fn mutants(bundle: &Bundle) -> Result<Vec<Mutant>, MutantError> {
     let original = Arc::new(bundle.sources().clone());
     let mut herd = Herd { original: &original, mutants: Vec::new(), ids: HashMap::new() };
@@ -194,7 +194,7 @@ pub fn mutants(bundle: &Bundle) -> Result<Vec<Mutant>, MutantError> {
     Ok(herd.mutants)
 }
 
-/// The actions that each policy can have a say about.
+/// Returns the actions that each policy can apply to.
 fn actions(bundle: &Bundle) -> BTreeMap<String, Vec<Arc<str>>> {
     let routed = bundle.routes().routes().iter().filter_map(|it| bundle.slice(&it.action));
     let mut found: BTreeMap<String, Vec<Arc<str>>> = BTreeMap::new();
@@ -212,16 +212,16 @@ fn actions(bundle: &Bundle) -> BTreeMap<String, Vec<Arc<str>>> {
     found
 }
 
-/// The mutants so far.
+/// Collects mutants.
 struct Herd<'a> {
     original: &'a Arc<Sources>,
     mutants: Vec<Mutant>,
-    /// How often each id was wanted.
+    /// The number of times that each id was requested.
     ids: HashMap<String, usize>,
 }
 
 impl Herd<'_> {
-    /// Adds what can be made of `part`. What says the same as the part, or as another change of it,
+    /// Adds the mutants of `part`. A change that gives the same text as the part, or as another change of it,
     /// is left out.
     fn add(&mut self, part: &Part<'_>, touches: &Touched, steps: Vec<Step>) {
         let mut texts = HashSet::from([part.text.to_owned()]);
@@ -247,7 +247,7 @@ impl Herd<'_> {
         }
     }
 
-    /// `wanted`, or with a number if it was given away.
+    /// Returns `wanted`, followed by a number if that id is in use already.
     fn id(&mut self, wanted: String) -> String {
         let count = self.ids.entry(wanted.clone()).or_default();
         *count += 1;
@@ -255,7 +255,7 @@ impl Herd<'_> {
     }
 }
 
-/// `text` with all edits made; they do not overlap.
+/// Returns `text` with all edits made. The edits must not overlap.
 fn edited(text: &str, edits: &[Edit]) -> String {
     let mut edits: Vec<&Edit> = edits.iter().collect();
     edits.sort_by_key(|edit| edit.range.start);

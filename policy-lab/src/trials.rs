@@ -1,4 +1,4 @@
-//! What comes of the tests of a bundle, for people and machines: reports, coverage, mutants, comparisons.
+//! The results of a bundle's tests, for people and machines: reports, coverage, mutants, comparisons.
 
 mod compare;
 mod coverage;

@@ -1,11 +1,11 @@
-//! Every bundle that was in force, kept on disk by its digest: so that a restart on a bad folder
-//! serves the last good one, and so that whoever reads a record years later finds the policies that
+//! The archive of bundles: every bundle that was in force is kept on disk under its digest. A restart on an
+//! invalid folder serves the last good bundle, and a reader of an old audit record finds the policies that
 //! decided it.
 //!
-//! `<digest>.json` holds the files of one bundle. `last-good` is the digest of the bundle that was in
-//! force last and that a start accepts, and `history` has the digests of those before it, too, the newest
-//! last. A bundle of which nobody could say yet whether a start accepts it, because the database was down,
-//! has its file and is in neither.
+//! `<digest>.json` holds the files of one bundle. `last-good` holds the digest of the bundle that was in force
+//! last and that passes the checks of a start. `history` lists the digests of the earlier ones too, the newest
+//! last. While the database is down, the gate cannot tell whether a start accepts a bundle: a bundle that comes
+//! into force then has a file, but neither `last-good` nor `history` names the bundle.
 
 mod history;
 
@@ -20,30 +20,31 @@ use serde::{Deserialize, Serialize};
 
 use crate::bundle::{self, Sources, breathe};
 
-/// The file that names the newest bundle.
+/// The file that holds the digest of the newest good bundle.
 const LAST_GOOD: &str = "last-good";
-/// A kept bundle may be this long: as long as one may be, and a half more for its escapes.
+/// The maximum length of a kept bundle, in bytes: the 64 MiB of the longest bundle, and half of that again for
+/// escapes.
 const LONGEST: u64 = 96 << 20;
-/// So much is written at a time.
+/// The number of bytes that are written at a time.
 const AT_ONCE: usize = 64 << 10;
 
-/// A bundle cannot be kept, or cannot be had back.
+/// The reason why a bundle cannot be kept or cannot be read back.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// The disk says no.
+    /// The disk cannot be read or written.
     #[error("`{path}`: {source}", path = .path.display())]
     Disk {
-        /// Which file.
+        /// The file that cannot be read or written.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// What is there is not what was kept.
+    /// The file does not hold the bundle that was kept under its name.
     #[error("`{path}` does not hold the bundle that it is named after: {problem}", path = .path.display())]
     Changed {
-        /// Which file.
+        /// The file with the wrong content.
         path: PathBuf,
-        /// What is wrong with it.
+        /// What is wrong with the file.
         problem: String,
     },
 }
@@ -54,7 +55,7 @@ pub struct Archive {
     directory: PathBuf,
 }
 
-/// One kept bundle as it is written. Tests are not kept: they decide nothing.
+/// One kept bundle as it is written. Tests are left out: they decide nothing.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Kept {
@@ -63,16 +64,16 @@ struct Kept {
 }
 
 impl Archive {
-    /// The archive in `directory`, which is made when something is kept.
+    /// Returns the archive in `directory`, which is created when the first bundle is kept.
     pub fn new(directory: PathBuf) -> Self {
         Self { directory }
     }
 
-    /// Keeps a bundle. It is on the disk when this returns.
+    /// Keeps a bundle. The bundle is on the disk when this returns.
     ///
     /// # Errors
     ///
-    /// When the disk refuses.
+    /// Fails if the bundle cannot be written.
     pub fn keep(&self, digest: &Arc<str>, sources: &Sources) -> Result<(), ArchiveError> {
         let path = self.path(digest);
         private::directory(&self.directory).map_err(|source| disk(&self.directory, source))?;
@@ -84,27 +85,27 @@ impl Archive {
         self.write(&path, |file| Ok(serde_json::to_writer(file, &kept)?))
     }
 
-    /// Remembers that a kept bundle is in force and that a start accepts it: it is the last good one from
-    /// now on. That is on the disk when this returns.
+    /// Records that a kept bundle is in force and that a start accepts it: from now on it is the last good
+    /// bundle. The record is on the disk when this returns.
     ///
     /// # Errors
     ///
-    /// When the disk refuses.
+    /// Fails if the record cannot be written.
     pub fn confirm(&self, digest: &str) -> Result<(), ArchiveError> {
         self.add_to_history(digest)?;
         let path = self.directory.join(LAST_GOOD);
-        // Written again only if it says something else: a start confirms what is confirmed already.
+        // A start confirms again what is confirmed already: an unchanged file is not written again.
         if read(&path).ok().flatten().is_some_and(|it| it.trim() == digest) {
             return Ok(());
         }
         self.write(&path, |file| file.write_all(digest.as_bytes()))
     }
 
-    /// The newest bundle that was good, if any was ever kept.
+    /// Returns the newest good bundle, or `None` if no bundle was ever confirmed.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or was changed since.
+    /// Fails if the bundle cannot be read, or was changed after it was kept.
     pub fn last_good(&self) -> Result<Option<Sources>, ArchiveError> {
         match self.last_digest()? {
             Some(digest) => self.bundle(&digest),
@@ -112,11 +113,11 @@ impl Archive {
         }
     }
 
-    /// The digest of the newest bundle that was good, if any was ever kept.
+    /// Returns the digest of the newest good bundle, or `None` if no bundle was ever confirmed.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or is none.
+    /// Fails if the file `last-good` cannot be read, or does not hold a digest.
     pub fn last_digest(&self) -> Result<Option<Arc<str>>, ArchiveError> {
         let path = self.directory.join(LAST_GOOD);
         let Some(digest) = read(&path)? else { return Ok(None) };
@@ -127,13 +128,13 @@ impl Archive {
         Ok(Some(Arc::from(digest)))
     }
 
-    /// The bundle of this digest, if it was kept.
+    /// Returns the bundle with this digest, or `None` if it was not kept.
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or was changed since.
+    /// Fails if the bundle cannot be read, or was changed after it was kept.
     pub fn bundle(&self, digest: &str) -> Result<Option<Sources>, ArchiveError> {
-        // It may come from a record, and becomes the name of a file.
+        // The digest may come from a record, and becomes a file name.
         if !is_digest(digest) {
             return Ok(None);
         }
@@ -155,7 +156,7 @@ impl Archive {
         self.directory.join(format!("{digest}.json"))
     }
 
-    /// Writes a file whole or not at all.
+    /// Writes a file completely or not at all.
     fn write(
         &self,
         path: &Path,
@@ -173,12 +174,12 @@ impl Archive {
     }
 }
 
-/// Makes a file, or empties the one that is there.
+/// Creates a file, or empties an existing one.
 fn create(path: &Path) -> io::Result<File> {
     private::file().write(true).create(true).truncate(true).open(path)
 }
 
-/// A file that is written beside requests that are served.
+/// A file that pauses before each write, so that writing it does not slow down the requests being served.
 struct Breathing(File);
 
 impl Write for Breathing {

@@ -1,8 +1,9 @@
-//! Fails at once what needs a database that is down, instead of letting each request find out.
+//! A circuit breaker before the facts database: while the database is down, requests fail at once instead of
+//! each waiting for its own timeout.
 //!
-//! A load that fails or takes its time arouses suspicion, nothing more: a probe then asks over a
-//! connection of its own. Only when that fails is the circuit open: whoever waits is told at once,
-//! and the probe goes on until it is answered.
+//! A load that fails or is slow does not open the circuit by itself: it starts a probe over a connection of its
+//! own. The circuit opens only when probes fail: requests that wait for facts then fail at once, and probing
+//! goes on until a probe succeeds.
 
 use std::future::{Future, pending};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,24 +18,25 @@ use crate::bundle::Bundle;
 use crate::facts::{OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
 use crate::source::{FactSource, FactsError, Unfit};
 
-/// A load that takes longer is looked into.
+/// The duration after which a load is slow enough to start a probe.
 const SLOW: Duration = Duration::from_millis(50);
-/// A database that is down is asked this often whether it is back.
+/// The interval between two probes of a database that is down.
 const PROBED_EVERY: Duration = Duration::from_millis(100);
 
-/// So many probes in a row have to fail: the first may have met a connection that was just cut.
+/// The number of probes in a row that must fail before the circuit opens: the first may have met a connection
+/// that was just cut.
 const DOUBTED: u32 = 2;
-/// A probe of a database that is known to be down may take this long. A gate that is flooded must not take its own
-/// slowness for the database's.
+/// The minimum timeout of a probe while the database is known to be down. A gate that is flooded must not take
+/// its own slowness for the database's.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Hears whether the circuit is open.
+/// A callback that receives `true` when the circuit opens and `false` when it closes.
 pub type Hears = dyn Fn(bool) + Send + Sync;
 
-/// A source with a circuit breaker before it.
+/// A source of facts with a circuit breaker before it.
 pub struct Breaker {
     source: Arc<dyn FactSource>,
-    /// How long a probe may take.
+    /// The timeout of a probe.
     limit: Duration,
     open: watch::Sender<bool>,
     probing: AtomicBool,
@@ -49,8 +51,8 @@ impl std::fmt::Debug for Breaker {
 }
 
 impl Breaker {
-    /// A breaker before `source`, whose probes may take as long as `limit`. `hears` is told each time
-    /// that the circuit opens (`true`) or closes.
+    /// Returns a breaker before `source`, whose probes have the timeout `limit`. The breaker calls `hears` each
+    /// time the circuit opens (`true`) or closes (`false`).
     pub fn new(source: Arc<dyn FactSource>, limit: Duration, hears: Box<Hears>) -> Arc<Self> {
         Arc::new_cyclic(|own| Self {
             source,
@@ -88,7 +90,7 @@ impl Breaker {
         answer
     }
 
-    /// Begins to probe, unless somebody does.
+    /// Starts probing, unless a probe is running.
     fn suspect(&self) {
         if self.probing.swap(true, Ordering::AcqRel) {
             return;
@@ -99,13 +101,14 @@ impl Breaker {
     }
 
     async fn probe(&self) {
-        // One that panics would leave the circuit as it is for ever: the next load that fails, or is
-        // refused, begins another one.
+        // Without this guard a probe that panics would leave the circuit in its state for ever. With it, the
+        // next load that fails or is refused starts a new probe.
         let unwinding = Probing(&self.probing);
         let mut failures = 0;
         loop {
-            // Those who wait have to be told soon; once they are, nothing presses, and a gate that is
-            // flooded with refused requests must not take its own slowness for the database's.
+            // Waiting requests need an answer soon, so the first probes have the short timeout. Once the
+            // circuit is open, nothing is urgent, and a gate flooded with refused requests must not take its
+            // own slowness for the database's.
             let limit = if failures < DOUBTED { self.limit } else { PATIENCE.max(self.limit) };
             let answer = timeout(limit, self.source.ping()).await;
             let answer = answer.unwrap_or(Err(FactsError::Timeout));
@@ -121,7 +124,7 @@ impl Breaker {
             sleep(PROBED_EVERY).await;
         }
         self.probing.store(false, Ordering::Release);
-        // From here on it may be somebody else's.
+        // From here on another task may be probing and own the flag.
         std::mem::forget(unwinding);
         if self.open.send_replace(false) {
             tracing::info!("the facts database answers again");
@@ -130,7 +133,7 @@ impl Breaker {
     }
 }
 
-/// Says that nobody probes any more when it is dropped.
+/// Clears the flag that a probe is running when it is dropped.
 struct Probing<'a>(&'a AtomicBool);
 
 impl Drop for Probing<'_> {
@@ -160,7 +163,8 @@ impl FactSource for Breaker {
         self.guard(self.source.object(kind, id)).await
     }
 
-    /// Nobody is told that it is there while requests are still refused.
+    /// Pings the source. While the circuit is open, this fails without asking: a source that answers again is
+    /// reported as ready only once requests are no longer refused.
     async fn ping(&self) -> Result<(), FactsError> {
         if *self.open.borrow() {
             self.suspect();

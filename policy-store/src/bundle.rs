@@ -1,7 +1,7 @@
 //! The policy bundle: schema, policies and routes as one checked, versioned value.
 //!
-//! A bundle is accepted whole or not at all. Its digest is over the content in canonical order, so
-//! that the same bundle has the same digest on every machine.
+//! A bundle is accepted whole or not at all. Its digest covers the content in canonical order, so the same
+//! bundle has the same digest on every machine.
 
 mod asked;
 mod attributes;
@@ -62,15 +62,15 @@ pub use view::{SeenCaller, SeenPath, View};
 use vocabulary::Declared;
 pub use vocabulary::Vocabulary;
 
-/// The message of every `not_found`: one text, so that an object that is not there and one that
-/// is not for the caller are answered alike.
+/// The message of every `not_found`: one text, so that an object that does not exist and one that the caller
+/// may not see have the same answer.
 pub const NOT_FOUND: &str = "Not found";
-/// The action asked for each tenant that a request names or touches.
+/// The action that is asked about each tenant that a request names or touches.
 pub const ACT_IN: &str = "act_in";
-/// The action of a method and path that no route declares.
+/// The action of a request whose method and path no route declares.
 pub const UNMAPPED: &str = "unmapped";
 
-/// A bundle that was accepted.
+/// A bundle that passed all checks.
 #[derive(Debug)]
 pub struct Bundle {
     digest: Arc<str>,
@@ -91,83 +91,83 @@ impl Bundle {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it, each with file, line and remedy.
+    /// Returns everything that is wrong with the bundle, each finding with file, line and remedy.
     pub fn load(directory: &Path) -> Result<Self, Findings> {
         Loader::default().load(Sources::read(directory)?)
     }
 
-    /// SHA-256 over the content, in hexadecimal.
+    /// Returns the SHA-256 of the content, in hexadecimal.
     pub fn digest(&self) -> &Arc<str> {
         &self.digest
     }
 
-    /// The files that it was made from.
+    /// Returns the files that the bundle was made from.
     pub fn sources(&self) -> &Sources {
         &self.sources
     }
 
-    /// The Cedar schema.
+    /// Returns the Cedar schema.
     pub fn schema(&self) -> &Schema {
         &self.declared.schema
     }
 
-    /// The attributes that the schema declares for the entity type `name`.
+    /// Returns the attributes that the schema declares for the entity type `name`.
     pub fn attributes(&self, name: &str) -> BTreeMap<String, Attribute> {
         attributes::declared(&self.declared.json, name)
     }
 
-    /// The names of roles and features that exist.
+    /// Returns the names of the roles and features that the schema declares.
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.declared.vocabulary
     }
 
-    /// Its tests.
+    /// Returns the tests of the bundle.
     pub fn suite(&self) -> &Arc<Suite> {
         &self.suite
     }
 
-    /// The table of routes.
+    /// Returns the table of routes.
     pub fn routes(&self) -> &RouteTable {
         &self.routes
     }
 
-    /// What the policies can see of the circumstances that change by themselves.
+    /// Returns whether the policies can see the client's address and the age of the token.
     pub fn sight(&self) -> Sight {
         self.sight
     }
 
-    /// The names of the entity types that the gate makes.
+    /// Returns the names of the entity types that the gate makes.
     pub fn types(&self) -> &Types {
         &self.types
     }
 
-    /// The policies that can have a say about `action`; `None` for an action without a route.
+    /// Returns the policies that can apply to `action`, or `None` for an action without a route.
     pub fn slice(&self, action: &str) -> Option<&Slice> {
         self.slices.get(action).map(|slice| &**slice)
     }
 
-    /// The policies about acting in a tenant.
+    /// Returns the policies about acting in a tenant.
     pub fn act_in(&self) -> &Slice {
         &self.act_in
     }
 
-    /// The policies about a method and path that no route declares.
+    /// Returns the policies about a method and path that no route declares.
     pub fn unmapped(&self) -> &Slice {
         &self.unmapped
     }
 
-    /// Drops it piece by piece, giving way to others: a large one takes a while.
+    /// Drops the bundle piece by piece, yielding to requests in between: dropping a large bundle takes a while.
     pub(crate) fn take_apart(self) {
         self.rules.into_iter().for_each(|_| breathe());
         self.slices.into_iter().for_each(|_| breathe());
     }
 
-    /// What is known about the policy `id`.
+    /// Returns what is known about the policy `id`.
     pub fn rule(&self, id: &PolicyId) -> Option<&Arc<Rule>> {
         self.rules.get(id)
     }
 
-    /// All policies, in no order.
+    /// Returns all policies, in no particular order.
     pub fn rules(&self) -> impl Iterator<Item = &Arc<Rule>> {
         self.rules.values()
     }
@@ -194,13 +194,13 @@ pub struct Types {
 }
 
 impl Types {
-    /// The type of the objects of a route.
+    /// Returns the type of the objects of a route.
     pub fn resource(&self, name: &str) -> Option<&EntityTypeName> {
         self.resources.get(name)
     }
 
-    /// Whether other entities than the object of a request name ones of this type: what is known of such
-    /// an object can be asked through them, too.
+    /// Whether other entities than the object of a request can refer to entities of the type `kind`: policies
+    /// can then read an object of that type through those entities, too.
     pub fn are_named_by_others(&self, kind: &str) -> bool {
         let named = [&self.user, &self.organization, &self.group, &self.role, &self.feature];
         self.resource(kind).is_none_or(|kind| named.contains(&kind))
@@ -222,7 +222,7 @@ impl Types {
     }
 }
 
-/// The name of an entity type that the contract fixes.
+/// Parses the name of an entity type that the contract fixes.
 fn type_name(name: &str) -> Option<EntityTypeName> {
     name.parse().ok()
 }

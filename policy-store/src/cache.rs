@@ -1,9 +1,9 @@
-//! The cache before the source: a short time to live, one load per key at a time, and no fact that
-//! is known to have changed.
+//! The cache before the source of facts. It has a short time to live, makes one load per key at a time, and
+//! holds no fact that is known to have changed.
 //!
-//! INVARIANT: no fact leaves here that the database was asked for longer ago than the time to live,
-//! but while the database is down, for reads, where the operator has chosen that (`stale_for`).
-//! Errors are never kept.
+//! INVARIANT: the cache returns no fact that the database was asked for longer ago than the time to live. The
+//! exception is a read while the database is down, where the operator has chosen that (`stale_for`). Errors are
+//! never kept.
 
 mod change;
 mod errand;
@@ -28,19 +28,19 @@ pub use terms::{Event, Lookup, Observer, Outcome, Settings, Terms};
 pub use weight::Weigh;
 use weight::{Bounded, bounded};
 
-/// The slugs of organisations may hold this part of the memory for facts.
+/// The slugs of organisations may take one part in this many of the memory for facts.
 const SLUGS: u64 = 40;
 
-/// The type of an object, and its id.
+/// The type and the id of an object.
 type ObjectKey = (Arc<str>, Arc<str>);
 
-/// Facts, at most a time to live old.
+/// A store of facts that are at most a time to live old.
 pub struct FactStore {
     source: Arc<dyn FactSource>,
     common: Arc<Common>,
     users: Arc<Shelf<Arc<str>, UserFacts>>,
     organizations: Arc<Shelf<Arc<str>, OrganizationFacts>>,
-    /// Loads by slug, of which nothing is kept but which id it was.
+    /// Loads of organisations by slug: of these facts only the id is kept, in `slugs`.
     by_slug: Arc<Shelf<Arc<str>, OrganizationFacts>>,
     slugs: Bounded<Arc<str>, Arc<str>>,
     objects: Arc<Shelf<ObjectKey, OwnedFacts>>,
@@ -53,7 +53,7 @@ impl std::fmt::Debug for FactStore {
 }
 
 impl FactStore {
-    /// A store before `source`.
+    /// Returns a store that loads its facts from `source`.
     pub fn new(source: Arc<dyn FactSource>, settings: Settings, observer: Box<Observer>) -> Self {
         let common = Arc::new(Common::new(settings, observer));
         let users = Numbers {
@@ -75,19 +75,19 @@ impl FactStore {
         }
     }
 
-    /// How many bytes the facts take that are kept, whether or not they still count. What they are compared
-    /// by is left out: it is a fortieth of the bound at the most.
+    /// Returns how many bytes the kept facts take, whether or not they still count. The tables of numbers are
+    /// left out: each takes at most a fortieth of the memory for facts.
     pub fn held(&self) -> u64 {
         let shelves = self.users.held() + self.organizations.held() + self.objects.held();
         shelves + self.by_slug.held() + self.slugs.weight()
     }
 
-    /// The source behind the cache.
+    /// Returns the source behind the cache.
     pub fn source(&self) -> &Arc<dyn FactSource> {
         &self.source
     }
 
-    /// The terms of a request that starts now.
+    /// Returns the terms of a request that starts now; `reads` tells whether it only reads.
     pub fn terms(&self, reads: bool) -> Terms {
         let since = Instant::now();
         let left = self.common.settings.timeout;
@@ -105,11 +105,11 @@ impl FactStore {
         age < ttl || (ttl.is_zero() && oldest >= terms.since)
     }
 
-    /// What is true about the user `id`; `None` when there is none.
+    /// Returns what is true about the user `id`, or `None` if there is no such user.
     ///
     /// # Errors
     ///
-    /// When that cannot be had on these terms.
+    /// Fails if the fact cannot be loaded on these terms.
     pub async fn user(
         &self,
         id: &Arc<str>,
@@ -131,11 +131,11 @@ impl FactStore {
         self.users.fetch(wants, id, terms, load).await
     }
 
-    /// What is true about an organisation; `None` when there is none.
+    /// Returns what is true about an organisation, or `None` if there is no such organisation.
     ///
     /// # Errors
     ///
-    /// When that cannot be had on these terms.
+    /// Fails if the fact cannot be loaded on these terms.
     pub async fn organization(
         &self,
         key: &OrganizationKey,
@@ -144,12 +144,12 @@ impl FactStore {
         self.organization_for(Wants::Thing, key, terms).await
     }
 
-    /// The same, asked of the database whatever is known: whoever must not learn whether there is
-    /// such an organisation waits for an answer in either case.
+    /// Asks the database about an organisation, whatever the cache holds: a caller who must not learn whether
+    /// the organisation exists waits for an answer in either case.
     ///
     /// # Errors
     ///
-    /// As [`Self::organization`].
+    /// Fails as [`Self::organization`] does.
     pub async fn organization_anew(
         &self,
         key: &OrganizationKey,
@@ -168,7 +168,7 @@ impl FactStore {
             OrganizationKey::Id(id) => return self.organization_by_id(wants, id, terms).await,
             OrganizationKey::Slug(slug) => slug,
         };
-        // Where it was the last time is where to look; whether it is still its slug, the fact says.
+        // The last known id of the slug tells where to look; the fact tells whether the slug is still current.
         if wants != Wants::Anew
             && let Some(id) = self.slugs.get(slug)
         {
@@ -203,11 +203,11 @@ impl FactStore {
         self.organizations.fetch(wants, id, terms, load).await
     }
 
-    /// What is true about the object `id` of type `kind`; `None` when there is none.
+    /// Returns what is true about the object `id` of type `kind`, or `None` if there is no such object.
     ///
     /// # Errors
     ///
-    /// When that cannot be had on these terms, or nobody has said how.
+    /// Fails if the fact cannot be loaded on these terms, or if the mapping has no statement for the type.
     pub async fn object(
         &self,
         kind: &Arc<str>,
@@ -217,11 +217,12 @@ impl FactStore {
         self.object_for(Wants::Thing, kind, id, terms).await
     }
 
-    /// The same, asked of the database whatever is known, as [`Self::organization_anew`].
+    /// Asks the database about an object, whatever the cache holds, for the reason given at
+    /// [`Self::organization_anew`].
     ///
     /// # Errors
     ///
-    /// As [`Self::object`].
+    /// Fails as [`Self::object`] does.
     pub async fn object_anew(
         &self,
         kind: &Arc<str>,
@@ -255,7 +256,7 @@ impl FactStore {
         }
     }
 
-    /// Drops what a change concerns: whoever asks from now on is judged by what is true now.
+    /// Drops the facts that a change concerns: requests from now on are judged by what is true now.
     pub fn changed(&self, change: &Change) {
         match change {
             Change::User(id) => self.users.drop_one(id),
@@ -275,8 +276,8 @@ impl FactStore {
         (self.common.observer)(Event::Dropped(change.kind()));
     }
 
-    /// Changes may have been missed: nothing that is kept counts any more. Unlike after
-    /// [`Change::Everything`], nobody has said that it is wrong.
+    /// Stops using all kept facts, because changes may have been missed. Unlike after [`Change::Everything`],
+    /// the facts are not known to be wrong.
     pub fn distrust(&self) {
         self.by_slug.distrust();
         self.users.distrust();

@@ -1,6 +1,6 @@
-//! The tests of a bundle: `tests/*.yaml`, read and checked. They are run elsewhere.
+//! The tests of a bundle, `tests/*.yaml`, parsed and checked. Running them is the task of another crate.
 //!
-//! Facts are named once; then come tables of callers and requests with what is expected of each pair.
+//! A file declares facts once. Tables of callers and requests follow, with an expectation for each pair.
 //!
 //! ```yaml
 //! facts:
@@ -30,15 +30,15 @@ use std::sync::Arc;
 use crate::bundle::{File, Finding, Findings, Kind, Vocabulary};
 use crate::source::FixedFacts;
 
-/// The caller who sends no token.
+/// The name of the caller who sends no token.
 pub const NOBODY: &str = "nobody";
-/// What is expected of a request that passes.
+/// The expectation for a request that passes.
 pub const ALLOW: &str = "allow";
 
 /// All tests of a bundle.
 #[derive(Debug, Default)]
 pub struct Suite {
-    /// The facts that they are about.
+    /// The facts that the tests use.
     pub facts: FixedFacts,
     /// How requests name tenants.
     pub tenancy: Tenancy,
@@ -48,46 +48,46 @@ pub struct Suite {
     pub accepted: Vec<Accepted>,
 }
 
-/// How requests name tenants, as `tenancy` of the configuration; what is not given is as by default.
+/// How requests name tenants, like `tenancy` in the configuration. Missing values have their defaults.
 #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tenancy {
-    /// The names of tenants' ids in query and body.
+    /// The names of the members that hold a tenant's id in query and body.
     pub names: Option<Vec<String>>,
-    /// What follows the slug in a host.
+    /// The part of a host after the slug.
     pub host_suffix: Option<String>,
     /// Slugs by host.
     #[serde(default)]
     pub hosts: BTreeMap<String, String>,
 }
 
-/// One caller, one request, one expectation.
+/// A test case: one caller, one request, one expectation.
 #[derive(Debug, Clone)]
 pub struct Case {
     /// The file, below the bundle's folder.
     pub file: Arc<str>,
     /// The line of the expectation.
     pub line: usize,
-    /// The name of its test.
+    /// The name of the test that the case belongs to.
     pub test: Arc<str>,
-    /// Who asks; `None`: nobody, without a token.
+    /// The caller; `None` for one without a token.
     pub caller: Option<Arc<str>>,
-    /// What is asked.
+    /// The request.
     pub request: Arc<Request>,
-    /// What must come of it.
+    /// The expected result.
     pub expected: Expected,
 }
 
 /// A request of a test.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Request {
-    /// Its name in the test.
+    /// The name of the request in the test.
     pub name: String,
     /// The method.
     pub method: String,
     /// Path and query.
     pub target: String,
-    /// The host, if it matters.
+    /// The host, if it matters to the test.
     pub host: Option<String>,
     /// `X-Tenant`
     pub tenant: Option<String>,
@@ -95,20 +95,20 @@ pub struct Request {
     pub break_glass: Option<String>,
     /// The body as it is sent.
     pub body: Option<String>,
-    /// Its type; JSON when it is not given.
+    /// The content type of the body; JSON if it is not given.
     pub content_type: Option<String>,
-    /// The age of the token in seconds; `None`: it does not say when it was issued.
+    /// The age of the token in seconds; `None` for a token without a time of issue.
     pub token_age: Option<u32>,
 }
 
 impl Case {
-    /// Whether it expects that the request is refused.
+    /// Whether the case expects a refusal.
     pub fn is_denial(&self) -> bool {
         &*self.expected.reason != ALLOW
     }
 }
 
-/// What must come of a case.
+/// The expected result of a case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     /// `allow`, or the reason of a denial.
@@ -120,18 +120,18 @@ pub struct Expected {
 /// A mutant that no test needs to notice, and why not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Accepted {
-    /// Its name, or how its name begins, with a `*` at the end.
+    /// The name of the mutant, or the beginning of the name followed by `*`.
     pub mutant: String,
-    /// Why nobody could, or has to, notice it.
+    /// Why no test can notice the mutant, or needs to.
     pub reason: String,
-    /// The file that says so.
+    /// The file that accepts the mutant.
     pub file: Arc<str>,
-    /// The line there.
+    /// The line in the file.
     pub line: usize,
 }
 
 impl Accepted {
-    /// Whether this is about the mutant `name`.
+    /// Whether this accepts the mutant `name`.
     pub fn covers(&self, name: &str) -> bool {
         match self.mutant.strip_suffix('*') {
             Some(start) => name.starts_with(start),
@@ -145,14 +145,13 @@ impl Suite {
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with them.
+    /// Returns everything that is wrong with the tests.
     pub fn read(files: &[File], vocabulary: &Vocabulary) -> Result<Self, Findings> {
         let (suite, findings) = Self::read_leniently(files, vocabulary);
         if findings.is_empty() { Ok(suite) } else { Err(Findings(findings)) }
     }
 
-    /// Reads the tests in `files` that are written as they should be, and gives everything that is wrong
-    /// with the others.
+    /// Reads the valid tests in `files`, and returns everything that is wrong with the others.
     pub fn read_leniently(files: &[File], vocabulary: &Vocabulary) -> (Self, Vec<Finding>) {
         let mut reader = Reader { vocabulary, suite: Self::default(), findings: Vec::new() };
         let parsed: Vec<(&File, raw::RawFile)> = files
@@ -165,7 +164,7 @@ impl Suite {
                 }
             })
             .collect();
-        // All facts before the first test: a table may be about people of another file.
+        // All facts are read before the first test: a table may use users from another file.
         for (file, raw) in &parsed {
             if let Some(facts) = &raw.facts {
                 reader.facts(file, facts);
@@ -182,7 +181,7 @@ impl Suite {
         (reader.suite, reader.findings)
     }
 
-    /// The indices of the cases, those first that expect a denial.
+    /// Returns the indices of the cases; those that expect a denial come first.
     pub fn denials_first(&self) -> Vec<usize> {
         let mut cases: Vec<usize> = (0..self.cases.len()).collect();
         let expects_allow = |index: usize| self.cases.get(index).is_some_and(|it| !it.is_denial());
@@ -190,7 +189,7 @@ impl Suite {
         cases
     }
 
-    /// The findings about policies that are named here and are not there.
+    /// Returns findings about policies that tests name and that do not exist.
     pub fn unknown_policies(&self, files: &[File], known: impl Fn(&str) -> bool) -> Vec<Finding> {
         let mut findings: Vec<Finding> = Vec::new();
         for case in &self.cases {
@@ -208,8 +207,8 @@ impl Suite {
     }
 }
 
-/// A finding in a line of a file of tests, at what the message is about, if that stands there, else where
-/// the line begins.
+/// Returns a finding in a line of a test file. It marks the name that the message is about if the line contains
+/// it, and the beginning of the line otherwise.
 fn found(file: &File, line: usize, message: &str, remedy: &str) -> Finding {
     let named = message.split('`').nth(1).unwrap_or_default();
     let text = line.checked_sub(1).and_then(|index| file.text.lines().nth(index));
@@ -219,7 +218,7 @@ fn found(file: &File, line: usize, message: &str, remedy: &str) -> Finding {
     file.finding(line, column, message, remedy).of_kind(Kind::Test)
 }
 
-/// Reads what was written into a suite, and notes what is wrong.
+/// Builds a suite from parsed files, and collects what is wrong with them.
 struct Reader<'a> {
     vocabulary: &'a Vocabulary,
     suite: Suite,
@@ -229,7 +228,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn wrong(&mut self, file: &File, line: usize, message: &str, remedy: &str) {
         let finding = found(file, line, message, remedy);
-        // A row of callers says it once for each of its cells.
+        // Each cell of a row of callers produces the same finding; one is enough.
         if !self.findings.contains(&finding) {
             self.findings.push(finding);
         }

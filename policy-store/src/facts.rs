@@ -1,4 +1,4 @@
-//! Facts: what the database says now. Plain data; nothing here decides.
+//! Facts: the current content of the database, as plain data. This module decides nothing.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,21 +8,22 @@ use std::time::Instant;
 pub struct UserFacts {
     /// The user's id: a token's `sub`.
     pub id: Arc<str>,
-    /// The organisation it belongs to; `None` for staff of the platform.
+    /// The organisation that the user belongs to; `None` for staff of the platform.
     pub organization: Option<Arc<str>>,
-    /// The effective roles, sorted. What counts as a role too (a super admin) is the mapping's.
+    /// The effective roles, sorted. The mapping decides what else counts as a role, such as being a super
+    /// admin.
     pub roles: Vec<Arc<str>>,
-    /// The features that its administrator has ticked, sorted.
+    /// The features that the user's administrator has ticked, sorted.
     pub features: Vec<Arc<str>>,
-    /// Its status, in the database's word.
+    /// The user's status, as the database spells it.
     pub status: Arc<str>,
-    /// Tokens issued before this time (seconds since the epoch) hold no more.
+    /// Tokens issued before this time (seconds since the epoch) are no longer valid.
     pub tokens_valid_after: Option<f64>,
-    /// Ids of its tokens that were revoked one by one and have not expired.
+    /// The ids of the user's tokens that were revoked individually and have not expired.
     pub revoked_tokens: Vec<Arc<str>>,
 }
 
-/// What a user is, whoever it is: all that policies are told of one but its name, and nothing else.
+/// Everything that policies see of a user except its id.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Standing {
     pub(crate) organization: Option<Arc<str>>,
@@ -32,7 +33,7 @@ pub(crate) struct Standing {
 }
 
 impl Standing {
-    /// What this user is. Each field is named, so that a new one cannot be forgotten.
+    /// Returns what policies see of this user. Each field is named, so that a new one cannot be forgotten.
     pub(crate) fn of(user: &UserFacts) -> Self {
         let UserFacts {
             id: _,
@@ -40,7 +41,7 @@ impl Standing {
             roles,
             features,
             status,
-            // Which tokens were taken back is not for policies to judge.
+            // Policies do not judge which tokens were revoked.
             tokens_valid_after: _,
             revoked_tokens: _,
         } = user;
@@ -53,7 +54,7 @@ impl Standing {
     }
 }
 
-/// What a user is at a glance: what decides whether they get in at all, and as what.
+/// The gist of a user: what decides whether the user gets in at all, and with which roles.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct UserGist {
     pub(crate) belongs: bool,
@@ -71,23 +72,23 @@ impl UserGist {
 /// What is true about an organisation: a tenant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrganizationFacts {
-    /// Its id.
+    /// The organisation's id.
     pub id: Arc<str>,
-    /// Its name in hosts and headers.
+    /// The organisation's name in hosts and headers.
     pub slug: Arc<str>,
-    /// Its status, in the database's word.
+    /// The organisation's status, as the database spells it.
     pub status: Arc<str>,
-    /// Whether it was deleted; the row stays.
+    /// Whether the organisation was deleted; its row stays.
     pub deleted: bool,
-    /// The features it has bought, sorted.
+    /// The features that the organisation has bought, sorted.
     pub features: Vec<Arc<str>>,
-    /// The workflows that are enabled, sorted.
+    /// The workflows that are enabled in the organisation, sorted.
     pub workflows: Vec<Arc<str>>,
-    /// The group it belongs to.
+    /// The group that the organisation belongs to.
     pub group: Option<Arc<str>>,
 }
 
-/// Whether an organisation is there, at a glance.
+/// The gist of an organisation: its status, and whether the organisation was deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct OrganizationGist {
     pub(crate) status: Arc<str>,
@@ -103,44 +104,46 @@ impl OrganizationGist {
 /// What is true about an object that a tenant owns.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct OwnedFacts {
-    /// The organisation that owns it; `None`: nobody does.
+    /// The organisation that owns the object; `None` if the object has no owner.
     pub owner: Option<Arc<str>>,
-    /// The workflow it is of, where its type has them.
+    /// The workflow of the object, where its type has workflows.
     pub workflow: Option<Arc<str>>,
-    /// The roles it holds or promises, where its type has them.
+    /// The roles that the object holds or promises, where its type has roles.
     pub roles: Option<Vec<Arc<str>>>,
 }
 
 /// A fact with its version and the moment when the database was asked for it.
 #[derive(Debug)]
 pub struct Fact<T> {
-    /// What was answered.
+    /// The content of the fact.
     pub value: T,
-    /// When it was asked, not when the answer came: it may have changed in between.
+    /// When the database was asked. The answer came later, and the fact may have changed in between.
     pub asked_at: Instant,
-    /// Grows with each load in this process: two facts of one version are the same fact.
+    /// The version of the fact, unique in this process. Facts with equal versions have the same subject and
+    /// content.
     pub version: u64,
-    /// Which other facts say the same to policies but for whom they are about: those of the same number.
-    /// It is no other fact's version; one that is like no other has its own.
+    /// Equal for facts whose content policies cannot distinguish, whoever they describe. Never equal to the
+    /// `version` of another fact; for a kind of facts that are never alike, it is the fact's own version.
     pub likeness: u64,
-    /// Which other facts say the same to policies that look at a [gist](crate::bundle::SeenCaller::Gist)
-    /// only: those of the same number. It is nobody's version, and nobody's likeness where there is a gist.
+    /// Equal for facts that look the same to policies that read only a [gist](crate::bundle::SeenCaller::Gist).
+    /// Versions, likenesses and gists come from one counter, so they never collide; a fact without a gist has
+    /// its likeness here.
     pub gist: u64,
 }
 
 /// An object named by a request, as far as it is known.
 #[derive(Debug, Clone)]
 pub enum ObjectFacts {
-    /// A user is its own row.
+    /// A user, whose row is in the table of users.
     User(Arc<Fact<UserFacts>>),
-    /// An organisation owns itself.
+    /// An organisation, which owns itself.
     Organization(Arc<Fact<OrganizationFacts>>),
-    /// Anything else.
+    /// Any other object.
     Owned(Arc<Fact<OwnedFacts>>),
 }
 
 impl ObjectFacts {
-    /// The organisation that owns the object; `None`: nobody does.
+    /// Returns the organisation that owns the object; `None` if the object has no owner.
     pub fn owner(&self) -> Option<&Arc<str>> {
         match self {
             Self::User(user) => user.value.organization.as_ref(),
@@ -149,7 +152,7 @@ impl ObjectFacts {
         }
     }
 
-    /// The version of the fact.
+    /// Returns the version of the fact.
     pub fn version(&self) -> u64 {
         match self {
             Self::User(fact) => fact.version,
@@ -158,7 +161,7 @@ impl ObjectFacts {
         }
     }
 
-    /// When the database was asked.
+    /// Returns when the database was asked.
     pub fn asked_at(&self) -> Instant {
         match self {
             Self::User(fact) => fact.asked_at,
@@ -168,7 +171,7 @@ impl ObjectFacts {
     }
 }
 
-/// How an organisation is named.
+/// A key that identifies an organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum OrganizationKey {
     /// By its id.

@@ -1,9 +1,9 @@
-//! What a decision is made *from*: the policy bundle, and the facts with their cache.
+//! The inputs of a decision: the policy bundle, and the facts with their cache.
 //!
-//! [`bundle`] reads a folder of Cedar policies, a schema and a table of routes into one checked,
-//! versioned value, and [`cases`] are its tests. [`facts`] are what the database says about people, organisations and
-//! objects; [`source`] is where they come from, [`sql`] the databases behind it, [`breaker`] what stands before one
-//! that is down, and [`cache`] keeps them for at most their time to live.
+//! [`bundle`] parses a folder of Cedar policies, a schema and a table of routes into one checked, versioned
+//! value, and [`cases`] are its tests. [`facts`] are the database's rows about users, organisations and
+//! objects. [`source`] is the interface to the databases, and [`sql`] implements it. [`breaker`] answers for a
+//! database that is down, and [`cache`] keeps facts for at most their time to live.
 
 pub mod archive;
 pub mod breaker;

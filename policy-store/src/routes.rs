@@ -1,4 +1,4 @@
-//! The table of routes: which method and path is which action. Pure.
+//! The table of routes: it maps a method and a path to an action, without any I/O.
 
 mod changes;
 mod raw;
@@ -15,11 +15,11 @@ use raw::RawRoutes;
 /// How a route finds its tenant and its object (`domain.md`, layer 5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 pub enum Scope {
-    /// Needs no tenant.
+    /// The route needs no tenant.
     #[default]
     #[serde(rename = "none")]
     None,
-    /// Acts in a tenant.
+    /// The route acts in a tenant.
     #[serde(rename = "tenant")]
     Tenant,
     /// The owner of the object named by `{id}` is looked up.
@@ -28,10 +28,11 @@ pub enum Scope {
     /// `{id}` is an organisation, its own owner.
     #[serde(rename = "organization")]
     Organization,
-    /// Acts in a tenant, in the workflow named by `{workflow}`.
+    /// The route acts in a tenant, in the workflow named by `{workflow}`.
     #[serde(rename = "workflow")]
     Workflow,
-    /// Both.
+    /// The route acts in the workflow named by `{workflow}`, and the owner of the object named by `{id}` is
+    /// looked up.
     #[serde(rename = "workflow+lookup")]
     WorkflowLookup,
 }
@@ -42,13 +43,13 @@ impl Scope {
         matches!(self, Self::Lookup | Self::Organization | Self::WorkflowLookup)
     }
 
-    /// Whether somebody who belongs to no organisation has to name a tenant.
+    /// Whether a caller who belongs to no organisation has to name a tenant.
     pub fn needs_tenant(self) -> bool {
         matches!(self, Self::Tenant | Self::Workflow)
     }
 
-    /// Whether what a variable of this name stands for is looked up, or, as a workflow is whatever the scope, put
-    /// to the policies.
+    /// Whether the value of a path variable is judged: looked up, or, for a workflow in any scope, passed to
+    /// the policies.
     pub(crate) fn judges(self, variable: &str) -> bool {
         variable == "workflow" || (variable == "id" && self.looks_up())
     }
@@ -65,32 +66,32 @@ pub enum Body {
     /// A request with a body is refused.
     #[default]
     None,
-    /// Forwarded unread.
+    /// The body is forwarded unread.
     Opaque,
-    /// Read, judged and forwarded byte for byte.
+    /// The body is read, judged and forwarded byte for byte.
     Json,
 }
 
-/// What the record calls a request.
+/// The operation that the record names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Operation {
-    /// Many are shown.
+    /// Shows many objects.
     List,
-    /// One is shown.
+    /// Shows one object.
     View,
-    /// One is made.
+    /// Creates an object.
     Create,
-    /// One is changed.
+    /// Changes an object.
     Update,
-    /// One is removed.
+    /// Deletes an object.
     Delete,
-    /// They leave the system.
+    /// Exports objects from the system.
     Export,
 }
 
 impl Operation {
-    /// The word in the record.
+    /// Returns the word in the record.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::List => "list",
@@ -103,22 +104,22 @@ impl Operation {
     }
 }
 
-/// The kind of event that a record tells of.
+/// The kind of event that a record describes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
-    /// Somebody signs in.
+    /// A user signs in.
     Login,
-    /// Somebody signs out.
+    /// A user signs out.
     Logout,
-    /// Protected health information is touched.
+    /// A request accesses protected health information.
     PhiAccess,
-    /// Anything else.
+    /// Any other request.
     ApiAccess,
 }
 
 impl Event {
-    /// The word in the record.
+    /// Returns the word in the record.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Login => "login",
@@ -129,45 +130,46 @@ impl Event {
     }
 }
 
-/// One route, checked.
+/// One route that passed all checks.
 #[derive(Debug)]
 pub struct Route {
     /// The Cedar action.
     pub action: Arc<str>,
-    /// The method, upper case; GET answers HEAD too.
+    /// The method in upper case; GET answers HEAD too.
     pub method: String,
     /// The path with its variables in braces.
     pub template: Arc<str>,
-    /// Variables whose values are closed lists.
+    /// The variables whose values are closed lists, with the lists.
     values: BTreeMap<String, Vec<String>>,
-    /// The type of the object, and of the record.
+    /// The type of the object, in policies and in the record.
     pub resource: Arc<str>,
-    /// How tenant and object are found.
+    /// How the gate finds tenant and object.
     pub scope: Scope,
-    /// What the paywall asks for.
+    /// The feature that the tenant must have bought.
     pub feature: Option<Arc<str>>,
-    /// What the record calls it.
+    /// The operation that the record names.
     pub operation: Operation,
-    /// What is done with a body.
+    /// What the gate does with a body.
     pub body: Body,
     /// The member of a JSON body that hands out roles.
     pub roles_in: Option<Arc<str>>,
-    /// The facts that it changes, with the member of its body that does.
+    /// The facts that the route changes, each with the member of the body that changes it.
     changes: BTreeMap<FactKind, Arc<str>>,
-    /// What kind of event the record tells of.
+    /// The kind of event that the record describes.
     pub event: Event,
-    /// Whether it leaves a record at all.
+    /// Whether requests to the route are recorded at all.
     pub recorded: bool,
-    /// Whether the variables of its path that nobody looks up name nothing that belongs to somebody.
+    /// Whether the path variables that the gate does not look up name nothing that belongs to a tenant.
     pub unowned: bool,
-    /// Line in `routes.yaml`.
+    /// The line in `routes.yaml`.
     pub line: usize,
-    /// Where its parts stand there.
+    /// The places of the route's parts in `routes.yaml`.
     pub places: Places,
 }
 
 impl Route {
-    /// What a method and path are that no route declares, to ask the policies about them.
+    /// Returns the route that stands for all methods and paths that no route declares, to ask the policies
+    /// about them.
     pub(crate) fn unmapped(action: &str) -> Self {
         Self {
             action: Arc::from(action),
@@ -189,20 +191,20 @@ impl Route {
         }
     }
 
-    /// Whether the path has an open variable of this name.
+    /// Whether the path has an open variable `variable`.
     pub fn takes(&self, variable: &str) -> bool {
         !self.values.contains_key(variable) && self.template.contains(&format!("{{{variable}}}"))
     }
 
-    /// The variables of the path whose lists are not closed, in their order.
+    /// Returns the open variables of the path, in their order.
     pub(crate) fn variables(&self) -> impl Iterator<Item = &str> {
         let segments = self.template.split('/');
         let names = segments.filter_map(|it| it.strip_prefix('{')?.strip_suffix('}'));
         names.filter(|name| !self.values.contains_key(*name))
     }
 
-    /// The first path that it stands for: each closed variable has its first value, each open one
-    /// what `sample` says for it.
+    /// Returns the first path of the route: a closed variable has its first value, an open one has the value
+    /// that `sample` returns.
     pub fn path(&self, sample: impl Fn(&str) -> String) -> String {
         let segment = |segment: &str| {
             let name = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
@@ -214,11 +216,10 @@ impl Route {
     }
 }
 
-/// Line and column in `routes.yaml`, from 1; 0 when unknown.
+/// A line and column in `routes.yaml`, from 1; 0 if unknown.
 pub type Place = (usize, usize);
 
-/// Where the parts of a route stand in `routes.yaml`; what is not written stands where the action
-/// does.
+/// The places of the parts of a route in `routes.yaml`. A part that is not written has the place of the action.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Places {
     /// The action.
@@ -227,17 +228,17 @@ pub struct Places {
     pub path: Place,
     /// The type of the object.
     pub resource: Place,
-    /// What the paywall asks for.
+    /// The required feature.
     pub feature: Place,
     /// `audit: none`.
     pub audit: Place,
     /// `unowned: true`.
     pub unowned: Place,
-    /// What makes a public route ask for more than it may: scope, body or feature.
+    /// The part that asks for more than a public route may: scope, body or feature.
     pub demand: Place,
 }
 
-/// A route that matched, with the values of its variables as they stand in the path.
+/// A route that matched, with the values of its variables in the path.
 #[derive(Debug, Clone)]
 pub struct Matched {
     /// The route.
@@ -248,20 +249,20 @@ pub struct Matched {
     pub workflow: Option<Arc<str>>,
 }
 
-/// What is wrong with the table, and where.
+/// A fault of the table, with its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RouteFault {
-    /// What kind of thing it is.
+    /// The kind of the fault.
     pub kind: Kind,
-    /// Where in `routes.yaml`.
+    /// The place in `routes.yaml`.
     pub place: Place,
     /// What is wrong.
     pub problem: String,
-    /// What to do about it.
+    /// How to correct the fault.
     pub remedy: String,
 }
 
-/// The table, ready to match.
+/// The table of routes, ready to match.
 #[derive(Debug, Default)]
 pub struct RouteTable {
     routes: Vec<Arc<Route>>,
@@ -269,11 +270,11 @@ pub struct RouteTable {
 }
 
 impl RouteTable {
-    /// Reads `routes.yaml`.
+    /// Parses `routes.yaml`.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it.
+    /// Returns everything that is wrong with the file.
     pub fn parse(text: &str) -> Result<Self, Vec<RouteFault>> {
         let raw: RawRoutes = serde_saphyr::from_str(text).map_err(|error| vec![unread(&error)])?;
         let mut table = Self::default();
@@ -288,13 +289,13 @@ impl RouteTable {
         if faults.is_empty() { Ok(table) } else { Err(faults) }
     }
 
-    /// All routes, as written.
+    /// Returns all routes, in the order of the file.
     pub fn routes(&self) -> &[Arc<Route>] {
         &self.routes
     }
 
-    /// The route for `method` and the canonical `path`. Where several fit, at the leftmost segment
-    /// that differs a literal wins over a variable.
+    /// Returns the route for `method` and the canonical `path`. Of several that match, a literal wins over a
+    /// variable at the leftmost segment that differs.
     pub fn find(&self, method: &str, path: &str) -> Option<Matched> {
         let found = self.by_method.get(method)?.at(path).ok()?;
         let variable = |name| found.params.get(name).map(|raw| Arc::from(decoded(raw)));
@@ -337,14 +338,14 @@ fn unread(error: &serde_saphyr::Error) -> RouteFault {
     RouteFault { kind: Kind::Yaml, ..fault(place, &problem, remedy) }
 }
 
-/// Where and what, as the reader of YAML says. Its own excerpt is left out: we show ours.
+/// Returns place and message of a YAML error, without the parser's excerpt: findings have their own.
 pub(crate) fn yaml_fault(error: &serde_saphyr::Error) -> (Place, String) {
     let place = error.location().map_or((0, 0), |at| place(&at));
     let problem = error.without_snippet().to_string();
     let (line, column) = place;
     let again = format!(" at line {line}, column {column}");
     let problem = problem.strip_suffix(&again).unwrap_or(&problem);
-    // That is for those who call the reader.
+    // The rest of the message is meant for callers of the parser.
     let problem = problem.split(", set DuplicateKeyPolicy").next().unwrap_or_default();
     (place, problem.to_owned())
 }
@@ -354,7 +355,8 @@ fn place(at: &serde_saphyr::Location) -> Place {
     (number(at.line()), number(at.column()))
 }
 
-/// Every canonical path is free of encoded slashes and dots, and its escapes are whole.
+/// Percent-decodes a segment of a canonical path, which has no encoded slashes or dots and no incomplete
+/// escapes.
 fn decoded(segment: &str) -> String {
     let mut bytes = Vec::with_capacity(segment.len());
     let mut rest = segment.as_bytes();
@@ -368,7 +370,7 @@ fn decoded(segment: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// The templates that a route stands for: one for each value of its closed variables.
+/// Returns the templates of a route: one for each combination of values of its closed variables.
 fn spelled_out(route: &Route) -> Vec<String> {
     let mut paths = vec![route.template.to_string()];
     for (variable, values) in &route.values {

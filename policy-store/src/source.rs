@@ -1,4 +1,4 @@
-//! Where facts come from.
+//! The interface to the sources of facts.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,54 +9,54 @@ use async_trait::async_trait;
 use crate::bundle::Bundle;
 use crate::facts::{OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
 
-/// Facts could not be had. Whoever needs them is refused.
+/// Facts could not be loaded. A request that needs them is refused.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum FactsError {
     /// The database did not answer.
     #[error("the facts database cannot be read: {0}")]
     Unavailable(String),
-    /// It answers, and does not do what it is asked.
+    /// The database answers, but refuses the statement.
     #[error("the facts database refuses the statement: {0}")]
     Refused(String),
-    /// It answered with something that cannot be a fact.
+    /// The database answered with a row that cannot be a fact.
     #[error("{kind} `{id}` cannot be read: {problem}")]
     Unreadable {
         /// `user`, `organization` or the type of the object.
         kind: String,
-        /// Which row.
+        /// The id of the row.
         id: String,
-        /// What is wrong with it.
+        /// What is wrong with the row.
         problem: String,
     },
-    /// The request's time for facts was up.
+    /// The request's timeout for facts has passed.
     #[error("the facts database did not answer in time")]
     Timeout,
-    /// It answered when its answer was older than facts may be.
+    /// The answer came when it was already older than facts may be.
     #[error("the facts database took longer to answer than facts live")]
     Late,
-    /// Nobody has said how objects of this type are looked up.
+    /// The mapping has no statement for objects of this type.
     #[error("the mapping of facts has no statement for objects of type `{0}`")]
     Unmapped(String),
-    /// Nobody has said how all users are listed.
+    /// The mapping has no statement that lists all users.
     #[error("the mapping of facts has no statement `users`, which lists who can be asked about")]
     Unlisted,
-    /// The load itself failed, which is a fault of this program.
+    /// The load itself failed: a fault of this program.
     #[error("a load of facts ended without an answer: {0}")]
     Internal(String),
 }
 
-/// Why a source does not give what a bundle needs.
+/// Why a source does not provide what a bundle needs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// The database did not answer; nobody knows.
+    /// The database did not answer, so it is unknown whether the source fits.
     #[error("the facts database cannot be asked whether the mapping fits it: {0}")]
     Unavailable(String),
-    /// It never will, as it is.
+    /// The source does not fit, and will not until the mapping, the database or the bundle changes.
     #[error("the mapping of facts does not fit:\n{0}")]
     Faults(FactFaults),
 }
 
-/// All that is wrong with a mapping of facts.
+/// The faults of a mapping of facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactFaults(pub Vec<FactFault>);
 
@@ -67,14 +67,14 @@ impl fmt::Display for FactFaults {
     }
 }
 
-/// One thing that is wrong: where, what, and what to do about it.
+/// One fault of a mapping: where, what, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FactFault {
     /// The statement, as a key of the configuration.
     pub place: String,
-    /// What is wrong with it.
+    /// What is wrong with the statement.
     pub message: String,
-    /// What to do.
+    /// How to correct the statement.
     pub remedy: String,
 }
 
@@ -84,57 +84,57 @@ impl fmt::Display for FactFault {
     }
 }
 
-/// Where facts come from. A real seam: behind it stands another process, the database; in tests,
-/// a fixed table.
+/// A source of facts. This trait is a real seam: behind it is another process, the database, or in tests a
+/// fixed table.
 #[async_trait]
 pub trait FactSource: Send + Sync + 'static {
     /// Reads what is true about the user `id` right now.
     ///
     /// # Errors
     ///
-    /// Fails if it cannot be read. An unknown user is not an error: it is `None`.
+    /// Fails if the user cannot be read. An unknown user is not an error: the result is `None`.
     async fn user(&self, id: &str) -> Result<Option<UserFacts>, FactsError>;
 
     /// Reads what is true about an organisation right now.
     ///
     /// # Errors
     ///
-    /// As [`FactSource::user`].
+    /// Fails as [`FactSource::user`] does.
     async fn organization(
         &self,
         key: &OrganizationKey,
     ) -> Result<Option<OrganizationFacts>, FactsError>;
 
-    /// Reads who owns the object `id` of type `kind` right now. Users and organisations are read
-    /// with the two methods above.
+    /// Reads who owns the object `id` of type `kind` right now. Users and organisations are read with the
+    /// methods for them.
     ///
     /// # Errors
     ///
-    /// As [`FactSource::user`]; and if there is no way to look up this type.
+    /// Fails as [`FactSource::user`] does, and if there is no way to look up this type.
     async fn object(&self, kind: &str, id: &str) -> Result<Option<OwnedFacts>, FactsError>;
 
-    /// Whether the source answers at all.
+    /// Checks that the source answers at all.
     ///
     /// # Errors
     ///
-    /// Says why it does not.
+    /// Returns why the source does not answer.
     async fn ping(&self) -> Result<(), FactsError>;
 
-    /// The ids of all users, sorted.
+    /// Returns the ids of all users, sorted.
     ///
     /// # Errors
     ///
-    /// If they cannot be read.
+    /// Fails if the ids cannot be read.
     async fn users(&self) -> Result<Vec<Arc<str>>, FactsError>;
 
     /// Whether objects of type `kind` can be looked up.
     fn knows(&self, kind: &str) -> bool;
 
-    /// Whether what it gives is what `bundle` needs; and what there is to know all the same.
+    /// Checks that the source provides what `bundle` needs. Returns remarks that are not faults.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong, or that the source cannot be asked.
+    /// Returns everything that is wrong, or that the source cannot be asked.
     async fn check(&self, _bundle: &Bundle) -> Result<Vec<String>, Unfit> {
         Ok(Vec::new())
     }

@@ -1,4 +1,4 @@
-//! Facts by SQL: [`FactSource`](crate::source::FactSource) over SQLite and PostgreSQL.
+//! Facts by SQL: implements [`FactSource`](crate::source::FactSource) for SQLite and PostgreSQL.
 
 mod cell;
 mod check;

@@ -1,11 +1,11 @@
-//! Keeps the newest good bundle, and swaps it in while requests run.
+//! Holds the newest good bundle, and swaps it in while requests run.
 //!
-//! A good bundle is published as one snapshot: a request is judged by exactly one. A bad one
-//! changes nothing, and is said until a good one comes.
+//! A good bundle is published as one snapshot: each request is judged by exactly one. A bad bundle changes
+//! nothing, and is reported until a good one comes.
 //!
-//! INVARIANT: the archive's last good bundle is one that a start accepts. Whether a start would accept a new
-//! one is asked before it is in force; while the database does not answer, nobody knows, and the bundle goes
-//! in force (it may be a revocation) without being called good.
+//! INVARIANT: the archive's last good bundle is one that a start accepts. The gate checks that before a new
+//! bundle is in force. While the database does not answer, the check is impossible: the bundle then comes into
+//! force, since it may be a revocation, but does not become the last good one.
 
 mod admission;
 mod folder;
@@ -36,27 +36,27 @@ pub use opening::Opening;
 pub struct Published {
     /// The bundle.
     pub bundle: Bundle,
-    /// Counts the bundles that were published, from 1.
+    /// The number of the bundle among those published by this process, from 1.
     pub generation: u64,
-    /// When.
+    /// When the bundle was loaded.
     pub loaded_at: SystemTime,
-    /// Whether it comes from the archive: the folder had no good one at the start.
+    /// Whether the bundle comes from the archive, because the folder had no good one at the start.
     pub archived: bool,
 }
 
-/// How an attempt to reload ended.
+/// The outcome of a reload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reload {
     /// A new bundle is in force.
     Applied,
     /// The folder holds the bundle that is in force.
     Unchanged,
-    /// The folder holds a bad bundle; the old one stays.
+    /// The folder holds a bad bundle; the old one stays in force.
     Rejected(Findings),
 }
 
 impl Reload {
-    /// It in a word.
+    /// Returns the outcome as one word.
     pub fn word(&self) -> &'static str {
         match self {
             Self::Applied => "applied",
@@ -66,7 +66,7 @@ impl Reload {
     }
 }
 
-/// Gets ready for a bundle that is about to be in force.
+/// A callback that prepares for a bundle that is about to come into force.
 pub type Rehearsal = dyn Fn(&Published) + Send + Sync;
 
 /// The bundle in force, and the folder it comes from.
@@ -74,13 +74,13 @@ pub struct BundleStore {
     directory: PathBuf,
     archive: Option<Archive>,
     current: ArcSwap<Published>,
-    /// What has to be known about the bundle in force.
+    /// The remarks on the bundle in force.
     remarks: ArcSwap<Remarks>,
-    /// What is wrong with the newest bundle, while that is a bad one.
+    /// What is wrong with the newest bundle, while it is a bad one.
     rejected: Mutex<Option<Findings>>,
-    /// Held throughout a reload: two at once must not publish in the wrong order.
+    /// The lock that is held throughout a reload: two at a time could publish in the wrong order.
     work: Mutex<Work>,
-    /// The folder's marks when it was first read.
+    /// The marks of the folder when it was first read.
     seen: Vec<Mark>,
     listener: Box<Listener>,
     rehearsal: OnceLock<Arc<Rehearsal>>,
@@ -88,21 +88,21 @@ pub struct BundleStore {
     recorder: OnceLock<Arc<Recorder>>,
 }
 
-/// What a reload works with.
+/// The state of reloads.
 #[derive(Debug, Default)]
 struct Work {
     loader: Loader,
-    /// The files of tests beside the bundle in force that cannot be read.
+    /// The findings about unreadable test files beside the bundle in force.
     unread: Vec<Finding>,
-    /// What was found out about the bundle that admission has refused last.
+    /// The results for the bundle that admission refused last.
     refused: Option<Refused>,
-    /// Bundles that were in force. Whoever holds the last reference to a bundle pays for taking it
-    /// apart: that is to be us and not a request.
+    /// The bundles that were in force. The owner of the last reference to a bundle spends the time to drop it,
+    /// and that must not be a request.
     retired: Vec<Arc<Published>>,
 }
 
-/// A bundle that admission has refused: read again, it is refused again, or admitted in an emergency, without being
-/// examined anew.
+/// A bundle that admission has refused. When it is read again, it is refused again, or admitted in an
+/// emergency, without another examination.
 #[derive(Debug)]
 struct Refused {
     sources: Sources,
@@ -112,14 +112,14 @@ struct Refused {
     examined: Examined,
 }
 
-/// Who wants the folder to be read again.
+/// The cause of reading the folder again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Asked {
-    /// The watcher has seen a change: the rest of it may still come.
+    /// The watcher has seen a change; more of the change may follow.
     ByChange,
-    /// Somebody has asked for a reload.
+    /// A reload was requested.
     Plainly,
-    /// Somebody has asked for the folder's bundle whatever admission says.
+    /// An emergency reload was requested, which overrides admission.
     InEmergency,
 }
 
@@ -130,12 +130,12 @@ impl std::fmt::Debug for BundleStore {
 }
 
 impl BundleStore {
-    /// Loads the bundle in `directory`; when that is a bad one, the last one of the archive that can be used.
-    /// Nobody examines them, and a bundle with doubts is a bad one.
+    /// Loads the bundle in `directory`, or, if that is a bad one, the newest usable one of the archive. No
+    /// examiner is asked: a bundle with doubts counts as bad unless it was in force before.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it, when there is none in the archive that can be used.
+    /// Returns everything that is wrong with the folder's bundle, if the archive has no usable one.
     pub fn open(
         directory: &Path,
         archive: Archive,
@@ -152,12 +152,12 @@ impl BundleStore {
         Err(opening.rejected().cloned().unwrap_or(Findings(Vec::new())))
     }
 
-    /// A store of one bundle that comes from no folder and never changes.
+    /// Returns a store of one bundle that comes from no folder and never changes.
     pub fn fixed(bundle: Bundle) -> Arc<Self> {
         Self::holding(opening::first(bundle, false))
     }
 
-    /// The same for a bundle that others hold, too.
+    /// Returns a store of one bundle that never changes and has other owners, too.
     pub fn holding(published: Arc<Published>) -> Arc<Self> {
         Arc::new(Self {
             directory: PathBuf::new(),
@@ -174,17 +174,17 @@ impl BundleStore {
         })
     }
 
-    /// The bundle in force.
+    /// Returns the bundle in force.
     pub fn current(&self) -> Arc<Published> {
         self.current.load_full()
     }
 
-    /// What has to be known about the bundle in force.
+    /// Returns the remarks on the bundle in force.
     pub fn remarks(&self) -> Arc<Remarks> {
         self.remarks.load_full()
     }
 
-    /// What is wrong with the newest bundle, while that is a bad one.
+    /// Returns what is wrong with the newest bundle, while it is a bad one.
     pub fn rejected(&self) -> Option<Findings> {
         self.rejected.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -194,14 +194,15 @@ impl BundleStore {
         self.look(Asked::Plainly).unwrap_or(Reload::Unchanged)
     }
 
-    /// Reads the folder again, and puts its bundle in force whatever admission says, once: the next reload is
-    /// judged again. Nothing overrides that a bundle cannot be asked, or that a start would refuse it.
+    /// Reads the folder again, and puts its bundle in force whatever admission says. This holds once: the next
+    /// reload is judged again. A bundle that cannot decide requests, or that a start would refuse, is refused
+    /// all the same.
     pub fn reload_in_emergency(&self) -> Reload {
         self.look(Asked::InEmergency).unwrap_or(Reload::Unchanged)
     }
 
-    /// Reads the folder again, unless its bundle lacks a guard that the one in force has: then nothing is done,
-    /// and `None` is given.
+    /// Reads the folder again. Does nothing and returns `None` if its bundle lacks a guard that the bundle in
+    /// force has.
     fn reload_unless_guards_are_gone(&self) -> Option<Reload> {
         self.look(Asked::ByChange)
     }
@@ -213,7 +214,7 @@ impl BundleStore {
         if outcome == Reload::Applied {
             work.retired.push(current);
         }
-        // Whoever sees that it was rejected finds it counted.
+        // The listener comes first: a rejection that others can see is already counted.
         (self.listener)(&outcome, &self.current.load(), &self.remarks.load());
         let now = match &outcome {
             Reload::Rejected(findings) => Some(findings.clone()),
@@ -242,7 +243,8 @@ impl BundleStore {
             Err(findings) => return Some(Reload::Rejected(findings)),
         };
         doubts.extend(unread.iter().cloned());
-        // The same policies with other tests, or the archive's own: nothing that decides is new.
+        // With equal digests only the tests differ, or the bundle is the archive's own: nothing that decides is
+        // new.
         let same = bundle.digest() == current.bundle.digest();
         let generation = current.generation + u64::from(!same);
         let loaded_at = if same { current.loaded_at } else { now() };
@@ -278,14 +280,14 @@ impl BundleStore {
         Some(if same { Reload::Unchanged } else { Reload::Applied })
     }
 
-    /// From now on `rehearsal` is called before a bundle is put in force, on the thread that made it and
-    /// with room for its policies to be evaluated; in between it lets others go first by
-    /// [`breathe`](crate::bundle::breathe). The bundle waits for it. Only the first one is taken.
+    /// Calls `rehearsal` from now on before a bundle is put in force, on the thread that made it, with enough
+    /// stack to evaluate its policies. The rehearsal calls [`breathe`](crate::bundle::breathe) to let requests
+    /// go first. The bundle waits for the rehearsal. Only the first rehearsal that is set is used.
     pub fn rehearse_by(&self, rehearsal: Arc<Rehearsal>) {
         let _first = self.rehearsal.set(rehearsal);
     }
 
-    /// A bundle that nobody is ready for is put in force all the same.
+    /// Rehearses a bundle. If that fails, the bundle comes into force all the same.
     fn rehearse(&self, next: &Arc<Published>, loader: &mut Loader) {
         let Some(rehearsal) = self.rehearsal.get() else { return };
         let (rehearsal, next) = (Arc::clone(rehearsal), Arc::clone(next));
@@ -295,14 +297,14 @@ impl BundleStore {
         }
     }
 
-    /// Keeps the bundle in force in the archive, and calls it the last good one if a start is known to accept
-    /// it. By default that is in the journal's directory, which has to be there before.
+    /// Keeps the bundle in force in the archive, and confirms it as the last good one if a start is known to
+    /// accept it. The default archive is in the journal's directory, which must exist before.
     pub fn keep_current(&self, startable: bool) {
         self.keep(&self.current.load().bundle, startable);
     }
 
-    /// Says that a start accepts the bundle of this generation: if it is still in force, it is the last good
-    /// one from now on.
+    /// Confirms that a start accepts the bundle of this generation: if the bundle is still in force, it becomes
+    /// the last good one.
     pub fn confirm(&self, generation: u64) {
         let _one_at_a_time = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         let current = self.current.load();
@@ -311,8 +313,8 @@ impl BundleStore {
         }
     }
 
-    /// Keeps a bundle that is about to be in force. One that cannot be kept is put in force all the
-    /// same: it may take back what the old one allows.
+    /// Keeps a bundle that is about to come into force. A bundle that cannot be kept comes into force all the
+    /// same: it may revoke what the old one allows.
     fn keep(&self, bundle: &Bundle, startable: bool) {
         let keep = |archive: &Archive| {
             archive.keep(bundle.digest(), bundle.sources())?;
@@ -324,7 +326,7 @@ impl BundleStore {
         }
     }
 
-    /// Lets go of bundles that no request holds any more.
+    /// Drops the bundles that no request uses any more.
     fn clean_up(&self) {
         let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
         let retired = std::mem::take(&mut work.retired);
@@ -338,14 +340,14 @@ impl BundleStore {
         });
     }
 
-    /// Watches the folder from a thread of its own for as long as the store is held.
+    /// Watches the folder from a thread of its own until the store is dropped.
     ///
     /// # Errors
     ///
-    /// When the system has no thread to give.
+    /// Fails if the system cannot start a thread.
     pub fn watch(self: &Arc<Self>, supervisor: &Supervisor) -> std::io::Result<()> {
         let (store, directory) = (Arc::downgrade(self), self.directory.clone());
-        // One that is started again reads the folder once more: it does not know what it missed.
+        // A watcher that was restarted reads the folder again: it does not know what it has missed.
         let seen = self.seen.clone();
         let run = move || folder::watch(&directory, &store, seen.clone());
         supervisor.thread("policies", run).map(drop)

@@ -1,5 +1,5 @@
-//! What the questions that were put to a bundle have shown of it: each policy, condition, role of an
-//! allowlist and route is to be seen both ways.
+//! Coverage: which parts of a bundle the questions of its tests have shown. Each policy, condition, role of an
+//! allowlist and route should be seen both ways.
 
 mod items;
 
@@ -15,40 +15,40 @@ use super::{Anatomy, AnatomyError, Clause, Examined, ListSeen};
 
 use items::{Index, OfPolicy};
 
-/// What was seen of a bundle so far.
+/// The items of a bundle that were seen so far.
 ///
-/// A clone sees on by itself; [`Coverage::merge`] puts together what several have seen.
+/// A clone continues on its own; [`Coverage::merge`] combines several.
 #[derive(Debug, Clone)]
 pub struct Coverage {
     plan: Arc<Plan>,
-    /// Which items of the plan were seen.
+    /// Whether each item of the plan was seen.
     seen: Vec<bool>,
 }
 
-/// What there is to see.
+/// Everything that there is to see.
 #[derive(Debug)]
 struct Plan {
     anatomies: HashMap<EntityUid, Anatomy>,
     index: Index,
 }
 
-/// One direction of one thing.
+/// One item to see: one outcome of one part of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Item {
-    /// The file of the bundle that it is in.
+    /// The file of the bundle that contains the part.
     pub file: String,
-    /// The line there.
+    /// The line in the file.
     pub line: usize,
-    /// What it belongs to.
+    /// The policy or route that the item belongs to.
     #[serde(flatten)]
     pub about: About,
-    /// What was never seen, for people.
+    /// A description of what was never seen.
     pub what: String,
-    /// What kind of thing it is.
+    /// The kind of the item.
     pub kind: ItemKind,
 }
 
-/// What an item belongs to.
+/// The policy or route that an item belongs to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum About {
@@ -62,30 +62,30 @@ pub enum About {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ItemKind {
-    /// A policy that applies, or does not.
+    /// A policy applies, or does not.
     Policy,
-    /// A condition that is true, or false.
+    /// A condition is true, or false.
     Condition,
-    /// A role that an allowlist lets in, or keeps out.
+    /// An allowlist lets a role in, or keeps a role out.
     Role,
-    /// A route that is allowed, or refused.
+    /// A route is allowed, or refused.
     Route,
 }
 
-/// What was seen, and what was not.
+/// The numbers of items, and the items that were not seen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// How many items were seen.
     pub covered: usize,
-    /// How many there are.
+    /// The number of all items.
     pub total: usize,
-    /// Those that were not, by file and line.
+    /// The items that were not seen, by file and line.
     pub missing: Vec<Item>,
 }
 
 impl Report {
-    /// The share that was seen, in per cent with one digit after the point, rounded down: 100 means
-    /// everything.
+    /// Returns the share of items that were seen, in per cent with one decimal, rounded down: 100 means all of
+    /// them.
     pub fn percent(&self) -> f64 {
         let tenths = (self.covered * 1000).checked_div(self.total).unwrap_or(1000);
         u32::try_from(tenths).map_or(0.0, f64::from) / 10.0
@@ -93,11 +93,11 @@ impl Report {
 }
 
 impl Coverage {
-    /// Nothing of `bundle` seen yet.
+    /// Returns the coverage of `bundle` before any question.
     ///
     /// # Errors
     ///
-    /// When a policy cannot be taken apart.
+    /// Fails if a policy cannot be split into parts.
     pub fn of(bundle: &Bundle) -> Result<Self, AnatomyError> {
         let mut shop = Workshop::new(bundle);
         let routed = bundle.routes().routes().iter().filter_map(|it| bundle.slice(&it.action));
@@ -116,12 +116,12 @@ impl Coverage {
         Ok(Self { plan: Arc::new(Plan { anatomies, index }), seen })
     }
 
-    /// A question was put to those policies about its action for which `put` is true: a policy that
-    /// the gate does not come to has not been exercised.
+    /// Records a question and the results of those policies for which `put` returns true: a policy that the
+    /// gate does not reach was not exercised.
     ///
     /// # Errors
     ///
-    /// When the bundle has no policies about the action, because it is none of its actions.
+    /// Fails if the bundle has no policies about the action, because it is not one of its actions.
     pub fn asked(
         &mut self,
         request: &Request,
@@ -142,7 +142,7 @@ impl Coverage {
         Ok(())
     }
 
-    /// A request for the route of `action` was allowed, or refused, whoever refused it.
+    /// Records that a request for the route of `action` was allowed or refused, by whatever layer.
     pub fn decided(&mut self, action: &str, allowed: bool) {
         let plan = Arc::clone(&self.plan);
         for route in plan.index.routes.get(action).into_iter().flatten() {
@@ -150,19 +150,19 @@ impl Coverage {
         }
     }
 
-    /// Adds what `other` has seen, which has to be a clone of the same beginning.
+    /// Adds what `other` has seen. It must be a clone of the same original.
     pub fn merge(&mut self, other: &Coverage) {
         for (mine, theirs) in self.seen.iter_mut().zip(&other.seen) {
             *mine |= theirs;
         }
     }
 
-    /// What was seen, and what was not.
+    /// Returns the numbers of items, and the items that were not seen.
     pub fn report(&self) -> Report {
         let items = self.plan.index.items.iter().zip(&self.seen);
         let mut missing: Vec<Item> =
             items.filter(|(_, seen)| !**seen).map(|(item, _)| item.clone()).collect();
-        // What is on one line stays in the order of the text.
+        // The sort is stable: items on one line stay in the order of the text.
         missing.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
         let total = self.seen.len();
         Report { covered: total - missing.len(), total, missing }
@@ -193,7 +193,7 @@ impl Coverage {
         let holds = |listed| {
             list.roles.iter().filter(move |it| it.listed == listed && it.held == Some(true)).count()
         };
-        // Who holds two roles of a list shows nothing about either.
+        // A caller with two roles of a list shows nothing about either role.
         let shown = match list.value {
             Some(true) => (holds(true) == 1).then_some(true),
             Some(false) => (holds(true) == 0).then_some(false),

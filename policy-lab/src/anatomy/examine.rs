@@ -1,5 +1,5 @@
-//! What the parts of a policy say to one question, by Cedar's order of evaluation: what comes after
-//! the part that decides is not reached.
+//! Computes the results of the parts of a policy for one question, in Cedar's order of evaluation: the parts
+//! after the deciding one are not reached.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::plan::{Body, ClausePlan, ListPlan, NodePlan};
 use super::statement::Kind;
 use super::{Clause, Examined, ListSeen, Node, RoleSeen};
 
-/// What the probes said to a question.
+/// The results of the probes for a question.
 pub(super) struct Answers<'a> {
     holds: HashSet<usize>,
     fails: HashMap<usize, &'a AuthorizationError>,
@@ -27,7 +27,7 @@ impl<'a> Answers<'a> {
         Self { holds: diagnostics.reason().filter_map(number).collect(), fails: failed.collect() }
     }
 
-    /// True or false, or why it is neither.
+    /// Returns the result of a probe, or why it failed.
     fn ask(&self, probe: usize) -> Result<bool, String> {
         match self.fails.get(&probe) {
             Some(AuthorizationError::PolicyEvaluationError(fault)) => {
@@ -42,7 +42,7 @@ impl<'a> Answers<'a> {
     }
 }
 
-/// What one policy says.
+/// Returns the results of one policy.
 pub(super) fn examine(body: &Body, answers: &Answers<'_>) -> Examined {
     let scope = answers.held(body.scope) == Some(true);
     let mut applies = Some(scope);
@@ -92,7 +92,7 @@ fn node(plan: &NodePlan, answers: &Answers<'_>, reached: bool) -> Node {
     }
 }
 
-/// Whether the part number `index` is evaluated, after what the parts before it gave.
+/// Whether the part number `index` is evaluated, given the results of the parts before it.
 fn goes_on(kind: Kind, index: usize, before: &[Node]) -> bool {
     let last = before.last().and_then(|part| part.value);
     let first = before.first().and_then(|part| part.value);
@@ -106,7 +106,7 @@ fn goes_on(kind: Kind, index: usize, before: &[Node]) -> bool {
     }
 }
 
-/// The value of an expression of these parts: the last one that was reached decides.
+/// Returns the value of an expression with these parts: the last one that was reached decides.
 fn together(kind: Kind, parts: &[Node]) -> Option<bool> {
     let last = parts.iter().rev().find(|part| part.reached)?.value?;
     Some(if kind == Kind::Not { !last } else { last })

@@ -9,16 +9,16 @@ use super::tokens::Tokens;
 /// A set literal with at least one element.
 #[derive(Debug)]
 pub(crate) struct List {
-    /// The elements, in tokens.
+    /// The elements, as ranges of tokens.
     pub elements: Vec<Range<usize>>,
-    /// Where it stands, in bytes, with its brackets.
+    /// The range of bytes of the list, including its brackets.
     pub span: Range<usize>,
     open: usize,
     close: usize,
 }
 
 impl List {
-    /// The names of the elements, if each is an entity of the type `kind`.
+    /// Returns the names of the elements, if all are entities of the type `kind`.
     pub(crate) fn names(&self, tokens: &Tokens<'_>, kind: &EntityTypeName) -> Option<Vec<String>> {
         let name = |range| {
             let uid: EntityUid = tokens.source(range)?.parse().ok()?;
@@ -27,9 +27,9 @@ impl List {
         self.elements.iter().map(name).collect()
     }
 
-    /// How to ask whether the caller has an element, if the list is one of those who may:
-    /// `who.containsAny(list)`, `who in list`, `list.contains(who)`, `list.containsAny(who)` and
-    /// `list.containsAll(who)`. `within` are the tokens of the expression that it is in.
+    /// Returns how to ask whether the caller has an element, if the list is an allowlist:
+    /// `who.containsAny(list)`, `who in list`, `list.contains(who)`, `list.containsAny(who)` or
+    /// `list.containsAll(who)`. `within` is the range of tokens of the surrounding expression.
     pub(crate) fn question<'a>(
         &self,
         tokens: &Tokens<'a>,
@@ -57,17 +57,17 @@ impl List {
     }
 }
 
-/// Whose elements a list is held against.
+/// The expression that is compared with the elements of a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Question<'a> {
-    /// The expression for it.
+    /// The source of the expression.
     pub who: &'a str,
-    /// Whether it is a set.
+    /// Whether the expression is a set.
     many: bool,
 }
 
 impl Question<'_> {
-    /// The expression that is true when `element` is held.
+    /// Returns an expression that is true if `element` is held.
     pub(crate) fn of(&self, element: &EntityUid) -> String {
         let who = self.who;
         if self.many {
@@ -78,7 +78,7 @@ impl Question<'_> {
     }
 }
 
-/// The set literals in `range`, in the order of the text, those inside others too.
+/// Returns the set literals in `range`, in the order of the text, including nested ones.
 pub(crate) fn lists(tokens: &Tokens<'_>, range: &Range<usize>) -> Vec<List> {
     range.clone().filter_map(|index| list(tokens, index)).collect()
 }
@@ -99,7 +99,7 @@ fn list(tokens: &Tokens<'_>, open: usize) -> Option<List> {
     (!elements.is_empty()).then_some(List { elements, span, open, close })
 }
 
-/// The expression that ends before the token `end`: names, calls and literals with dots between.
+/// Returns the expression that ends before the token `end`: names, calls and literals, separated by dots.
 fn member_before<'a>(tokens: &Tokens<'a>, end: usize, least: usize) -> Option<&'a str> {
     let mut start = end;
     while let Some(index) = start.checked_sub(1).filter(|index| *index >= least) {

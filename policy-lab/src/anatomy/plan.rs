@@ -1,7 +1,7 @@
-//! The parts of policies, and the small policies that ask about each of them.
+//! The parts of policies, and the probes: small policies that each ask about one part.
 //!
-//! A probe is a `permit` of anything, whose only condition is one expression of a policy: it applies
-//! when the expression is true, and fails when the expression does. Equal expressions share one.
+//! A probe is a `permit` of anything whose only condition is one expression of a policy: it applies if the
+//! expression is true, and fails if the expression fails. Equal expressions share one probe.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
@@ -14,17 +14,17 @@ use super::lists::{Question, lists};
 use super::statement::{Kind, Part, Statement};
 use super::{Anatomy, AnatomyError};
 
-/// A policy in parts.
+/// A policy split into parts.
 #[derive(Debug)]
 pub(super) struct Body {
     pub(super) rule: Arc<Rule>,
-    /// The probe of its scope.
+    /// The number of the probe for the scope.
     pub(super) scope: usize,
     pub(super) clauses: Vec<ClausePlan>,
     pub(super) lists: Vec<ListPlan>,
 }
 
-/// A `when` or `unless`.
+/// A `when` or `unless` clause.
 #[derive(Debug)]
 pub(super) struct ClausePlan {
     pub(super) unless: bool,
@@ -38,7 +38,7 @@ pub(super) struct NodePlan {
     pub(super) text: Arc<str>,
     pub(super) line: usize,
     pub(super) place: usize,
-    /// Of a leaf.
+    /// The number of the probe, for a leaf.
     pub(super) probe: Option<usize>,
     pub(super) parts: Vec<NodePlan>,
 }
@@ -48,7 +48,7 @@ pub(super) struct NodePlan {
 pub(super) struct ListPlan {
     pub(super) text: Arc<str>,
     pub(super) line: usize,
-    /// The place of the leaf that it is in.
+    /// The number of the leaf that contains the list.
     pub(super) leaf: usize,
     pub(super) roles: Vec<RolePlan>,
 }
@@ -61,7 +61,7 @@ pub(super) struct RolePlan {
     pub(super) probe: usize,
 }
 
-/// Takes the policies of a bundle apart, each once.
+/// Splits the policies of a bundle into parts, each policy once.
 #[derive(Debug)]
 pub(super) struct Workshop<'a> {
     bundle: &'a Bundle,
@@ -75,7 +75,7 @@ impl<'a> Workshop<'a> {
         Self { bundle, probes: Vec::new(), by_text: HashMap::new(), bodies: HashMap::new() }
     }
 
-    /// The policies of `slice`, in the order in which they are reported.
+    /// Returns the policies of `slice`, in the order in which they are reported.
     pub(super) fn anatomy(&mut self, slice: &Slice) -> Result<Anatomy, AnatomyError> {
         let sets = [&slice.permits, &slice.early, &slice.late];
         let mut bodies = Vec::new();
@@ -93,7 +93,7 @@ impl<'a> Workshop<'a> {
         Ok(Anatomy { bodies, set })
     }
 
-    /// A policy in parts.
+    /// Returns the parts of a policy.
     pub(super) fn body(&mut self, rule: &Arc<Rule>) -> Result<Arc<Body>, AnatomyError> {
         if let Some(known) = self.bodies.get(&rule.id) {
             return Ok(Arc::clone(known));
@@ -116,7 +116,7 @@ impl<'a> Workshop<'a> {
         Ok(body)
     }
 
-    /// The number of the probe with this text.
+    /// Returns the number of the probe with this text.
     fn probe(&mut self, rule: &Rule, text: String) -> Result<usize, AnatomyError> {
         if let Some(known) = self.by_text.get(&text) {
             return Ok(*known);
@@ -131,7 +131,7 @@ impl<'a> Workshop<'a> {
 }
 
 impl Body {
-    /// The probes that ask about it.
+    /// Returns the numbers of the probes for this policy.
     fn probes(&self) -> Vec<usize> {
         let mut found = vec![self.scope];
         for clause in &self.clauses {
@@ -150,7 +150,7 @@ impl NodePlan {
         }
     }
 
-    /// The leaves of it, in the order of the text.
+    /// Returns the leaves of the expression, in the order of the text.
     pub(super) fn leaves(&self) -> Vec<&NodePlan> {
         if self.kind == Kind::Leaf {
             return vec![self];
@@ -159,7 +159,7 @@ impl NodePlan {
     }
 }
 
-/// The text of a policy in parts. If Cedar reads it otherwise than we do, nothing is said about it.
+/// Splits the text of a policy into parts. Returns an error if Cedar parses other parts.
 pub(crate) fn taken_apart(rule: &Rule) -> Result<Statement<'_>, AnatomyError> {
     let unreadable = || AnatomyError::Unreadable { policy: Arc::clone(&rule.id) };
     let tree = |text: &str| {
@@ -177,7 +177,7 @@ struct Builder<'a, 'b> {
     shop: &'a mut Workshop<'b>,
     rule: &'a Arc<Rule>,
     statement: &'a Statement<'a>,
-    /// How many nodes there are already.
+    /// The number of nodes so far.
     places: usize,
     lists: Vec<ListPlan>,
 }
@@ -213,7 +213,7 @@ impl<'a> Builder<'a, '_> {
         Ok(())
     }
 
-    /// All roles that there are, with the question whether the caller has each.
+    /// Returns all roles that exist, each with the probe whether the caller has the role.
     fn roles(
         &mut self,
         kind: &EntityTypeName,
@@ -232,7 +232,7 @@ impl<'a> Builder<'a, '_> {
     }
 
     fn probe(&mut self, expression: &str) -> Result<usize, AnatomyError> {
-        // A comment inside ends with its line.
+        // The line break ends a comment inside the expression.
         let text = format!("permit (principal, action, resource) when {{ {expression}\n}};");
         self.shop.probe(self.rule, text)
     }
@@ -242,7 +242,7 @@ impl<'a> Builder<'a, '_> {
         self.statement.source(span).ok_or_else(unreadable)
     }
 
-    /// The line of a place of the policy, in its file.
+    /// Returns the line in the policy's file of an offset in the policy.
     fn line(&self, offset: usize) -> usize {
         let before = self.rule.text.get(..offset).unwrap_or_default();
         self.rule.line + before.matches('\n').count()

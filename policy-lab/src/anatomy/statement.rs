@@ -1,13 +1,13 @@
-//! The text of one policy, taken apart at the words and signs that decide what is evaluated: `when`,
-//! `unless`, `&&`, `||`, `!` and `if`.
+//! The text of one policy, split at the words and signs that decide what is evaluated: `when`, `unless`, `&&`,
+//! `||`, `!` and `if`.
 //!
-//! Parts are known by where they stand, so that they can be shown and changed as written.
+//! Parts keep their places in the text, so that they can be shown and changed as written.
 
 use std::ops::Range;
 
 use super::tokens::{Kind as TokenKind, Tokens};
 
-/// What an expression is made of.
+/// The kind of an expression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -15,15 +15,15 @@ pub enum Kind {
     And,
     /// Operands with `||` between them.
     Or,
-    /// `!` and what it negates.
+    /// `!` and its operand.
     Not,
     /// `if`, with condition, `then` and `else`.
     If,
-    /// Anything else: it is asked whole.
+    /// Anything else, evaluated as a whole.
     Leaf,
 }
 
-/// So much of an expression is shown.
+/// The maximum number of characters that are shown of an expression.
 const SHOWN: usize = 100;
 
 /// A policy's text and its parts.
@@ -31,22 +31,22 @@ const SHOWN: usize = 100;
 pub(crate) struct Statement<'a> {
     pub tokens: Tokens<'a>,
     pub annotations: Vec<Annotation<'a>>,
-    /// Where `permit` or `forbid` stands.
+    /// The range of bytes of `permit` or `forbid`.
     pub effect: Range<usize>,
-    /// What is between the brackets after it, in tokens.
+    /// The range of tokens between the brackets after it.
     pub scope: Range<usize>,
-    /// In their order, which is the order in which they are evaluated.
+    /// The conditions in their order, which is the order of evaluation.
     pub conditions: Vec<Condition>,
 }
 
-/// The name of an annotation, and where it stands.
+/// The name of an annotation, and its range of bytes.
 type Annotation<'a> = (&'a str, Range<usize>);
 
-/// A `when` or `unless`.
+/// A `when` or `unless` clause.
 #[derive(Debug)]
 pub(crate) struct Condition {
     pub unless: bool,
-    /// Where the word stands.
+    /// The range of bytes of the word.
     pub word: Range<usize>,
     pub body: Part,
 }
@@ -55,17 +55,17 @@ pub(crate) struct Condition {
 #[derive(Debug)]
 pub(crate) struct Part {
     pub kind: Kind,
-    /// Where it stands, without the brackets around it.
+    /// The range of bytes, without surrounding brackets.
     pub span: Range<usize>,
-    /// Where it stands, with them.
+    /// The range of bytes, with surrounding brackets.
     pub outer: Range<usize>,
-    /// The same as `span`, in tokens.
+    /// The range of tokens, without surrounding brackets.
     pub tokens: Range<usize>,
     pub parts: Vec<Part>,
 }
 
 impl<'a> Statement<'a> {
-    /// Takes a policy apart; `None` when it is none.
+    /// Splits a policy into parts; `None` if the text is not a policy.
     pub(crate) fn read(text: &'a str) -> Option<Self> {
         let tokens = Tokens::of(text);
         let (annotations, at) = annotations(&tokens)?;
@@ -78,13 +78,13 @@ impl<'a> Statement<'a> {
         whole.then_some(Self { tokens, annotations, effect, scope, conditions })
     }
 
-    /// The text at `span`.
+    /// Returns the text at `span`.
     pub(crate) fn source(&self, span: &Range<usize>) -> Option<&'a str> {
         self.tokens.text().get(span.clone())
     }
 
-    /// The policy written anew, with all brackets: what Cedar reads in it is what it reads in the
-    /// policy, if the parts are what Cedar takes for them.
+    /// Returns the policy with brackets around each part: Cedar parses it to the same tree as the policy, if
+    /// the parts are right.
     pub(crate) fn in_brackets(&self) -> Option<String> {
         let head = self.tokens.get(self.scope.end)?;
         let mut text = self.source(&(0..head.end()))?.to_owned();
@@ -112,7 +112,7 @@ impl<'a> Statement<'a> {
             self.write(inner, text)?;
         }
         if part.kind == Kind::Leaf {
-            // A comment inside ends with its line.
+            // The line break ends a comment inside the expression.
             text.push_str(self.source(&part.span)?);
             text.push('\n');
         }
@@ -121,7 +121,7 @@ impl<'a> Statement<'a> {
     }
 }
 
-/// The annotations, and the index of the token after them.
+/// Returns the annotations, and the index of the token after them.
 fn annotations<'a>(tokens: &Tokens<'a>) -> Option<(Vec<Annotation<'a>>, usize)> {
     let (mut found, mut at) = (Vec::new(), 0);
     while tokens.is(at, "@") {
@@ -134,7 +134,7 @@ fn annotations<'a>(tokens: &Tokens<'a>) -> Option<(Vec<Annotation<'a>>, usize)> 
     Some((found, at))
 }
 
-/// The conditions, and the index of the token after them.
+/// Returns the conditions, and the index of the token after them.
 fn conditions(tokens: &Tokens<'_>, start: usize) -> Option<(Vec<Condition>, usize)> {
     let (mut found, mut at) = (Vec::new(), start);
     while let Some(word) = tokens.get(at).filter(|it| it.is("when") || it.is("unless")) {
@@ -160,7 +160,7 @@ fn expression(tokens: &Tokens<'_>, range: Range<usize>) -> Option<Part> {
     operand(tokens, range)
 }
 
-/// `if … then … else …`; the words of an `if` inside another are its own.
+/// Parses `if … then … else …`. The `then` and `else` of a nested `if` belong to the nested one.
 fn choice(tokens: &Tokens<'_>, range: Range<usize>) -> Option<Part> {
     let (mut then, mut otherwise, mut inner) = (None, None, 0_usize);
     for (index, token) in tokens.outside(range.start + 1..range.end) {
@@ -178,7 +178,7 @@ fn choice(tokens: &Tokens<'_>, range: Range<usize>) -> Option<Part> {
     part(tokens, Kind::If, range, parts.collect::<Option<_>>()?)
 }
 
-/// What stands between `&&` and `||`.
+/// Parses an operand of `&&` or `||`.
 fn operand(tokens: &Tokens<'_>, range: Range<usize>) -> Option<Part> {
     let inside = range.start + 1..range.end;
     if tokens.is(range.start, "!") && is_simple(tokens, &inside) {
@@ -194,7 +194,7 @@ fn operand(tokens: &Tokens<'_>, range: Range<usize>) -> Option<Part> {
     part(tokens, Kind::Leaf, range, Vec::new())
 }
 
-/// Whether no operator stands in `range` outside brackets: a `!` before it then negates all of it.
+/// Whether `range` has no operator outside of brackets: a `!` before it then negates all of it.
 pub(crate) fn is_simple(tokens: &Tokens<'_>, range: &Range<usize>) -> bool {
     let signs = ["==", "!=", "<", "<=", ">", ">=", "+", "-", "*", "/", "%"];
     let words = ["in", "has", "like", "is"];
@@ -210,8 +210,7 @@ fn part(tokens: &Tokens<'_>, kind: Kind, range: Range<usize>, parts: Vec<Part>) 
     Some(Part { kind, outer: span.clone(), span, tokens: range, parts })
 }
 
-/// An expression on one line, without the blanks that breaking it into lines has made; texts in quotes stay as
-/// they are.
+/// Returns an expression on one line, without the blanks that come from line breaks. Strings stay as they are.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     let (mut line, mut quoted, mut escaped, mut broken) = (String::new(), false, false, None);
@@ -233,7 +232,7 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
-/// The same, not too long.
+/// Returns an expression on one line, cut to the maximum length that is shown.
 pub(crate) fn shown(text: &str) -> String {
     let line = one_line(text);
     if line.chars().count() <= SHOWN {

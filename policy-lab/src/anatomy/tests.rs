@@ -25,7 +25,7 @@ routes:
   - { action: open, method: GET, path: /open, operation: view }
 ";
 
-/// A bundle with these policies.
+/// Returns a bundle with these policies.
 pub(super) fn bundle(policies: &str) -> Bundle {
     let file = |name: &str, text: &str| File { name: name.to_owned(), text: Arc::from(text) };
     let sources = Sources {
@@ -37,13 +37,13 @@ pub(super) fn bundle(policies: &str) -> Bundle {
     Loader::default().unproven(sources).unwrap_or_else(|findings| panic!("{findings}"))
 }
 
-/// A question of a user with these roles, and what is known about it.
+/// Returns a question by a user with these roles, and the entities.
 pub(super) fn question(bundle: &Bundle, roles: &str, context: &str) -> (Request, Entities) {
     let roles: Vec<String> = roles.chars().map(String::from).collect();
     ask(bundle.slice("go").unwrap(), &roles, context)
 }
 
-/// The same, about the action of `slice`.
+/// Returns a question about the action of `slice`.
 pub(super) fn ask(slice: &Slice, roles: &[String], context: &str) -> (Request, Entities) {
     let uid = |text: &str| -> EntityUid { text.parse().unwrap() };
     let roles: Vec<_> = roles
@@ -73,7 +73,8 @@ fn examined(policies: &str, roles: &str, context: &str) -> Vec<Examined> {
     anatomy.examine(&request, &entities)
 }
 
-/// `+` true, `-` false, `!` fails, `.` not reached; operands in brackets after their operator.
+/// Draws the results: `+` true, `-` false, `!` fails, `.` not reached. Operands follow their operator in
+/// brackets.
 fn drawn(node: &Node) -> String {
     let sign = match (node.reached, node.value) {
         (false, _) => ".",
@@ -85,7 +86,7 @@ fn drawn(node: &Node) -> String {
     if parts.is_empty() { sign.to_owned() } else { format!("{sign}({})", parts.join(" ")) }
 }
 
-/// What a policy with these conditions says to a question: `applies`, and its conditions drawn.
+/// Checks the result of a policy with these conditions: whether it applies, and its conditions as drawn.
 #[track_caller]
 fn check(conditions: &str, context: &str, applies: Option<bool>, expected: &str) {
     let policy = format!(
@@ -220,8 +221,8 @@ fn nodes_know_where_they_stand() {
     assert_eq!(clauses[0].node.find(3).map(|it| &*it.text), Some("context.y"));
 }
 
-/// The allowlist of `condition`, as somebody with `roles` sees it: each role that they have in
-/// capitals, those of the list before the stroke.
+/// Checks the allowlist of `condition` for a caller with `roles`: the roles that the caller has are in
+/// capitals, and those of the list come before the bar.
 #[track_caller]
 fn check_list(condition: &str, roles: &str, expected: &[&str]) {
     let policy = format!("@id(\"p\") permit (principal, action, resource) when {{ {condition} }};");
@@ -279,7 +280,7 @@ fn a_slice_of_another_bundle_is_refused() {
     assert_eq!(error, AnatomyError::Unknown { policy: Arc::from("other") });
 }
 
-/// What Cedar says to the policies of a slice: those that apply, and those that fail.
+/// Returns the ids of the policies of a slice that apply and of those that fail, as Cedar reports them.
 fn said(slice: &Slice, request: &Request, entities: &Entities) -> [BTreeSet<String>; 2] {
     let sets = [&slice.permits, &slice.early, &slice.late];
     let (mut applied, mut failed) = (BTreeSet::new(), BTreeSet::new());

@@ -1,15 +1,15 @@
-//! The words and signs of a Cedar text, each with its place.
+//! The words, strings and signs of a Cedar text, each with its place.
 
 use std::ops::Range;
 
-/// What a token is.
+/// The kind of a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A name, a keyword or a number.
     Word,
     /// A string, with its quotes.
     Text,
-    /// Everything else.
+    /// Any other character, or a pair of them such as `&&`.
     Sign,
 }
 
@@ -18,27 +18,27 @@ pub(crate) enum Kind {
 pub(crate) struct Token<'a> {
     pub kind: Kind,
     pub text: &'a str,
-    /// Where it begins, in bytes.
+    /// The offset at which the token begins, in bytes.
     pub at: usize,
 }
 
-/// Words that are no names.
+/// The words that are not names.
 const KEYWORDS: [&str; 7] = ["if", "then", "else", "in", "has", "like", "is"];
-/// Signs of two characters.
+/// The signs of two characters.
 const PAIRS: [&str; 7] = ["::", "&&", "||", "==", "!=", "<=", ">="];
 
 impl Token<'_> {
-    /// Where it ends, in bytes.
+    /// Returns the offset at which the token ends, in bytes.
     pub(crate) fn end(&self) -> usize {
         self.at + self.text.len()
     }
 
-    /// Whether it is this word or sign.
+    /// Whether the token is this word or sign.
     pub(crate) fn is(&self, text: &str) -> bool {
         self.kind != Kind::Text && self.text == text
     }
 
-    /// Whether it names something.
+    /// Whether the token is a name.
     pub(crate) fn is_name(&self) -> bool {
         self.kind == Kind::Word && !KEYWORDS.contains(&self.text)
     }
@@ -52,7 +52,7 @@ impl Token<'_> {
     }
 }
 
-/// The tokens of a text, and which bracket belongs to which.
+/// The tokens of a text, and the pairs of brackets.
 #[derive(Debug)]
 pub(crate) struct Tokens<'a> {
     text: &'a str,
@@ -61,7 +61,7 @@ pub(crate) struct Tokens<'a> {
 }
 
 impl<'a> Tokens<'a> {
-    /// Takes `text` apart; comments and blanks are left out.
+    /// Splits `text` into tokens, without comments and blanks.
     pub(crate) fn of(text: &'a str) -> Self {
         let mut list = Vec::new();
         let mut rest = skip_blank(text);
@@ -89,17 +89,17 @@ impl<'a> Tokens<'a> {
         Self { text, list, partners }
     }
 
-    /// The text that was taken apart.
+    /// Returns the whole text.
     pub(crate) fn text(&self) -> &'a str {
         self.text
     }
 
-    /// How many there are.
+    /// Returns the number of tokens.
     pub(crate) fn len(&self) -> usize {
         self.list.len()
     }
 
-    /// The token at `index`.
+    /// Returns the token at `index`.
     pub(crate) fn get(&self, index: usize) -> Option<&Token<'a>> {
         self.list.get(index)
     }
@@ -109,13 +109,13 @@ impl<'a> Tokens<'a> {
         self.get(index).is_some_and(|token| token.is(text))
     }
 
-    /// The bracket that belongs to the one at `index`.
+    /// Returns the index of the bracket that matches the one at `index`.
     pub(crate) fn partner(&self, index: usize) -> Option<usize> {
         self.partners.get(index).copied().flatten()
     }
 
-    /// The tokens of `range` that are inside no bracket that opens in it; of a pair of brackets, the
-    /// opening one.
+    /// Returns the tokens of `range` that are not inside brackets opened in it. Of a pair of brackets, this
+    /// includes the opening one.
     pub(crate) fn outside(&self, range: Range<usize>) -> impl Iterator<Item = (usize, &Token<'a>)> {
         let mut at = range.start;
         std::iter::from_fn(move || {
@@ -125,7 +125,7 @@ impl<'a> Tokens<'a> {
         })
     }
 
-    /// The parts of `range` between the signs `sign` that are inside no bracket.
+    /// Splits `range` at the signs `sign` that are not inside brackets.
     pub(crate) fn split(&self, range: Range<usize>, sign: &str) -> Vec<Range<usize>> {
         let (mut pieces, mut start) = (Vec::new(), range.start);
         for (index, _) in self.outside(range.clone()).filter(|(_, token)| token.is(sign)) {
@@ -136,13 +136,13 @@ impl<'a> Tokens<'a> {
         pieces
     }
 
-    /// From the first byte of the first token of `range` to the last of its last.
+    /// Returns the range of bytes from the first token of `range` to the last.
     pub(crate) fn span(&self, range: &Range<usize>) -> Option<Range<usize>> {
         let last = range.end.checked_sub(1).filter(|last| *last >= range.start)?;
         Some(self.get(range.start)?.at..self.get(last)?.end())
     }
 
-    /// The text of the tokens of `range`, with what is between them.
+    /// Returns the text of the tokens of `range`, with everything between them.
     pub(crate) fn source(&self, range: &Range<usize>) -> Option<&'a str> {
         self.text.get(self.span(range)?)
     }
@@ -156,7 +156,7 @@ fn skip_blank(mut text: &str) -> &str {
     }
 }
 
-/// The kind and the length of the token at the beginning of `text`, which is not empty.
+/// Returns the kind and the length of the token at the beginning of `text`, which is not empty.
 fn first(text: &str) -> (Kind, usize) {
     let word = |it: char| it.is_alphanumeric() || it == '_';
     if text.starts_with('"') {
@@ -169,7 +169,7 @@ fn first(text: &str) -> (Kind, usize) {
     (Kind::Sign, if pair { 2 } else { text.chars().next().map_or(1, char::len_utf8) })
 }
 
-/// The length of the string at the beginning of `text`.
+/// Returns the length of the string at the beginning of `text`.
 fn string(text: &str) -> usize {
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate().skip(1) {

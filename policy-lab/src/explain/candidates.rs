@@ -1,4 +1,4 @@
-//! The single changes of facts that are tried: all that the vocabulary of the bundle can name.
+//! The single changes of facts that are tried: all those that the bundle's vocabulary can name.
 
 use std::sync::Arc;
 
@@ -9,21 +9,21 @@ use policy_store::routes::FactKind;
 use super::change::{Change, To};
 use super::scene::Seen;
 
-/// A status that no policy names: what a user or an organisation has that is not what it was.
+/// A status that no policy names: it stands for any status other than those that policies know.
 pub(super) const NO_STATUS: &str = "";
 
-/// What there is to choose from.
+/// The values that changes can be made of.
 pub(super) struct Choice<'a> {
     pub(super) bundle: &'a Bundle,
     pub(super) statuses: &'a [Arc<str>],
-    /// The workflow that the path names.
+    /// The workflow in the path.
     pub(super) workflow: Option<Arc<str>>,
-    /// Roles, least powerful first.
+    /// All roles, the least powerful first.
     pub(super) roles: &'a [Arc<str>],
 }
 
 impl Choice<'_> {
-    /// The changes of what was seen, those that add least first.
+    /// Returns the changes of the facts that were looked up, those that add least first.
     pub(super) fn changes(&self, seen: &Seen) -> Vec<Change> {
         let mut changes = Vec::new();
         for user in seen.users.values() {
@@ -32,7 +32,7 @@ impl Choice<'_> {
         for organization in seen.organizations.values() {
             self.of_organization(organization, &mut changes);
         }
-        // Stable: roles stay least powerful first.
+        // The sort is stable: the least powerful roles stay first.
         changes.sort_by_key(|change| (change.kind, matches!(change.to, To::Without(_))));
         changes
     }
@@ -75,7 +75,8 @@ fn toggled(list: &[Arc<str>], name: &Arc<str>) -> To {
     if list.contains(name) { To::Without(Arc::clone(name)) } else { To::With(Arc::clone(name)) }
 }
 
-/// The roles of the vocabulary, least powerful first: by how many policies name them.
+/// Returns the roles of the vocabulary, the least powerful first. The more policies name a role, the more
+/// powerful the role counts.
 pub(super) fn roles(bundle: &Bundle) -> Vec<Arc<str>> {
     let mut roles: Vec<Arc<str>> = bundle.vocabulary().roles().cloned().collect();
     roles.sort_by_cached_key(|role| {

@@ -5,32 +5,32 @@ use std::sync::Arc;
 use policy_store::facts::{OrganizationFacts, UserFacts};
 use policy_store::routes::FactKind;
 
-/// What becomes of a fact.
+/// The new value of a fact.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum To {
-    /// A list holds this, too.
+    /// The list contains this name, too.
     With(Arc<str>),
-    /// A list holds this no more.
+    /// The list no longer contains this name.
     Without(Arc<str>),
-    /// A word is this.
+    /// The value is this word.
     Is(Arc<str>),
-    /// It is so, or not.
+    /// The value is this boolean.
     Set(bool),
 }
 
 /// A change of a fact about a user or an organisation.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Change {
-    /// Which fact.
+    /// The kind of fact.
     pub kind: FactKind,
-    /// About whom: the id.
+    /// The id of the user or organisation.
     pub of: Arc<str>,
-    /// What becomes of it.
+    /// The new value.
     pub to: To,
 }
 
 impl Change {
-    /// Makes the change, if it is about this user.
+    /// Applies the change if it concerns this user.
     pub(super) fn user(&self, user: &mut UserFacts) {
         if user.id != self.of {
             return;
@@ -43,7 +43,7 @@ impl Change {
         }
     }
 
-    /// Makes the change, if it is about this organisation.
+    /// Applies the change if it concerns this organisation.
     pub(super) fn organization(&self, organization: &mut OrganizationFacts) {
         if organization.id != self.of {
             return;
@@ -61,7 +61,7 @@ impl Change {
         }
     }
 
-    /// Whether two changes cannot both be made.
+    /// Whether the two changes cannot both be made.
     pub(super) fn excludes(&self, other: &Self) -> bool {
         let word = |to: &To| matches!(to, To::Is(_) | To::Set(_));
         self == other
@@ -87,7 +87,7 @@ impl To {
         }
     }
 
-    /// The word that it is about.
+    /// Returns the name or word in the new value.
     pub(super) fn name(&self) -> Option<&Arc<str>> {
         match self {
             Self::With(name) | Self::Without(name) | Self::Is(name) => Some(name),

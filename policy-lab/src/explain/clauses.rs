@@ -12,7 +12,7 @@ use super::layers;
 use super::report::{Allowlist, ClauseShown, Deciding, PartShown};
 use crate::anatomy::{Anatomy, Clause, Examined, one_line};
 
-/// The policies that decided, each with what its clauses came to.
+/// Returns the policies that decided, each with the results of its clauses.
 pub fn deciding(bundle: &Bundle, verdict: &Verdict) -> Vec<Deciding> {
     let ids: Vec<Arc<str>> = match &verdict.refusal {
         Some(Refusal::Denied(Denied::ByRule(rule))) => vec![Arc::clone(&rule.id)],
@@ -41,7 +41,8 @@ pub fn deciding(bundle: &Bundle, verdict: &Verdict) -> Vec<Deciding> {
     ids.iter().filter_map(one).collect()
 }
 
-/// The allowlists that did not let the request in: of its action, or about acting in a tenant.
+/// Returns the allowlists that did not let the request in: those of its action, or those about acting in a
+/// tenant.
 pub fn allowlists(bundle: &Bundle, verdict: &Verdict) -> Vec<Allowlist> {
     let moment = match &verdict.refusal {
         Some(Refusal::Denied(Denied::ByDefault)) => Moment::Early,
@@ -65,7 +66,7 @@ pub fn allowlists(bundle: &Bundle, verdict: &Verdict) -> Vec<Allowlist> {
         .collect()
 }
 
-/// What a question was answered by each policy; nothing, if they cannot be taken apart.
+/// Returns the result of each policy for a question; none if the policies cannot be split into parts.
 fn examine(bundle: &Bundle, put: &Put) -> Vec<Examined> {
     let anatomy = Anatomy::of(bundle, layers::slice(bundle, put));
     let question = &put.question;

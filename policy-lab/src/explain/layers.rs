@@ -1,4 +1,4 @@
-//! The layers of a decision: which let the request pass, which refused it, and what each asked.
+//! The layers of a decision: which of them the request passed, which refused it, and what each asked.
 
 use std::sync::Arc;
 
@@ -14,10 +14,10 @@ use super::report::{Guard, LayerShown, Outcome};
 /// How far a request gets: the layer that refuses it, and the place of the refusal in the layer.
 pub(super) type Rank = (Layer, usize);
 
-/// How far a request gets that is refused in this way.
+/// Returns how far a request gets that is refused in this way.
 pub(super) fn rank(bundle: &Bundle, refusal: &Refusal) -> Rank {
-    // In each layer the gate's own refusals come before those of policies; but the allowlists and then
-    // justification and body are the end of the layer `role`, and faults after the decision the end of all.
+    // In each layer the gate's own refusals come before those of policies. At the end of the layer `role` are
+    // the allowlists, then justification and body. Faults after the decision come last of all.
     let place = match refusal {
         Refusal::Malformed(_)
         | Refusal::RateLimited
@@ -51,7 +51,7 @@ fn of_policies(bundle: &Bundle, denied: &Denied) -> usize {
     }
 }
 
-/// The layers of a verdict, each with what it asked.
+/// Returns the layers of a verdict, each with the policies that it asked.
 pub(super) fn of(bundle: &Bundle, verdict: &Verdict) -> Vec<LayerShown> {
     let refused = verdict.refusal.as_ref().map(|refusal| rank(bundle, refusal).0);
     let layer = |layer: Layer| {
@@ -70,7 +70,7 @@ pub(super) fn of(bundle: &Bundle, verdict: &Verdict) -> Vec<LayerShown> {
     Layer::all().map(layer).collect()
 }
 
-/// What no policy says.
+/// Returns the part of a layer's result that does not come from a policy.
 fn note(layer: Layer, outcome: Outcome, verdict: &Verdict) -> Option<String> {
     let record = &verdict.record;
     match (layer, outcome, &verdict.refusal) {
@@ -86,7 +86,7 @@ fn note(layer: Layer, outcome: Outcome, verdict: &Verdict) -> Option<String> {
     }
 }
 
-/// The policies of a layer that were asked.
+/// Returns the policies of a layer that were asked.
 fn guards(bundle: &Bundle, layer: Layer, questions: &[Put]) -> Vec<Guard> {
     let last = |moment| questions.iter().rev().find(|put| put.moment == moment);
     let mut found = Vec::new();
@@ -112,12 +112,13 @@ fn guards(bundle: &Bundle, layer: Layer, questions: &[Put]) -> Vec<Guard> {
     found
 }
 
-/// The layer in which a policy was asked: all that is asked about acting in a tenant is of the layer `tenant`.
+/// Returns the layer in which a policy was asked: all questions about acting in a tenant are part of the layer
+/// `tenant`.
 fn layer_of(put: &Put, rule: &Rule) -> Layer {
     if put.moment == Moment::ActIn { Layer::Tenant } else { rule.layer }
 }
 
-/// The policies that a question was put to.
+/// Returns the policies that a question was asked of.
 pub(super) fn slice<'b>(bundle: &'b Bundle, put: &Put) -> &'b Slice {
     if &*put.action == ACT_IN {
         return bundle.act_in();

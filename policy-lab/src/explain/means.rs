@@ -1,4 +1,4 @@
-//! Who may change a fact: asked of the route that changes it, for each role by itself.
+//! Finds who may change a fact: asks the route that changes the fact, for each role alone.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::change::{Change, To};
 use super::report::{Who, With};
 use super::{Explainer, candidates, layers};
 
-/// Names of what is made up. A blank keeps them apart from every id in a request.
+/// The names of made-up users and organisations. They contain blanks, unlike every id in a request.
 const SOMEBODY: &str = "somebody of that role";
 const ELSEWHERE: &str = "another organisation";
 const BESIDE: &str = "another organisation of the group";
@@ -20,28 +20,28 @@ const BESIDE: &str = "another organisation of the group";
 /// How a fact can be changed.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Means {
-    /// Who may, least powerful first.
+    /// The callers who may make the change, the least powerful first.
     pub(super) by: Vec<Who>,
-    /// The request; `None`: no route changes it.
+    /// The request that makes the change; `None` if no route does.
     pub(super) with: Option<With>,
 }
 
-/// A request that makes a change, and whom it is about.
+/// A request that makes a change, and its subject.
 struct Errand {
     ask: Ask,
     with: With,
-    /// The organisation of which the fact is.
+    /// The organisation that the fact belongs to.
     home: Option<OrganizationFacts>,
 }
 
-/// The statuses of somebody whom nothing holds back.
+/// The statuses that keep a user from nothing.
 struct Standing {
     user: Arc<str>,
     organization: Arc<str>,
 }
 
 impl Explainer {
-    /// Who may make a change once those `before` it are made.
+    /// Returns who may make a change after the changes in `before`.
     pub(super) async fn means(
         &self,
         change: &Change,
@@ -96,7 +96,7 @@ impl Explainer {
         Errand { ask, with, home }
     }
 
-    /// The roles that may run an errand, least powerful first.
+    /// Returns the roles that may make the request, the least powerful first.
     async fn askers(&self, errand: &Errand) -> Result<Vec<Who>, WorkbenchError> {
         let standing = self.standing(errand).await?;
         self.make_up_places(errand, &standing.organization);
@@ -125,7 +125,7 @@ impl Explainer {
         Ok(found)
     }
 
-    /// The statuses with which somebody gets furthest who holds every role there is.
+    /// Returns the statuses with which a user who has all roles gets furthest.
     async fn standing(&self, errand: &Errand) -> Result<Standing, WorkbenchError> {
         let all: Vec<Arc<str>> = self.bundle().bundle.vocabulary().roles().cloned().collect();
         let mut best = (None, Standing { user: Arc::from(""), organization: Arc::from("") });
@@ -187,16 +187,17 @@ impl Explainer {
     }
 }
 
-/// Whether somebody may.
+/// The result of a request by a made-up user.
 struct May {
     allowed: bool,
-    /// How far it got.
+    /// The layer that refused the request, as a number; the maximum if none did.
     stage: u8,
-    /// Whether the same role might in another organisation: an allowlist is not about those.
+    /// Whether the result might differ in another organisation: the layers `boundary` and `role` do not look at
+    /// it.
     place_matters: bool,
 }
 
-/// What the body says to make a change.
+/// Returns the value in the body that makes the change.
 fn value(change: &Change, user: Option<&UserFacts>) -> Value {
     let list = |list: &[Arc<str>]| json!(list.iter().map(|it| &**it).collect::<Vec<_>>());
     match (change.kind, user, &change.to) {

@@ -1,5 +1,4 @@
-//! Explains a request that happened, from its record: what was decided then, and what would be
-//! decided now.
+//! Explains a past request from its record: what was decided then, and what would be decided now.
 
 use std::sync::Arc;
 
@@ -17,29 +16,29 @@ use time::format_description::well_known::Rfc3339;
 use super::Explainer;
 use super::report::Report;
 
-/// What happened, and what would happen now.
+/// A past decision, and the decision that the same request would get now.
 #[derive(Debug, Serialize)]
 pub struct Past {
-    /// What was recorded.
+    /// The recorded decision.
     pub recorded: Recorded,
-    /// The same request, judged now.
+    /// The report on the same request, judged now.
     pub now: Report,
-    /// What of the request was not recorded, and may make a difference.
+    /// The parts of the request that were not recorded and may make a difference.
     pub notes: Vec<String>,
 }
 
-/// What was recorded.
+/// The recorded decision on a request.
 #[derive(Debug, Serialize)]
 pub struct Recorded {
     /// The id of the request.
     pub id: String,
-    /// When it was decided.
+    /// When the request was decided.
     pub timestamp: String,
-    /// Who asked.
+    /// The id of the caller.
     pub user: Option<String>,
-    /// The effective roles then.
+    /// The effective roles at that time.
     pub roles: Vec<String>,
-    /// The tenant in which it acted.
+    /// The tenant in which the request acted.
     pub tenant: Option<String>,
     /// The method.
     pub method: String,
@@ -49,62 +48,62 @@ pub struct Recorded {
     pub action: String,
     /// `allow`, `deny` or `error`.
     pub decision: &'static str,
-    /// The word.
+    /// The reason.
     pub reason: String,
-    /// The status that the client was sent; `null`: it is not known, or not yet.
+    /// The status that the client received; `null` if it is unknown, or not known yet.
     pub status: Option<u16>,
-    /// Whether it ended well.
+    /// Whether the request succeeded.
     pub success: Option<bool>,
-    /// How old the oldest fact was.
+    /// The age of the oldest fact, in milliseconds.
     pub facts_age_ms: Option<u64>,
-    /// The justification that came with it.
+    /// The justification of the request.
     pub break_glass: Option<String>,
     /// The policies that decided.
     pub policies: Vec<PolicyThen>,
-    /// The bundle that decided.
+    /// The digest of the bundle that decided.
     pub policy_digest: Option<String>,
-    /// Whether it is the one that judges now.
+    /// Whether that bundle is the one that judges now.
     pub same_policies: bool,
-    /// The phases of which there are records.
+    /// The phases that were recorded.
     pub phases: Vec<&'static str>,
 }
 
-/// A policy as it was then.
+/// A policy at the time of the decision.
 #[derive(Debug, Serialize)]
 pub struct PolicyThen {
-    /// Its `@id`.
+    /// The `@id` of the policy.
     pub policy: String,
-    /// Its file and line, if the bundle is still known.
+    /// The file and line of the policy, if the bundle is still known.
     pub place: Option<String>,
 }
 
 /// Why a record cannot be explained.
 #[derive(Debug, thiserror::Error)]
 pub enum PastError {
-    /// The facts cannot be had.
+    /// The facts cannot be loaded.
     #[error(transparent)]
     Facts(#[from] FactsError),
     /// The request cannot be judged.
     #[error(transparent)]
     Workbench(#[from] WorkbenchError),
-    /// There is nothing to explain.
+    /// No record has the id of the request.
     #[error("no record has this id")]
     None,
 }
 
-/// The bundle with this digest, if it was kept and can still be asked.
+/// Returns the bundle with this digest, if it was kept and can still decide requests.
 pub fn archived(archive: &Archive, digest: &str) -> Option<Bundle> {
     let kept = archive.bundle(digest).inspect_err(|error| tracing::warn!(%error, "not used"));
     Loader::default().unproven(kept.ok()??).ok()
 }
 
 impl Explainer {
-    /// Explains what was recorded of one request; `then` is the bundle that decided, if it is not
-    /// the one in force and is known, and `body` what was sent, which is in no record.
+    /// Explains the records of one request. `then` is the bundle that decided, if it is known and not the one
+    /// in force; `body` is the body of the request, which no record contains.
     ///
     /// # Errors
     ///
-    /// When there is nothing, or the same request cannot be judged again.
+    /// Fails if there are no records, or if the same request cannot be judged again.
     pub async fn past(
         &self,
         records: &[Record],
@@ -123,7 +122,7 @@ impl Explainer {
         Ok(Past { recorded, now: self.request(&ask).await?, notes })
     }
 
-    /// The same request, as far as it was recorded.
+    /// Returns the same request, as far as it was recorded.
     async fn again(&self, record: &Record, route: Option<&Route>) -> Result<Ask, FactsError> {
         let named = record.tenant_id.as_ref().filter(|tenant| {
             record.organization_id.as_ref() != Some(*tenant)
@@ -190,7 +189,7 @@ fn phase(phase: Phase) -> &'static str {
     }
 }
 
-/// What a record does not keep, where it can matter.
+/// Returns notes on what a record does not contain, where that can matter.
 fn notes(record: &Record, route: Option<&Route>, body: bool) -> Vec<String> {
     let mut notes = Vec::new();
     if !body && route.is_some_and(|route| route.body == Body::Json) {

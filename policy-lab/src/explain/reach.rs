@@ -1,5 +1,5 @@
-//! The reviewer's two questions: who can do this, and what can this user do? Each is answered by
-//! asking the pipeline for everybody, or for everything.
+//! Answers the two questions of a reviewer: who can do this, and what can this user do? The pipeline is asked
+//! for every user, or for every route.
 
 mod world;
 
@@ -17,16 +17,16 @@ use super::Explainer;
 
 use world::World;
 
-/// What somebody may do to what.
+/// The circumstances of a question about what users can do.
 #[derive(Debug, Clone, Default)]
 pub struct Reach {
-    /// The object; one of the user's own organisation is made up without it.
+    /// The id of the object. Without it, an object of the user's own organisation is made up.
     pub object: Option<String>,
-    /// `X-Tenant` of every request.
+    /// The `X-Tenant` of every request.
     pub tenant: Option<String>,
 }
 
-/// Who can do something.
+/// The users who can do something.
 #[derive(Debug, Serialize)]
 pub struct WhoCan {
     /// The action.
@@ -35,62 +35,62 @@ pub struct WhoCan {
     pub method: String,
     /// The path.
     pub template: String,
-    /// The object that was asked about; `null`: one of each user's own organisation.
+    /// The id of the object; `null` if the object is made up in each user's own organisation.
     pub object: Option<String>,
-    /// The tenant that was named.
+    /// The tenant that the requests name.
     pub tenant: Option<String>,
-    /// How many users were asked about.
+    /// The number of users that were tried.
     pub users: usize,
-    /// Those who can.
+    /// The users who can.
     pub allowed: Vec<Holder>,
-    /// Those who cannot, by the reason.
+    /// The users who cannot, by the reason.
     pub refused: BTreeMap<String, Vec<String>>,
 }
 
-/// A user who can.
+/// A user who can do something.
 #[derive(Debug, Serialize)]
 pub struct Holder {
     /// The user.
     pub user: String,
-    /// Its organisation.
+    /// The user's organisation.
     pub organization: Option<String>,
-    /// Its effective roles.
+    /// The user's effective roles.
     pub roles: Vec<String>,
-    /// The policies that let it in.
+    /// The policies that let the user in.
     pub policies: Vec<PolicyPlace>,
 }
 
 /// A policy and its place.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct PolicyPlace {
-    /// Its `@id`.
+    /// The `@id` of the policy.
     pub policy: String,
-    /// Its file.
+    /// The file of the policy.
     pub file: String,
-    /// Its line there.
+    /// The line in the file.
     pub line: usize,
 }
 
-/// What a user can do.
+/// The actions that a user can do.
 #[derive(Debug, Serialize)]
 pub struct WhatCan {
     /// The user.
     pub user: String,
-    /// Its organisation.
+    /// The user's organisation.
     pub organization: Option<String>,
-    /// Its effective roles.
+    /// The user's effective roles.
     pub roles: Vec<String>,
-    /// Its features.
+    /// The user's features.
     pub features: Vec<String>,
-    /// The tenant that was named.
+    /// The tenant that the requests name.
     pub tenant: Option<String>,
-    /// What it can do.
+    /// The actions that the user can do.
     pub allowed: Vec<Doable>,
-    /// What it cannot, by the reason.
+    /// The actions that the user cannot do, by the reason.
     pub refused: BTreeMap<String, Vec<String>>,
 }
 
-/// Something that a user can do.
+/// An action that a user can do.
 #[derive(Debug, Serialize)]
 pub struct Doable {
     /// The action.
@@ -99,34 +99,34 @@ pub struct Doable {
     pub method: String,
     /// The path.
     pub template: String,
-    /// The policies that let it in.
+    /// The policies that let the user in.
     pub policies: Vec<PolicyPlace>,
 }
 
-/// Why there is no answer.
+/// Why a question has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ReachError {
-    /// No route is this action.
+    /// No route has this action.
     #[error("no route of the bundle is the action `{0}`")]
     NoAction(String),
-    /// Nobody has this id.
+    /// No user has this id.
     #[error("no user has the id `{0}`")]
     NoUser(String),
     /// No organisation has this slug.
     #[error("no organisation has the slug `{0}`")]
     NoTenant(String),
-    /// The action is about no object.
+    /// The action is not about an object with an id.
     #[error("`{0}` is about no object that has an id")]
     NoneToName(String),
     /// No object has this id.
     #[error("no {kind} has the id `{id}`")]
     NoObject {
-        /// Its type.
+        /// The type of the object.
         kind: String,
-        /// The id.
+        /// The id of the object.
         id: String,
     },
-    /// The facts cannot be had.
+    /// The facts cannot be loaded.
     #[error(transparent)]
     Facts(#[from] FactsError),
     /// A request cannot be judged.
@@ -135,11 +135,11 @@ pub enum ReachError {
 }
 
 impl Explainer {
-    /// Who can do `action`.
+    /// Returns who can do `action`.
     ///
     /// # Errors
     ///
-    /// When no route is this action, or the facts cannot be had.
+    /// Fails if no route has this action, or if the facts cannot be loaded.
     pub async fn who_can(&self, action: &str, reach: &Reach) -> Result<WhoCan, ReachError> {
         let published = self.bundle();
         let bundle = &published.bundle;
@@ -161,7 +161,7 @@ impl Explainer {
         };
         for id in ids {
             let user = match self.scene_user(&id).await {
-                // A row that cannot be read denies that user alone, as the gate does.
+                // A row that cannot be read denies only that user, as in the gate.
                 Err(FactsError::Unreadable { .. }) => {
                     let refused = answer.refused.entry("facts_unavailable".to_owned());
                     refused.or_default().push(id.to_string());
@@ -186,7 +186,7 @@ impl Explainer {
         Ok(answer)
     }
 
-    /// The object that is asked about, if one is, is there: else everybody would be told `not_found`.
+    /// Checks that the object in question exists: otherwise every user would be refused with `not_found`.
     async fn find(&self, route: &Route, reach: &Reach) -> Result<(), ReachError> {
         let Some(id) = &reach.object else { return Ok(()) };
         let key = OrganizationKey::Id(Arc::from(&**id));
@@ -202,11 +202,11 @@ impl Explainer {
         if found { Ok(()) } else { Err(ReachError::NoObject { kind: kind(), id: id.clone() }) }
     }
 
-    /// What the user `id` can do.
+    /// Returns what the user `id` can do.
     ///
     /// # Errors
     ///
-    /// When there is no such user, or the facts cannot be had.
+    /// Fails if there is no such user, or if the facts cannot be loaded.
     pub async fn what_can(&self, id: &str, reach: &Reach) -> Result<WhatCan, ReachError> {
         let published = self.bundle();
         let bundle = &published.bundle;

@@ -1,5 +1,5 @@
-//! From what a search found to what somebody can do: steps, who may take them, and with what
-//! request. Sets that differ in one word alone are told as one.
+//! Turns the result of a search into steps, with who may take them and the request for each. Sets that differ
+//! in only one word are merged.
 
 mod sentence;
 
@@ -17,19 +17,19 @@ use super::means::Means;
 use super::report::{Changes, SetShown, StepShown};
 use super::search::Search;
 
-/// So many sets are shown.
+/// The maximum number of sets that are shown.
 const SHOWN: usize = 8;
-/// What is said where a justification lets the request in.
+/// The note where a justification would let the request in.
 const GLASS: &str =
     "or, in an emergency, a justification lets it in: X-Break-Glass, which is recorded";
-/// For so many it is asked who may.
+/// The maximum number of sets for which the search finds who may make the changes.
 const ASKED: usize = 60;
 
-/// Who may make a change after others.
+/// Who may make a change after other changes.
 type Known = HashMap<(Change, Vec<Change>), Means>;
 
 impl Explainer {
-    /// What would turn the decision round, and who can do it.
+    /// Returns what would reverse the decision, and who can do that.
     pub(super) async fn remedies(
         &self,
         ask: &Ask,
@@ -59,7 +59,7 @@ impl Explainer {
             shown.push(steps);
         }
         self.scene.change(&[]);
-        // What many may hand out is the lesser thing.
+        // A right that many callers may grant is the smaller one, so it comes first.
         shown.sort_by_key(|steps| {
             let last = steps.iter().map(|step| step.kind).max();
             let fewest = steps.iter().map(|step| step.shown.by.len()).min();
@@ -91,7 +91,7 @@ impl Explainer {
 }
 
 impl Explainer {
-    /// Whether the same request with a justification would be let through.
+    /// Whether the same request with a justification would be allowed.
     async fn glass_would_do(&self, ask: &Ask, verdict: &Verdict) -> Result<bool, WorkbenchError> {
         let by_default = matches!(verdict.refusal, Some(Refusal::Denied(Denied::ByDefault)));
         if !by_default || ask.break_glass.is_some() {
@@ -103,7 +103,7 @@ impl Explainer {
     }
 }
 
-/// A step with what it came from.
+/// A step, with the kind of the fact that it changes.
 struct Step {
     kind: FactKind,
     shown: StepShown,
@@ -133,7 +133,7 @@ fn step(change: &Change, then: &str, means: Means) -> Step {
     Step { kind: change.kind, shown }
 }
 
-/// Takes a set into a group, if it differs from it in the word of one step alone.
+/// Merges a set into a group, if the two differ only in the word of one step.
 fn merge(group: &mut [Step], steps: &[Step]) -> bool {
     let alike = |(one, other): (&Step, &Step)| {
         let (one, other) = (&one.shown, &other.shown);
@@ -145,7 +145,7 @@ fn merge(group: &mut [Step], steps: &[Step]) -> bool {
     }
     let differ = |(one, other): &(&mut Step, &Step)| one.shown.any_of != other.shown.any_of;
     let mut differing: Vec<_> = group.iter_mut().zip(steps).filter(differ).collect();
-    // A group that was made of several differs in that step, and in no other.
+    // A group with several sets already differs in that step, and may differ in no other.
     let [(into, from)] = differing.as_mut_slice() else { return false };
     into.shown.any_of.extend(from.shown.any_of.iter().cloned());
     true
@@ -167,7 +167,7 @@ fn path(ask: &Ask) -> &str {
     ask.target.split('?').next().unwrap_or_default()
 }
 
-/// What is said in words: what no change of a fact mends, and what mends it.
+/// Returns notes: on what no change of a fact can correct, and on what can correct it.
 fn notes(ask: &Ask, verdict: &Verdict, nothing: bool) -> Vec<String> {
     let Some(refusal) = &verdict.refusal else {
         let public = verdict.record.user_id.is_none();

@@ -1,6 +1,6 @@
-//! What an explanation says, for machines as it is and for people through [`text`](super::text).
+//! The report of an explanation: serialized for machines, and formatted for people by [`text`](super::text).
 //!
-//! The names of the members are a promise: they may become more, and none changes its meaning.
+//! The names of the members are stable: members may be added, and none changes its meaning.
 
 use policy_store::bundle::Layer;
 use serde::Serialize;
@@ -9,30 +9,30 @@ use serde_json::{Map, Value};
 /// An explanation of one request.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    /// What was asked.
+    /// The request in question.
     pub request: RequestShown,
-    /// What the client gets.
+    /// The answer to the client.
     pub answer: AnswerShown,
-    /// The route; `null` when none fits.
+    /// The route; `null` if none matches.
     pub route: Option<RouteShown>,
-    /// Which bundle judged.
+    /// The digest of the bundle that judged.
     pub policy_digest: String,
     /// The layers, in their order.
     pub layers: Vec<LayerShown>,
-    /// The policies that decided: the guard that refused, or the allowlists that let it in.
+    /// The policies that decided: the guard that refused the request, or the allowlists that let it in.
     pub decided_by: Vec<Deciding>,
-    /// The allowlists that could have let it in, where none of them did.
+    /// The allowlists that could have let the request in, if none of them did.
     pub allowlists: Vec<Allowlist>,
     /// The facts that were looked up.
     pub facts: Vec<FactShown>,
-    /// What would turn the decision round.
+    /// The changes that would reverse the decision.
     pub changes: Changes,
 }
 
-/// The request as it was described.
+/// The request as described.
 #[derive(Debug, Serialize)]
 pub struct RequestShown {
-    /// Who asks; `null`: nobody is signed in.
+    /// The caller; `null` for one without a token.
     pub user: Option<String>,
     /// The effective roles of the caller.
     pub roles: Vec<String>,
@@ -48,7 +48,7 @@ pub struct RequestShown {
     pub tenant: Option<String>,
     /// `X-Break-Glass`, if one was given.
     pub break_glass: Option<String>,
-    /// Whether there is a body.
+    /// Whether the request has a body.
     pub body: bool,
 }
 
@@ -57,101 +57,102 @@ pub struct RequestShown {
 pub struct AnswerShown {
     /// `allow`, `deny` or `error`.
     pub decision: &'static str,
-    /// The status; `null`: the upstream's.
+    /// The HTTP status; `null` for the upstream's own.
     pub status: Option<u16>,
-    /// `allowed`, or the fixed word.
+    /// `allowed`, or the reason of the denial.
     pub reason: String,
-    /// The sentence for the client.
+    /// The message for the client.
     pub detail: Option<String>,
     /// The Cedar action.
     pub action: String,
     /// The tenant in which the request acts.
     pub tenant: Option<String>,
-    /// Whether it was the justification that let it in.
+    /// Whether the justification let the request in.
     pub broke_glass: bool,
 }
 
 /// A route.
 #[derive(Debug, Serialize)]
 pub struct RouteShown {
-    /// Its path.
+    /// The path of the route.
     pub template: String,
-    /// Its file.
+    /// The file of the route.
     pub file: String,
-    /// Its line there.
+    /// The line in the file.
     pub line: usize,
 }
 
-/// What became of a request in a layer.
+/// The outcome of a request in a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// It went on.
+    /// The request passed the layer.
     Passed,
-    /// It ended here.
+    /// The layer refused the request.
     Refused,
-    /// It had ended before.
+    /// The request was refused before.
     NotReached,
 }
 
-/// A layer, what became of the request there, and what was asked.
+/// A layer with its outcome and the policies that it asked.
 #[derive(Debug, Serialize)]
 pub struct LayerShown {
-    /// Which.
+    /// The layer.
     pub layer: Layer,
-    /// What became of the request.
+    /// The outcome of the request in the layer.
     pub outcome: Outcome,
     /// The policies that were asked.
     pub guards: Vec<Guard>,
-    /// What no policy says.
+    /// The part of the result that does not come from a policy.
     pub note: Option<String>,
 }
 
 /// A policy that was asked.
 #[derive(Debug, Serialize)]
 pub struct Guard {
-    /// Its `@id`.
+    /// The `@id` of the policy.
     pub policy: String,
-    /// Its file.
+    /// The file of the policy.
     pub file: String,
-    /// Its line there.
+    /// The line in the file.
     pub line: usize,
-    /// Whether it forbids; else it permits.
+    /// Whether the policy is a `forbid`; otherwise it is a `permit`.
     pub forbids: bool,
-    /// Whether it applies; `null`: it fails to evaluate.
+    /// Whether the policy applies; `null` if it fails to evaluate.
     pub applies: Option<bool>,
-    /// The tenant that it was asked about, where that is the question.
+    /// The tenant in question, for a policy about acting in a tenant.
     pub tenant: Option<String>,
 }
 
 /// A policy that decided.
 #[derive(Debug, Serialize)]
 pub struct Deciding {
-    /// Its `@id`.
+    /// The `@id` of the policy.
     pub policy: String,
-    /// Its file.
+    /// The file of the policy.
     pub file: String,
-    /// Its line there.
+    /// The line in the file.
     pub line: usize,
     /// The policy as written, without its annotations.
     pub text: String,
-    /// What its clauses came to, as far as they were looked at.
+    /// The results of its clauses, as far as they were evaluated.
     pub clauses: Vec<ClauseShown>,
 }
 
-/// A `when` or `unless`.
+/// A `when` or `unless` clause.
 #[derive(Debug, Serialize)]
 pub struct ClauseShown {
-    /// Whether it is an `unless`.
+    /// Whether the clause is an `unless`.
     pub unless: bool,
-    /// Whether it lets its policy apply; `null`: it was not looked at, or fails.
+    /// Whether the clause lets its policy apply; `null` if it was not evaluated, or fails.
     pub held: Option<bool>,
-    /// The smallest parts that were looked at.
+    /// The smallest parts that were evaluated.
     pub parts: Vec<PartShown>,
 }
 
 impl ClauseShown {
-    /// For people, each part: `when` or `unless` before the first, what it came to, and the part itself.
+    /// Returns a row for each part: `when` or `unless` on the first row, the part's result, and the part
+    /// itself.
     pub fn rows(&self) -> impl Iterator<Item = (&'static str, &'static str, &str)> {
         let word = if self.unless { "unless" } else { "when" };
         self.parts.iter().enumerate().map(move |(place, part)| {
@@ -168,28 +169,28 @@ impl ClauseShown {
 /// A part of a clause.
 #[derive(Debug, Serialize)]
 pub struct PartShown {
-    /// As written.
+    /// The text of the part as written.
     pub text: String,
-    /// Its line in the file.
+    /// The line in the file.
     pub line: usize,
-    /// What it came to; `null`: it fails.
+    /// The result; `null` if the part fails.
     pub value: Option<bool>,
 }
 
 /// A `permit` that did not apply.
 #[derive(Debug, Serialize)]
 pub struct Allowlist {
-    /// Its `@id`.
+    /// The `@id` of the policy.
     pub policy: String,
-    /// Its file.
+    /// The file of the policy.
     pub file: String,
-    /// Its line there.
+    /// The line in the file.
     pub line: usize,
-    /// The roles that it lists.
+    /// The roles on the list.
     pub roles: Vec<String>,
-    /// Whether it needs a justification, too.
+    /// Whether the policy needs a justification, too.
     pub break_glass: bool,
-    /// The tenant that it was asked about, where that is the question.
+    /// The tenant in question, for a policy about acting in a tenant.
     pub tenant: Option<String>,
 }
 
@@ -198,36 +199,36 @@ pub struct Allowlist {
 pub struct FactShown {
     /// `user`, `organization` or the type of the object.
     pub kind: String,
-    /// Its id.
+    /// The id of the user, organisation or object.
     pub id: String,
-    /// What it is to the request.
+    /// The roles of the fact in the request, such as `caller` or `tenant`.
     pub is: Vec<&'static str>,
-    /// Whether it exists.
+    /// Whether the user, organisation or object exists.
     pub found: bool,
-    /// How long ago the database was asked.
+    /// The time since the database was asked, in milliseconds.
     pub age_ms: u64,
-    /// What was answered.
+    /// The content of the fact.
     pub values: Map<String, Value>,
 }
 
-/// What would turn a decision round.
+/// The changes that would reverse a decision.
 #[derive(Debug, Serialize)]
 pub struct Changes {
-    /// What it would become: `allow` or `deny`.
+    /// The reversed decision: `allow` or `deny`.
     pub to: &'static str,
     /// The smallest sets of changes, those that add least first.
     pub sets: Vec<SetShown>,
-    /// How many more there are.
+    /// The number of further sets.
     pub more: usize,
-    /// How many changed worlds were judged.
+    /// The number of changed worlds that were judged.
     pub judged: usize,
-    /// Whether the search ended by itself, and not at its bound.
+    /// Whether the search was complete, and did not stop at its limit.
     pub complete: bool,
-    /// What is said in words.
+    /// Notes in words.
     pub notes: Vec<String>,
 }
 
-/// Changes that together turn the decision round, in an order in which they can be made.
+/// Changes that together reverse the decision, in an order in which they can be made.
 #[derive(Debug, Serialize)]
 pub struct SetShown {
     /// The steps.
@@ -239,30 +240,31 @@ pub struct SetShown {
 pub struct StepShown {
     /// The kind of fact, as in `routes.yaml`.
     pub fact: &'static str,
-    /// About whom.
+    /// The id of the user or organisation.
     pub of: String,
     /// `add`, `remove` or `set`.
     pub change: &'static str,
-    /// To or by what. Of several any one does; none: anything else than now.
+    /// The new or removed values. With several, any one of them is enough; without any, every other value than
+    /// now is.
     pub any_of: Vec<Value>,
-    /// What is decided after it.
+    /// The decision after the step.
     pub then: String,
-    /// Who may do it, least powerful first.
+    /// The callers who may take the step, the least powerful first.
     pub by: Vec<Who>,
-    /// The request that does it.
+    /// The request that takes the step.
     pub with: Option<With>,
-    /// The same as a sentence.
+    /// The step as a sentence.
     pub text: String,
 }
 
-/// Somebody who may change a fact.
+/// A caller who may change a fact.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Who {
     /// The role.
     pub role: String,
-    /// The organisation that it has to be of.
+    /// The organisation that the caller must belong to.
     pub of: Option<String>,
-    /// The organisation whose group it has to be of.
+    /// The organisation whose group the caller must belong to.
     pub of_group_of: Option<String>,
 }
 
@@ -275,6 +277,6 @@ pub struct With {
     pub path: String,
     /// The action.
     pub action: String,
-    /// The member of the body that says it.
+    /// The member of the body that makes the change.
     pub member: String,
 }

@@ -1,4 +1,4 @@
-//! The facts as they are, with changes that somebody thinks of: what would be if it were so.
+//! The current facts with hypothetical changes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,13 +10,13 @@ use proxy::judge::workbench::Notebook;
 
 use super::change::Change;
 
-/// Facts that are read once and can be changed in thought.
+/// Facts that are read once and can be changed hypothetically.
 pub(super) struct Scene {
     base: Arc<Notebook<dyn FactSource>>,
     state: Mutex<State>,
 }
 
-/// What was read, what is made up, and what is changed.
+/// The facts that were read, the made-up facts, and the changes.
 #[derive(Default)]
 struct State {
     users: BTreeMap<Arc<str>, Option<UserFacts>>,
@@ -26,11 +26,11 @@ struct State {
     changes: Vec<Change>,
 }
 
-/// What the scene knows of a row.
+/// What the scene knows about a row.
 enum Known<T> {
-    /// It has to be looked up.
+    /// The row was not looked up yet.
     NotYet,
-    /// It is this, or is not there.
+    /// The row has this content, or does not exist.
     As(Option<T>),
 }
 
@@ -43,12 +43,12 @@ impl<T> Known<T> {
     }
 }
 
-/// What was looked up so far, unchanged, by id.
+/// The facts that were looked up so far, without changes, by id.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Seen {
-    /// Users that exist.
+    /// The users that exist.
     pub users: BTreeMap<Arc<str>, UserFacts>,
-    /// Organisations that exist.
+    /// The organisations that exist.
     pub organizations: BTreeMap<Arc<str>, OrganizationFacts>,
 }
 
@@ -59,27 +59,27 @@ impl std::fmt::Debug for Scene {
 }
 
 impl Scene {
-    /// The facts of `base`, unchanged.
+    /// Returns a scene with the facts of `base`, unchanged.
     pub(super) fn new(base: Arc<Notebook<dyn FactSource>>) -> Self {
         Self { base, state: Mutex::default() }
     }
 
-    /// Forgets what was looked up and changed.
+    /// Forgets all facts and changes.
     pub(super) fn forget(&self) {
         self.with(|state| *state = State::default());
     }
 
-    /// From now on these changes are made, and no others.
+    /// Applies these changes from now on, and no others.
     pub(super) fn change(&self, changes: &[Change]) {
         self.with(|state| state.changes = changes.to_vec());
     }
 
-    /// From now on this user is there.
+    /// Adds a made-up user.
     pub(super) fn make_up_user(&self, user: UserFacts) {
         self.with(|state| drop(state.made_up.users.insert(Arc::clone(&user.id), user)));
     }
 
-    /// From now on this organisation is there.
+    /// Adds a made-up organisation.
     pub(super) fn make_up_organization(&self, organization: OrganizationFacts) {
         self.with(|state| {
             state.made_up.organizations.retain(|it| it.id != organization.id);
@@ -87,13 +87,13 @@ impl Scene {
         });
     }
 
-    /// From now on this object is there.
+    /// Adds a made-up object.
     pub(super) fn make_up_object(&self, kind: &str, id: &str, owned: OwnedFacts) {
         let key = (kind.to_owned(), id.to_owned());
         self.with(|state| drop(state.made_up.objects.insert(key, owned)));
     }
 
-    /// What was looked up so far and is not made up.
+    /// Returns the facts that were looked up so far, without made-up ones.
     pub(super) fn seen(&self) -> Seen {
         self.with(|state| Seen {
             users: state
@@ -117,7 +117,7 @@ impl Scene {
 }
 
 impl State {
-    /// The user as it would be, if it is known.
+    /// Returns the user with the changes applied, if it was looked up.
     fn user(&self, id: &str) -> Known<UserFacts> {
         if let Some(user) = self.made_up.users.get(id) {
             return Known::As(Some(user.clone()));
@@ -129,7 +129,7 @@ impl State {
         Known::As(user)
     }
 
-    /// The organisation as it would be, if it is known.
+    /// Returns the organisation with the changes applied, if it was looked up.
     fn organization(&self, key: &OrganizationKey) -> Known<OrganizationFacts> {
         let named = |it: &&OrganizationFacts| match key {
             OrganizationKey::Id(id) => it.id == *id,

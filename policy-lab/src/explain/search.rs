@@ -1,9 +1,9 @@
-//! Looks for the smallest sets of changes that turn a decision round.
+//! Searches for the smallest sets of changes that reverse a decision.
 //!
-//! Sets grow by one change at a time, and only those that bring the request further than what they
-//! grew from grow on: most policies ask for one thing after the other, and only what refuses now can
-//! say what has to change. If that finds nothing, pairs are tried, for a policy that asks for two
-//! things at once. A set is reported only if nothing smaller in it does the same.
+//! Sets grow by one change at a time. A set grows further only if it brings the request further than the set
+//! that it grew from: most policies ask for one thing after the other, and only the policy that refuses now
+//! tells what has to change. If that finds nothing, pairs are tried, for a policy that asks for two things at
+//! once. A set is reported only if no smaller part of it reverses the decision.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,30 +19,30 @@ use super::change::{Change, To};
 use super::layers::{self, Rank};
 use super::{Explainer, sight, workflow};
 
-/// So many changed worlds are judged at the most.
+/// The maximum number of changed worlds that are judged.
 const BOUND: usize = 20_000;
-/// So many changes a set may have.
+/// The maximum number of changes in a set.
 const LARGEST: usize = 4;
-/// So many sets of one size grow on.
+/// The maximum number of sets of one size that grow further.
 const BEAM: usize = 40;
 
-/// What a search found.
+/// The result of a search.
 #[derive(Debug, Default)]
 pub(super) struct Search {
-    /// Minimal sets, each with its changes in an order in which each brings the request further;
-    /// with each change the word of the decision after it.
+    /// The minimal sets. The changes of a set are in an order in which each brings the request further; each
+    /// comes with the reason of the decision after it.
     pub(super) sets: Vec<Vec<(Change, Arc<str>)>>,
     pub(super) judged: usize,
     pub(super) complete: bool,
 }
 
-/// What became of the request in a changed world.
+/// The result of the request in a changed world.
 #[derive(Debug, Clone)]
 struct Tried {
-    /// `None`: it is let through.
+    /// How far the request gets; `None` if it is allowed.
     rank: Option<Rank>,
     reason: Arc<str>,
-    /// The kinds of facts on which that may depend.
+    /// The kinds of facts that the result may depend on.
     sight: Vec<FactKind>,
 }
 
@@ -53,7 +53,7 @@ struct Trials<'a> {
 }
 
 impl Explainer {
-    /// Looks for what would turn the decision round.
+    /// Searches for changes that would reverse the decision.
     pub(super) async fn search(
         &self,
         ask: &Ask,
@@ -62,7 +62,7 @@ impl Explainer {
         if !self.depends_on_facts(verdict) {
             return Ok(Search { complete: true, ..Search::default() });
         }
-        // What was looked up for another request is no candidate for this one.
+        // Facts that were looked up for another request are not candidates for this one.
         self.scene.forget();
         let mut trials = Trials { explainer: self, ask, known: HashMap::new() };
         let roles = candidates::roles(&self.bundle().bundle);
@@ -88,7 +88,7 @@ impl Explainer {
         Ok(Search { sets, judged, complete: judged < BOUND })
     }
 
-    /// Whether other facts could make another decision.
+    /// Whether other facts could lead to another decision.
     fn depends_on_facts(&self, verdict: &Verdict) -> bool {
         match &verdict.refusal {
             None => true,
@@ -106,14 +106,14 @@ impl Explainer {
 }
 
 impl Trials<'_> {
-    /// The changes that may take a refusal away. A status has to be one that policies name.
+    /// Returns the changes that may remove a refusal. A new status must be one that policies name.
     fn candidates(&self, choice: &Choice<'_>, sight: &[FactKind]) -> Vec<Change> {
         let mut changes = choice.changes(&self.explainer.scene.seen());
         changes.retain(|it| sight.contains(&it.kind) && it.to != To::Is(Arc::from(NO_STATUS)));
         changes
     }
 
-    /// All changes. To be denied, any other status does.
+    /// Returns all changes. For a denial, one status that no policy names stands for all other statuses.
     fn all(&self, choice: &Choice<'_>) -> Vec<Change> {
         let mut changes = choice.changes(&self.explainer.scene.seen());
         changes.retain(|it| !matches!(&it.to, To::Is(status) if **status != *NO_STATUS));
@@ -138,7 +138,7 @@ impl Trials<'_> {
         Ok(tried)
     }
 
-    /// The single changes after which the request is denied.
+    /// Returns the single changes after which the request is denied.
     async fn denying(&mut self, choice: &Choice<'_>) -> Result<Vec<Vec<Change>>, WorkbenchError> {
         let mut found = Vec::new();
         for change in self.all(choice) {
@@ -150,7 +150,7 @@ impl Trials<'_> {
         Ok(found)
     }
 
-    /// The minimal sets after which it is allowed.
+    /// Returns the minimal sets after which the request is allowed.
     async fn allowing(&mut self, choice: &Choice<'_>) -> Result<Vec<Vec<Change>>, WorkbenchError> {
         let start = self.judge(&[]).await?;
         let mut found: Vec<Vec<Change>> = Vec::new();
@@ -171,7 +171,7 @@ impl Trials<'_> {
                     }
                 }
             }
-            // Stable: of those that get equally far, what adds least grows first.
+            // The sort is stable: of sets that get equally far, the one that adds least grows first.
             further.sort_by_key(|(_, tried)| std::cmp::Reverse(tried.rank));
             further.truncate(BEAM);
             growing = further;
@@ -202,13 +202,13 @@ impl Trials<'_> {
         Ok(())
     }
 
-    /// Keeps a set that does it, unless a part of it does.
+    /// Keeps a set that reverses the decision, or a smaller part of it that does.
     async fn keep_if_minimal(
         &mut self,
         set: Vec<Change>,
         found: &mut Vec<Vec<Change>>,
     ) -> Result<(), WorkbenchError> {
-        // All parts but none and the whole, as bits; small ones first.
+        // All parts except the empty one and the whole, as bits; small ones first.
         let mut parts: Vec<usize> = (1..(1_usize << set.len()) - 1).collect();
         parts.sort_by_key(|part| part.count_ones());
         for part in parts {
@@ -226,7 +226,7 @@ impl Trials<'_> {
         Ok(())
     }
 
-    /// The changes of a set, each time the one that brings the request furthest.
+    /// Returns the changes of a set in order: each time, the one that brings the request furthest.
     async fn in_order(
         &mut self,
         mut set: Vec<Change>,
@@ -255,7 +255,8 @@ impl Trials<'_> {
     }
 }
 
-/// A set with one more change; `None` if that makes no sense, or holds what does it already.
+/// Returns a set with one more change; `None` if changes exclude each other, or a known set is part of the
+/// result.
 fn grown(set: &[Change], change: Change, found: &[Vec<Change>]) -> Option<Vec<Change>> {
     if set.iter().any(|it| it.excludes(&change)) {
         return None;

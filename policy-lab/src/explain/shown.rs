@@ -1,4 +1,4 @@
-//! Puts what was judged into the report.
+//! Converts a verdict to the parts of a report.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::report::{AnswerShown, FactShown, RequestShown, RouteShown};
 
-/// The request.
+/// Returns the request.
 pub(super) fn request(ask: &Ask, verdict: &Verdict) -> RequestShown {
     RequestShown {
         user: ask.user.as_ref().map(ToString::to_string),
@@ -24,7 +24,7 @@ pub(super) fn request(ask: &Ask, verdict: &Verdict) -> RequestShown {
     }
 }
 
-/// The answer.
+/// Returns the answer.
 pub(super) fn answer(verdict: &Verdict) -> AnswerShown {
     let record = &verdict.record;
     AnswerShown {
@@ -38,7 +38,7 @@ pub(super) fn answer(verdict: &Verdict) -> AnswerShown {
     }
 }
 
-/// The route, as far as one fits.
+/// Returns the route, if one matched.
 pub(super) fn route(bundle: &Bundle, verdict: &Verdict) -> Option<RouteShown> {
     let action = verdict.record.action.as_ref()?;
     let route = bundle.routes().routes().iter().find(|route| {
@@ -51,7 +51,7 @@ pub(super) fn route(bundle: &Bundle, verdict: &Verdict) -> Option<RouteShown> {
     })
 }
 
-/// The facts: the caller, organisations, objects.
+/// Returns the facts: the caller, other users, organisations, objects.
 pub(super) fn facts(notes: &Notes, verdict: &Verdict) -> Vec<FactShown> {
     let record = &verdict.record;
     let mut facts = Vec::new();

@@ -1,4 +1,5 @@
-//! Which facts what refused a request can see: no other change can take the refusal away.
+//! The facts that the policy or check that refused a request can see. Changes of other facts cannot remove the
+//! refusal.
 
 use policy_store::bundle::{Bundle, Reads, Slice};
 use policy_store::routes::FactKind;
@@ -6,7 +7,7 @@ use proxy::judge::decide::Denied;
 use proxy::judge::refusal::Refusal;
 use proxy::judge::workbench::Verdict;
 
-/// The attributes that facts become, and the kinds of facts behind each.
+/// The attributes that contain facts, and the kinds of facts behind each.
 const ATTRIBUTES: [(&str, &[FactKind]); 5] = [
     ("features", &[FactKind::UserFeatures, FactKind::OrganizationFeatures]),
     ("workflows", &[FactKind::OrganizationWorkflows]),
@@ -15,7 +16,7 @@ const ATTRIBUTES: [(&str, &[FactKind]); 5] = [
     ("roles", &[FactKind::UserRoles]),
 ];
 
-/// The kinds of facts on which a refusal may depend.
+/// Returns the kinds of facts that a refusal may depend on.
 pub(super) fn of(bundle: &Bundle, verdict: &Verdict) -> Vec<FactKind> {
     let mut policies: Vec<&Reads> = Vec::new();
     let mut elsewhere = false;
@@ -29,7 +30,7 @@ pub(super) fn of(bundle: &Bundle, verdict: &Verdict) -> Vec<FactKind> {
         Some(Refusal::CrossTenant(_)) => elsewhere = true,
         _ => {}
     }
-    // In which tenant a request acts depends on where the caller may.
+    // The tenant of a request depends on where the caller may act.
     if elsewhere || policies.iter().any(|reads| reads.attribute("tenant")) {
         policies.extend(asked(bundle, bundle.act_in()));
     }
@@ -38,7 +39,7 @@ pub(super) fn of(bundle: &Bundle, verdict: &Verdict) -> Vec<FactKind> {
     kinds.flat_map(|(_, kinds)| kinds.iter().copied()).collect()
 }
 
-/// What the policies about an action read.
+/// Returns what the policies about an action read.
 fn asked<'a>(bundle: &'a Bundle, slice: &'a Slice) -> impl Iterator<Item = &'a Reads> {
     let sets = [&slice.permits, &slice.early, &slice.late].into_iter();
     let policies = sets.flat_map(cedar_policy::PolicySet::policies);

@@ -1,5 +1,5 @@
-//! What a search finds is true: each set that it names turns the decision round, and no part of one
-//! does. Proven over the denied rows of the matrix.
+//! The results of a search are true: each set that it names reverses the decision, and no part of a set does.
+//! The test checks the denied rows of the matrix.
 
 mod demo;
 
@@ -16,7 +16,7 @@ use proxy::judge::workbench::{Ask, Workbench};
 use super::Explainer;
 use super::change::{Change, To};
 
-/// Each so manieth denied row is explained.
+/// One in this many denied rows is explained.
 const SAMPLE: usize = 2;
 
 fn bundle() -> Bundle {
@@ -28,7 +28,7 @@ fn tenancy() -> Tenancy {
     Tenancy { host_suffix: Some(".clinics.example".to_owned()), ..Tenancy::default() }
 }
 
-/// The reason that is given once `changes` are made to the facts themselves.
+/// Returns the reason that is given when `changes` are made to the facts themselves.
 async fn after(bundles: &Arc<BundleStore>, ask: &Ask, changes: &[Change]) -> String {
     let mut facts: FixedFacts = demo::facts();
     for change in changes {
@@ -40,7 +40,7 @@ async fn after(bundles: &Arc<BundleStore>, ask: &Ask, changes: &[Change]) -> Str
     bench.judge(ask).await.unwrap().reason().to_owned()
 }
 
-/// All parts of a set but none and the whole.
+/// Returns all parts of a set except the empty one and the whole.
 fn parts(set: &[Change]) -> Vec<Vec<Change>> {
     let chosen = |part: usize| {
         let held = set.iter().enumerate().filter(move |(at, _)| part & (1 << at) != 0);
@@ -49,7 +49,7 @@ fn parts(set: &[Change]) -> Vec<Vec<Change>> {
     (1..(1_usize << set.len()) - 1).map(chosen).collect()
 }
 
-/// Checks the rows. Gives how many sets were found, and how many rows had one.
+/// Checks the rows. Returns the number of sets that were found, and the number of rows with a set.
 async fn check(rows: Vec<demo::Row>) -> (usize, usize) {
     let bundles = BundleStore::fixed(bundle());
     let explainer = Explainer::new(bundle(), Arc::new(demo::facts()), tenancy()).unwrap();
@@ -76,7 +76,7 @@ async fn check(rows: Vec<demo::Row>) -> (usize, usize) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_said_to_turn_a_denial_round_does() {
-    // All of them take minutes where nothing is optimised.
+    // All rows would take minutes in a build without optimisation.
     let rows: Vec<demo::Row> = demo::denied().into_iter().step_by(SAMPLE).collect();
     assert!(rows.len() > 200, "{}", rows.len());
     let (even, odd): (Vec<_>, Vec<_>) =
@@ -94,7 +94,7 @@ async fn what_is_said_to_turn_a_denial_round_does() {
 
 #[tokio::test]
 async fn two_things_that_are_asked_at_once_are_found() {
-    // Neither alone brings the request any further.
+    // Neither change alone brings the request any further.
     let sources = policy_store::bundle::Sources::read(
         &Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies"),
     );

@@ -1,4 +1,4 @@
-//! Explanations for people: short, in the order in which one asks.
+//! Explanations as text for people: short, in the order in which a reader asks.
 
 mod reach;
 mod wrap;
@@ -13,7 +13,7 @@ use super::report::{
 pub use reach::{what_can, who_can};
 use wrap::{Page, listed};
 
-/// An explanation.
+/// Returns an explanation as text.
 pub fn report(report: &Report) -> String {
     let mut page = Page::default();
     head(&mut page, report);
@@ -31,7 +31,7 @@ pub fn report(report: &Report) -> String {
     page.text()
 }
 
-/// What happened, and what would happen now.
+/// Returns the text about a past decision, and about the decision that the same request would get now.
 pub fn past(past: &Past) -> String {
     let mut page = Page::default();
     recorded(&mut page, &past.recorded);
@@ -84,7 +84,7 @@ fn standing(roles: &[String], organization: Option<&str>) -> String {
     }
 }
 
-/// As much of a digest as tells two apart.
+/// Returns the beginning of a digest, long enough to distinguish digests.
 fn short(digest: &str) -> String {
     digest.chars().take(12).collect()
 }
@@ -100,7 +100,7 @@ fn layer(page: &mut Page, shown: &LayerShown) {
     page.row(&format!("{name:<15} {outcome:<11}"), &said);
 }
 
-/// What the policies of a layer came to: those that apply, or that none of them does.
+/// Returns the results of a layer's policies: those that apply, or the statement that none does.
 fn guards(layer: &LayerShown) -> Vec<String> {
     let mut said = Vec::new();
     for guard in &layer.guards {
@@ -128,7 +128,7 @@ fn place(guard: &Guard) -> String {
     format!("{} ({}:{})", guard.policy, guard.file, guard.line)
 }
 
-/// Several policies, those of one file with their lines together.
+/// Returns the names of several policies, with the lines of one file together.
 fn together(guards: &[&Guard]) -> String {
     let same = |one: &&Guard, other: &&Guard| one.file == other.file;
     let of_file = |guards: &[&Guard]| {
@@ -140,7 +140,7 @@ fn together(guards: &[&Guard]) -> String {
     guards.chunk_by(same).map(of_file).collect::<Vec<_>>().join(", ")
 }
 
-/// The allowlists of the action, where none of them permits it.
+/// Adds the allowlists of the action, if none of them permits it.
 fn allowlists(page: &mut Page, report: &Report) {
     if report.allowlists.is_empty() {
         return;
@@ -151,7 +151,7 @@ fn allowlists(page: &mut Page, report: &Report) {
     }
 }
 
-/// An allowlist, with whom it lets in.
+/// Returns an allowlist with the roles that it lets in.
 pub fn allowlist(list: &Allowlist) -> String {
     let glass = if list.break_glass { ", with a justification" } else { "" };
     let about = list.tenant.as_ref().map(|it| format!(", acting in `{it}`")).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! What can be changed of a policy.
+//! The changes of policies.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::anatomy::statement::{Kind, Part, Statement, is_simple, shown};
 use crate::anatomy::taken_apart;
 use crate::anatomy::tokens::Kind as TokenKind;
 
-/// The policy `rule` in its file.
+/// Returns the policy `rule` in its file.
 pub(super) fn part<'a>(sources: &'a Sources, rule: &'a Rule) -> Result<Place<'a>, MutantError> {
     let file = sources.policies.iter().find(|file| file.name == rule.file);
     let end = rule.offset + rule.text.len();
@@ -27,7 +27,7 @@ pub(super) fn part<'a>(sources: &'a Sources, rule: &'a Rule) -> Result<Place<'a>
     Ok(Place { file, name: &rule.id, line: rule.line, offset: rule.offset, text })
 }
 
-/// All changes of the policy `rule`, whose lines are `text`.
+/// Returns all changes of the policy `rule`, whose lines are `text`.
 pub(super) fn steps(bundle: &Bundle, rule: &Rule, text: &str) -> Result<Vec<Step>, MutantError> {
     let statement = taken_apart(rule)?;
     let mut maker = Maker { bundle, statement: &statement, found: Vec::new() };
@@ -72,7 +72,7 @@ impl Maker<'_> {
         let mut edits = vec![Edit::new(self.statement.effect.clone(), effect)];
         for (name, span) in &self.statement.annotations {
             if lost.contains(name) {
-                // With its line, if that ends here.
+                // The line break is removed too, if the annotation is the last on its line.
                 let next = self.statement.source(&(span.end..span.end + 1));
                 let end = span.end + usize::from(next == Some("\n"));
                 edits.push(Edit::new(span.start..end, ""));
@@ -81,7 +81,7 @@ impl Maker<'_> {
         self.add(Change::EffectSwapped, what.to_owned(), edits);
     }
 
-    /// The actions that its scope lists.
+    /// Removes each of the actions that the scope lists.
     fn actions(&mut self) {
         for list in lists(&self.statement.tokens, &self.statement.scope) {
             for (index, element) in list.elements.iter().enumerate() {
@@ -95,7 +95,7 @@ impl Maker<'_> {
         }
     }
 
-    /// A part of a condition; `negation` is where the `!` before it stands.
+    /// Changes a part of a condition; `negation` is the range of the `!` before it, if there is one.
     fn part(&mut self, part: &Part, negation: Option<Range<usize>>) {
         if part.kind == Kind::Leaf {
             self.leaf(part, negation);
@@ -171,7 +171,8 @@ impl Maker<'_> {
         }
     }
 
-    /// The list without its element number `index`, and without a comma too many.
+    /// Returns the edit that removes the element number `index` from a list, with the comma that is then
+    /// superfluous.
     fn without(&self, list: &List, index: usize) -> Option<Edit> {
         let span = |index: usize| self.statement.tokens.span(list.elements.get(index)?);
         let own = span(index)?;
@@ -184,7 +185,7 @@ impl Maker<'_> {
         Some(Edit::new(range, ""))
     }
 
-    /// Paths that are compared with, or fitted.
+    /// Widens the paths that a leaf compares with `==` or `like`.
     fn paths(&mut self, leaf: &Part) {
         let tokens = &self.statement.tokens;
         for index in leaf.tokens.clone().skip(1) {
@@ -197,7 +198,7 @@ impl Maker<'_> {
             }
             let wider = match sign.text {
                 "like" => wider(path),
-                // A star that is one of the path is none of the pattern.
+                // An asterisk in the path must not become a wildcard of the pattern.
                 "==" => vec![format!("{}*", path.replace('*', "\\*"))],
                 _ => Vec::new(),
             };
@@ -210,8 +211,8 @@ impl Maker<'_> {
     }
 }
 
-/// Patterns that fit what `pattern` does, and more: names that begin with its last, and what is
-/// beside it.
+/// Returns patterns that match everything that `pattern` does, and more: paths that continue its last segment,
+/// and the paths beside it.
 fn wider(pattern: &str) -> Vec<String> {
     let base = pattern.strip_suffix('*').unwrap_or(pattern);
     let base = base.strip_suffix('/').unwrap_or(base);

@@ -1,7 +1,7 @@
-//! What can be changed of a route.
+//! The changes of routes.
 //!
-//! `routes.yaml` is changed as text. Whether the change does what it is meant to is asked of the
-//! one who reads the file: a route that is written in some other way is an error, not a guess.
+//! `routes.yaml` is changed as text. The parser of the file then checks that the change has the intended
+//! effect: a route that is written in an unexpected way is an error, not a guess.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,10 +11,10 @@ use policy_store::routes::{Body, Route, RouteTable, Scope};
 
 use super::{Change, Edit, MutantError, Part, Step};
 
-/// A scope, and its word.
+/// A scope, and its name in `routes.yaml`.
 type Named = (Scope, &'static str);
 
-/// The scopes that ask for something, and those that ask for less.
+/// The scopes with requirements, each with the scopes that require less.
 const SCOPES: [(Named, &[Named]); 5] = [
     ((Scope::Tenant, "tenant"), &[(Scope::None, "none")]),
     ((Scope::Lookup, "lookup"), &[(Scope::Tenant, "tenant")]),
@@ -26,7 +26,8 @@ const SCOPES: [(Named, &[Named]); 5] = [
     ),
 ];
 
-/// The routes with where each stands: from the beginning of its first line to that of the next.
+/// Returns the routes with their texts: each from the beginning of its first line to the first line of the
+/// next.
 pub(super) fn parts<'a>(
     file: &'a File,
     routes: &'a [Arc<Route>],
@@ -39,7 +40,7 @@ pub(super) fn parts<'a>(
     let part = |route: &'a Arc<Route>| {
         let next = lines.partition_point(|line| *line <= route.line);
         let end = lines.get(next).and_then(|line| start(*line)).unwrap_or(file.text.len());
-        // Without its line a route has no text, and `steps` finds nothing to change: it says so.
+        // A route without a line has an empty text, and `steps` reports that it finds nothing to change.
         let offset = start(route.line).unwrap_or(end);
         let text = file.text.get(offset..end).unwrap_or_default();
         (Part { file, name: &route.action, line: route.line, offset, text }, route)
@@ -47,7 +48,7 @@ pub(super) fn parts<'a>(
     routes.iter().map(part).collect()
 }
 
-/// All changes of the route `route`, which stands at `part`.
+/// Returns all changes of the route `route`, whose text is `part`.
 pub(super) fn steps(part: &Part<'_>, route: &Route) -> Result<Vec<Step>, MutantError> {
     let part = Lines { text: part.text, route };
     let mut found = Vec::new();
@@ -75,7 +76,7 @@ pub(super) fn steps(part: &Part<'_>, route: &Route) -> Result<Vec<Step>, MutantE
     if route.body == Body::Json {
         let mut edits = vec![part.with("body", "opaque")?];
         if route.roles_in.is_some() {
-            // Nobody looks for roles in a body that nobody reads.
+            // `roles_in` is invalid for a body that is not read.
             edits.push(part.without("roles_in")?);
         }
         edits.extend(part.without_changes()?);
@@ -96,7 +97,7 @@ struct Lines<'a> {
 struct Member {
     key: usize,
     value: Range<usize>,
-    /// Whether the route is in braces.
+    /// Whether the route is written in braces.
     braces: bool,
 }
 
@@ -105,26 +106,26 @@ impl Lines<'_> {
         MutantError::Route { line: self.route.line, member }
     }
 
-    /// Gives a member another value.
+    /// Returns the edit that gives a member another value.
     fn with(&self, name: &'static str, value: &str) -> Result<Edit, MutantError> {
         let member = member(self.text, name).ok_or_else(|| self.error(name))?;
         Ok(Edit::new(member.value, value))
     }
 
-    /// Takes a member away.
+    /// Returns the edit that removes a member.
     fn without(&self, name: &'static str) -> Result<Edit, MutantError> {
         let member = member(self.text, name).ok_or_else(|| self.error(name))?;
         let range = removed(self.text, &member).ok_or_else(|| self.error(name))?;
         Ok(Edit::new(range, ""))
     }
 
-    /// Takes away what the route says about the facts that it changes: that decides nothing, and fits
-    /// no other scope or body.
+    /// Returns the edit that removes the declaration of changed facts, if there is one. The declaration decides
+    /// nothing, and is invalid with another scope or body.
     fn without_changes(&self) -> Result<Option<Edit>, MutantError> {
         self.route.changes_facts().then(|| self.without("changes")).transpose()
     }
 
-    /// Makes sure that the changed lines are the route with the change, and read as such.
+    /// Checks that the edited lines parse as the same route with the intended change.
     fn proven(
         &self,
         edits: &[Edit],
@@ -164,7 +165,7 @@ fn member(text: &str, name: &str) -> Option<Member> {
     Some(Member { key, value: start..start + value.len(), braces })
 }
 
-/// What has to go for the member to be gone.
+/// Returns the range to delete in order to remove the member.
 fn removed(text: &str, member: &Member) -> Option<Range<usize>> {
     let (before, after) = (text.get(..member.key)?, text.get(member.value.end..)?);
     if !member.braces {
@@ -173,7 +174,7 @@ fn removed(text: &str, member: &Member) -> Option<Range<usize>> {
         if !before.get(line..)?.contains('-') {
             return Some(line..end);
         }
-        // The first member stands after the dash of the list: the second takes its place.
+        // The first member follows the dash of the list: the second takes its place.
         let next = text.get(end..)?;
         return Some(member.key..end + (next.len() - next.trim_start_matches(' ').len()));
     }

@@ -31,14 +31,14 @@ fn bundle(policies: &str, routes: &str) -> Bundle {
 
 const GO: &str = "routes:\n  - { action: go, method: GET, path: /go, operation: view }\n";
 
-/// What the changed lines of a diff are.
+/// Returns the changed lines of a diff.
 fn changed(mutant: &Mutant) -> Vec<String> {
     let diff = mutant.diff();
     let lines = diff.lines().skip(2).filter(|line| line.starts_with(['+', '-']));
     lines.map(str::to_owned).collect()
 }
 
-/// The mutants of a policy with the condition `condition`: what each is, and the condition then.
+/// Checks the mutants of a policy with the condition `condition`: their ids, and the changed conditions.
 #[track_caller]
 fn check(condition: &str, expected: &[(&str, &str)]) {
     let head = "@id(\"p\") permit (principal, action, resource)\n";
@@ -151,7 +151,7 @@ fn other_sets_lose_elements() {
     );
 }
 
-/// What a condition about the path is widened to.
+/// Checks what a condition on the path is widened to.
 #[track_caller]
 fn check_path(test: &str, expected: &[&str]) {
     let policy = "@id(\"p\") permit (principal, action, resource) when { context.path";
@@ -258,7 +258,7 @@ fn a_diff_is_unified() {
     assert_eq!(mutant.diff(), expected);
 }
 
-/// What a route is after each of its changes; or the member that cannot be changed.
+/// Returns the texts of a route after each of its changes, or the error.
 fn routes(route: &str) -> Result<Vec<String>, MutantError> {
     let found = mutants(&bundle("", &format!("routes:\n{route}\n")))?;
     let text = |it: &Mutant| it.sources().routes.text.trim_end().to_owned();

@@ -1,4 +1,4 @@
-//! What a change of a bundle changes: the same requests judged by the old one and by the new one.
+//! Compares two bundles: which requests the old one and the new one decide differently.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -12,23 +12,24 @@ use proxy::judge::trials::{Outcome, Runner};
 use proxy::judge::workbench::WorkbenchError;
 use serde_json::{Value, json};
 
-/// The name of the test that requests belong to which nobody has written down.
+/// The name of the test for requests that no test contains.
 const MADE_UP: &str = "every person on every route";
 
-/// The decisions that differ.
+/// The decisions that differ between two bundles.
 #[derive(Debug)]
 pub struct Comparison {
-    /// How many requests were compared.
+    /// The number of compared requests.
     pub compared: usize,
-    /// Those that are decided otherwise: the case, what the old bundle says, what the new one says.
+    /// The differing decisions: the suite with the case, the outcome of the old bundle, and that of the new
+    /// one.
     differences: Vec<(Arc<Suite>, Outcome, Outcome)>,
 }
 
-/// Compares two bundles over the tests of the new one, and over each of its people on each route.
+/// Compares two bundles with the tests of the new one, and with each user of these tests on each route.
 ///
 /// # Errors
 ///
-/// When the requests cannot be judged at all.
+/// Fails if the requests cannot be judged at all.
 pub fn compare(old: Bundle, new: Bundle) -> Result<Comparison, WorkbenchError> {
     let suite = Arc::new(enlarged(&old, &new));
     let all: Vec<usize> = (0..suite.cases.len()).collect();
@@ -37,7 +38,7 @@ pub fn compare(old: Bundle, new: Bundle) -> Result<Comparison, WorkbenchError> {
     let mut seen = BTreeSet::new();
     let differ = before.into_iter().zip(after).filter(|(old, new)| {
         (&old.reason, &old.policies) != (&new.reason, &new.policies)
-            // A request that a test sends too is told once.
+            // A request that a test sends too is reported once.
             && suite.cases.get(old.case).is_some_and(|it| seen.insert(format!("{:?}{:?}", it.caller, asked(&it.request))))
     });
     let differences = differ.map(|(old, new)| (Arc::clone(&suite), old, new)).collect();
@@ -45,9 +46,9 @@ pub fn compare(old: Bundle, new: Bundle) -> Result<Comparison, WorkbenchError> {
 }
 
 impl Comparison {
-    /// For people.
+    /// Returns the comparison as text for people.
     pub fn text(&self) -> String {
-        // Whoever asks the same and is answered the same is told of in one breath.
+        // Callers with the same request and the same outcomes share an entry.
         let mut alike: BTreeMap<[String; 3], Vec<&str>> = BTreeMap::new();
         for (suite, old, new) in &self.differences {
             let Some(case) = suite.cases.get(old.case) else { continue };
@@ -73,7 +74,7 @@ impl Comparison {
         text
     }
 
-    /// For machines.
+    /// Returns the comparison as JSON.
     pub fn json(&self) -> Value {
         let one =
             |outcome: &Outcome| json!({ "reason": outcome.reason, "policies": outcome.policies });
@@ -97,7 +98,7 @@ fn caller(case: &Case) -> &str {
     case.caller.as_deref().unwrap_or(NOBODY)
 }
 
-/// A request in one line.
+/// Returns a request on one line.
 fn asked(request: &Request) -> String {
     let mut text = format!("{} {}", request.method, request.target);
     let more = [
@@ -121,7 +122,7 @@ fn told(outcome: &Outcome) -> String {
     }
 }
 
-/// The tests of the new bundle, and everybody in them on every route of either.
+/// Returns the tests of the new bundle, and a request by each of its users on every route of both bundles.
 fn enlarged(old: &Bundle, new: &Bundle) -> Suite {
     let written = new.suite();
     let mut suite = Suite {
@@ -156,8 +157,8 @@ fn made_up(route: &Route, user: &UserFacts, target: String) -> Case {
     }
 }
 
-/// A path of a route, with an object of the user's own organisation, or else of anybody; `None` when
-/// the facts have none.
+/// Returns a path of a route with an object of the user's own organisation, or else of any other. Returns
+/// `None` if the facts have no such object.
 fn target(route: &Route, user: &UserFacts, suite: &Suite) -> Option<String> {
     let own =
         suite.facts.organizations.iter().find(|it| Some(&it.id) == user.organization.as_ref());
@@ -175,7 +176,7 @@ fn object(route: &Route, user: &UserFacts, suite: &Suite) -> Option<String> {
     if let Some((_, id)) = owned.first() {
         return Some((*id).to_owned());
     }
-    // Users and organisations are their own rows.
+    // Users and organisations have no entry among the objects.
     match &*route.resource {
         "Organization" => user.organization.as_deref().map(str::to_owned),
         "User" => Some(user.id.to_string()),

@@ -1,4 +1,4 @@
-//! What of a bundle its tests exercise.
+//! Computes which parts of a bundle its tests exercise.
 
 use policy_store::bundle::Rule;
 use proxy::judge::pipeline::Moment;
@@ -7,11 +7,12 @@ use proxy::judge::workbench::WorkbenchError;
 
 use crate::anatomy::{Coverage, Report};
 
-/// What these outcomes, of a runner with witnesses, have exercised of its bundle.
+/// Returns what these outcomes have exercised of the runner's bundle. The runner must keep the questions that
+/// were asked.
 ///
 /// # Errors
 ///
-/// When a policy cannot be taken apart.
+/// Fails if a policy cannot be split into parts.
 pub fn coverage(runner: &Runner, outcomes: &[Outcome]) -> Result<Report, WorkbenchError> {
     let failed = |error: &dyn std::error::Error| WorkbenchError::Parts(error.to_string());
     let published = runner.bundles().current();

@@ -1,4 +1,4 @@
-//! The outcomes as `JUnit` XML, which every CI system reads.
+//! The outcomes as `JUnit` XML, which every CI system can read.
 
 use std::fmt::Write as _;
 
@@ -8,8 +8,8 @@ use proxy::judge::trials::{Outcome, expected, title};
 use super::Report;
 use super::report::{covered, failure};
 
-/// The report: a suite a file, a case a case, and one each for coverage and mutants, where they were
-/// asked for: a run that fails has a case that does.
+/// Returns the report with one test suite for each file and one test case for each case. Coverage and mutants,
+/// if requested, have a suite each, so that a run that fails always has a failed case.
 pub fn junit(report: &Report<'_>) -> String {
     let (runner, outcomes) = (report.runner, report.outcomes);
     let suite = runner.suite();
@@ -43,7 +43,7 @@ fn whole(name: &str, tests: usize, failed: usize, cases: &str) -> String {
     )
 }
 
-/// What is asked of the bundle as a whole, and what is wrong with it: in a line, and in full.
+/// Returns the checks of the bundle as a whole. A failed one comes with its fault: in one line, and in full.
 fn of_the_bundle(report: &Report<'_>) -> Vec<(&'static str, Option<(String, String)>)> {
     let mut all = Vec::new();
     if let Some((coverage, least)) = &report.coverage {
@@ -98,7 +98,7 @@ fn case(xml: &mut String, report: &Report<'_>, outcome: &Outcome) {
     );
 }
 
-/// Text as XML 1.0 may hold it: what it may not hold at all is replaced.
+/// Escapes text for XML 1.0. Characters that XML cannot contain are replaced.
 fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,4 +1,4 @@
-//! Mutation: the bundle is changed one step at a time, and the tests have to notice.
+//! Mutation testing: the bundle is changed one step at a time, and the tests must notice each change.
 
 use std::collections::HashSet;
 use std::fmt::Write as _;
@@ -13,18 +13,18 @@ use serde_json::{Value, json};
 
 use crate::mutants::{Mutant, Touched};
 
-/// What became of the mutants.
+/// The results of mutation testing.
 #[derive(Debug)]
 pub struct Mutation {
-    /// How many there were.
+    /// The number of mutants.
     pub all: usize,
-    /// How many no test noticed, and `check` does: they are never in force.
+    /// The number of mutants that no test notices but that `check` refuses: they could never be in force.
     pub refused: usize,
-    /// Those that no test noticed, and that nobody has accepted.
+    /// The mutants that no test notices and no file accepts.
     pub survivors: Vec<Mutant>,
-    /// Those that no test noticed, with why none has to.
+    /// The mutants that no test notices and that a file accepts, with the reason.
     pub accepted: Vec<(Mutant, Accepted)>,
-    /// What is accepted and did not survive, or does not exist: the reason no longer holds.
+    /// The acceptances whose mutant did not survive or does not exist: their reason no longer holds.
     pub stale: Vec<Accepted>,
 }
 
@@ -34,7 +34,7 @@ impl Mutation {
         self.survivors.is_empty() && self.stale.is_empty()
     }
 
-    /// For people: the survivors as diffs.
+    /// Returns the results as text for people, with the survivors as diffs.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for mutant in &self.survivors {
@@ -58,7 +58,7 @@ impl Mutation {
         text
     }
 
-    /// For machines.
+    /// Returns the results as JSON.
     pub fn json(&self) -> Value {
         let one = |it: &Mutant| json!({ "mutant": it.id, "file": it.file, "line": it.line, "diff": it.diff() });
         let accepted = self
@@ -75,12 +75,12 @@ impl Mutation {
     }
 }
 
-/// Runs the tests against each mutant, on all cores. `baseline` are the outcomes of the bundle itself,
-/// all of which passed: they say which cases can notice which mutant.
+/// Runs the tests against each mutant, on all cores. `baseline` are the outcomes of the bundle itself, all of
+/// which passed: they tell which cases can notice which mutant.
 ///
 /// # Errors
 ///
-/// When the tests cannot be run at all.
+/// Fails if the tests cannot be run at all.
 pub fn mutate(
     runner: &Runner,
     baseline: &[Outcome],
@@ -123,15 +123,15 @@ pub fn mutate(
     Ok(mutation)
 }
 
-/// What became of some mutants.
+/// The results for some of the mutants.
 #[derive(Debug, Default)]
 struct Hunted {
-    /// The places of those that survived.
+    /// The indices of the mutants that survived.
     survived: Vec<usize>,
     refused: usize,
 }
 
-/// Takes one mutant after the other.
+/// Tests one mutant after the other, until none is left.
 fn hunt(
     runner: &Runner,
     baseline: &[Outcome],
@@ -143,13 +143,13 @@ fn hunt(
     loop {
         let index = next.fetch_add(1, Ordering::Relaxed);
         let Some(mutant) = mutants.get(index) else { return Ok(hunted) };
-        // One that cannot even be asked is noticed by whoever loads it.
+        // A mutant that cannot decide requests is refused when it is loaded.
         let Ok(bundle) = loader.unproven(mutant.sources()) else {
             hunted.refused += 1;
             continue;
         };
         let noticed = is_noticed(runner, bundle, &likely_first(mutant, baseline))?;
-        // What would never be accepted cannot do harm: checks are tests too.
+        // A mutant that would never be accepted does no harm: the checks of a bundle count as tests.
         if noticed {
             continue;
         }
@@ -166,14 +166,14 @@ fn is_noticed(runner: &Runner, mutant: Bundle, cases: &[usize]) -> Result<bool, 
     Ok(outcomes.last().is_some_and(|outcome| !outcome.passed))
 }
 
-/// The cases that can notice a mutant, those first that looked at what was changed. A case about
-/// another action is never asked what a policy says that cannot be about it.
+/// Returns the cases that can notice a mutant. Cases that were decided by the changed policy come first. Cases
+/// about other actions are left out, because the changed policy or route is not asked about them.
 fn likely_first(mutant: &Mutant, baseline: &[Outcome]) -> Vec<usize> {
     let (policy, actions): (Option<&Arc<str>>, Vec<&str>) = match &mutant.touches {
         Touched::Policy { id, actions } => (Some(id), actions.iter().map(|it| &**it).collect()),
         Touched::Route(action) => (None, vec![action]),
     };
-    // Whether somebody may act in a tenant is asked along with any action.
+    // `act_in` is asked along with any action.
     let any = actions.contains(&ACT_IN);
     let concerned = |outcome: &&Outcome| {
         any || outcome.action.as_deref().is_some_and(|action| actions.contains(&action))

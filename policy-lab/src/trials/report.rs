@@ -1,4 +1,4 @@
-//! The outcomes for people and for machines.
+//! The report on a run of the tests, for people and machines.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{Mutation, Why, Whys};
 use crate::anatomy::Report as Coverage;
 
-/// What is said of a run.
+/// The report on a run of the tests.
 #[derive(Debug)]
 pub struct Report<'a> {
     pub(super) runner: &'a Runner,
@@ -19,18 +19,18 @@ pub struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// A report of these outcomes, with the explanations in `whys`.
+    /// Returns a report on these outcomes, with the explanations in `whys`.
     pub fn new(runner: &'a Runner, outcomes: &'a [Outcome], whys: &'a Whys) -> Self {
         Self { runner, outcomes, whys, coverage: None, mutation: None }
     }
 
-    /// The same with what the outcomes have exercised, and how much that has to be.
+    /// Adds the coverage of the outcomes, and the minimum coverage in per cent.
     #[must_use]
     pub fn with_coverage(self, coverage: Coverage, least: Option<f64>) -> Self {
         Self { coverage: Some((coverage, least)), ..self }
     }
 
-    /// The same with what became of the mutants.
+    /// Adds the results of mutation testing.
     #[must_use]
     pub fn with_mutation(self, mutation: Mutation) -> Self {
         Self { mutation: Some(mutation), ..self }
@@ -40,7 +40,7 @@ impl<'a> Report<'a> {
         self.outcomes.iter().filter(|outcome| !outcome.passed)
     }
 
-    /// For people: the failures, each with what was expected, what came and why.
+    /// Returns the report as text for people: each failure with what was expected, what happened, and why.
     pub fn text(&self) -> String {
         let mut text = String::new();
         for outcome in self.failed() {
@@ -59,7 +59,7 @@ impl<'a> Report<'a> {
         text
     }
 
-    /// For machines.
+    /// Returns the report as JSON.
     pub fn json(&self) -> Value {
         let cases: Vec<Value> = self.outcomes.iter().map(|it| self.case(it)).collect();
         let failed = self.failed().count();
@@ -104,7 +104,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// What was not exercised, and the share of what was.
+/// Returns the items that were not exercised, and the share of those that were.
 pub(super) fn covered(coverage: &Coverage, least: Option<f64>) -> String {
     let mut text = String::new();
     for item in &coverage.missing {
@@ -120,7 +120,7 @@ pub(super) fn covered(coverage: &Coverage, least: Option<f64>) -> String {
     text
 }
 
-/// A failure in full.
+/// Returns the full description of a failure.
 pub(super) fn failure(report: &Report<'_>, outcome: &Outcome) -> String {
     let Some(case) = report.runner.suite().cases.get(outcome.case) else { return String::new() };
     let request = &case.request;
@@ -149,8 +149,8 @@ pub(super) fn failure(report: &Report<'_>, outcome: &Outcome) -> String {
     text
 }
 
-/// Why it came out so: the policies that decided, each with its place and, where that was asked, with what its
-/// clauses came to.
+/// Returns why a case has its outcome: the policies that decided, each with its place and, if explanations were
+/// requested, with the results of its clauses.
 fn because(report: &Report<'_>, outcome: &Outcome) -> Vec<String> {
     let mut lines = report.whys.get(&outcome.case).map(Why::lines).unwrap_or_default();
     if lines.is_empty() {

@@ -28,7 +28,8 @@ tests:
 fn runner() -> Runner {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
     let mut sources = Sources::read(&directory).unwrap();
-    // By-names are checked when a bundle is accepted; here a wrong one has to fail.
+    // The check for unknown policies runs when a bundle is accepted; the wrong name here exists and has to fail
+    // later.
     sources.tests = vec![File { name: "tests/a.yaml".to_owned(), text: Arc::from(TESTS) }];
     Runner::new(Loader::default().load(sources).unwrap_or_else(|findings| panic!("{findings}")))
 }

@@ -1,4 +1,4 @@
-//! Why a case came out as it did: it is asked once more, with somebody who listens.
+//! Explains failed cases: a failed case is run once more, with a witness that keeps the questions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -12,26 +12,26 @@ use crate::explain::report::{Allowlist, ClauseShown, Deciding};
 use crate::explain::text::allowlist;
 use crate::explain::{allowlists, deciding};
 
-/// The maximum number of failures that are explained: more than that have one cause.
+/// The maximum number of failures that are explained: more than these have one common cause.
 const MOST: usize = 100;
 
-/// What decided.
+/// The policies that explain an outcome.
 #[derive(Debug, Serialize)]
 pub struct Why {
-    /// The guard that refused, or the allowlists that let it in.
+    /// The guard that refused the request, or the allowlists that let it in.
     decided_by: Vec<Deciding>,
-    /// The allowlists that could have let it in, where none of them did.
+    /// The allowlists that could have let the request in, if none of them did.
     allowlists: Vec<Allowlist>,
 }
 
 /// Explanations of failed cases, by the number of the case.
 pub type Whys = HashMap<usize, Why>;
 
-/// Explains the cases that failed, the first hundred of them.
+/// Explains the failed cases, at most the first hundred.
 ///
 /// # Errors
 ///
-/// When a case cannot be run at all.
+/// Fails if a case cannot be run at all.
 pub fn explain(runner: &Runner, outcomes: &[Outcome]) -> Result<Whys, WorkbenchError> {
     let mut failed = outcomes.iter().filter(|outcome| !outcome.passed).take(MOST).peekable();
     if failed.peek().is_none() {
@@ -45,7 +45,7 @@ pub fn explain(runner: &Runner, outcomes: &[Outcome]) -> Result<Whys, WorkbenchE
         let (facts, tenancy) = (Arc::new(suite.facts.clone()), tenancy(&suite));
         let witness = Some(Arc::<Witness>::default());
         let bench = Workbench::over(Arc::clone(runner.bundles()), facts, tenancy, witness, TTL)?;
-        // What is remembered is not put to the policies, and nobody would hear of it.
+        // A remembered decision asks the policies nothing, so the witness would see no question.
         let bench = bench.forgetful();
         let published = runner.bundles().current();
         for outcome in failed {
@@ -59,7 +59,7 @@ pub fn explain(runner: &Runner, outcomes: &[Outcome]) -> Result<Whys, WorkbenchE
     })
 }
 impl Why {
-    /// For people: the policies that decided, each with its place and what its clauses came to.
+    /// Returns lines for people: the policies that decided, each with its place and the results of its clauses.
     pub(super) fn lines(&self) -> Vec<String> {
         let decided = self.decided_by.iter().flat_map(|it| {
             let head = format!("by        {} ({}:{})", it.policy, it.file, it.line);

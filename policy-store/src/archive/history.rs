@@ -1,4 +1,4 @@
-//! In which order the kept bundles were in force.
+//! The order in which the kept bundles were in force.
 
 use std::fs;
 use std::io::Write as _;
@@ -7,15 +7,15 @@ use std::time::SystemTime;
 
 use super::{Archive, ArchiveError, is_digest, read};
 
-/// The file that names the bundles that a start accepts, a digest on each line, the newest last.
+/// The file that lists the bundles that a start accepts: one digest on each line, the newest last.
 const HISTORY: &str = "history";
 /// The maximum number of bundles that the history names.
 const REMEMBERED: usize = 256;
 
 impl Archive {
-    /// The digests of all kept bundles, the one first that was in force last. Bundles of which the history
-    /// does not know come last, by the time when they were kept: those of an older version of the gate, and
-    /// those that were in force only while the database was down.
+    /// Returns the digests of all kept bundles, the one that was in force last first. Bundles that the history
+    /// does not list follow, newest file first: those kept by an older version of the gate, and those that were
+    /// in force only while the database was down.
     pub fn newest_first(&self) -> Vec<Arc<str>> {
         let last = self.last_digest().ok().flatten();
         let history = self.history().into_iter().rev();
@@ -28,7 +28,7 @@ impl Archive {
         digests
     }
 
-    /// Makes `digest` the newest of the history.
+    /// Makes `digest` the newest entry of the history.
     pub(super) fn add_to_history(&self, digest: &str) -> Result<(), ArchiveError> {
         let mut history = self.history();
         if history.last().is_some_and(|it| **it == *digest) {
@@ -42,13 +42,14 @@ impl Archive {
         })
     }
 
-    /// The history, the newest last. Lines that are no digest are skipped: somebody has edited it.
+    /// Reads the history, the newest digest last. A line that is not a digest was edited by hand, and is
+    /// skipped.
     fn history(&self) -> Vec<Arc<str>> {
         let text = read(&self.directory.join(HISTORY)).ok().flatten().unwrap_or_default();
         text.lines().filter(|line| is_digest(line)).map(Arc::from).collect()
     }
 
-    /// All kept bundles, the one first that was kept last.
+    /// Returns all kept bundles, the most recently written first.
     fn by_time(&self) -> Vec<Arc<str>> {
         let entries = fs::read_dir(&self.directory).into_iter().flatten().flatten();
         let mut kept: Vec<(Option<SystemTime>, Arc<str>)> = entries

@@ -14,8 +14,8 @@ fn in_force(archive: &Archive, sources: &Sources) {
     archive.confirm(&sources.digest()).unwrap();
 }
 
-/// A bundle that was kept is the last good one only once it is confirmed, and the order is that in which
-/// bundles were in force, not that in which their files were written.
+/// A kept bundle is the last good one only once it is confirmed. The order is that in which the bundles were in
+/// force, not that in which their files were written.
 #[test]
 fn bundles_are_found_by_when_they_were_in_force() {
     let folder = tempfile::tempdir().unwrap();
@@ -34,7 +34,7 @@ fn bundles_are_found_by_when_they_were_in_force() {
     }
     let expected = [0, 2, 1, 3].map(|index: usize| all[index].clone());
     assert_eq!(archive.newest_first(), expected);
-    // Somebody has edited the history: what is no digest is skipped, and the files are found all the same.
+    // Lines of an edited history that are not digests are skipped, and the bundle files are found all the same.
     fs::write(folder.path().join("history"), format!("../x\n{}\n", all[2])).unwrap();
     let found = archive.newest_first();
     assert_eq!((&found[..2], found.len()), (&[all[0].clone(), all[2].clone()][..], 4));

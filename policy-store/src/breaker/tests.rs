@@ -9,16 +9,16 @@ use super::{Breaker, DOUBTED};
 use crate::facts::{OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
 use crate::source::{FactSource, FactsError};
 
-/// A database whose tables and whose door can be shut one by one.
+/// A database whose tables can be locked and whose connections can be refused, independently.
 struct Database {
     down: AtomicBool,
     locked: AtomicBool,
     never: Semaphore,
     asked: AtomicUsize,
     probed: AtomicUsize,
-    /// Probes that fail though the database is there.
+    /// The number of probes that fail although the database is up.
     unlucky: AtomicUsize,
-    /// The number of the probe that panics; 0: none does.
+    /// The number of the probe that panics, or 0 for none.
     panics_at: AtomicUsize,
 }
 
@@ -88,10 +88,10 @@ fn made() -> (Arc<Database>, Arc<Breaker>, Arc<AtomicUsize>) {
     (database, Breaker::new(source, Duration::from_secs(20), hears), opened)
 }
 
-/// How long anything here may take before the test fails.
+/// The maximum time that a wait in these tests may take before the test fails.
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// Waits until `what` holds, and fails when the deadline is over.
+/// Waits until `what` holds; panics after the deadline.
 async fn until(what: impl AsyncFn() -> bool) {
     let holds = async {
         while !what().await {
@@ -120,8 +120,8 @@ async fn a_database_that_is_down_is_asked_by_probes_alone_until_it_is_back() {
     assert_eq!(opened.load(Ordering::SeqCst), 1);
 }
 
-/// Whether it is the first probe, or one after the circuit has opened: neither loads nor `/readyz` may be told
-/// for ever that the database is down.
+/// A probe may panic before or after the circuit has opened: in neither case do loads or `/readyz` report for
+/// ever that the database is down.
 #[tokio::test]
 async fn a_probe_that_panics_is_begun_anew() {
     for panics_at in [1, 2, 5] {
@@ -134,7 +134,7 @@ async fn a_probe_that_panics_is_begun_anew() {
         })
         .await;
         database.down.store(false, Ordering::SeqCst);
-        // Readiness alone asks on.
+        // No load is made here: the probes that readiness starts close the circuit.
         until(async || breaker.ping().await.is_ok()).await;
         assert!(breaker.user("somebody").await.is_ok(), "{panics_at}");
     }
@@ -150,7 +150,7 @@ async fn whoever_waits_is_told_when_it_goes_down() {
     });
     until(async || database.probed.load(Ordering::SeqCst) > 0).await;
     assert!(!waiting.is_finished());
-    // It was slow, and looked into; now another load finds it gone.
+    // The load was slow, so it was probed. Now another load finds the database down.
     database.down.store(true, Ordering::SeqCst);
     database.locked.store(false, Ordering::SeqCst);
     assert!(breaker.user("somebody").await.is_err());

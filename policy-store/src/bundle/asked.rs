@@ -1,6 +1,7 @@
-//! The kinds of questions that the gate puts: what is there to read, before anybody's facts are known.
+//! The kinds of questions that the gate asks the policies: which attributes a question has, before any facts
+//! are loaded.
 //!
-//! Two routes that differ in nothing here fill the same, so a policy is looked at once for both.
+//! Two routes that do not differ here give policies the same attributes, so a policy is examined once for both.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -13,41 +14,41 @@ use super::reads::{Path, Root};
 use super::{Bundle, Slice};
 use crate::routes::{Body, Route};
 
-/// A kind of question.
+/// A kind of question that the gate asks the policies.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Asked {
-    /// Nobody has to be signed in.
+    /// Whether the route is public, so that the principal is a `Guest`.
     pub(super) guest: bool,
-    /// It is asked for a tenant, not for a request.
+    /// Whether the question is about a tenant (`act_in`) and not about a request.
     pub(super) act_in: bool,
-    /// The type of the resource.
+    /// The entity type of the resource.
     pub(super) resource: Arc<str>,
-    /// What the route has, of what circumstances need.
+    /// The needs of circumstances that the route satisfies.
     gives: BTreeSet<Need>,
 }
 
-/// Since when something is there.
+/// The layer from which an attribute exists, if it ever does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Since {
-    /// From this layer on.
+    /// The attribute exists from this layer on.
     Layer(Layer),
-    /// Not on this route; another one may give it.
+    /// The attribute does not exist on this route; another route may provide it.
     OtherRoutes,
-    /// Never.
+    /// The attribute never exists.
     Never,
 }
 
-/// What stands before an attribute.
+/// The thing whose attribute is read.
 #[derive(Debug, Clone, Copy)]
 enum Holder {
     Context,
     Entity(Thing, Layer),
-    /// Something without attributes of its own.
+    /// A value without attributes of its own.
     Value,
 }
 
 impl Asked {
-    /// The question about a route.
+    /// Returns the question that is asked about a route.
     pub(super) fn about(route: &Route, public: bool) -> Self {
         let resource = if route.scope.looks_up() {
             Arc::clone(&route.resource)
@@ -65,12 +66,12 @@ impl Asked {
         Self { guest: public, act_in: false, resource, gives }
     }
 
-    /// Whether a tenant may be acted in.
+    /// Returns the question whether the caller may act in a tenant.
     fn act_in() -> Self {
         Self { act_in: true, ..Self::bare("Organization") }
     }
 
-    /// A method and path that no route declares.
+    /// Returns the question about a method and path that no route declares.
     pub(super) fn unmapped() -> Self {
         Self::bare("Endpoint")
     }
@@ -84,7 +85,7 @@ impl Asked {
         if self.guest { "Guest" } else { "User" }
     }
 
-    /// Whether the scope of a policy lets it be asked, its action aside.
+    /// Whether the scope of a policy matches this question, its action aside.
     pub(super) fn fits(&self, policy: &Policy) -> bool {
         let principal = match policy.principal_constraint() {
             PrincipalConstraint::Is(kind) | PrincipalConstraint::IsIn(kind, _) => {
@@ -103,7 +104,7 @@ impl Asked {
             }
     }
 
-    /// The type of what a path stands for; `None` where that is not known, or not there.
+    /// Returns the type of the value at `path`, or `None` if the type is unknown or the value does not exist.
     pub(super) fn kind<'a>(&'a self, path: &'a Path) -> Option<&'a str> {
         let Some((last, before)) = path.steps.split_last() else {
             return match &path.root {
@@ -118,8 +119,8 @@ impl Asked {
         self.attribute(holder, last).map(|(_, kind)| kind)
     }
 
-    /// Since when `of.name` is there, with its type. `None`: what stands before is not there itself, or is
-    /// nothing that is understood.
+    /// Returns the layer from which `of.name` exists. Returns `None` if `of` does not exist itself, or is not
+    /// understood.
     pub(super) fn since(&self, of: &Path, name: &str) -> Option<Since> {
         match self.holder(&of.root, &of.steps)? {
             Holder::Value => None,
@@ -138,7 +139,7 @@ impl Asked {
         }
     }
 
-    /// Since when the parents of an entity are known; they are its group.
+    /// Returns the layer from which the parents of an entity are known: the `Group` of an `Organization`.
     pub(super) fn parents_since(&self, of: &Path) -> Option<Since> {
         match self.holder(&of.root, &of.steps)? {
             Holder::Entity(Thing::Organization, since) => Some(Since::Layer(since)),
@@ -158,7 +159,7 @@ impl Asked {
             Root::Action => caller(Thing::Bare),
             Root::Resource if self.act_in => caller(Thing::Organization),
             Root::Resource => Holder::Entity(Thing::of(&self.resource), REST),
-            // It may be the caller, or its organisation.
+            // The entity written out may be the caller, or its organisation.
             Root::Written(kind) => match Thing::of(kind) {
                 Thing::Object => Holder::Entity(Thing::Object, REST),
                 thing => caller(thing),
@@ -174,7 +175,7 @@ impl Asked {
         })
     }
 
-    /// An attribute that is there: since when, and its type.
+    /// Returns the layer from which an attribute exists, and its type; `None` if the attribute does not exist.
     fn attribute(&self, holder: Holder, name: &str) -> Option<(Layer, &'static str)> {
         match holder {
             Holder::Value => None,
@@ -191,22 +192,23 @@ impl Asked {
     }
 }
 
-/// The type of an entity that is written out.
+/// Returns the type name of an entity that is written out, without the prefix `__cedar::`.
 fn written(kind: &str) -> &str {
     kind.strip_prefix("__cedar::").unwrap_or(kind)
 }
 
-/// A `permit` is asked in the layer `role`, and there sees the justification.
+/// Returns the layer in which a policy that reads `of.name` is judged. A `permit` is asked in the layer `role`,
+/// but sees the justification, which otherwise exists only later.
 pub(super) fn judged_in(forbids: bool, layer: Layer, of: &Path, name: &str) -> Layer {
     let justified = !forbids && of.root == Root::Context && name == BREAK_GLASS;
     if justified { Layer::Escalation } else { layer }
 }
 
-/// All kinds of questions about a bundle's actions.
+/// All kinds of questions about the actions of a bundle.
 #[derive(Debug, Default)]
 pub(super) struct Questions {
     all: Vec<Asked>,
-    /// Which of them are about an action, or about the members of a group.
+    /// The places in `all` of the questions about an action, or about the members of a group.
     by_action: HashMap<EntityUid, BTreeSet<usize>>,
 }
 
@@ -218,7 +220,7 @@ impl Questions {
             let count = kinds.len();
             let kind = *kinds.entry(asked).or_insert(count);
             for around in &slice.entities {
-                // Most actions are of a kind that is known already.
+                // Most actions are of a kind that `by_action` lists already.
                 match by_action.get_mut(&around.uid()) {
                     Some(known) => drop(known.insert(kind)),
                     None => drop(by_action.insert(around.uid(), BTreeSet::from([kind]))),
@@ -238,7 +240,7 @@ impl Questions {
         Self { all: all.into_iter().map(|(_, it)| it).collect(), by_action }
     }
 
-    /// The questions that the scope of a policy lets it be asked.
+    /// Returns the questions that match the scope of a policy.
     pub(super) fn fitting(&self, policy: &Policy) -> Vec<&Asked> {
         let of = |uid: &EntityUid| self.by_action.get(uid).into_iter().flatten().copied();
         let places: BTreeSet<usize> = match policy.action_constraint() {

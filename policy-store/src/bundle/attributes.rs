@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// Names for types lead to others at most so often.
+/// The maximum number of names of types that are followed from one to the next.
 const DEPTH: usize = 16;
 
-/// An attribute as it is declared.
+/// An attribute as the schema declares it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attribute {
-    /// Its type, as Cedar's schema language writes it: `Set<Role>`.
+    /// The type of the attribute, as Cedar's schema language writes it: `Set<Role>`.
     pub kind: String,
-    /// Whether it may not be missing.
+    /// Whether the attribute must be present.
     pub required: bool,
 }
 
-/// The attributes of the entity type `name` in a schema in Cedar's JSON form, by name.
+/// Returns the attributes of the entity type `name`, by name. `schema` is a schema in Cedar's JSON form.
 pub(super) fn declared(schema: &Value, name: &str) -> BTreeMap<String, Attribute> {
     let Some(namespace) = schema.get("") else { return BTreeMap::new() };
     let types = namespace.get("entityTypes");
@@ -30,7 +30,7 @@ pub(super) fn declared(schema: &Value, name: &str) -> BTreeMap<String, Attribute
     members.into_iter().flatten().map(attribute).collect()
 }
 
-/// What a name for a type stands for.
+/// Returns the type that a name stands for.
 fn resolved<'a>(namespace: &'a Value, kind: &'a Value, depth: usize) -> &'a Value {
     let named = word(kind).and_then(|name| namespace.get("commonTypes")?.get(name));
     match (named, depth.checked_sub(1)) {
@@ -39,7 +39,7 @@ fn resolved<'a>(namespace: &'a Value, kind: &'a Value, depth: usize) -> &'a Valu
     }
 }
 
-/// The name of a type: `{"type": "EntityOrCommon", "name": "Role"}`, or `{"type": "Role"}`.
+/// Returns the name of a type: `{"type": "EntityOrCommon", "name": "Role"}`, or `{"type": "Role"}`.
 fn word(kind: &Value) -> Option<&str> {
     kind.get("name").or_else(|| kind.get("type"))?.as_str()
 }

@@ -1,18 +1,19 @@
-//! How much a schema is once Cedar has written it out: each name for what it stands for, each
-//! member with all it is in. A few lines can be more than any memory holds.
+//! The size of a schema once Cedar has expanded it: each name replaced by the type that it stands for, each
+//! member listed with all its ancestors. A few lines can expand to more than any memory holds.
 
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
-/// Parts of types, all actions and entities together. A thousand times what the default bundle has.
+/// The maximum number of parts of types, over all actions and entities: a thousand times those of the default
+/// bundle.
 const PARTS: u64 = 1_000_000;
-/// Names that stand for names.
+/// The maximum number of names that stand for one another in a chain.
 const DEPTH: usize = 64;
-/// Pairs of a member and what it is in, directly or not.
+/// The maximum number of pairs of a member and an ancestor, direct or not.
 const MEMBERSHIPS: usize = 200_000;
 
-/// What is too much about a schema in Cedar's JSON form.
+/// Returns what is too large about a schema in Cedar's JSON form, if anything.
 pub(super) fn too_much(schema: &Value) -> Option<String> {
     let spaces = schema.as_object()?;
     spaces.values().find_map(|space| {
@@ -34,12 +35,12 @@ pub(super) fn too_much(schema: &Value) -> Option<String> {
     })
 }
 
-/// How large types are, written out.
+/// Computes how large types are once they are expanded.
 struct Sizes<'a> {
     types: Option<&'a Map<String, Value>>,
-    /// By the name of the type. One that is being looked at counts nothing: Cedar refuses circles.
+    /// The size of each type by its name. A type that is being measured counts as 0: Cedar refuses cycles.
     known: HashMap<&'a str, u64>,
-    /// So many names are being looked at.
+    /// The number of names that are being measured at this point.
     depth: usize,
 }
 
@@ -55,7 +56,8 @@ impl<'a> Sizes<'a> {
         }
     }
 
-    /// Any text may be the name of a type; that some are not only counts too much.
+    /// Returns the size of the type `name`. Any text may be the name of a type: where it is not meant as one,
+    /// the result is only too large.
     fn named(&mut self, name: &str) -> u64 {
         let Some((name, kind)) = self.types.and_then(|types| types.get_key_value(name)) else {
             return 1;
@@ -75,7 +77,7 @@ impl<'a> Sizes<'a> {
     }
 }
 
-/// Whether members are in too many others, through others.
+/// Whether there are too many pairs of a member and an ancestor.
 fn deep(all: &Map<String, Value>) -> bool {
     let mut steps = 0;
     all.keys().any(|name| {
@@ -93,7 +95,7 @@ fn deep(all: &Map<String, Value>) -> bool {
     })
 }
 
-/// What an entity type or action is directly in.
+/// Returns the direct parents of an entity type or action.
 fn parents(member: &Value) -> impl Iterator<Item = &str> {
     let lists = ["memberOfTypes", "memberOf"].into_iter().filter_map(|list| member.get(list));
     let items = lists.filter_map(Value::as_array).flatten();
@@ -106,7 +108,7 @@ mod tests {
 
     use super::too_much;
 
-    /// Types of two of the next one each.
+    /// Types that each refer to the next one twice.
     fn doubling(levels: usize) -> Value {
         let record = |level: usize| {
             let next = json!({ "type": "EntityOrCommon", "name": format!("T{}", level + 1) });
@@ -116,7 +118,7 @@ mod tests {
         json!({ "": { "commonTypes": types, "entityTypes": {}, "actions": {} } })
     }
 
-    /// Actions that are in the next one each.
+    /// Actions that are each a member of the next one.
     fn chain(length: usize) -> Value {
         let member = |it: usize| json!({ "memberOf": [{ "id": format!("a{}", it + 1) }] });
         let actions: Map<_, _> = (0..length).map(|it| (format!("a{it}"), member(it))).collect();

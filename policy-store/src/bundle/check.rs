@@ -1,4 +1,4 @@
-//! What Cedar cannot check: that schema, routes and vocabulary agree with one another.
+//! Checks that Cedar cannot make: that schema, routes and vocabulary agree.
 
 use std::collections::HashSet;
 
@@ -14,7 +14,7 @@ use super::vocabulary::Vocabulary;
 use super::{ACT_IN, Declared, UNMAPPED, attributes, type_name};
 use crate::routes::{Body, Place, Route, RouteTable, Scope};
 
-/// Finds where schema and routes disagree.
+/// Returns a finding for each place where schema and routes disagree.
 pub(super) fn agreement(declared: &Declared, routes: &RouteTable, files: &Sources) -> Vec<Finding> {
     let Declared { schema, vocabulary, json, .. } = declared;
     breathe();
@@ -47,7 +47,7 @@ pub(super) fn agreement(declared: &Declared, routes: &RouteTable, files: &Source
     findings
 }
 
-/// The entity types that the gate makes, whatever the bundle.
+/// Returns findings for the entity types that the gate makes for every bundle and that the schema lacks.
 fn missing_types(schema: &Schema, files: &Sources) -> Vec<Finding> {
     let types: HashSet<&EntityTypeName> = schema.entity_types().collect();
     let fixed = ["User", "Guest", "Organization", "Group", "Role", "Feature", "Endpoint"];
@@ -62,7 +62,7 @@ fn missing_types(schema: &Schema, files: &Sources) -> Vec<Finding> {
         .collect()
 }
 
-/// The actions that no route leads to, in the order of the schema.
+/// Returns findings for the actions that no route leads to, in the order of the schema.
 fn without_route(declared: &HashSet<&str>, routes: &RouteTable, files: &Sources) -> Vec<Finding> {
     let with_route: HashSet<&str> = routes.routes().iter().map(|route| &*route.action).collect();
     let asked = |name: &str| [ACT_IN, UNMAPPED].contains(&name);
@@ -83,7 +83,7 @@ fn without_route(declared: &HashSet<&str>, routes: &RouteTable, files: &Sources)
     lonely.into_iter().take(MOST).map(finding).collect()
 }
 
-/// What is wrong with a route, where, and what to do about it.
+/// What is wrong with a route, where, and how to correct it.
 struct Fault {
     kind: Kind,
     place: Place,
@@ -130,8 +130,8 @@ fn route_faults(
     faults
 }
 
-/// The fault of a route that looks up no owner for a variable in its path: a caller who may use the route
-/// could name another tenant's object. So the remedy is never to make the schema agree.
+/// Returns the fault of a route that looks up no owner for a variable in its path: a caller who may use the
+/// route could name another tenant's object. So the remedy is never to make the schema agree.
 fn not_looked_up(json: &Value, resources: &[String], route: &Route) -> Option<Fault> {
     let name = route.variables().find(|name| !route.scope.judges(name))?;
     if name == "id"
@@ -165,7 +165,7 @@ fn not_looked_up(json: &Value, resources: &[String], route: &Route) -> Option<Fa
     Some(Fault::new(Kind::ObjectNotLookedUp, route.places.path, message, &remedy))
 }
 
-/// The type of what `{id}` names, if objects of that type belong to somebody.
+/// Returns the type of the object that `{id}` names, if objects of that type have an owner.
 fn owned<'a>(json: &Value, resources: &'a [String], route: &'a Route) -> Option<&'a str> {
     let owned = |kind: &str| {
         matches!(kind, "User" | "Organization")
@@ -175,7 +175,8 @@ fn owned<'a>(json: &Value, resources: &'a [String], route: &'a Route) -> Option<
     named.into_iter().find(|kind| owned(kind))
 }
 
-/// Such an object that is not looked up. That it belongs to nobody cannot be said of it.
+/// Returns the fault of a route that does not look up an object of a type with owners. `unowned: true` does not
+/// help there: the object cannot be declared to belong to nobody.
 fn owned_not_looked_up(kind: &str, route: &Route) -> Fault {
     let scope = match (kind, route.scope) {
         ("Organization", _) => "organization",

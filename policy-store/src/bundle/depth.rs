@@ -1,26 +1,28 @@
-//! How deep code is, found without parsing it.
+//! The nesting depth of code, found without parsing it.
 
 use super::room::breathe;
 use super::tokens::{Token, tokens};
 
-/// How deep code may be: Cedar's parser recurses, and so does much that is done with what it made.
-/// A stack that overflows ends the process.
+/// The maximum depths of code. Cedar's parser recurses, and so does much of what handles its result; a stack
+/// that overflows ends the process.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Brackets and `if`s around one place.
+    /// The maximum number of brackets and `if`s around one place.
     pub(super) nesting: usize,
-    /// Links of the chains around one place: `a.b.c`, `a::b`, `a + b + c`, one `when` after another.
+    /// The maximum number of links of the chains around one place: `a.b.c`, `a::b`, `a + b + c`, consecutive
+    /// `when`s.
     pub(super) links: usize,
-    /// Operators `&&` and `||` around one place. Cedar's parser does not recurse for them, but its
-    /// evaluator does, and gives up when the stack runs short: that would deny every request.
+    /// The maximum number of operators `&&` and `||` around one place. Cedar's parser does not recurse for
+    /// them, but its evaluator does, and fails when the stack runs short: that would deny every request.
     pub(super) joins: usize,
-    /// Whether `Set<…>` is a bracket too, as it is in a schema.
+    /// Whether `Set<…>` counts as a bracket, as in a schema.
     pub(super) angles: bool,
 }
 
-/// Where code is deeper than `limits`; strings and comments do not count.
+/// Returns the first place where code is deeper than `limits`. Strings and comments do not count.
 ///
-/// It knows no grammar and counts rather too much: the `if`s in both arms of another, for one.
+/// This knows no grammar and counts too much rather than too little: for example, the `if`s in both arms of
+/// another `if`.
 pub(super) fn too_deep(text: &str, limits: Limits) -> Option<usize> {
     let mut depth = Depth::default();
     tokens(text).find_map(|(at, token)| {
@@ -33,7 +35,7 @@ pub(super) fn too_deep(text: &str, limits: Limits) -> Option<usize> {
     })
 }
 
-/// What was met since a bracket was opened, as far as it is still around.
+/// The counts since a bracket was opened, of what is still around the current place.
 #[derive(Debug, Default)]
 struct Frame {
     ifs: usize,
@@ -43,11 +45,11 @@ struct Frame {
 
 #[derive(Debug, Default)]
 struct Depth {
-    /// One for each open bracket: what is around it.
+    /// The counts outside each open bracket.
     outer: Vec<Frame>,
-    /// What is within the innermost bracket.
+    /// The counts inside the innermost open bracket.
     inner: Frame,
-    /// All of them together.
+    /// The sums of all frames.
     all: Frame,
 }
 
@@ -63,7 +65,7 @@ impl Depth {
                 self.all.ifs += 1;
             }
             Token::Mark(b'.' | b':' | b'+' | b'-' | b'*') => self.link(),
-            // The next policy, or the next member of a list.
+            // The next policy begins, or the next member of a list.
             Token::Mark(b';') => {
                 breathe();
                 self.leave();
@@ -84,7 +86,7 @@ impl Depth {
         self.all.links += 1;
     }
 
-    /// The next operand of what is no chain.
+    /// Ends a chain: the next operand does not continue it.
     fn unlink(&mut self) {
         self.all.links -= std::mem::take(&mut self.inner.links);
     }

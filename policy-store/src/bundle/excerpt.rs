@@ -1,25 +1,25 @@
-//! The place in a line that a finding is about, fit to be printed.
+//! The excerpt of a line that a finding shows, safe to print.
 //!
-//! A bundle may come from anywhere: what it holds must not drive the terminal of whoever reads the
-//! finding, and a line of a megabyte must not fill it.
+//! A bundle may come from anywhere. Its content must not send control sequences to the reader's terminal, and a
+//! line of a megabyte must not fill the terminal.
 
-/// A line longer than this is cut to a window around the place.
+/// The maximum length of a line that is shown whole; a longer line is cut to a window around the place.
 const WIDTH: usize = 160;
-/// So much of a long line is shown before the place.
+/// The number of characters of a long line that are shown before the place.
 const BEFORE: usize = 60;
-/// A message is cut here: some repeat a name that may be as long as a file.
+/// The maximum length of a message: some messages repeat a name that may be as long as a file.
 const MESSAGE: usize = 1_000;
 
-/// A line, or a part of it, with the place marked.
+/// A line, or a part of it, with a marked place.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Excerpt {
     pub(super) text: String,
-    /// Which character of `text` is meant, from 1; 0 when none is.
+    /// The marked character of `text`, from 1; 0 for none.
     pub(super) caret: usize,
 }
 
 impl Excerpt {
-    /// What to show of `line` for a place in `column`, from 1; 0 when it is the whole line.
+    /// Returns the excerpt of `line` for a place in `column`, from 1. Column 0 means the whole line.
     pub(super) fn of(line: &str, column: usize) -> Self {
         let line = line.trim_end_matches('\r');
         let long = line.chars().nth(WIDTH).is_some();
@@ -45,15 +45,15 @@ impl Excerpt {
         shown
     }
 
-    /// What stands before the mark in the line below: tabs stay tabs, so that it is in its place
-    /// however wide they are.
+    /// Returns the text before the caret in the line below the excerpt. Tabs stay tabs, so that the caret is in
+    /// its place whatever their width.
     pub(super) fn margin(text: &str, caret: usize) -> String {
         let before = text.chars().take(caret.saturating_sub(1));
         before.map(|char| if char == '\t' { '\t' } else { ' ' }).collect()
     }
 }
 
-/// A text that drives no terminal, of bounded length. Its line ends stay.
+/// Escapes control characters of a text and cuts the text to the maximum length of a message. Line ends stay.
 pub(super) fn tame(text: &str) -> String {
     match text.char_indices().nth(MESSAGE) {
         Some((end, _)) => printable(text.get(..end).unwrap_or_default()) + "…",
@@ -61,7 +61,7 @@ pub(super) fn tame(text: &str) -> String {
     }
 }
 
-/// A text that drives no terminal. Its line ends and tabs stay.
+/// Escapes the control characters of a text. Line ends and tabs stay.
 pub fn printable(text: &str) -> String {
     let mut printable = String::with_capacity(text.len());
     for char in text.chars() {
@@ -74,8 +74,8 @@ pub fn printable(text: &str) -> String {
     printable
 }
 
-/// Appends a character, escaped if it is not to be seen or turns what is to be seen. Gives how many
-/// characters that took.
+/// Appends a character, escaped if it is a control character, invisible, or changes the direction of text.
+/// Returns the number of characters appended.
 fn push(text: &mut String, char: char) -> usize {
     let turns = matches!(
         char,

@@ -1,8 +1,9 @@
-//! What the gate fills in, and from which layer on: the one table (`gate.md`, "What policies see").
+//! The table of everything that the gate fills in, and the layer from which each entry exists (`gate.md`, "What
+//! policies see").
 //!
-//! Three readers share it: the findings about policies that read what is never there or not yet
-//! (`unfilled.rs`), the page `docs/policies-see.md` ([`page`]), and the tests of the
-//! gate, which hold it against the questions that are really put.
+//! Three readers share the table: the findings about policies that read what never exists or does not exist yet
+//! (`unfilled.rs`), the page `docs/policies-see.md` ([`page`]), and the tests of the gate, which compare the
+//! table with the questions that the gate asks.
 
 mod page;
 
@@ -10,16 +11,16 @@ use super::layer::Layer;
 
 pub use page::page;
 
-/// An attribute that facts fill.
+/// An attribute that facts fill in.
 #[derive(Debug, Clone, Copy)]
 pub struct Attribute {
-    /// Its name.
+    /// The name of the attribute.
     pub name: &'static str,
-    /// Its type, as Cedar's schema language writes it.
+    /// The type of the attribute, as Cedar's schema language writes it.
     pub kind: &'static str,
-    /// Whether it may be absent.
+    /// Whether the attribute may be absent.
     pub optional: bool,
-    /// What it is, in a line.
+    /// The meaning of the attribute, in a line.
     pub says: &'static str,
 }
 
@@ -55,21 +56,21 @@ const OBJECT: &[Attribute] = &[
     maybe("roles", "Set<Role>", "where the mapping of facts selects it for the type"),
 ];
 
-/// A kind of entity, by the attributes that it has.
+/// A kind of entity; its attributes depend on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Thing {
     /// A user.
     User,
     /// An organisation.
     Organization,
-    /// Anything else that a route looks up.
+    /// Any other object that a route looks up.
     Object,
-    /// Something that has a name and nothing else: a guest, an endpoint, a group, a role, a feature.
+    /// An entity without attributes: a guest, an endpoint, a group, a role, a feature.
     Bare,
 }
 
 impl Thing {
-    /// What an entity of the type `name` is.
+    /// Returns the kind of an entity of the type `name`.
     pub fn of(name: &str) -> Self {
         match name {
             "User" => Self::User,
@@ -79,7 +80,7 @@ impl Thing {
         }
     }
 
-    /// The attributes that facts fill.
+    /// Returns the attributes that facts fill in for this kind of entity.
     pub fn attributes(self) -> &'static [Attribute] {
         match self {
             Self::User => USER,
@@ -90,16 +91,16 @@ impl Thing {
     }
 }
 
-/// An entity that a policy can reach, and from when on its attributes are there.
+/// An entity that a policy can reach, and the layer from which its attributes exist.
 #[derive(Debug, Clone, Copy)]
 pub struct Holder {
-    /// How a policy writes it.
+    /// The expression by which a policy reaches the entity.
     pub written: &'static str,
-    /// What it is.
+    /// The kind of the entity.
     pub thing: Thing,
-    /// The layer from which its attributes exist.
+    /// The layer from which the attributes of the entity exist.
     pub since: Layer,
-    /// On which routes it is this, where not on all of them.
+    /// The routes on which the expression is this kind of entity; empty for all routes.
     pub on: &'static str,
 }
 
@@ -125,14 +126,14 @@ pub const HOLDERS: &[Holder] = &[
 
 /// The layer from which the caller's own facts exist.
 pub const CALLER: Layer = Layer::Authentication;
-/// The layer from which everything else exists: only then the body was read, the tenant is known and
-/// the object was looked up.
+/// The layer from which everything else exists: before it the body is not read, the tenant is unknown and the
+/// object is not looked up.
 pub const REST: Layer = Layer::Tenant;
 
-/// What a route has to have for a circumstance to be there.
+/// What a route must have for a circumstance to exist.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
-    /// Nothing.
+    /// The circumstance exists on every route.
     Nothing,
     /// `feature` at the route.
     Feature,
@@ -147,13 +148,13 @@ pub enum Need {
 /// A member of `context`.
 #[derive(Debug, Clone, Copy)]
 pub struct Circumstance {
-    /// Name, type, and whether it may be absent.
+    /// The name and type of the member, and whether it may be absent.
     pub attribute: Attribute,
-    /// The layer from which it exists.
+    /// The layer from which the member exists.
     pub since: Layer,
-    /// Whether it is there on a public route.
+    /// Whether the member exists on a public route.
     pub guests: bool,
-    /// What the route has to have.
+    /// What the route must have for the member to exist.
     pub need: Need,
 }
 
@@ -171,10 +172,10 @@ impl Circumstance {
     }
 }
 
-/// The name of the justification: policies that permit see it in the layer `role`, guards do not.
+/// The name of the justification: a `permit` sees it in the layer `role`, guards do not.
 pub const BREAK_GLASS: &str = "break_glass";
 
-/// Everything that is in `context`, but for `act_in`, whose context is empty.
+/// All members of `context`, except for `act_in`, whose context is empty.
 pub const CONTEXT: &[Circumstance] = &[
     circumstance(always("path", "String", "the canonical path"), CALLER).for_guests(),
     circumstance(always("method", "String", "in capitals"), CALLER).for_guests(),
@@ -203,7 +204,7 @@ pub const CONTEXT: &[Circumstance] = &[
     circumstance(maybe(BREAK_GLASS, "String", "the justification"), REST),
 ];
 
-/// The circumstance of this name.
+/// Returns the circumstance `name`.
 pub(super) fn circumstance_of(name: &str) -> Option<&'static Circumstance> {
     CONTEXT.iter().find(|it| it.attribute.name == name)
 }

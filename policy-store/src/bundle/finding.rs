@@ -11,31 +11,31 @@ use super::kind::Kind;
 use super::read::File;
 use crate::routes::RouteFault;
 
-/// So many findings are looked for: whoever has more has one cause, or means harm.
+/// The maximum number of findings: a bundle with more has one common cause, or is malicious.
 pub(super) const MOST: usize = 100;
 
 /// The folder of tests, below the bundle's folder.
 pub(super) const TESTS: &str = "tests";
 
-/// One thing that is wrong: where, what, and what to do about it.
+/// One thing that is wrong with a bundle: where, what, and what to do about it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Finding {
-    /// What kind of thing it is.
+    /// The kind of the finding.
     #[serde(rename = "rule")]
     pub kind: Kind,
     /// The file, as a path below the bundle's folder.
     pub file: String,
-    /// Its line, from 1; 0 when the fault is the whole file's.
+    /// The line in the file, from 1; 0 for the whole file.
     pub line: usize,
-    /// Its column, from 1, in characters; 0 when it is the whole line's.
+    /// The column in the line, from 1, in characters; 0 for the whole line.
     pub column: usize,
     /// What is wrong.
     pub message: String,
-    /// What to do.
+    /// How to correct the fault.
     pub remedy: String,
-    /// The line itself: a window of it when it is long, and nothing in it that drives a terminal.
+    /// The text of the line: only a window of a long line, and without control characters.
     pub source: String,
-    /// Which character of `source` is meant, from 1; 0 when none is.
+    /// The marked character of `source`, from 1; 0 for none.
     #[serde(skip)]
     pub caret: usize,
 }
@@ -64,7 +64,7 @@ impl fmt::Display for Finding {
 }
 
 impl Finding {
-    /// A finding about a whole file or folder.
+    /// Returns a finding about a whole file or folder.
     pub(super) fn whole(file: &str, message: &str, remedy: &str) -> Self {
         Self {
             kind: Kind::Invalid,
@@ -78,25 +78,25 @@ impl Finding {
         }
     }
 
-    /// The same, known to be of this kind.
+    /// Returns the finding with another kind.
     #[must_use]
     pub(crate) fn of_kind(mut self, kind: Kind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// A finding about a bundle as a whole, or about one of its files as a whole.
+    /// Returns a finding about a bundle as a whole, or about one of its files as a whole.
     pub fn about(kind: Kind, file: &str, message: &str, remedy: &str) -> Self {
         Self::whole(file, message, remedy).of_kind(kind)
     }
 
-    /// Whether it is about the tests of a bundle, which decide nothing.
+    /// Whether the finding is about the tests of a bundle, which decide nothing.
     pub fn is_about_tests(&self) -> bool {
         self.file == TESTS || Path::new(&self.file).starts_with(TESTS)
     }
 }
 
-/// All that is wrong with a bundle.
+/// The findings about a bundle.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub struct Findings(pub Vec<Finding>);
 
@@ -113,25 +113,25 @@ impl fmt::Display for Findings {
 }
 
 impl Findings {
-    /// One finding, in line `line` of `file`.
+    /// Returns a single finding, in line `line` of `file`.
     pub(super) fn one(file: &File, line: usize, message: &str, remedy: &str) -> Self {
         Self(vec![file.finding(line, 0, message, remedy)])
     }
 
-    /// The same, known to be of this kind.
+    /// Returns the findings with another kind.
     #[must_use]
     pub(super) fn of_kind(self, kind: Kind) -> Self {
         Self(self.0.into_iter().map(|it| it.of_kind(kind)).collect())
     }
 
-    /// No findings at all, or all of them.
+    /// Returns `Ok` if there are no findings, and all of them as the error if there are any.
     pub(super) fn none_of(findings: Vec<Finding>) -> Result<(), Self> {
         if findings.is_empty() { Ok(()) } else { Err(Self(findings)) }
     }
 }
 
 impl File {
-    /// A finding in this file.
+    /// Returns a finding in this file.
     pub(crate) fn finding(
         &self,
         line: usize,
@@ -150,13 +150,13 @@ impl File {
         }
     }
 
-    /// A finding at a byte of this file.
+    /// Returns a finding at a byte of this file.
     pub(super) fn at(&self, offset: usize, message: &str, remedy: &str) -> Finding {
         let (line, column) = self.place(offset);
         self.finding(line, column, message, remedy)
     }
 
-    /// Line and column of a byte of this file, both from 1.
+    /// Returns line and column of a byte of this file, both from 1.
     fn place(&self, offset: usize) -> (usize, usize) {
         let before = self.text.get(..offset).unwrap_or(&self.text);
         let line = before.matches('\n').count() + 1;
@@ -165,8 +165,8 @@ impl File {
     }
 }
 
-/// Findings of Cedar about one file, or about a part of it that begins at `base`: it says where in
-/// labels, and what to do in a help.
+/// Converts an error of Cedar about one file, or about the part of the file that begins at `base`, to findings.
+/// The labels of the error give the places, its help the remedies.
 pub(super) fn of_file(
     file: &File,
     base: usize,
@@ -195,7 +195,7 @@ fn of_diagnostic(file: &File, base: usize, kind: Kind, fault: &dyn Diagnostic) -
     finding.of_kind(kind)
 }
 
-/// What kind of error of Cedar's validator it is.
+/// Returns the kind of finding for an error of Cedar's validator.
 pub(super) fn of_error(error: &ValidationError) -> Kind {
     match error {
         ValidationError::UnrecognizedEntityType(_)
@@ -209,7 +209,7 @@ pub(super) fn of_error(error: &ValidationError) -> Kind {
     }
 }
 
-/// What kind of warning of Cedar's validator it is.
+/// Returns the kind of finding for a warning of Cedar's validator.
 pub(super) fn of_warning(warning: &ValidationWarning) -> Kind {
     match warning {
         ValidationWarning::ImpossiblePolicy(_) | ValidationWarning::InvalidActionApplication(_) => {
@@ -219,7 +219,7 @@ pub(super) fn of_warning(warning: &ValidationWarning) -> Kind {
     }
 }
 
-/// The faults of a table of routes.
+/// Converts the faults of a table of routes to findings.
 pub(super) fn of_routes(file: &File, faults: Vec<RouteFault>) -> Findings {
     let finding = |fault: RouteFault| {
         let (line, column) = fault.place;

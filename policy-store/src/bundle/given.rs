@@ -1,4 +1,4 @@
-//! Variables of messages that a route does not give.
+//! Findings about variables of messages that a route does not provide.
 
 use std::sync::Arc;
 
@@ -10,8 +10,8 @@ use super::room::breathe;
 use super::{Bundle, Slice};
 use crate::routes::Route;
 
-/// The messages that would be sent with a variable that nothing stands for: of a policy that can
-/// refuse on a route without it, and does not ask whether it is there.
+/// Returns a finding for each message that could be sent with an unfilled variable: its policy can refuse a
+/// request on a route that does not provide the variable, and does not ask whether the variable is present.
 pub(super) fn missing(bundle: &Bundle) -> Vec<Finding> {
     let mut suspects: Vec<(&Arc<Rule>, &str)> = Vec::new();
     for rule in bundle.rules() {

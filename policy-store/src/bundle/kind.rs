@@ -1,4 +1,4 @@
-//! The kinds of findings: one stable word each, for machines and for whoever looks them up.
+//! The kinds of findings. Each has one stable word, for machines and for readers who look the finding up.
 
 use std::fmt::Write as _;
 
@@ -6,27 +6,27 @@ use serde::{Serialize, Serializer};
 
 macro_rules! kinds {
     ($($kind:ident, $name:literal, $title:literal, $remedy:literal;)*) => {
-        /// What kind of thing is wrong.
+        /// The kind of a finding.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Kind {
             $(#[doc = concat!("`", $name, "`: see [`Kind::title`].")] $kind,)*
         }
 
         impl Kind {
-            /// All of them.
+            /// All kinds.
             pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
 
-            /// Its word, which never changes.
+            /// Returns the word for the kind, which never changes.
             pub fn name(self) -> &'static str {
                 match self { $(Self::$kind => $name,)* }
             }
 
-            /// What it means, in a line.
+            /// Returns the meaning of the kind, in a line.
             pub fn title(self) -> &'static str {
                 match self { $(Self::$kind => $title,)* }
             }
 
-            /// What to do, in a line. A finding itself says more.
+            /// Returns what to do about a finding of the kind, in a line. The finding itself is more specific.
             pub fn remedy(self) -> &'static str {
                 match self { $(Self::$kind => $remedy,)* }
             }
@@ -132,9 +132,9 @@ kinds! {
 }
 
 impl Kind {
-    /// Whether a finding of this kind is about the use of a bundle that can be asked and is no more open
-    /// for it. Admission refuses such a bundle, and an emergency may override that. Nothing overrides a
-    /// finding of any other kind.
+    /// Whether a finding of this kind concerns only the admission of a bundle: the bundle can still decide
+    /// requests, and allows no more because of the finding. Admission refuses such a bundle, and an emergency
+    /// may override that. Nothing overrides a finding of any other kind.
     pub fn stops_only_admission(self) -> bool {
         matches!(
             self,
@@ -160,7 +160,7 @@ key of the assertion cannot be read) and `facts` (the mapping of facts does not 
 | --- | --- | --- |
 ";
 
-/// The page of the reference about every finding.
+/// Returns the page of the reference about every finding.
 pub fn page() -> String {
     let mut page = HEAD.to_owned();
     for kind in Kind::ALL {

@@ -9,7 +9,7 @@ pub enum Layer {
     Request,
     /// The caller's own state.
     Authentication,
-    /// How far the caller gets at all.
+    /// The part of the API that the caller may use at all.
     Boundary,
     /// The allowlist of the route.
     Role,
@@ -19,12 +19,12 @@ pub enum Layer {
     Feature,
     /// The workflow.
     Workflow,
-    /// What is handed out.
+    /// The roles that the request hands out.
     Escalation,
 }
 
 impl Layer {
-    /// The layers that a policy can be part of.
+    /// The layers that a policy can be part of, in their order.
     const OF_POLICIES: [Self; 7] = [
         Self::Authentication,
         Self::Boundary,
@@ -35,12 +35,12 @@ impl Layer {
         Self::Escalation,
     ];
 
-    /// All layers, in their order.
+    /// Returns all layers, in their order.
     pub fn all() -> impl Iterator<Item = Self> {
         std::iter::once(Self::Request).chain(Self::OF_POLICIES)
     }
 
-    /// The layer's name: in `@layer`, in findings and in explanations.
+    /// Returns the layer's name, as used in `@layer`, in findings and in explanations.
     pub fn name(self) -> &'static str {
         match self {
             Self::Request => "request",
@@ -54,12 +54,12 @@ impl Layer {
         }
     }
 
-    /// The layer of this name that a policy can be part of.
+    /// Returns the layer called `name`, if policies can be part of that layer.
     pub(super) fn named(name: &str) -> Option<Self> {
         Self::OF_POLICIES.into_iter().find(|layer| layer.name() == name)
     }
 
-    /// The names of the layers that a policy can be part of, in their order, with commas between them.
+    /// Returns the names of the layers that a policy can be part of, in their order, separated by commas.
     pub(super) fn names() -> String {
         Self::OF_POLICIES.map(Self::name).join(", ")
     }

@@ -1,5 +1,5 @@
-//! Makes bundles from files, and remembers what it knows of them: after an edit, only what was edited
-//! is looked at again.
+//! Makes bundles from files. The loader keeps what it knows about the files: after an edit, only the edited
+//! parts are examined again.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,11 +25,11 @@ use crate::routes::RouteTable;
 pub struct Loader {
     room: Room,
     known: Knowledge,
-    /// Whether requests are served meanwhile.
+    /// Whether requests are served at the same time.
     gives_way: bool,
 }
 
-/// What is known of the files that were read last.
+/// What is known about the files that were read last.
 #[derive(Debug, Default)]
 struct Knowledge {
     declared: Option<Arc<Declared>>,
@@ -51,7 +51,7 @@ struct Tests {
     doubts: Vec<Finding>,
 }
 
-/// What was read of a bundle.
+/// The parts of a bundle after reading its files.
 struct Read {
     declared: Arc<Declared>,
     parsed: Parsed,
@@ -60,32 +60,32 @@ struct Read {
 }
 
 impl Loader {
-    /// A bundle from `sources`, checked whole and found to be right.
+    /// Returns a bundle from `sources` that passed all checks.
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it, each with file, line and remedy.
+    /// Returns everything that is wrong with the bundle, each finding with file, line and remedy.
     pub fn load(&mut self, sources: Sources) -> Result<Bundle, Findings> {
         let (bundle, doubts) = self.load_leniently(sources)?;
         Findings::none_of(doubts).map(|()| bundle)
     }
 
-    /// A bundle that can be asked, and what is wrong with it all the same: faults of its tests, and of the
-    /// kinds that [only stop admission](super::Kind::stops_only_admission).
+    /// Returns a bundle that can decide requests, and the findings that do not prevent that: faults of its
+    /// tests, and those of kinds that [only stop admission](super::Kind::stops_only_admission).
     ///
     /// # Errors
     ///
-    /// Everything that is wrong with it, when there is more than that.
+    /// Returns everything that is wrong with the bundle, if there is any other finding.
     pub fn load_leniently(&mut self, sources: Sources) -> Result<(Bundle, Vec<Finding>), Findings> {
         self.with_known(|known| known.prove(sources))
     }
 
-    /// A bundle that can be asked, but need not be one that would be accepted: a mutant of one that
-    /// was. It is for tests of the bundle, and never judges a request.
+    /// Returns a bundle that can decide requests but need not pass all checks, such as a mutant of an accepted
+    /// bundle. It is for tests of the bundle, and never judges a request of a client.
     ///
     /// # Errors
     ///
-    /// When it cannot even be asked.
+    /// Returns the findings because of which the bundle cannot even decide requests.
     pub fn unproven(&mut self, sources: Sources) -> Result<Bundle, Findings> {
         self.with_known(|known| {
             let (read, doubts) = known.read(&sources)?;
@@ -94,13 +94,13 @@ impl Loader {
         })
     }
 
-    /// From now on bundles are made beside requests that are served, and must not slow them down.
+    /// Makes bundles from now on at a slower pace, so that requests being served are not slowed down.
     pub fn give_way(&mut self) {
         self.gives_way = true;
     }
 
-    /// Does something where bundles are made, and with the same regard for others. `None` when there
-    /// is no thread for it.
+    /// Runs `work` on the thread that makes bundles, at the same pace. Returns `None` if no thread can be
+    /// started.
     pub(crate) fn run<T>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Option<T>
     where
         T: Send + 'static,
@@ -146,7 +146,8 @@ impl Knowledge {
         let bundle = self.assemble(read, sources)?;
         let mut findings = given::missing(&bundle);
         findings.extend(unfilled::findings(&bundle, &policies, &Questions::of(&bundle)));
-        // What nobody can do because of these is found once they are right.
+        // Routes that are unreachable only because of these findings are searched for once the findings are
+        // corrected.
         let sound =
             !findings.iter().any(|it| [Kind::NeverFilled, Kind::TooEarly].contains(&it.kind));
         findings.extend(unguarded::findings(&bundle, &policies));
@@ -158,7 +159,7 @@ impl Knowledge {
         if grave { Err(Findings(findings)) } else { Ok((bundle, findings)) }
     }
 
-    /// Where schema and routes disagree; the same two are not held against each other again.
+    /// Returns where schema and routes disagree. The same pair is not compared again.
     fn agreement(&mut self, read: &Read, sources: &Sources) -> Vec<Finding> {
         let Read { declared, routes, .. } = read;
         let same = |(one, other): &(_, _)| Arc::ptr_eq(one, declared) && Arc::ptr_eq(other, routes);
@@ -170,7 +171,7 @@ impl Knowledge {
         findings
     }
 
-    /// What the files hold, and what is wrong with the tests among them.
+    /// Parses the files, and returns what is wrong with the tests among them.
     fn read(&mut self, sources: &Sources) -> Result<(Read, Vec<Finding>), Findings> {
         let known = self.declared.take().filter(|it| it.text == sources.schema.text);
         let declared = match known {
@@ -194,7 +195,7 @@ impl Knowledge {
         Ok((Read { declared, parsed, routes, suite }, doubts))
     }
 
-    /// The table of routes; the same text is not read again.
+    /// Parses the table of routes. The same text is not parsed again.
     fn routes(&mut self, file: &File) -> Result<Arc<RouteTable>, Findings> {
         if let Some((text, routes)) = &self.routed
             && *text == file.text
@@ -208,7 +209,7 @@ impl Knowledge {
         Ok(routes)
     }
 
-    /// The tests; the same files under the same schema are not read again.
+    /// Reads the tests. The same files under the same schema are not read again.
     fn suite(&mut self, declared: &Arc<Declared>, sources: &Sources) -> (Arc<Suite>, Vec<Finding>) {
         let same = |it: &&Tests| Arc::ptr_eq(&it.declared, declared) && it.files == sources.tests;
         if let Some(known) = self.tests.as_ref().filter(same) {

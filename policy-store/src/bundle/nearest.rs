@@ -1,11 +1,12 @@
-//! The name that somebody meant who wrote an unknown one.
+//! Finds the known name that is nearest to an unknown one, for "did you mean".
 
 use strsim::levenshtein;
 
-/// A name longer than this is no slip of the pen.
+/// The maximum length of a name: a longer one is not a typing error.
 const LONGEST: usize = 100;
 
-/// The name of `names` with the fewest changes of characters from `name`; of two, the first in the alphabet.
+/// Returns the name of `names` with the smallest edit distance from `name`; of equally near names, the first in
+/// the alphabet.
 pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if name.len() > LONGEST {
         return None;

@@ -1,4 +1,4 @@
-//! What the annotations of a policy say, and what is wrong with them: Cedar does not look at them.
+//! The values of the annotations of a policy, and the checks of them, which Cedar does not make.
 
 use std::sync::Arc;
 
@@ -11,17 +11,17 @@ use super::layer::Layer;
 use super::policies::{Checked, Place, Rule};
 use super::tokens::{Token, tokens};
 
-/// What a `@message` may have filled in.
+/// The variables that a `@message` may contain.
 const PLACEHOLDERS: [&str; 3] = ["{feature}", "{workflow}", "{action}"];
-/// What only a `forbid` can say: of whoever is refused.
+/// The annotations that only a `forbid` can have: they concern a request that is refused.
 pub const OF_FORBIDS: [&str; 4] = ["layer", "reason", "status", "message"];
-/// What only a `permit` can say.
+/// The annotations that only a `permit` can have.
 pub const OF_PERMITS: [&str; 1] = ["break_glass"];
-/// The annotations that there are.
+/// All known annotations.
 pub(super) const ANNOTATIONS: [&str; 7] =
     ["id", "layer", "reason", "status", "message", "description", "break_glass"];
 
-/// Where the annotation `name` begins in a statement.
+/// Returns where the annotation `name` begins in a statement.
 pub(super) fn annotation(text: &str, name: &str) -> Option<usize> {
     let mut at_sign = None;
     tokens(text).find_map(|(at, token)| match token {
@@ -36,7 +36,8 @@ pub(super) fn annotation(text: &str, name: &str) -> Option<usize> {
 /// What is wrong with an annotation.
 pub(super) struct Fault {
     kind: Kind,
-    /// The annotation; the whole statement when it has none of this name.
+    /// The name of the annotation. The fault is reported at the whole statement if the policy has no such
+    /// annotation.
     annotation: String,
     message: String,
     remedy: String,
@@ -60,7 +61,7 @@ impl Fault {
     }
 }
 
-/// What the annotations of a policy say.
+/// The values of the annotations of a policy.
 #[derive(Debug)]
 pub(super) struct Notes {
     pub(super) id: Arc<str>,
@@ -94,7 +95,7 @@ impl Notes {
     }
 }
 
-/// What the annotations of a policy say, or what is wrong with them.
+/// Returns the values of the annotations of a policy, or what is wrong with them.
 pub(super) fn notes(policy: &Policy) -> Result<Notes, Fault> {
     let annotation = |name: &str| policy.annotation(name).filter(|value| !value.is_empty());
     let Some(id) = annotation("id") else {
@@ -126,7 +127,7 @@ pub(super) fn notes(policy: &Policy) -> Result<Notes, Fault> {
     Ok(notes)
 }
 
-/// Whoever annotates a policy with what is said of others only takes it to mean something.
+/// Rejects annotations that have no effect here: their author believes that they do.
 fn misplaced(policy: &Policy, id: &str) -> Result<(), Fault> {
     let (effect, other, of_other) = match policy.effect() {
         Effect::Permit => ("permit", "forbid", &OF_FORBIDS[..]),

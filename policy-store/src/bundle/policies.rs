@@ -1,4 +1,4 @@
-//! The policies of a bundle with what their annotations say.
+//! The policies of a bundle with the values of their annotations.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -21,59 +21,59 @@ use super::view::Glance;
 /// What is known about a policy besides its condition.
 #[derive(Debug)]
 pub struct Rule {
-    /// Its `@id`.
+    /// The `@id` of the policy.
     pub id: Arc<str>,
-    /// Whether it forbids.
+    /// Whether the policy is a `forbid`.
     pub forbids: bool,
-    /// Its layer; a `permit` is of the role layer.
+    /// The layer of the policy; a `permit` is part of the layer `role`.
     pub layer: Layer,
-    /// The word for the client, of a `forbid`.
+    /// The reason that the client reads when this `forbid` refuses; empty for a `permit`.
     pub reason: Arc<str>,
-    /// The status for the client, of a `forbid`.
+    /// The HTTP status that the client receives when this `forbid` refuses.
     pub status: u16,
-    /// The sentence for the client, of a `forbid`.
+    /// The message that the client reads when this `forbid` refuses; empty for a `permit`.
     pub message: Arc<str>,
-    /// What it is for, in the words of its author.
+    /// The purpose of the policy, in the words of its author.
     pub description: Option<Arc<str>>,
-    /// A `permit` that needs the justification.
+    /// Whether this `permit` needs the justification.
     pub break_glass: bool,
-    /// Which of two of one layer is reported: the one written first.
+    /// The position of the policy in the bundle: of two policies in one layer, the first is reported.
     pub order: usize,
-    /// Its file.
+    /// The file of the policy.
     pub file: String,
-    /// The line there on which it begins.
+    /// The line on which the policy begins.
     pub line: usize,
-    /// Where it begins there, in bytes.
+    /// The offset in the file at which the policy begins, in bytes.
     pub offset: usize,
-    /// The policy as written, from there to its semicolon.
+    /// The policy as written, up to its semicolon.
     pub text: Arc<str>,
-    /// What it reads.
+    /// What the policy reads.
     pub reads: Arc<Reads>,
 }
 
 impl Rule {
-    /// The policy as written, without its annotations.
+    /// Returns the policy as written, without its annotations.
     pub fn body(&self) -> &str {
         self.text.get(effect(&self.text)..).unwrap_or_default()
     }
 }
 
-/// Where `permit` or `forbid` stands in the text of a policy.
+/// Returns where `permit` or `forbid` stands in the text of a policy.
 pub(super) fn effect(text: &str) -> usize {
     let is_effect = |token: &Token<'_>| matches!(token, Token::Word("permit" | "forbid"));
     tokens(text).find(|(_, token)| is_effect(token)).map_or(0, |(at, _)| at)
 }
 
-/// A statement that was parsed, and whose annotations are good. The same text gives the same.
+/// A statement that was parsed and whose annotations are valid. It depends on the text of the statement alone.
 #[derive(Debug)]
 pub(super) struct Checked {
     pub(super) policy: Policy,
     pub(super) text: Arc<str>,
-    /// The actions, groups included, that it names anywhere.
+    /// The actions, groups included, that the policy names anywhere.
     pub(super) actions: Vec<EntityUid>,
-    /// What it looks at.
+    /// What the policy reads, as far as views need it.
     pub(super) glance: Glance,
-    /// What it reads.
+    /// What the policy reads.
     pub(super) reads: Arc<Reads>,
     notes: Notes,
 }
@@ -91,15 +91,15 @@ pub(super) struct Parsed {
     pub(super) rules: HashMap<PolicyId, Arc<Rule>>,
 }
 
-/// Statements by their text.
+/// The checked statements, by their text.
 pub(super) type Known = HashMap<Arc<str>, Arc<Checked>>;
 
-/// So many policies there may be: five times the largest bundle that we have measured.
+/// The maximum number of policies: five times the largest bundle that we have measured.
 const POLICIES: usize = 50_000;
-/// Parses all policies and checks their annotations, which Cedar does not. What is `known` is not
-/// looked at again.
+/// Parses all policies and checks their annotations, which Cedar does not check. Statements in `known` are not
+/// parsed again.
 pub(super) fn parse(files: &[File], known: &Known) -> Result<Parsed, Findings> {
-    // About as many as there were: tables that grow in between take long to do so.
+    // Room for about as many policies as before: tables that grow step by step take long.
     let rules = HashMap::with_capacity(known.len() + 1);
     let policies = Vec::with_capacity(known.len() + 1);
     let (mut parsed, mut findings) = (Parsed { policies, rules }, Vec::new());
@@ -132,21 +132,22 @@ pub(super) fn parse(files: &[File], known: &Known) -> Result<Parsed, Findings> {
     Findings::none_of(findings).map(|()| parsed)
 }
 
-/// Files that hold nothing at all, not even a comment: somebody has begun to write them, or could not.
+/// Returns a finding for each file without any content, not even a comment: its author has begun to write it,
+/// or could not.
 pub(super) fn empty(files: &[File]) -> Vec<Finding> {
     let empty = files.iter().filter(|file| file.text.trim().is_empty());
     let remedy = "write it again, or remove it if nothing is to stand in it";
     empty.map(|file| file.at(0, "the file is empty", remedy).of_kind(Kind::EmptyFile)).collect()
 }
 
-/// Where a statement stands.
+/// The place of a statement.
 pub(super) struct Place<'a> {
     pub(super) file: &'a File,
     pub(super) offset: usize,
     pub(super) line: usize,
 }
 
-/// Counts lines as it goes.
+/// Counts lines incrementally.
 #[derive(Default)]
 struct Lines {
     offset: usize,
@@ -154,7 +155,7 @@ struct Lines {
 }
 
 impl Lines {
-    /// The line, from 1, of a place that is not before the last one asked for.
+    /// Returns the line, from 1, of a place that is not before the place of the last call.
     fn of(&mut self, text: &str, offset: usize) -> usize {
         let passed = text.get(self.offset..offset).unwrap_or_default();
         self.before += passed.bytes().filter(|byte| *byte == b'\n').count();

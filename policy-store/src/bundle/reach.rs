@@ -1,10 +1,10 @@
-//! Routes that no role is permitted: found by asking the policies as callers of every kind.
+//! Finds routes that no role is permitted to use, by asking the policies on behalf of callers of every kind.
 //!
-//! What is put to them is what the gate puts to them (`gate.md`, "What policies see"), before it has read
-//! a body and looked up an object, and then after it. The usual caller is let in at once, with a body and
-//! an object that are in order. Where nobody usual is, all combinations are tried of what the policies of
-//! the route can tell apart of a caller; and where some get past the layer `role` only, whatever is odd
-//! about the rest.
+//! The questions are those that the gate asks (`gate.md`, "What policies see"): first the one before the body is
+//! read and the object is looked up, and then the one after that. Usual callers come first, with a valid body and a
+//! valid object. If none of them is let in, all combinations of what the route's policies can distinguish about
+//! a caller are tried. For callers who pass the layer `role` but not the layers after it, unusual requests are
+//! tried too.
 
 mod about;
 mod callers;
@@ -29,20 +29,22 @@ pub(super) use callers::{Caller, Callers};
 pub(super) use words::Words;
 pub(super) use worlds::{Odd, World, combined};
 
-/// So many callers are tried on one route, and as many requests by so many of them in each situation,
+/// The maximum number of callers, and of requests, that are tried on one route.
 const TRIES: usize = 16_384;
+/// The maximum number of callers in one situation for whom unusual requests are tried.
 const ADMITTED: usize = 12;
-/// by so many in which more is odd,
+/// The maximum number of further callers for whom unusual requests are tried, one for each unusual world.
 const ADMITTED_IN_ALL: usize = 256;
-/// and so many on all of them: a bundle that nobody can use is refused in bounded time too.
+/// The maximum number of tries on all routes together: a bundle that no caller can use is refused in bounded
+/// time, too.
 const ALL_TRIES: usize = 131_072;
 
-/// The routes that somebody is known to reach, with the policies by which they do.
+/// The routes that some caller is known to reach, with the policies that were asked.
 #[derive(Debug, Default)]
 pub(super) struct Reached(HashMap<Arc<str>, (Arc<Slice>, HashSet<String>)>);
 
 impl Reached {
-    /// A finding for each route that nobody reaches.
+    /// Returns a finding for each route that no caller reaches.
     pub(super) fn unreachable(&mut self, bundle: &Bundle) -> Vec<Finding> {
         let known = std::mem::take(&mut self.0);
         let mut left = ALL_TRIES;
@@ -68,18 +70,18 @@ impl Reached {
     }
 }
 
-/// What of a route the policies can see.
+/// Returns what the policies can see of a route, as a key.
 fn key(route: &Route) -> String {
     let Route { method, template, resource, scope, feature, body, roles_in, .. } = route;
     format!("{method} {template} {resource} {scope:?} {feature:?} {body:?} {roles_in:?}")
 }
 
-/// A search in vain.
+/// The result of a search that found no caller.
 #[derive(Debug)]
 struct Vain {
-    /// How many requests were tried.
+    /// The number of requests that were tried.
     tried: usize,
-    /// What refuses those that an allowlist lets in, if any is.
+    /// The guard that refuses callers whom an allowlist lets in, if there is one.
     refused_by: Option<Arc<Rule>>,
 }
 
@@ -105,7 +107,7 @@ fn finding(bundle: &Bundle, route: &Route, vain: &Vain) -> Finding {
     file.finding(line, column, &message, &remedy).of_kind(Kind::UnreachableRoute)
 }
 
-/// Looks for a request that is let in.
+/// Searches for a request that is let in.
 fn reach(bundle: &Bundle, slice: &Slice, route: &Route, left: &mut usize) -> Result<(), Vain> {
     let permits = |id| bundle.rule(id).is_some_and(|rule| !rule.break_glass);
     if !slice.permits.policies().any(|policy| permits(policy.id())) {
@@ -125,13 +127,13 @@ fn reach(bundle: &Bundle, slice: &Slice, route: &Route, left: &mut usize) -> Res
     Err(Vain { tried, refused_by })
 }
 
-/// What was found out so far.
+/// The state of a search.
 struct Search<'a> {
     callers: Callers<'a>,
     tried: usize,
-    /// Some of those whom an allowlist lets in, and a guard after it refuses.
+    /// Callers whom an allowlist lets in and a later guard refuses.
     admitted: Vec<Caller<'a>>,
-    /// More of them, one for each thing that is odd about callers.
+    /// More such callers, one for each unusual world.
     others: Vec<Caller<'a>>,
     refused_by: Option<Arc<Rule>>,
 }
@@ -157,8 +159,8 @@ impl<'a> Search<'a> {
         reached
     }
 
-    /// Tries all kinds of requests by callers who are known to get past the layer `role`: first those with
-    /// one odd thing, by all of them, and then those with two.
+    /// Tries all kinds of requests by callers who are known to pass the layer `role`: first requests with one
+    /// unusual property, by all these callers, and then requests with two.
     fn requests(&mut self, said: &Words<'a>, left: &mut usize) -> bool {
         let most = self.tried + TRIES.min(*left);
         let (odd, very_odd) = (About::odd(self.callers, said), About::very_odd(self.callers, said));
@@ -178,7 +180,7 @@ impl<'a> Search<'a> {
         false
     }
 
-    /// Whether a caller is let in, with a request that is in order.
+    /// Whether a caller is let in with a request that is in order.
     fn lets_in(&mut self, caller: &Caller<'a>) -> bool {
         self.tried += 1;
         if !admits(self.callers, caller) {
@@ -200,8 +202,8 @@ impl<'a> Search<'a> {
     }
 }
 
-/// Whether the guards up to the layer `role` let the caller pass, and an allowlist lets it in
-/// without a justification. A policy that fails to evaluate lets nobody in.
+/// Whether the guards up to the layer `role` let the caller pass, and an allowlist lets the caller in without a
+/// justification. A policy that fails to evaluate lets no caller in.
 fn admits(callers: Callers<'_>, caller: &Caller<'_>) -> bool {
     let Callers { bundle, slice, .. } = callers;
     let Some((request, entities)) = question(callers, caller, None) else { return false };
@@ -216,8 +218,8 @@ fn admits(callers: Callers<'_>, caller: &Caller<'_>) -> bool {
         && by.any(|rule| !rule.break_glass)
 }
 
-/// Whether the guards after the layer `role` let a request of this caller pass. Otherwise one that does not, if
-/// it is known.
+/// Checks that the guards after the layer `role` let a request of this caller pass. The error is the guard that
+/// refuses the request, if it is known.
 fn passes(
     callers: Callers<'_>,
     caller: &Caller<'_>,
@@ -232,7 +234,7 @@ fn passes(
     refused.map_or(Ok(()), |by| Err(bundle.rule(&by).cloned()))
 }
 
-/// A guard that refuses, or fails to evaluate.
+/// Returns a guard that refuses, or that fails to evaluate.
 pub(super) fn refuses(
     guards: &PolicySet,
     request: &Request,
@@ -258,7 +260,7 @@ pub(super) fn question(
     Some((request.ok()?, entities.ok()?))
 }
 
-/// A question to the policies, but for the action.
+/// The parts of a question to the policies except the action.
 type Question = (EntityUid, EntityUid, cedar_policy::Context, Vec<cedar_policy::Entity>);
 
 #[cfg(test)]

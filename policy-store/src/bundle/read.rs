@@ -13,29 +13,29 @@ use super::finding::{Finding, Findings, MOST, TESTS};
 use super::kind::Kind;
 use super::room::breathe;
 
-/// A file may be this long. The largest bundle that we have measured, 10,000 policies, is 4 MiB.
+/// The maximum length of a file. The largest bundle that we have measured, 10,000 policies, is 4 MiB.
 const FILE_BYTES: u64 = 16 << 20;
-/// The schema may be this long: Cedar reads it at a tenth of the speed. 10,000 actions are 1 MiB.
+/// The maximum length of the schema: Cedar reads a schema ten times slower. 10,000 actions are 1 MiB.
 const SCHEMA_BYTES: usize = 4 << 20;
-/// All files together: more is not read.
+/// The maximum length of all files together.
 const ALL_BYTES: usize = 64 << 20;
-/// So many files there may be.
+/// The maximum number of files in a folder.
 const FILES: usize = 4_096;
-/// So much is read at a time.
+/// The number of bytes that are read at a time.
 const AT_ONCE: usize = 64 << 10;
-/// How deep policies and schema may be.
+/// The maximum depth of policies and schema.
 const LIMITS: Limits = Limits { nesting: 64, links: 1_000, joins: 500, angles: false };
 
 /// A file of a bundle.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct File {
-    /// Its path below the bundle's folder.
+    /// The path of the file below the bundle's folder.
     pub name: String,
-    /// What it holds.
+    /// The content of the file.
     pub text: Arc<str>,
 }
 
-/// The files of a bundle, in canonical order: each list by name.
+/// The files of a bundle in canonical order: each list is sorted by name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sources {
     /// `schema.cedarschema`
@@ -44,7 +44,7 @@ pub struct Sources {
     pub policies: Vec<File>,
     /// `routes.yaml`
     pub routes: File,
-    /// `tests/*.yaml`. They are checked with the rest, and are no part of the digest: they decide
+    /// `tests/*.yaml`. The tests are checked with the rest, but are not part of the digest: they decide
     /// nothing.
     pub tests: Vec<File>,
 }
@@ -54,18 +54,18 @@ impl Sources {
     ///
     /// # Errors
     ///
-    /// What cannot be read, is too much, or no text.
+    /// Returns the files that cannot be read, are too large, or are not text.
     pub fn read(directory: &Path) -> Result<Self, Findings> {
         let (sources, unread) = Self::read_leniently(directory)?;
         Findings::none_of(unread).map(|()| sources)
     }
 
-    /// Reads the bundle in `directory`. A file of tests that cannot be read is left out, with a finding:
+    /// Reads the bundle in `directory`. A test file that cannot be read is left out and reported in a finding:
     /// tests decide nothing.
     ///
     /// # Errors
     ///
-    /// What else cannot be read, is too much, or no text.
+    /// Returns the other files that cannot be read, are too large, or are not text.
     pub fn read_leniently(directory: &Path) -> Result<(Self, Vec<Finding>), Findings> {
         let mut reader = Reader { directory, left: ALL_BYTES };
         reader.astray()?;
@@ -78,28 +78,28 @@ impl Sources {
         Ok((sources, unread))
     }
 
-    /// Reads the policies alone.
+    /// Reads only the policies.
     ///
     /// # Errors
     ///
-    /// What cannot be read, is too much, or no text.
+    /// Returns the files that cannot be read, are too large, or are not text.
     pub fn read_policies(directory: &Path) -> Result<Vec<File>, Findings> {
         let policies = Reader { directory, left: ALL_BYTES }.files("", &["cedar"])?;
         let findings = policies.iter().filter_map(|file| deep(file, LIMITS)).collect();
         Findings::none_of(findings).map(|()| policies)
     }
 
-    /// All files, in canonical order.
+    /// Returns all files, in canonical order.
     pub fn all(&self) -> impl Iterator<Item = &File> {
         self.deciding().chain(&self.tests)
     }
 
-    /// The files that decide: all but the tests.
+    /// Returns the files that decide requests: all but the tests.
     pub fn deciding(&self) -> impl Iterator<Item = &File> {
         self.policies.iter().chain([&self.routes, &self.schema])
     }
 
-    /// The bundle that these files are, without tests; `None` when schema or routes are missing.
+    /// Returns the bundle of these files, without tests; `None` if schema or routes are missing.
     pub fn of(files: &[File]) -> Option<Self> {
         let named = |name: &str| files.iter().find(|file| file.name == name).cloned();
         let (schema, routes) = (named("schema.cedarschema")?, named("routes.yaml")?);
@@ -109,8 +109,8 @@ impl Sources {
         Some(Self { schema, policies, routes, tests: Vec::new() })
     }
 
-    /// SHA-256 over the names and contents of policies, routes and schema, each with its length
-    /// before it, so that no two bundles give the same bytes. In hexadecimal.
+    /// Returns the SHA-256 over the names and contents of policies, routes and schema, in hexadecimal. The
+    /// length of each part comes before it, so that no two bundles hash the same bytes.
     pub fn digest(&self) -> Arc<str> {
         let mut context = Context::new(&SHA256);
         for file in self.deciding() {
@@ -140,7 +140,7 @@ impl Sources {
     }
 }
 
-/// Whether a file of Cedar is deeper than it may be.
+/// Returns a finding if a file of Cedar code is deeper than `limits`.
 fn deep(file: &File, limits: Limits) -> Option<Finding> {
     let Limits { nesting, links, joins, .. } = limits;
     let message = format!(
@@ -153,20 +153,20 @@ fn deep(file: &File, limits: Limits) -> Option<Finding> {
     )
 }
 
-/// Reads files of a folder.
+/// Reads the files of a folder.
 struct Reader<'a> {
     directory: &'a Path,
-    /// So many bytes more are read.
+    /// The number of bytes that may still be read.
     left: usize,
 }
 
 impl Reader<'_> {
-    /// The files in a folder of the bundle with one of these endings, by name.
+    /// Reads the files in a folder of the bundle with one of these endings, sorted by name.
     fn files(&mut self, below: &str, endings: &[&str]) -> Result<Vec<File>, Findings> {
         self.paths(below, endings)?.iter().map(|path| self.file(path)).collect()
     }
 
-    /// The files of tests, by name, and what is wrong with those that cannot be read.
+    /// Reads the test files, sorted by name. The findings are about those that cannot be read.
     fn tests(&mut self) -> (Vec<File>, Vec<Finding>) {
         if !self.directory.join(TESTS).is_dir() {
             return (Vec::new(), Vec::new());
@@ -185,7 +185,7 @@ impl Reader<'_> {
         (files, unread)
     }
 
-    /// The paths of the files in a folder of the bundle with one of these endings, by name.
+    /// Returns the paths of the files in a folder of the bundle with one of these endings, sorted by name.
     fn paths(&self, below: &str, endings: &[&str]) -> Result<Vec<String>, Findings> {
         let names = self.names(below)?.into_iter();
         let wanted = names.filter(|name| ending(name).is_some_and(|it| endings.contains(&it)));
@@ -193,13 +193,14 @@ impl Reader<'_> {
         Ok(wanted.map(path).collect())
     }
 
-    /// Policies that lie where none is read: whoever wrote them takes them to be in force. Hidden files and
-    /// folders are nobody's policies: editors have them, and a mounted `ConfigMap`.
+    /// Rejects policies in places where the gate reads none: their author believes that they are in force.
+    /// Hidden files and folders are not policies: editors create them, and so does a mounted `ConfigMap`.
     fn astray(&self) -> Result<(), Findings> {
         let mut findings = Vec::new();
         for name in self.names("")? {
             let below = self.directory.join(&name).is_dir();
-            // Nothing in it would be read: one that cannot be looked through, as `lost+found`, is no harm.
+            // Nothing in this folder would be read, so one that cannot be listed, such as `lost+found`, does no
+            // harm.
             let inner = if below { self.names(&name).unwrap_or_default() } else { Vec::new() };
             let inner = inner.into_iter().map(|it| format!("{name}/{it}"));
             let misspelt = (!below && ending(&name) != Some("cedar")).then(|| name.clone());
@@ -214,7 +215,7 @@ impl Reader<'_> {
         Findings::none_of(findings)
     }
 
-    /// What is in a folder of the bundle and not hidden, by name.
+    /// Returns the names in a folder of the bundle that are not hidden, sorted.
     fn names(&self, below: &str) -> Result<Vec<String>, Findings> {
         let folder = if below.is_empty() { "." } else { below };
         let unreadable = |error: io::Error| unusable(folder, &format!("cannot be read: {error}"));
@@ -236,7 +237,7 @@ impl Reader<'_> {
         let path = self.directory.join(name);
         let unreadable = |error: io::Error| unusable(name, &format!("cannot be read: {error}"));
         let metadata = fs::metadata(&path).map_err(unreadable)?;
-        // A pipe would let us wait for ever.
+        // Reading from a pipe could block for ever.
         if !metadata.is_file() {
             return Err(unusable(name, "is no file"));
         }
@@ -261,7 +262,7 @@ fn ending(name: &str) -> Option<&str> {
     Path::new(name).extension()?.to_str()
 }
 
-/// Whether somebody would take a file for policies.
+/// Whether a reader would take a file for policies.
 fn are_policies(name: &str) -> bool {
     ending(name).is_some_and(|it| it.eq_ignore_ascii_case("cedar"))
 }
@@ -277,7 +278,7 @@ fn too_much(name: &str, message: &str) -> Findings {
     Findings(vec![Finding::whole(name, message, remedy).of_kind(Kind::TooMuch)])
 }
 
-/// A file with its text, which is plain UTF-8.
+/// Returns a file with its text, which must be plain UTF-8.
 fn text(name: &str, bytes: &[u8]) -> Result<File, Findings> {
     let named = |text: &str| File { name: name.to_owned(), text: Arc::from(text) };
     let not_text = |finding: Finding| Findings(vec![finding.of_kind(Kind::NotText)]);

@@ -1,8 +1,8 @@
-//! What a policy reads: the one description of a policy's conditions that everything else asks.
+//! What a policy reads: the one description of a policy's conditions, which all other modules use.
 //!
-//! The visitor (`reads/visitor.rs`) walks over Cedar's public syntax tree when the policy is parsed,
-//! without a schema: the same text reads the same. Where the visitor cannot tell what an expression
-//! reads, the policy is taken to read everything.
+//! The visitor (`reads/visitor.rs`) walks over Cedar's public syntax tree when the policy is parsed. It uses no
+//! schema, so the result depends on the text alone. A policy with an expression that the visitor does not
+//! understand counts as reading everything.
 
 mod path;
 mod visitor;
@@ -18,25 +18,25 @@ use super::shape::Shape;
 /// What a policy reads.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Reads {
-    /// The visitor met something that it does not understand.
+    /// Whether the visitor met an expression that it does not understand.
     everything: bool,
     found: BTreeSet<Read>,
-    /// Paths whose value is used as a whole: compared, put into a set, handed to a function.
+    /// The paths whose value is used as a whole: compared, put into a set, passed to a function.
     taken: BTreeSet<Path>,
-    /// An attribute was read of an entity that no path leads to.
+    /// Whether an attribute is read from an entity that no path leads to.
     unclear: bool,
-    /// The forms with which `context.path` is compared where its value is not used otherwise.
+    /// The forms that `context.path` is compared with, where its value is not used otherwise.
     shapes: BTreeSet<Shape>,
-    /// The parts of the conditions that hold literals.
+    /// The parts of the conditions that contain literals.
     terms: BTreeSet<Term>,
 }
 
-/// A part of a condition that is true or false by itself, without `&&`, `||` and `!` around it. No value
-/// of one term meets a value of another.
+/// A part of a condition that is true or false by itself, without `&&`, `||` and `!` around it. Values of
+/// different terms are never compared with each other.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 struct Term {
     attributes: BTreeSet<Box<str>>,
-    /// The term uses the context or an entity in a way that may read any attribute.
+    /// Whether the term uses the context or an entity in a way that may read any attribute.
     any: bool,
     texts: BTreeSet<Box<str>>,
     numbers: BTreeSet<i64>,
@@ -49,12 +49,12 @@ impl Term {
 }
 
 impl Reads {
-    /// What `policy` reads; everything, if Cedar cannot give its syntax tree.
+    /// Returns what `policy` reads: everything, if Cedar cannot give its syntax tree.
     pub(super) fn of(policy: &Policy) -> Self {
         policy.to_pst().map_or_else(|_| Self::everything(), |tree| visitor::visit(tree.body()))
     }
 
-    /// The reads of a policy that is not understood.
+    /// Returns the reads of a policy that is not understood.
     pub(super) fn everything() -> Self {
         Self { everything: true, ..Self::default() }
     }
@@ -68,7 +68,7 @@ impl Reads {
         self.found.iter()
     }
 
-    /// Whether an attribute is read of an entity that no path leads to.
+    /// Whether an attribute is read from an entity that no path leads to.
     pub(super) fn is_unclear(&self) -> bool {
         self.unclear
     }
@@ -78,7 +78,7 @@ impl Reads {
         self.everything || self.taken.iter().any(|path| path.is(root, steps))
     }
 
-    /// The forms with which `context.path` is compared.
+    /// Returns the forms that `context.path` is compared with.
     pub(super) fn shapes(&self) -> impl Iterator<Item = &Shape> {
         self.shapes.iter()
     }
@@ -89,31 +89,31 @@ impl Reads {
         self.takes(&Root::Context, &[]) || self.found.iter().any(named)
     }
 
-    /// Whether the policy may read an attribute `name`, of whatever entity.
+    /// Whether the policy may read an attribute `name` of any entity.
     pub fn attribute(&self, name: &str) -> bool {
         let named = |read: &Read| matches!(read, Read::Attribute(_, it) if **it == *name);
         self.takes(&Root::Context, &[]) || self.found.iter().any(named)
     }
 
-    /// The strings that an attribute `name` may be compared with. A pattern of `like` is given as a string
-    /// that fits the pattern.
+    /// Returns the strings that an attribute `name` may be compared with. For a pattern of `like`, this is one
+    /// string that matches the pattern.
     pub fn texts(&self, name: &str) -> impl Iterator<Item = &str> {
         let terms = self.terms.iter().filter(move |term| term.concerns(name));
         terms.flat_map(|term| &term.texts).map(|text| &**text)
     }
 
-    /// The numbers that an attribute `name` may be compared with.
+    /// Returns the numbers that an attribute `name` may be compared with.
     pub(super) fn numbers(&self, name: &str) -> impl Iterator<Item = i64> {
         let terms = self.terms.iter().filter(move |term| term.concerns(name));
         terms.flat_map(|term| &term.numbers).copied()
     }
 
-    /// All strings of the conditions.
+    /// Returns all strings in the conditions.
     pub(super) fn all_texts(&self) -> impl Iterator<Item = &str> {
         self.terms.iter().flat_map(|term| &term.texts).map(|text| &**text)
     }
 
-    /// The entities that are written out, by type and name.
+    /// Returns the entities that the policy writes out, by type and id.
     pub(super) fn entities(&self) -> impl Iterator<Item = (&str, &str)> {
         self.found.iter().filter_map(|read| match read {
             Read::Named(kind, id) => Some((&**kind, &**id)),
@@ -121,12 +121,12 @@ impl Reads {
         })
     }
 
-    /// Whether the entity of this type and name is written out.
+    /// Whether the policy writes out the entity of this type and id.
     pub fn names(&self, kind: &str, id: &str) -> bool {
         self.entities().any(|it| it == (kind, id))
     }
 
-    /// Whether the type `kind` is asked for, or an entity of it written out. Namespaces do not count.
+    /// Whether the policy asks for the type `kind` or writes out an entity of that type, in any namespace.
     pub(super) fn mentions(&self, kind: &str) -> bool {
         let named = |read: &Read| match read {
             Read::Named(it, _) | Read::Kind(_, it) => basename(it) == kind,
@@ -136,7 +136,7 @@ impl Reads {
     }
 }
 
-/// The name of a type without its namespace.
+/// Returns the name of a type without its namespace.
 pub(super) fn basename(kind: &str) -> &str {
     kind.rsplit("::").next().unwrap_or(kind)
 }

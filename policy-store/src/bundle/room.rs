@@ -1,4 +1,4 @@
-//! Room for Cedar's parser.
+//! Threads with enough stack for Cedar's parser, and a pace that leaves the cores to requests.
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -6,13 +6,13 @@ use std::sync::mpsc::{Sender, channel};
 use std::thread::{Builder, scope, sleep};
 use std::time::{Duration, Instant};
 
-/// Cedar's parser recurses: 64 brackets take more than 2 MiB of stack in a debug build, and a stack
-/// that overflows ends the process. How deep a bundle may be is bounded (`statement.rs`), so that
-/// this is enough for all that is parsed, and where policies are evaluated, for that too. It is
-/// reserved, and used only as far as is needed.
+/// The stack size of threads that parse or evaluate policies. Cedar's parser recurses: 64 brackets take more
+/// than 2 MiB of stack in a debug build, and a stack that overflows ends the process. The depth of a bundle is
+/// limited (`depth.rs`), so this size is enough. It is address space: only the part in use takes memory.
 pub const STACK: usize = 64 << 20;
 
-/// Does what may go deep on a thread with a large stack. `None` when there is no thread to be had.
+/// Runs `work`, which may recurse deeply, on a thread with a large stack. Returns `None` if no thread can be
+/// started.
 pub fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     scope(|scope| {
         let deep = Builder::new().name("bundle".to_owned()).stack_size(STACK);
@@ -21,8 +21,9 @@ pub fn with_room<T: Send>(work: impl FnOnce() -> T + Send) -> Option<T> {
     })
 }
 
-/// A thread with a large stack that does one thing after the other: what Cedar's parser makes once for
-/// each thread is then made once. It is started when there is something to do, and ends with this.
+/// A thread with a large stack that runs one job after the other. Cedar's parser builds some tables once for
+/// each thread, so they are built once here. The thread starts with the first job and ends when the `Room` is
+/// dropped.
 #[derive(Debug, Default)]
 pub(super) struct Room {
     thread: Option<Sender<Job>>,
@@ -31,15 +32,15 @@ pub(super) struct Room {
 type Job = Box<dyn FnOnce() + Send>;
 
 impl Room {
-    /// Does it there, and waits for it. `None` when there is no thread to be had. A panic goes on in
-    /// whoever called.
+    /// Runs `work` on the thread and waits for its result. Returns `None` if no thread can be started. A panic
+    /// of `work` continues in the caller.
     pub(super) fn run<T>(&mut self, work: impl FnOnce() -> T + Send + 'static) -> Option<T>
     where
         T: Send + 'static,
     {
         let (answer, answered) = channel();
         let job = move || {
-            // Nobody listens any more only if the caller is gone.
+            // Sending fails only if the caller no longer waits.
             let _heard = answer.send(catch_unwind(AssertUnwindSafe(work)));
         };
         self.thread()?.send(Box::new(job)).ok()?;
@@ -57,21 +58,21 @@ impl Room {
     }
 }
 
-/// A thread that gives way works for so long at a time.
+/// The duration after which a thread that yields rests.
 const SPELL: Duration = Duration::from_micros(250);
-/// And then leaves the core to whoever waits for it, for so many times as long as it has worked: where there
-/// is one core for everything, it takes a quarter of it at the most.
+/// The length of a rest, as a multiple of the work before it: on a machine with a single core, the thread takes
+/// a quarter of that core at most.
 const REST: u32 = 3;
-/// What seems to be longer was no work: the core was somebody else's.
+/// The maximum duration that counts as work: in a longer one, the core was running another thread.
 const LONGEST: Duration = Duration::from_millis(2);
 
 thread_local! {
-    /// When this thread last gave way, if it is one that does.
+    /// When this thread last rested; `None` for a thread that does not yield.
     static GAVE_WAY: Cell<Option<Instant>> = const { Cell::new(None) };
 }
 
-/// Does it giving way to others, in each loop that calls [`breathe`]: a bundle that is read while
-/// requests are served must not be seen in how long they take.
+/// Runs `work` on a thread that rests in each loop that calls [`breathe`]: reading a bundle while requests are
+/// served must not slow them down.
 pub(crate) fn giving_way<T>(work: impl FnOnce() -> T) -> T {
     struct Over(Option<Instant>);
     impl Drop for Over {
@@ -83,8 +84,8 @@ pub(crate) fn giving_way<T>(work: impl FnOnce() -> T) -> T {
     work()
 }
 
-/// Gives way, if this thread does and has worked for a while. A scheduler alone would leave it on the
-/// core for several milliseconds, and share that evenly with a worker that has more to do.
+/// Rests, if this thread yields and has worked for a while. The scheduler alone would leave the thread on the
+/// core for several milliseconds, and share the core evenly with a worker that has more to do.
 pub fn breathe() {
     if let Some(worked) = GAVE_WAY.get().map(|last| last.elapsed())
         && worked > SPELL

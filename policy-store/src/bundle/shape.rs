@@ -1,18 +1,18 @@
-//! A form that a text may have: Cedar's `like` with a literal pattern, or `==` with a literal.
+//! The form of a text: Cedar's `like` with a literal pattern, or `==` with a literal.
 
 use cedar_policy::pst::PatternElem;
 
-/// Pieces of text that follow one another with anything between them; at least one.
+/// Pieces of text, at least one, that follow one another with anything in between.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Shape(Vec<String>);
 
 impl Shape {
-    /// One text and no other.
+    /// Returns the form that only `text` has.
     pub(super) fn exactly(text: &str) -> Self {
         Self(vec![text.to_owned()])
     }
 
-    /// All texts that fit a pattern of `like`.
+    /// Returns the form of all texts that match a pattern of `like`.
     pub(super) fn like(pattern: &[PatternElem]) -> Self {
         let mut pieces = vec![String::new()];
         for element in pattern {
@@ -37,7 +37,7 @@ impl Shape {
         };
         let Some(mut text) = text.strip_prefix(first.as_str()) else { return false };
         let Some((last, between)) = rest.split_last() else { return false };
-        // The leftmost place for a piece leaves the most room for those after it.
+        // The leftmost match of a piece leaves the most room for the pieces after it.
         for piece in between {
             let Some(at) = text.find(piece.as_str()) else { return false };
             text = text.get(at + piece.len()..).unwrap_or_default();
@@ -55,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    /// What Cedar says of `text like pattern`.
+    /// Returns what Cedar answers for `text like pattern`.
     fn by_cedar(text: &str, pattern: &str) -> bool {
         let expression: Expression = format!("{text:?} like \"{pattern}\"").parse().unwrap();
         let someone: EntityUid = "T::\"a\"".parse().unwrap();
@@ -76,7 +76,7 @@ mod tests {
         Shape::like(pattern)
     }
 
-    /// All texts of up to `length` of these letters.
+    /// Returns all texts of at most `length` of these letters.
     fn texts(letters: &[&str], length: usize) -> Vec<String> {
         let mut all = vec![String::new()];
         let mut last = all.clone();

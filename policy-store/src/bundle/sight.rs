@@ -1,13 +1,14 @@
-//! What a bundle's policies can see of circumstances that change by themselves.
+//! Whether the policies of a bundle can see the client's address and the age of the token, which change by
+//! themselves from request to request.
 
 use super::policies::Parsed;
 use super::read::File;
 use super::room::breathe;
 use super::tokens::{Token, tokens};
 
-/// The circumstances that policies may read although requests that differ in nothing else differ in them. A
-/// circumstance that policies cannot see is not put to them, and need not be equal for two questions to be the
-/// same.
+/// Whether policies can read circumstances that may differ between requests that are otherwise equal. The gate
+/// leaves a circumstance that policies cannot see out of the question, so two requests that differ only there
+/// are the same question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sight {
     /// Whether the schema declares the client's address.
@@ -17,7 +18,7 @@ pub struct Sight {
 }
 
 impl Sight {
-    /// What the policies of a bundle can see.
+    /// Returns what the policies of a bundle can see.
     pub(super) fn of(schema: &File, parsed: &Parsed) -> Self {
         let mut policies = parsed.policies.iter().inspect(|_| breathe());
         Self {
@@ -27,7 +28,7 @@ impl Sight {
     }
 }
 
-/// Whether a schema has this name anywhere but in a comment.
+/// Whether a schema contains `name` outside of comments.
 fn declares(schema: &str, name: &str) -> bool {
     tokens(schema)
         .any(|(_, token)| matches!(token, Token::Word(it) | Token::Text(it) if it == name))

@@ -1,5 +1,5 @@
-//! Policies sliced by action when the bundle is loaded: a decision then costs what the policies
-//! about its action cost, however many others there are.
+//! Policies sliced by action when the bundle is loaded: a decision then costs only the policies about its
+//! action, however many others there are.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -17,47 +17,49 @@ use super::type_name;
 use super::view::View;
 use super::vocabulary::Declared;
 
-/// The policies that can have a say about one action.
+/// The policies that can apply to one action.
 #[derive(Debug)]
 pub struct Slice {
-    /// Of the policies up to the layer `role`. No others of this process have it: what was concluded from
-    /// them holds as long as it is the same, whatever else of the bundle is edited.
+    /// The number of the policies up to the layer `role`. Other policies never have the same number in this
+    /// process: a conclusion from these policies holds as long as the number is the same, whatever else in the
+    /// bundle is edited.
     pub early_number: u64,
-    /// The same of those after it.
+    /// The number of the policies after the layer `role`, with the same guarantee as `early_number`.
     pub late_number: u64,
     /// The action.
     pub action: EntityUid,
-    /// Whether nobody has to be signed in for it.
+    /// Whether the action is public: the caller need not be signed in.
     pub public: bool,
     /// The allowlists.
     pub permits: PolicySet,
     /// The guards of the layers up to `role`.
     pub early: PolicySet,
-    /// The guards of the layers after it.
+    /// The guards of the layers after `role`.
     pub late: PolicySet,
-    /// The action and the groups it is in, for `action in …`.
+    /// The action and the groups that it is in, for `action in …`.
     pub entities: Vec<Entity>,
     /// What the policies up to the layer `role` see; no object is looked up for them.
     pub early_view: View,
-    /// What those after it see, of an object that was looked up.
+    /// What the policies after the layer `role` see; if the route looks an object up, they see the object's
+    /// attributes.
     pub late_view: View,
 }
 
-/// How many halves of slices were made.
+/// The number of halves of slices made so far.
 static MADE: AtomicU64 = AtomicU64::new(0);
 
-/// Makes slices, and keeps those whose policies have not changed.
+/// Makes slices, and reuses those whose policies have not changed.
 #[derive(Debug)]
 pub(super) struct Maker<'a> {
     declared: &'a Arc<Declared>,
     parsed: &'a Parsed,
-    /// The policies that name an action or a group in their scope, by that name.
+    /// The places of the policies whose scope names an action or a group, by that name.
     by_action: HashMap<EntityUid, Vec<usize>>,
-    /// Those that name none.
+    /// The places of the policies whose scope names no action.
     of_any: Vec<usize>,
 }
 
-/// A slice with what it was made of.
+/// A slice and the policies that it was made from.
 #[derive(Debug, Clone)]
 pub(super) struct Made {
     declared: Arc<Declared>,
@@ -88,7 +90,7 @@ impl<'a> Maker<'a> {
         Self { declared, parsed, by_action, of_any }
     }
 
-    /// The slice of `action`, which the schema declares.
+    /// Returns the slice of `action`, which the schema declares.
     pub(super) fn slice(&self, action: &str, known: &Slices) -> Result<Made, Findings> {
         self.make(action, known).map_err(|message| {
             let message = format!("action `{action}`: {message}");
@@ -141,7 +143,7 @@ impl<'a> Maker<'a> {
         Ok(Made { declared: Arc::clone(self.declared), chosen, slice: Arc::new(slice) })
     }
 
-    /// The policies that can be about an action that is, or is in, one of `around`, in their order.
+    /// Returns the policies that can apply to an action in `around`, or in a group in it, in their order.
     fn chosen(
         &self,
         around: &HashSet<&EntityUid>,
@@ -156,17 +158,18 @@ impl<'a> Maker<'a> {
     }
 }
 
-/// Whether it is judged after the layer `role`.
+/// Whether the policy is judged after the layer `role`.
 fn is_late(checked: &Checked) -> bool {
     checked.policy.effect() == Effect::Forbid && !checked.layer().is_early()
 }
 
-/// The policies before or after the layer `role`: these and no others that say the same.
+/// Returns the policies of one half: those after the layer `role`, or the others. They are compared by
+/// identity, not by content.
 fn half(chosen: &[Arc<Checked>], late: bool) -> impl Iterator<Item = *const Checked> {
     chosen.iter().filter(move |it| is_late(it) == late).map(Arc::as_ptr)
 }
 
-/// Whether a policy can be about one of these types of principal.
+/// Whether a policy can apply to one of these types of principal.
 fn admits(policy: &Policy, principals: &HashSet<&EntityTypeName>) -> bool {
     match policy.principal_constraint() {
         PrincipalConstraint::Is(kind) | PrincipalConstraint::IsIn(kind, _) => {

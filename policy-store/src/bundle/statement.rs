@@ -1,19 +1,19 @@
-//! Takes the text of a policy file apart into statements, one policy each.
+//! Splits the text of a policy file into statements, one for each policy.
 //!
-//! A statement is parsed and validated by itself, and known again by its text: an edit of one policy
-//! among ten thousand costs what that one costs.
+//! A statement is parsed and validated by itself, and recognised by its text: an edit of one policy among ten
+//! thousand costs only the work for that policy.
 
-/// One statement of a file: a policy with the comments before it, up to its semicolon.
+/// One statement of a file: a policy up to its semicolon, without the comments before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Statement<'a> {
-    /// From the first character that is neither blank nor of a comment.
+    /// The text from the first character that is neither blank nor part of a comment.
     pub(super) text: &'a str,
-    /// Where `text` begins in the file, in bytes.
+    /// The offset in the file at which `text` begins, in bytes.
     pub(super) offset: usize,
 }
 
-/// The statements of `text`, in their order. What follows the last semicolon is one too, unless it
-/// is blank: the parser says what is wrong with it.
+/// Returns the statements of `text`, in their order. Code after the last semicolon is a statement too: the
+/// parser reports what is wrong with it.
 pub(super) fn statements(text: &str) -> impl Iterator<Item = Statement<'_>> {
     let mut scan = Scan::of(text);
     std::iter::from_fn(move || {
@@ -38,8 +38,8 @@ fn statement(text: &str, start: usize, end: usize) -> Option<Statement<'_>> {
     text.get(start..end).map(|text| Statement { text: text.trim_end(), offset: start })
 }
 
-/// The bytes of a Cedar text that are code, with their places; blanks, comments and the insides of
-/// strings are passed over.
+/// An iterator over the bytes of a Cedar text that are code, with their offsets. It skips blanks, comments and
+/// the insides of strings.
 #[derive(Debug)]
 pub(super) struct Scan<'a> {
     bytes: &'a [u8],
@@ -73,12 +73,12 @@ impl<'a> Scan<'a> {
         Self { bytes: text.as_bytes(), at: 0 }
     }
 
-    /// Where it goes on.
+    /// Returns the offset at which the scan continues.
     pub(super) fn at(&self) -> usize {
         self.at
     }
 
-    /// Lets it go on at `at`.
+    /// Continues the scan at the offset `at`.
     pub(super) fn skip_to(&mut self, at: usize) {
         self.at = at;
     }

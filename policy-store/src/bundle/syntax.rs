@@ -1,4 +1,4 @@
-//! Statements as Cedar reads them, whatever they mean.
+//! The syntax of statements: whether Cedar can read them, whatever they mean.
 
 use cedar_policy::PolicySet;
 
@@ -7,23 +7,23 @@ use super::kind::Kind;
 use super::read::File;
 use super::statement::statements;
 
-/// A policy may be this long: what Cedar makes of it takes hundreds of times as much.
+/// The maximum length of a policy: Cedar needs hundreds of times as much memory for it.
 const STATEMENT_BYTES: usize = 1 << 20;
 
 impl File {
-    /// Whether Cedar can read the policies of this file, whatever they mean. It goes deep: see
-    /// [`with_room`](super::with_room).
+    /// Checks that Cedar can parse the policies of this file, whatever they mean. The parser recurses deeply:
+    /// see [`with_room`](super::with_room).
     ///
     /// # Errors
     ///
-    /// What it cannot read.
+    /// Returns a finding for each statement that Cedar cannot parse.
     pub fn syntax(&self) -> Result<(), Findings> {
         let faults = statements(&self.text).filter_map(|it| parsed(self, it.offset, it.text).err());
         Findings::none_of(faults.flatten().take(MOST).collect())
     }
 }
 
-/// What a statement holds, which begins at `offset` of the file.
+/// Parses the statement that begins at `offset` of the file.
 pub(super) fn parsed(file: &File, offset: usize, text: &str) -> Result<PolicySet, Vec<Finding>> {
     if text.len() > STATEMENT_BYTES {
         let finding = file.at(offset, "a policy is longer than 1 MiB", "take it apart");

@@ -14,7 +14,7 @@ fn the_default_bundle_is_accepted() {
     assert_eq!(bundle.digest().len(), 64);
 }
 
-/// So its decisions are shared by all who are alike.
+/// The default bundle names no user, so callers that are alike share its decisions.
 #[test]
 fn the_default_bundle_names_no_user() {
     let bundle = shipped();
@@ -23,7 +23,7 @@ fn the_default_bundle_names_no_user() {
     slices.push(bundle.unmapped());
     assert_eq!(slices.len(), 80);
     for slice in slices {
-        // Up to the layer `role` those count as alike who belong to different organisations, too.
+        // Up to the layer `role`, callers of different organisations count as alike, too.
         assert_eq!(slice.early_view.caller(), SeenCaller::Gist, "{}", slice.action);
         assert_eq!(slice.late_view.caller(), SeenCaller::Likeness, "{}", slice.action);
     }

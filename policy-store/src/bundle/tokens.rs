@@ -1,4 +1,4 @@
-//! The words of a Cedar text, with their places: enough to find a name again, and no grammar.
+//! The tokens of a Cedar text, with their offsets: enough to find a name again, but no grammar.
 
 use std::collections::HashMap;
 
@@ -9,13 +9,13 @@ use super::statement::Scan;
 pub(super) enum Token<'a> {
     /// `context`
     Word(&'a str),
-    /// `"…"`, its escapes as written.
+    /// `"…"`, with its escapes as written.
     Text(&'a str),
     /// `;`
     Mark(u8),
 }
 
-/// The tokens of `text`, with their places in bytes.
+/// Returns the tokens of `text`, with their offsets in bytes.
 pub(super) fn tokens(text: &str) -> impl Iterator<Item = (usize, Token<'_>)> {
     let mut scan = Scan::of(text);
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
@@ -36,7 +36,7 @@ pub(super) fn tokens(text: &str) -> impl Iterator<Item = (usize, Token<'_>)> {
     })
 }
 
-/// Where a schema declares what it calls `keyword`: its actions, or its entities.
+/// Returns where a schema declares the names after `keyword`: its actions, or its entities.
 pub(super) fn declarations<'a>(schema: &'a str, keyword: &str) -> HashMap<&'a str, usize> {
     let mut found = HashMap::new();
     let (mut begins, mut naming) = (true, false);
@@ -50,7 +50,7 @@ pub(super) fn declarations<'a>(schema: &'a str, keyword: &str) -> HashMap<&'a st
             Token::Mark(b',') => {}
             _ => naming = false,
         }
-        // An annotation may stand before it.
+        // An annotation may precede the declaration.
         begins = matches!(token, Token::Mark(b';' | b'{' | b'}' | b')'));
     }
     found

@@ -1,8 +1,8 @@
-//! Policies that rely on what is never there, or not there yet.
+//! Findings about policies that rely on attributes that never exist, or do not exist yet.
 //!
-//! Cedar is content with a schema that promises. What the gate keeps of it stands in `filled.rs`: a guard
-//! that reads anything else never applies, and one that reads too early applies to nobody. Neither
-//! fails, and neither says a word.
+//! Cedar trusts the declarations in the schema; `filled.rs` lists what the gate really fills in. A guard that
+//! reads anything else never applies, and a guard that reads an attribute too early never applies either.
+//! Neither fails, so without these findings both would go unnoticed.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use super::tokens::{Token, tokens};
 
 const PAGE: &str = "docs/policies-see.md lists what policies see, and from which layer on";
 
-/// The policies that rely on what nothing fills, or fills later.
+/// Returns a finding for each read of an attribute that is never filled, or only filled later.
 pub(super) fn findings(
     bundle: &Bundle,
     policies: &[Arc<Checked>],
@@ -55,14 +55,14 @@ struct Reader<'a> {
 /// What is wrong with a read.
 struct Fault<'a> {
     kind: Kind,
-    /// `None`: it is wrong with the scope.
+    /// The read with the fault, or `None` if the fault is in the scope.
     read: Option<&'a Read>,
     message: String,
     remedy: String,
 }
 
 impl Fault<'_> {
-    /// What is there only later.
+    /// Returns the path that exists only in a later layer, if that is the fault.
     fn too_early(&self) -> Option<Path> {
         match self.read {
             Some(Read::Attribute(of, name)) if self.kind == Kind::TooEarly => {
@@ -80,7 +80,7 @@ impl<'a> Reader<'a> {
         }
         let all: Vec<Fault<'_>> =
             self.checked.reads.iter().filter_map(|read| self.fault(read)).collect();
-        // Of a chain the first thing that is too early is the fault.
+        // In a chain, only the first step that is too early is reported.
         let early: HashSet<Path> = all.iter().filter_map(Fault::too_early).collect();
         let follows = |of: &Path| of.prefixes().any(|it| early.contains(&it));
         let first = |fault: &Fault<'_>| !fault.read.and_then(Read::of).is_some_and(follows);
@@ -131,7 +131,7 @@ impl<'a> Reader<'a> {
                 return None;
             }
             if kinds.contains(&kind) {
-                // It is in itself.
+                // Every entity is in itself.
                 return Some(Since::Layer(Layer::Authentication));
             }
             if kind == "Organization" && kinds.contains(&"Group") {
@@ -172,7 +172,7 @@ impl<'a> Reader<'a> {
         Some(never(read, message, remedy))
     }
 
-    /// An entity that is written out: of guests and endpoints the gate asks about certain ones only.
+    /// Checks an entity that is written out: the gate asks only about certain guests and endpoints.
     fn named(&self, read: &'a Read, kind: &str, id: &str) -> Option<Fault<'a>> {
         let (known, remedy) = match kind {
             "Guest" => (id == "guest", "write `principal is Guest`: all guests are one".to_owned()),
@@ -195,7 +195,7 @@ impl<'a> Reader<'a> {
         Fault { kind: Kind::NeverFilled, read: None, message, remedy }
     }
 
-    /// What holds of a read in all questions together; `None`: nothing is wrong with it.
+    /// Returns what is wrong with a read in all questions together, or `None` if nothing is.
     fn verdict(&self, since: &dyn Fn(&Asked) -> Option<Since>, layer: Layer) -> Option<Verdict> {
         let (mut known, mut there, mut elsewhere, mut needed) = (false, false, false, None);
         for asked in &self.fitting {
@@ -215,7 +215,7 @@ impl<'a> Reader<'a> {
         match needed {
             Some(from) => Some(Verdict::TooEarly(from)),
             None if there || !known => None,
-            // A guard for many actions may be there before the route that gives what it reads.
+            // A guard for many actions may be written before the route that fills what it reads.
             None if elsewhere => self.names_one_action().then_some(Verdict::OtherRoutes),
             None => Some(Verdict::Never),
         }
@@ -262,11 +262,11 @@ impl<'a> Reader<'a> {
 
 /// What is wrong with a read.
 enum Verdict {
-    /// It is there from this layer on, and the policy is judged before.
+    /// The attribute exists from this layer on, and the policy is judged before that layer.
     TooEarly(Layer),
-    /// It is never there.
+    /// The attribute never exists.
     Never,
-    /// It is there on other routes than those that the policy names one by one.
+    /// The attribute exists on other routes than those of the actions that the policy names one by one.
     OtherRoutes,
 }
 
@@ -274,13 +274,13 @@ fn never(read: &Read, message: String, remedy: String) -> Fault<'_> {
     Fault { kind: Kind::NeverFilled, read: Some(read), message, remedy }
 }
 
-/// The type of what is in a set of it.
+/// Returns the type of the elements of a set, or the type itself if it is not a set.
 fn member(kind: &str) -> &str {
     kind.strip_prefix("Set<").and_then(|rest| rest.strip_suffix('>')).unwrap_or(kind)
 }
 
-/// What to do about a name that nothing fills. Never to declare it: a promise in the schema is what made
-/// the guard look right.
+/// Returns the remedy for a name that nothing fills. The remedy is never to declare the name: the declaration
+/// in the schema is what made the guard look right.
 fn remedy(of: &Path, name: &str) -> String {
     let known: Vec<&str> = if of.root == Root::Context && of.steps.is_empty() {
         CONTEXT.iter().map(|it| it.attribute.name).collect()
@@ -294,7 +294,7 @@ fn remedy(of: &Path, name: &str) -> String {
     format!("{meant}leave the clause out, and `{name}` out of the schema; {PAGE}")
 }
 
-/// What to say of a circumstance that the routes of a policy do not give.
+/// Returns message and remedy for a circumstance that the routes of a policy do not provide.
 fn not_on_the_route(of: &Path, name: &str) -> (String, String) {
     let known = circumstance_of(name).map(|it| it.need);
     let needed = match known {
@@ -307,7 +307,7 @@ fn not_on_the_route(of: &Path, name: &str) -> (String, String) {
     (message, format!("write {needed} at the route, or leave the clause out"))
 }
 
-/// Where a read stands in the text of its policy.
+/// Returns the offset of a read in the text of its policy.
 fn place(text: &str, read: &Read) -> usize {
     let effect = effect(text);
     let all: Vec<(usize, Token<'_>)> = tokens(text).skip_while(|(at, _)| *at < effect).collect();
@@ -340,7 +340,7 @@ fn place(text: &str, read: &Read) -> usize {
     };
     let find = |exact: bool| (0..all.len()).find(|at| fits(*at, exact));
     let found = find(true).or_else(|| find(false));
-    // The name is what is wrong, not the dot before it.
+    // The finding marks the name, not the dot before it.
     let shown = match read {
         Read::Attribute(..) => found.map(|at| at + 1),
         _ => found,

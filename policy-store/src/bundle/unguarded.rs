@@ -1,9 +1,10 @@
 //! Actions that the guards of a layer do not reach.
 //!
-//! A guard is written for a group of actions, and an action that forgets the group escapes it without a
-//! word: every other check looks only at what the guard is asked about. So a guard that reaches most of the
-//! actions at which everything that it reads is there is put to the others as well, in thought. Where it would
-//! refuse a caller, a tenant or an object that nothing refuses, the action is outside the layer.
+//! A guard is written for a group of actions, and an action that is not put into the group escapes the guard
+//! unnoticed: all other checks look only at the actions that the guard covers. So the check considers each
+//! guard that covers most of the actions at which everything that the guard reads exists, and asks what the
+//! guard would decide at the others. If it would refuse a caller, a tenant or an object that nothing else
+//! refuses, the action is outside the layer.
 
 mod exemptions;
 mod probe;
@@ -29,11 +30,11 @@ use exemptions::Exemptions;
 use probe::{Left, open_to};
 use scope::Scope;
 
-/// Actions that are listed one by one are meant one by one, unless they are nearly all: so many, and one is
-/// not among them.
+/// A guard that lists actions one by one means exactly these, unless it lists nearly all: at least this many,
+/// with at most one in eight of the actions missing.
 const LISTED: usize = 7;
 
-/// The actions that are outside a layer, and what is odd about those that say so.
+/// Returns findings about the actions that are outside a layer, and about wrong exemptions.
 pub(super) fn findings(bundle: &Bundle, policies: &[Arc<Checked>]) -> Vec<Finding> {
     let exemptions = Exemptions::of(bundle);
     let guards: Vec<Guard<'_>> = Guard::all(bundle, policies).collect();
@@ -76,11 +77,11 @@ pub(super) fn findings(bundle: &Bundle, policies: &[Arc<Checked>]) -> Vec<Findin
 /// The actions that are not public.
 struct Subjects<'a> {
     all: Vec<Subject<'a>>,
-    /// What there is to read when the policies are asked about them.
+    /// The kinds of questions that the policies are asked about these actions.
     kinds: Vec<Asked>,
-    /// The groups that they are in.
+    /// The groups that the actions are in.
     groups: HashSet<EntityUid>,
-    /// The attributes that the schema declares for what they are about, by type.
+    /// The attributes that the schema declares for the resources of the actions, by type.
     declared: HashMap<Arc<str>, BTreeMap<String, Attribute>>,
 }
 
@@ -88,17 +89,17 @@ struct Subjects<'a> {
 struct Subject<'a> {
     route: Arc<Route>,
     slice: &'a Slice,
-    /// Its place among the kinds.
+    /// The place of the action's kind of question in `Subjects::kinds`.
     kind: usize,
     /// The action, and the groups that it is in.
     around: HashSet<EntityUid>,
-    /// Whether any guard that is written for a group reaches it.
+    /// Whether a guard that is written for a group reaches the action.
     in_a_guarded_group: bool,
 }
 
 impl<'a> Subjects<'a> {
-    /// All of them, each action once; `unmapped` too, but not `act_in`: that is asked of those who have
-    /// passed the guards of another action.
+    /// Returns all actions that are not public, each once. `unmapped` is included; `act_in` is not, because it
+    /// is asked only for callers who have passed the guards of another action.
     fn of(bundle: &'a Bundle) -> Self {
         let unmapped = Arc::new(Route::unmapped(UNMAPPED));
         let (all, kinds) = (Vec::new(), Vec::new());
@@ -130,7 +131,7 @@ impl<'a> Subjects<'a> {
         subjects
     }
 
-    /// The same, with what the guards reach.
+    /// Marks the actions that guards of groups reach.
     fn guarded_by(mut self, guards: &[Guard<'_>]) -> Self {
         for guard in guards.iter().filter(|guard| guard.scope.names_one_of(&self.groups)) {
             breathe();
@@ -141,7 +142,7 @@ impl<'a> Subjects<'a> {
         self
     }
 
-    /// The subjects that a guard passes by, though it is there for most of those that it could concern.
+    /// Returns the actions that a guard misses, if it reaches most of those that it could concern.
     fn passed_by(
         &self,
         guard: &Guard<'_>,
@@ -160,7 +161,7 @@ impl<'a> Subjects<'a> {
         let concerned = all.filter(|(_, it)| concerns.get(it.kind).is_some_and(|it| *it));
         let (reached, mut passed): (Vec<_>, Vec<_>) =
             concerned.partition(|(_, it)| guard.scope.reaches(&it.around));
-        // Those that say so are not counted: they would hide the next one.
+        // Exempt actions are not counted as missed: they would hide the next one that is missed.
         let layer = guard.rule.layer;
         let exempt = |it: &Subject<'_>| !exemptions.of_action(it, layer).is_empty();
         let missed = passed.iter().filter(|(_, it)| !exempt(it)).count();
@@ -175,7 +176,7 @@ impl<'a> Subjects<'a> {
         passed
     }
 
-    /// Whether all that a guard reads is there in a kind of question.
+    /// Whether everything that a guard reads exists in a kind of question.
     fn fills(&self, asked: &Asked, guard: &Guard<'_>) -> bool {
         guard.checked.reads.iter().all(|read| match read {
             Read::Attribute(of, name) => {
@@ -186,7 +187,7 @@ impl<'a> Subjects<'a> {
         })
     }
 
-    /// An object may have what its type declares: not every type has roles.
+    /// Whether the type of the object declares the attribute: not every type has roles, for example.
     fn is_declared(&self, asked: &Asked, of: &Path, name: &str) -> bool {
         let of_object = of.root == Root::Resource && of.steps.is_empty();
         let declared = self.declared.get(&asked.resource);
@@ -194,7 +195,7 @@ impl<'a> Subjects<'a> {
     }
 }
 
-/// A guard that is written for some actions.
+/// A guard that is written for some actions, not for all.
 #[derive(Clone)]
 struct Guard<'a> {
     checked: &'a Checked,
@@ -203,7 +204,7 @@ struct Guard<'a> {
 }
 
 impl<'a> Guard<'a> {
-    /// Those that name actions or groups.
+    /// Returns the guards that name actions or groups.
     fn all(bundle: &'a Bundle, policies: &'a [Arc<Checked>]) -> impl Iterator<Item = Self> {
         policies.iter().filter_map(|checked| {
             let rule = bundle.rule(checked.policy.id()).filter(|rule| rule.forbids)?;
@@ -213,9 +214,9 @@ impl<'a> Guard<'a> {
     }
 }
 
-/// What is known of an action outside a layer.
+/// What is known about an action outside a layer.
 struct Outside<'a> {
-    /// Somebody whom the first guard would refuse, and nothing does.
+    /// A caller, as a message describes it, whom the first guard would refuse and nothing else refuses.
     who: String,
     guards: Vec<Guard<'a>>,
 }

@@ -1,53 +1,53 @@
-//! What the policies about an action can see of a path, of the names of those involved, and of callers.
+//! What the policies about an action can see of a path, of the names of the entities involved, and of callers.
 //!
-//! Two requests that differ only in what no policy can see are one question, and have one answer.
-//! What a policy reads is found by [`Reads`]. What is understood of that here is little: `context.path`
-//! held against a literal, and `resource` before an attribute, `has` or `is`. Everything else in
-//! which the two stand shows all of them.
+//! Two requests that differ only in what no policy can see are one question, and have one answer. [`Reads`]
+//! finds what a policy reads. This module understands two uses exactly: `context.path` compared with a literal,
+//! and `resource` before an attribute, `has` or `is`. In any other use, the policy sees the whole path or the
+//! whole resource.
 //!
-//! Of users less has to be understood. Cedar looks into no name, it only compares entities: whatever
-//! is asked, the answer is the same if everybody changes their names, as long as the policies write
-//! out none of them. What a user is, the asker says, and whether the object is the caller itself; no
-//! fact and no circumstance holds another user.
+//! User ids need less analysis. Cedar only compares them: if no policy writes out a user, renaming all users
+//! cannot change an answer. The question itself contains the user's attributes and whether the object is the
+//! caller; no fact and no circumstance refers to another user.
 //!
-//! Most policies up to the layer `role` look at no more of a caller than its roles and its status, whether
-//! it belongs to an organisation, and whether that one is open for business: the gist of it. That is
-//! understood of `principal` and `principal.organization` before these attributes, and nowhere else.
+//! Most policies up to the layer `role` look only at the gist of a caller: its roles and status, whether it
+//! belongs to an organisation, and the status of that organisation and whether it was deleted. Only reads of
+//! these attributes through `principal` and `principal.organization` count as reads of the gist.
 
 use std::sync::Arc;
 
 use super::reads::{Path, Read, Reads, Root, basename};
 use super::shape::Shape;
 
-/// So many forms of a path are told apart; with more, each path is its own.
+/// The maximum number of forms by which paths are distinguished. With more forms, policies count as seeing the
+/// whole path.
 const SHAPES: usize = 64;
 
 /// How a policy uses `resource`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 enum Use {
-    /// Not at all, or for its type.
+    /// Not at all, or only its type.
     #[default]
     Type,
-    /// For its attributes.
+    /// Its attributes.
     Attributes,
-    /// As a value: two that are alike are told apart.
+    /// Its value: two resources with equal attributes can be distinguished.
     Name,
 }
 
-/// What one policy looks at.
+/// What one policy looks at, as far as views need it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Glance {
     shapes: Vec<Shape>,
     whole_path: bool,
     resource: Use,
-    /// Whether it writes out a user.
+    /// Whether the policy writes out a user.
     users: bool,
-    /// Whether it looks at more of a caller than its gist.
+    /// Whether the policy looks at more of a caller than its gist.
     beyond: bool,
 }
 
 impl Glance {
-    /// What a policy looks at that reads this.
+    /// Returns what a policy with these reads looks at.
     pub(super) fn of(reads: &Reads) -> Self {
         let mut glance = Self {
             shapes: reads.shapes().cloned().collect(),
@@ -71,7 +71,8 @@ impl Glance {
                 self.beyond |= basename(kind) == "Organization";
             }
             Read::Tags(_) => self.beyond = true,
-            // What is compared is used as a value, which was looked at.
+            // An entity in a membership or type test is also used as a value, and [`Reads::takes`] reports
+            // that.
             Read::Membership(..) | Read::Kind(..) => {}
         }
     }
@@ -85,18 +86,19 @@ impl Glance {
             return;
         }
         self.beyond |= !is_gist(of, name);
-        // A path that goes on behind `context.path` uses its value.
+        // A path that continues after `context.path` uses the value of `context.path`.
         self.whole_path |=
             of.root == Root::Context && of.steps.first().is_some_and(|it| **it == *"path");
-        // What is known of an object that is named outright depends on whether it is the one asked for.
+        // The attributes of an entity that is written out depend on whether the entity is the object of the
+        // request.
         if matches!(of.root, Root::Written(_)) {
             self.resource = Use::Name;
         }
     }
 }
 
-/// Whether an attribute is in `UserGist` or `OrganizationGist`: `principal.roles`, `principal.organization.status`
-/// and their like. The organization itself is, as long as its value is not used.
+/// Whether an attribute is part of `UserGist` or `OrganizationGist`, such as `principal.roles` or
+/// `principal.organization.status`. The organization itself is part of it as long as its value is not used.
 fn is_gist(of: &Path, name: &str) -> bool {
     let names: &[&str] = match of.steps.as_slice() {
         [] => &["roles", "status", "organization"],
@@ -106,39 +108,39 @@ fn is_gist(of: &Path, name: &str) -> bool {
     of.root == Root::Principal && names.contains(&name)
 }
 
-/// What some policies can see together.
+/// What a set of policies can see together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
-    /// `None`: each path is its own.
+    /// The forms by which the policies distinguish paths; `None` if they may distinguish all paths.
     shapes: Option<Vec<Shape>>,
     names: bool,
     caller: SeenCaller,
 }
 
-/// How much policies see of a caller, where it is known whether the object is the caller itself.
+/// How much policies see of a caller, given whether the object is the caller itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SeenCaller {
-    /// Its roles and status, whether it belongs to an organisation, and of that the status and whether it
-    /// was deleted.
+    /// The policies see the caller's roles and status, whether the caller belongs to an organisation, and the
+    /// status of that organisation and whether it was deleted.
     Gist,
-    /// All that it is, but not its name.
+    /// The policies see everything about the caller except its name.
     Likeness,
-    /// Its name, too.
+    /// The policies see the caller's name, too.
     Name,
 }
 
 /// A path as policies see it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SeenPath {
-    /// Which of the forms it has.
+    /// The forms that the path has, as bits.
     Shapes(u64),
-    /// All of it.
+    /// The whole path.
     Whole(Arc<str>),
 }
 
 impl View {
-    /// What these policies see of objects whose attributes are known to whoever asks, or, if
-    /// `unknown`, are not: then what is said of an attribute may depend on the name.
+    /// Returns what these policies see. If `unknown`, the asker does not know the attributes of the object, and
+    /// what a policy reads of an attribute may depend on the object's name.
     pub(super) fn of<'a>(policies: impl Iterator<Item = &'a Glance>, unknown: bool) -> Self {
         let (mut shapes, mut most) = (Vec::<Shape>::new(), Use::Type);
         let (mut whole, mut users, mut beyond) = (false, false, false);
@@ -158,14 +160,14 @@ impl View {
         let names = most >= least;
         let caller = match users {
             true => SeenCaller::Name,
-            // An object that was looked up may be of the caller's organisation.
+            // An object that was looked up may belong to the caller's organisation.
             false if beyond || names || !unknown => SeenCaller::Likeness,
             false => SeenCaller::Gist,
         };
         Self { shapes: few.then_some(shapes), names, caller }
     }
 
-    /// What they see of a path.
+    /// Returns what the policies see of a path.
     pub fn path(&self, path: &Arc<str>) -> SeenPath {
         let Some(shapes) = &self.shapes else { return SeenPath::Whole(Arc::clone(path)) };
         let seen =
@@ -173,12 +175,12 @@ impl View {
         SeenPath::Shapes(seen)
     }
 
-    /// Whether they can tell two objects apart that are alike but for their names.
+    /// Whether the policies can distinguish two objects that are alike except for their names.
     pub fn names(&self) -> bool {
         self.names
     }
 
-    /// What they see of a caller.
+    /// Returns what the policies see of a caller.
     pub fn caller(&self) -> SeenCaller {
         self.caller
     }

@@ -13,8 +13,8 @@ use super::read::File;
 use super::tokens::declarations;
 use super::validate::Kinds;
 
-/// The roles and features that exist. A name outside is refused in policies when a bundle is
-/// loaded, and in facts when they are used.
+/// The roles and features that exist. An unknown name in a policy is refused when the bundle is loaded; an
+/// unknown name in facts, when the facts are used.
 #[derive(Debug)]
 pub struct Vocabulary {
     roles: BTreeSet<Arc<str>>,
@@ -32,28 +32,28 @@ impl Vocabulary {
         self.features.contains(name)
     }
 
-    /// All roles, sorted.
+    /// Returns all roles, sorted.
     pub fn roles(&self) -> impl Iterator<Item = &Arc<str>> {
         self.roles.iter()
     }
 
-    /// All features, sorted.
+    /// Returns all features, sorted.
     pub fn features(&self) -> impl Iterator<Item = &Arc<str>> {
         self.features.iter()
     }
 }
 
-/// A schema that was read.
+/// A parsed schema, with what was derived from it.
 #[derive(Debug)]
 pub(super) struct Declared {
     pub(super) text: Arc<str>,
     pub(super) schema: Schema,
     pub(super) vocabulary: Arc<Vocabulary>,
-    /// The same in Cedar's JSON form.
+    /// The schema in Cedar's JSON form.
     pub(super) json: Value,
-    /// Its actions, by what policies can see of them.
+    /// The kinds of the schema's actions, by what policies can see of them.
     pub(super) kinds: Option<Kinds>,
-    /// Its actions and the groups that they are in.
+    /// The schema's actions and the groups that they are in.
     pub(super) actions: Entities,
 }
 
@@ -90,8 +90,8 @@ impl Declared {
     }
 }
 
-/// What Cedar says against a schema that it could read. Where it names an action or a type and no
-/// place, the place is the declaration.
+/// Returns the findings about a schema that Cedar could parse but rejects. If Cedar names an action or a type
+/// and gives no place, the finding is at the declaration.
 fn contradiction(file: &File, message: &str, error: &dyn miette::Diagnostic) -> Findings {
     let mut findings = finding::of_file(file, 0, Kind::Schema, error);
     for finding in findings.iter_mut().filter(|it| it.line == 0) {
@@ -106,7 +106,7 @@ fn contradiction(file: &File, message: &str, error: &dyn miette::Diagnostic) -> 
     Findings(findings)
 }
 
-/// The names of an enumerated entity type.
+/// Returns the names of an enumerated entity type.
 fn names(schema: &Value, file: &File, kind: &str) -> Result<BTreeSet<Arc<str>>, Findings> {
     let types = schema.get("").and_then(|namespace| namespace.get("entityTypes"));
     let list = types.and_then(|types| types.get(kind)?.get("enum"));

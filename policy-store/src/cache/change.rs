@@ -1,8 +1,8 @@
-//! What a database says when a fact has changed.
+//! The notifications by which a database reports that a fact has changed.
 
 use std::sync::Arc;
 
-/// Something that has changed. As text, in a notification:
+/// A change of facts. A notification has one of these texts:
 ///
 /// | text | what |
 /// | --- | --- |
@@ -26,14 +26,14 @@ pub enum Change {
 }
 
 impl Change {
-    /// Reads a notification. What is not understood may mean anything.
+    /// Parses a notification. A text that is not understood counts as a change of everything.
     pub fn parse(text: &str) -> Self {
         let (word, rest) = text.split_once(' ').unwrap_or((text, ""));
         match (word, rest) {
             ("user", id) if !id.is_empty() => Self::User(Arc::from(id)),
             ("organization", id) if !id.is_empty() => Self::Organization(Arc::from(id)),
             ("object", object) if !object.is_empty() => match object.split_once(' ') {
-                // A user and an organisation are objects, too.
+                // Users and organisations are objects, too.
                 Some(("User", id)) => Self::User(Arc::from(id)),
                 Some(("Organization", id)) => Self::Organization(Arc::from(id)),
                 Some((kind, id)) => Self::Object(Arc::from(kind), Arc::from(id)),
@@ -44,7 +44,7 @@ impl Change {
         }
     }
 
-    /// `user`, `organization`, `object` or `all`, for the metrics.
+    /// Returns `user`, `organization`, `object` or `all`, for the metrics.
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::User(_) => "user",

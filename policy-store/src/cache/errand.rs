@@ -1,4 +1,4 @@
-//! A load on its way: it asks the database once, for all who wait.
+//! A load: one question to the database, for all requests that wait for its answer.
 
 use std::future::Future;
 use std::hash::Hash;
@@ -13,7 +13,8 @@ use super::weight::Weigh;
 use crate::facts::Fact;
 use crate::source::FactsError;
 
-/// One load on its way. Dropped on the way, by a panic, it says so to those who wait.
+/// One load in progress. A load that is dropped before its end, for example by a panic, gives an error to the
+/// waiting requests.
 pub(super) struct Errand<K, T>
 where
     K: Hash + Eq + Clone + Weigh + Send + Sync + 'static,
@@ -31,7 +32,7 @@ where
     K: Hash + Eq + Clone + Weigh + Send + Sync + 'static,
     T: PartialEq + Weigh + Send + Sync + 'static,
 {
-    /// Asks when its turn has come, if anybody still waits then.
+    /// Waits for a free place among the loads, then asks the database if any request still waits.
     pub(super) async fn run(mut self, load: impl Future<Output = Result<Option<T>, FactsError>>) {
         let common = Arc::clone(&self.shelf.common);
         let Ok(_turn) = common.loads.acquire().await else { return };
@@ -43,8 +44,8 @@ where
         self.finish(loaded);
     }
 
-    /// Whether anybody still waits. From here on the question counts as put: where each request has
-    /// its own, nobody joins it any more.
+    /// Whether any request still waits. From here on the question counts as asked: without a time to live, no
+    /// later request joins the load.
     fn is_wanted(&self) -> bool {
         let mut loading = self.shelf.loading();
         let Some(own) = loading.get_mut(&self.key).filter(|it| it.ticket == self.ticket) else {
@@ -58,7 +59,7 @@ where
         true
     }
 
-    /// Keeps the answer if it may be kept, and gives it to those who wait.
+    /// Keeps the answer if that is allowed, and passes it to the waiting requests.
     fn finish(&self, loaded: Result<Option<T>, FactsError>) {
         let mut loading = self.shelf.loading();
         let current = loading.get(&self.key).is_some_and(|it| it.ticket == self.ticket);
@@ -111,10 +112,10 @@ where
     }
 }
 
-/// A time to live without up to an eighth of it, so that what was loaded together is not asked for
-/// together again.
+/// Returns the time to live, shortened by up to an eighth, so that facts that were loaded together do not
+/// expire together.
 fn shortened(ttl: Duration, ticket: u64) -> Duration {
-    // Fibonacci hashing: neighbours come out far apart.
+    // Fibonacci hashing: neighbouring tickets give distant results.
     let part = ticket.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54;
     ttl.saturating_sub(ttl * u32::try_from(part).unwrap_or(0) / (1 << 13))
 }

@@ -1,8 +1,8 @@
-//! Numbers for what facts say, whomever they are about: those that are alike have one number.
+//! Numbers for the content of facts, whoever they describe: facts with equal content have one number.
 //!
-//! INVARIANT: no number stands for two contents. Contents are compared, not their hashes, and each
-//! number is given out once. One that was forgotten for want of room gets another when it is seen
-//! again: what was concluded from the old one is then not found, and never found for something else.
+//! INVARIANT: no number stands for two contents. Contents are compared, not their hashes, and each number is
+//! given out once. A content that was evicted gets another number when it is seen again: conclusions from the
+//! old number are then no longer found, but are never found for another content.
 
 use std::convert::Infallible;
 use std::hash::Hash;
@@ -11,21 +11,21 @@ use std::sync::Arc;
 use super::shelf::Common;
 use super::weight::{Weigh, bounded};
 
-/// Each of the tables of numbers may hold this part of the memory for facts.
+/// Each table of numbers may take one part in this many of the memory for facts.
 const NUMBERS: u64 = 40;
 
-/// Gives the number of what a fact says, or of some of it.
+/// A function that returns the number of a fact's content, or of a part of the content.
 pub(super) type Number<T> = Arc<dyn Fn(&T) -> u64 + Send + Sync>;
 
-/// How the facts of a kind are numbered; `None`: each is like no other.
+/// How the facts of a kind are numbered. With `None`, each fact differs from all others.
 pub(super) struct Numbers<T> {
-    /// By all that they say.
+    /// The number of everything that the facts say to policies.
     pub(super) likeness: Option<Number<T>>,
-    /// By the gist of it.
+    /// The number of the facts' gist.
     pub(super) gist: Option<Number<T>>,
 }
 
-/// Facts that have one number when `content` is the same.
+/// Returns a function that gives facts one number if their `content` is equal.
 pub(super) fn by<T, C>(
     common: &Arc<Common>,
     content: impl Fn(&T) -> C + Send + Sync + 'static,

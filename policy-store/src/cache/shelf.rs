@@ -1,8 +1,8 @@
-//! One kind of facts: what is kept of it, and the loads that are under way.
+//! One kind of facts: the kept facts and the loads in progress.
 //!
-//! INVARIANT: what a load answers is kept only if nobody has said since it began that the fact has
-//! changed. Both are decided under one lock, which is taken where the database is asked or has
-//! spoken, never for a fact that is kept.
+//! INVARIANT: the answer of a load is kept only if no change of the fact was reported since the load began.
+//! Both are decided under one lock, which is taken when the database is asked or reports a change, never for a
+//! fact that is kept.
 
 use std::collections::HashMap;
 use std::future::Future;
@@ -21,14 +21,14 @@ use super::{Event, Lookup, Observer, Outcome, Settings, Terms};
 use crate::facts::Fact;
 use crate::source::FactsError;
 
-/// How many loads are under way at a time: as many as there are connections.
+/// The maximum number of loads in progress: as many as there are connections.
 pub(super) const LOADS: usize = 8;
-/// Each of the three shelves that keep facts has a quarter of the memory for them.
+/// Each of the three shelves that keep facts may take a quarter of the memory for facts.
 const FACTS: u64 = 4;
-/// What is known to be absent has little: strangers choose how much of it there is.
+/// The part of the memory for keys known to be absent is small: strangers choose how many there are.
 const ABSENT: u64 = 24;
 
-/// What all shelves share.
+/// The parts that all shelves share.
 pub(super) struct Common {
     pub(super) settings: Settings,
     pub(super) observer: Box<Observer>,
@@ -42,36 +42,36 @@ impl Common {
         Self { settings, observer, numbers: AtomicU64::new(0), loads }
     }
 
-    /// One that nobody else has: versions and likenesses are never taken for each other.
+    /// Returns a number that was never given out before: versions and likenesses never collide.
     pub(super) fn number(&self) -> u64 {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 }
 
-/// What is done with what was loaded.
+/// The kinds of answers that a shelf keeps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Keeps {
-    /// Nothing: it only saves asking twice at a time.
+    /// No answer: the shelf only combines equal questions that are asked at the same time.
     Nothing,
-    /// The rows that are there.
+    /// The rows that exist.
     Present,
-    /// And that there is none.
+    /// The rows that exist, and that a row is absent.
     Absent,
 }
 
-/// What whoever asks may be answered by.
+/// The kept answers that a request may get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Wants {
-    /// By what is kept, and by what is remembered not to be there: strangers with a good token for
-    /// nobody must not reach the database each time.
+    /// Kept facts, and the knowledge that a row is absent: strangers with a valid token for an unknown user
+    /// must not reach the database each time.
     Caller,
-    /// By what is kept. That there is nothing is asked each time: it may have been created since.
+    /// Kept facts. If a row was absent, the database is asked each time: the row may have been created since.
     Thing,
-    /// By nothing that was asked for before.
+    /// No answer to a question that was asked before.
     Anew,
 }
 
-/// A fact, as long as it is kept.
+/// A kept fact.
 pub(super) struct Kept<T> {
     pub(super) fact: Arc<Fact<T>>,
     pub(super) until: Instant,
@@ -84,7 +84,7 @@ impl<T> Clone for Kept<T> {
     }
 }
 
-/// That there is no such row, as long as that is remembered.
+/// The knowledge that a row is absent.
 #[derive(Clone, Copy)]
 pub(super) struct Nobody {
     pub(super) asked_at: Instant,
@@ -92,24 +92,24 @@ pub(super) struct Nobody {
     pub(super) epoch: u64,
 }
 
-/// What the database said, or that it said that there is nothing, when it was asked.
+/// The answer of the database: a fact, or `None` if there is no such row.
 pub(super) type Answer<T> = Result<Option<Arc<Fact<T>>>, FactsError>;
 
-/// An answer, and when its question was put.
+/// An answer, and when its question was asked.
 pub(super) struct Answered<T> {
     pub(super) answer: Answer<T>,
     pub(super) asked_at: Instant,
 }
 
-/// A load that is under way.
+/// A load in progress.
 pub(super) struct Load<T> {
     pub(super) ticket: u64,
-    /// Whether whoever comes now may still wait for it.
+    /// Whether new requests may still wait for the load.
     pub(super) open: bool,
     pub(super) answer: Arc<watch::Sender<Option<Answered<T>>>>,
 }
 
-/// What is known without asking.
+/// What the shelf knows without asking the database.
 enum Known<T> {
     Fact(Arc<Fact<T>>),
     Nobody,
@@ -122,13 +122,13 @@ pub(super) struct Shelf<K, T> {
     pub(super) keeps: Keeps,
     pub(super) numbers: Numbers<T>,
     pub(super) common: Arc<Common>,
-    /// For longer than they count, until there is no more room: one that comes back unchanged keeps its
-    /// version, and with it all that was concluded from it.
+    /// The kept facts. They stay after their time to live until there is no more room: a fact that is loaded
+    /// again unchanged keeps its version, and with it all conclusions from it.
     pub(super) kept: Bounded<K, Kept<T>>,
     pub(super) nobody: Bounded<K, Nobody>,
     loading: Mutex<HashMap<K, Load<T>>>,
     tickets: AtomicU64,
-    /// What was kept in an earlier epoch does not count any more.
+    /// The current epoch: what was kept in an earlier one no longer counts.
     pub(super) epoch: AtomicU64,
     /// What was kept in an epoch before this one is known to be wrong.
     condemned: AtomicU64,
@@ -160,7 +160,7 @@ where
         })
     }
 
-    /// The one way to a fact: one that is fresh, or a load that all who ask now share.
+    /// Returns a fact: a fresh one that is kept, or the answer of a load that all requests at this time share.
     pub(super) async fn fetch<L>(
         self: &Arc<Self>,
         wants: Wants,
@@ -206,7 +206,7 @@ where
         (self.common.observer)(Event::Lookup(lookup));
     }
 
-    /// What is kept and counts.
+    /// Returns the kept answer, if it still counts.
     fn known(&self, wants: Wants, key: &K) -> Known<T> {
         if wants == Wants::Anew {
             return Known::Unknown;
@@ -231,7 +231,7 @@ where
         Known::Unknown
     }
 
-    /// Waits for the answer of a load, and says whether it was begun here.
+    /// Waits for the answer of a load, and returns whether this request began the load.
     async fn ask<L>(
         self: &Arc<Self>,
         wants: Wants,
@@ -255,7 +255,7 @@ where
                 },
                 Ok(Err(_)) => return (Err(gone()), mine),
             };
-            // It may have been created since the question was put, and before this one was.
+            // The row may have been created after the question was asked and before this request asked.
             let counts = match wants {
                 Wants::Caller => true,
                 Wants::Thing => !matches!(answer, Ok(None)),
@@ -267,7 +267,7 @@ where
         }
     }
 
-    /// Joins the load that is under way, or begins one.
+    /// Joins the load in progress, or begins one.
     fn join<L>(
         self: &Arc<Self>,
         key: &K,
@@ -287,7 +287,8 @@ where
         drop(loading);
         let asked_at = Instant::now();
         let errand = Errand { shelf: Arc::clone(self), key: key.clone(), ticket, answer, asked_at };
-        // In a task of its own: whoever goes away drops neither the query nor those who share it.
+        // The load has a task of its own: a client that goes away cancels neither the query nor the requests
+        // that share it.
         tokio::spawn(errand.run(load()));
         (receiver, true)
     }
@@ -296,14 +297,14 @@ where
         self.loading.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether a fact may be used that was just loaded. Without a time to live any that was asked
-    /// for since the request came may.
+    /// Whether a fact that was just loaded may be used. Without a time to live, any fact that was asked for
+    /// since the request came may be used.
     fn counts(&self, fact: &Fact<T>) -> bool {
         let ttl = self.common.settings.ttl;
         ttl.is_zero() || fact.asked_at.elapsed() < ttl
     }
 
-    /// An older fact for a request that may be judged by one, while the database does not answer.
+    /// Returns an older fact for a request that may be judged by one while the database does not answer.
     fn bridge(&self, key: &K, terms: &Terms, error: &FactsError) -> Option<Arc<Fact<T>>> {
         let Settings { ttl, stale_for, .. } = self.common.settings;
         let down = matches!(error, FactsError::Unavailable(_) | FactsError::Timeout);
@@ -319,21 +320,21 @@ where
         Some(kept.fact)
     }
 
-    /// How many bytes it holds.
+    /// Returns how many bytes the shelf holds.
     pub(super) fn held(&self) -> u64 {
         self.kept.weight() + self.nobody.weight()
     }
 
-    /// Drops what is known of `key`: it has changed.
+    /// Drops what is known about `key`, which has changed.
     pub(super) fn drop_one(&self, key: &K) {
         let mut loading = self.loading();
-        // Those who wait for it asked before the change was known; nobody else joins them.
+        // The requests that wait for this load asked before the change was known; no later request joins it.
         loading.remove(key);
         self.kept.remove(key);
         self.nobody.remove(key);
     }
 
-    /// Drops everything: it may all have changed.
+    /// Drops everything, because everything may have changed.
     pub(super) fn drop_all(&self) {
         let mut loading = self.loading();
         loading.clear();
@@ -343,7 +344,7 @@ where
         self.nobody.clear();
     }
 
-    /// Nothing that is kept counts any more; but nobody has said that it is wrong.
+    /// Stops using all kept facts, without declaring them wrong.
     pub(super) fn distrust(&self) {
         let mut loading = self.loading();
         loading.clear();

@@ -1,26 +1,26 @@
-//! How the cache is asked, and what it tells: settings, the terms of one request, and events.
+//! The interface of the cache: its settings, the terms of one request, and its events.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// How the cache keeps facts.
+/// The settings of the cache.
 #[derive(Debug, Clone, Copy)]
 pub struct Settings {
-    /// How old a fact may be when somebody is judged by it.
+    /// The maximum age of a fact by which a request is judged.
     pub ttl: Duration,
-    /// How long a request may wait for all its facts.
+    /// The timeout of a request for all its facts together.
     pub timeout: Duration,
-    /// How much older a fact may be for a read while the database is down.
+    /// The additional age that a fact may have for a read while the database is down.
     pub stale_for: Duration,
-    /// How many facts of each kind are kept at the most.
+    /// The maximum number of kept facts of each kind.
     pub entries: u64,
-    /// How many bytes all facts together may take. The caches divide it between them: a quarter each for
-    /// users, organisations and objects, the rest for what is absent and for what facts are compared by.
+    /// The maximum number of bytes of all facts together. The caches divide it: a quarter each for users,
+    /// organisations and objects, the rest for absent rows and for the tables that compare facts.
     pub memory: u64,
 }
 
 impl Settings {
-    /// Facts that live for `ttl`, for which a request waits `timeout`.
+    /// Returns settings with this time to live and this timeout of a request.
     pub const fn new(ttl: Duration, timeout: Duration) -> Self {
         Self { ttl, timeout, stale_for: Duration::ZERO, entries: 100_000, memory: 256 << 20 }
     }
@@ -31,13 +31,13 @@ impl Settings {
 pub enum Outcome {
     /// Answered from the cache.
     Hit,
-    /// The database was asked.
+    /// The database was asked by this request.
     Miss,
-    /// Somebody else was asking already.
+    /// Another request was already asking the database.
     Coalesced,
-    /// The database is down, and an older fact has to do.
+    /// The database is down, and an older fact was used.
     Stale,
-    /// No answer.
+    /// The database gave no answer.
     Error,
 }
 
@@ -46,45 +46,45 @@ pub enum Outcome {
 pub struct Lookup {
     /// `user`, `organization` or `object`.
     pub kind: &'static str,
-    /// How it ended.
+    /// The outcome of the lookup.
     pub outcome: Outcome,
-    /// How long the database took, where this lookup asked it.
+    /// How long the database took, if this lookup asked it.
     pub load: Option<Duration>,
-    /// How old the fact was that was given, if one was.
+    /// The age of the returned fact, if there was one.
     pub age: Option<Duration>,
 }
 
-/// What happens in the cache.
+/// An event in the cache.
 #[derive(Debug, Clone, Copy)]
 pub enum Event {
-    /// A fact was asked for.
+    /// A fact was looked up.
     Lookup(Lookup),
     /// Facts were dropped before their time: `user`, `organization`, `object` or `all`.
     Dropped(&'static str),
 }
 
-/// Hears each event of the cache.
+/// A callback that receives each event of the cache.
 pub type Observer = dyn Fn(Event) + Send + Sync;
 
-/// On which terms one request asks for facts.
+/// The terms on which one request asks for facts.
 #[derive(Debug)]
 pub struct Terms {
-    /// Until when it waits, for all of them together.
+    /// When the request stops waiting for facts, for all of them together.
     pub(super) deadline: Instant,
-    /// How long it may still wait, while it waits for something else.
+    /// The remaining time for facts, while the request waits for something else.
     pub(super) left: Duration,
-    /// Facts that were asked for since are fresh, whatever the time to live.
+    /// When the request began: facts that were asked for since then are fresh, whatever the time to live.
     pub(super) since: Instant,
-    /// Whether it only reads.
+    /// Whether the request only reads.
     pub(super) reads: bool,
-    /// Whether it was given a fact that is older than it should be.
+    /// Whether the request got a fact that is older than the time to live.
     pub(super) bridged: AtomicBool,
-    /// How many of its lookups the cache could not answer.
+    /// The number of the request's lookups that the cache could not answer.
     pub(super) questions: AtomicU32,
 }
 
 impl Terms {
-    /// A request that asks for its facts anew has no longer for it than was left of the first time.
+    /// Limits the time of a request that asks for its facts again to what was left the first time.
     #[must_use]
     pub fn within(mut self, left: Option<Duration>) -> Self {
         let limit = left.map(|left| self.since + left);
@@ -92,27 +92,27 @@ impl Terms {
         self
     }
 
-    /// How long it may still wait for facts.
+    /// Returns how long the request may still wait for facts.
     pub fn left(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
     }
 
-    /// The request now waits for something that is not a fact: its body.
+    /// Stops the clock: the request now waits for something that is not a fact, its body.
     pub fn pause(&mut self) {
         self.left = self.left();
     }
 
-    /// It asks for facts again.
+    /// Restarts the clock: the request asks for facts again.
     pub fn resume(&mut self) {
         self.deadline = Instant::now() + self.left;
     }
 
-    /// How many of its lookups had to wait for the database so far.
+    /// Returns how many of the request's lookups had to wait for the database so far.
     pub fn questions(&self) -> u32 {
         self.questions.load(Ordering::Relaxed)
     }
 
-    /// Whether it was given a fact that is older than the time to live: the database is down.
+    /// Whether the request got a fact that is older than the time to live, because the database is down.
     pub fn bridged(&self) -> bool {
         self.bridged.load(Ordering::Relaxed)
     }

@@ -14,7 +14,8 @@ use super::{Event, FactStore, Outcome, Settings};
 use crate::facts::{OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
 use crate::source::{FactSource, FactsError};
 
-/// Knows one user, counts who asks, and answers when it is let to.
+/// A source that knows one organisation and all users whose ids begin with `known`. It counts the questions and
+/// answers those about users and objects only when it has permits.
 struct Slow {
     asked: AtomicUsize,
     go: Semaphore,
@@ -28,7 +29,7 @@ struct Slow {
 impl FactSource for Slow {
     async fn user(&self, id: &str) -> Result<Option<UserFacts>, FactsError> {
         self.asked.fetch_add(1, Ordering::SeqCst);
-        // As a database does: what it answers is what was true when it was asked.
+        // Like a database, this answers with what is true when it is asked.
         let status = *self.status.lock().unwrap();
         let _go = self.go.acquire().await;
         assert!(id != "panic", "a load that panics");
@@ -47,7 +48,7 @@ impl FactSource for Slow {
         Ok(id.starts_with("known").then_some(known))
     }
 
-    /// There is one, `org`, whose slug is the status.
+    /// Knows one organisation, `org`, whose slug is the current status.
     async fn organization(
         &self,
         key: &OrganizationKey,
@@ -127,7 +128,7 @@ impl Slow {
         *self.status.lock().unwrap() = status;
     }
 
-    /// Waits until the database was asked so often.
+    /// Waits until the database was asked `times` times.
     async fn until_asked(&self, times: usize) {
         while self.asked() < times {
             tokio::task::yield_now().await;
@@ -255,7 +256,7 @@ async fn what_was_created_a_moment_ago_is_there() {
     let before = look(&store);
     source.until_asked(1).await;
     source.now("CREATED");
-    // It finds a question under way that was put before the object was there.
+    // This look-up finds a load in progress that asked before the object existed.
     let after = look(&store);
     tokio::task::yield_now().await;
     source.go.add_permits(10);

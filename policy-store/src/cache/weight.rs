@@ -1,6 +1,6 @@
-//! How many bytes of memory a fact takes. The bounds of every cache of facts, and of decisions that hold
-//! facts, are in bytes: a number of entries says nothing about memory when somebody else chooses how long
-//! they are.
+//! The number of bytes of memory that a fact takes. The bounds of every cache of facts, and of decisions that
+//! contain facts, are in bytes: a number of entries says nothing about memory when others choose how long the
+//! entries are.
 
 use std::hash::Hash;
 use std::sync::Arc;
@@ -15,15 +15,16 @@ use crate::facts::{
     UserGist,
 };
 
-/// Two counters in front of the bytes of a shared text, its pointer, and what an allocator rounds up to.
+/// The overhead of a shared text: two counters before its bytes, its pointer, and the rounding of the
+/// allocator.
 const TEXT: usize = 40;
-/// What a cache spends on an entry besides its key and its value: places in two tables.
+/// The overhead of a cache entry besides its key and value: places in two tables.
 const ENTRY: usize = 64;
 
-/// Something whose size in memory is known.
+/// A value whose size in memory is known.
 pub trait Weigh {
-    /// How many bytes it takes, with everything that it points to. What is shared counts in full: the other
-    /// owner may be gone before this one is.
+    /// Returns how many bytes the value takes, with everything that it points to. Shared parts count in full:
+    /// the other owner may be gone before this one is.
     fn weight(&self) -> usize;
 }
 
@@ -137,15 +138,15 @@ impl Weigh for Nobody {
     }
 }
 
-/// A number, which is in the cache's own table.
+/// A number takes no memory outside of the cache's own table.
 impl Weigh for u64 {
     fn weight(&self) -> usize {
         0
     }
 }
 
-/// Weighs an entry of a cache by its bytes. No entry weighs less than the share that `Settings::entries`
-/// leaves to each: so the cache is bounded by their number, too.
+/// Weighs an entry of a cache by its bytes. No entry weighs less than its share under `Settings::entries`, so
+/// the number of entries is bounded, too.
 #[derive(Debug, Clone)]
 pub(super) struct ByBytes {
     least: u64,
@@ -161,14 +162,14 @@ impl<K: Weigh, V: Weigh> Weighter<K, V> for ByBytes {
 /// A cache that is bounded by the bytes that it holds.
 pub(super) type Bounded<K, V> = Cache<K, V, ByBytes, DefaultHashBuilder>;
 
-/// A cache that holds at most `1/part` of the memory for facts.
+/// Returns a cache that holds at most `1/part` of the memory for facts.
 pub(super) fn bounded<K, V>(settings: &Settings, part: u64) -> Bounded<K, V>
 where
     K: Hash + Eq + Clone + Weigh,
     V: Clone + Weigh,
 {
     let (bytes, entries) = (settings.memory / part, settings.entries.max(1));
-    // A guess, from which the number of the cache's parts follows: an entry has to fit into one of them.
+    // An estimate. The number of the cache's shards follows from it, and an entry has to fit into one shard.
     let usual = usize::try_from(entries.min(bytes / 1024)).unwrap_or(usize::MAX);
     let weighter = ByBytes { least: bytes / entries };
     Cache::with(usual, bytes, weighter, DefaultHashBuilder::default(), DefaultLifecycle::default())
@@ -180,7 +181,7 @@ mod tests {
 
     use super::*;
 
-    /// Every text of a fact counts, or a database with long texts would fill the memory.
+    /// Every text of a fact counts: otherwise a database with long texts could fill the memory.
     #[test]
     fn a_fact_weighs_at_least_what_its_texts_do() {
         let text = |length: usize| -> Arc<str> { "x".repeat(length).into() };

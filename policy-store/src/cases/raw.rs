@@ -1,4 +1,4 @@
-//! A file of tests as written.
+//! A test file as written.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::Tenancy;
 use crate::bundle::{File, Finding, Kind};
 use crate::routes::yaml_fault;
 
-/// Something with its place.
+/// A value with its place in the file.
 pub(super) type Lined<T> = Spanned<T>;
 
 #[derive(Debug, Default, Deserialize)]
@@ -80,7 +80,7 @@ pub(super) struct RawTest {
     pub(super) expect: BTreeMap<String, Lined<RawRow>>,
 }
 
-/// A request in one line, or with what else it carries.
+/// A request as one line, or as a map with more members.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum RawRequest {
@@ -100,7 +100,7 @@ pub(super) struct RawFull {
     pub(super) token_age: Option<u32>,
 }
 
-/// What is expected of a caller: of all requests, or of each.
+/// The expectations for a caller: one for all requests, or one for each.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(super) enum RawRow {
@@ -119,7 +119,7 @@ pub(super) fn line(location: &Location) -> usize {
     usize::try_from(location.line()).unwrap_or(0)
 }
 
-/// Reads a file.
+/// Parses a test file.
 pub(super) fn parse(file: &File) -> Result<RawFile, Box<Finding>> {
     serde_saphyr::from_str(&file.text).map_err(|error| {
         let ((line, column), problem) = yaml_fault(&error);

@@ -1,4 +1,4 @@
-//! From what was written to facts and cases.
+//! Builds facts and cases from parsed test files.
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -8,13 +8,13 @@ use super::{ALLOW, Case, Expected, NOBODY, Reader, Request};
 use crate::bundle::File;
 use crate::facts::{OrganizationFacts, OwnedFacts, UserFacts};
 
-/// The word for a caller whom nobody knows.
+/// The expected reason for a caller without facts.
 const UNKNOWN: &str = "user_unknown";
-/// All requests of a test that have no expectation of their own.
+/// The name that stands for all requests of a test without an expectation of their own.
 const REST: &str = "*";
 
 impl Reader<'_> {
-    /// The facts of one file; a name that is there already is a fault.
+    /// Adds the facts of one file. A name that exists already is a fault.
     pub(super) fn facts(&mut self, file: &File, facts: &RawFacts) {
         if let Some(tenancy) = &facts.tenancy {
             self.suite.tenancy = tenancy.clone();
@@ -60,7 +60,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Every organisation that somebody belongs to is there.
+    /// Checks that every organisation that a user or object belongs to exists.
     pub(super) fn owners(&mut self, files: &[(&File, RawFile)]) {
         for (file, raw) in files {
             let Some(facts) = &raw.facts else { continue };
@@ -100,11 +100,11 @@ impl Reader<'_> {
         }
     }
 
-    /// The cases of one test.
+    /// Adds the cases of one test.
     pub(super) fn test(&mut self, file: &File, name: &Arc<str>, test: Lined<RawTest>) {
         let (first, faults) = (self.suite.cases.len(), self.findings.len());
         self.add_cases(file, name, test);
-        // What is written wrongly expects something else than its author meant.
+        // A test with a fault may expect something else than its author meant.
         if self.findings.len() > faults {
             self.suite.cases.truncate(first);
         }
@@ -155,7 +155,7 @@ impl Reader<'_> {
         self.nothing_forgotten(file, at, &title, &all, first);
     }
 
-    /// Each request of a test is expected to be answered somehow: one that is forgotten tests nothing.
+    /// Checks that each request of a test has an expectation: a forgotten request tests nothing.
     fn nothing_forgotten(
         &mut self,
         file: &File,
@@ -195,7 +195,7 @@ impl Reader<'_> {
         self.suite.cases.push(case);
     }
 
-    /// What a row says about each request.
+    /// Returns the expectations of a row, each with its request.
     fn cells(
         &mut self,
         file: &File,
@@ -235,13 +235,13 @@ impl Reader<'_> {
         cells
     }
 
-    /// `allow`, `allow by POLICY`, `REASON` or `REASON by POLICY`.
+    /// Parses `allow`, `allow by POLICY`, `REASON` or `REASON by POLICY`.
     fn expected(&mut self, file: &File, at: usize, text: &str) -> Expected {
         let (reason, policy) = match text.split_once(" by ") {
             Some((reason, policy)) => (reason.trim(), Some(Arc::from(policy.trim()))),
             None => (text.trim(), None),
         };
-        // Nothing said must not be read as `allow`.
+        // An empty expectation must not count as `allow`.
         if reason.is_empty() {
             let remedy = format!("write `{ALLOW}`, or the reason of the denial");
             self.wrong(file, at, "an expectation is empty", &remedy);
@@ -265,7 +265,7 @@ fn request_of(name: &str, raw: RawRequest) -> Option<Request> {
     };
     let (method, target) = full.send.trim().split_once(' ')?;
     let body = full.body.map(|body| match body {
-        // A text is sent as it is: for bodies that are no JSON.
+        // A string is sent as it is: for bodies that are not JSON.
         serde_json::Value::String(text) => text,
         value => value.to_string(),
     });

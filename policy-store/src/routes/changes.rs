@@ -1,4 +1,4 @@
-//! Which facts a route changes, so that an explanation can say who may change them.
+//! The facts that a route changes, so that an explanation can tell who may change them.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use super::{Body, Route, Scope};
 /// A kind of fact that a request can change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 pub enum FactKind {
-    /// What a user's administrator has ticked.
+    /// The features that a user's administrator has ticked.
     #[serde(rename = "user.features")]
     UserFeatures,
-    /// What an organisation has bought.
+    /// The features that an organisation has bought.
     #[serde(rename = "organization.features")]
     OrganizationFeatures,
     /// The workflows that are enabled in an organisation.
@@ -34,7 +34,7 @@ pub enum FactKind {
 }
 
 impl FactKind {
-    /// The name, as in `routes.yaml`.
+    /// Returns the name, as in `routes.yaml`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::UserFeatures => "user.features",
@@ -47,12 +47,12 @@ impl FactKind {
         }
     }
 
-    /// Whether it is a fact about a user; else it is one about an organisation.
+    /// Whether this is a fact about a user; otherwise it is about an organisation.
     pub fn is_of_user(self) -> bool {
         matches!(self, Self::UserFeatures | Self::UserStatus | Self::UserRoles)
     }
 
-    /// What is wrong with a route that says it changes this, and what to do about it.
+    /// Returns what is wrong with a route that claims to change this kind of fact, and the remedy.
     pub(super) fn fault(
         self,
         scope: Scope,
@@ -81,18 +81,18 @@ impl FactKind {
 }
 
 impl Route {
-    /// The member of the body that changes a kind of fact, if the route does.
+    /// Returns the member of the body that changes this kind of fact, if there is one.
     pub fn changes(&self, kind: FactKind) -> Option<&Arc<str>> {
         self.changes.get(&kind)
     }
 
-    /// Whether the route says that it changes facts.
+    /// Whether the route declares that it changes facts.
     pub fn changes_facts(&self) -> bool {
         !self.changes.is_empty()
     }
 
-    /// A path that this route answers: with this object and this workflow, and `any` for any other
-    /// variable whose list is not closed.
+    /// Returns a path of this route with this object and this workflow. Other open variables have the value
+    /// `any`.
     pub fn path_of(&self, id: &str, workflow: &str) -> String {
         self.path(|variable| match variable {
             "id" => encoded(id),
@@ -102,7 +102,7 @@ impl Route {
     }
 }
 
-/// What escapes every byte that is not unreserved (RFC 3986, 2.3).
+/// The characters to percent-encode: every byte that is not unreserved (RFC 3986, 2.3).
 const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 fn encoded(text: &str) -> String {

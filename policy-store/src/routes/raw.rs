@@ -1,4 +1,4 @@
-//! `routes.yaml` as written, and what is wrong with it.
+//! `routes.yaml` as written, and the checks of each route.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use super::{
     Body, Event, FactKind, Operation, Place, Places, Route, RouteFault, Scope, fault, place,
 };
 
-/// A route may stand for so many paths.
+/// The maximum number of paths of one route.
 const PATHS: usize = 1_000;
 
-/// What the operator wrote about one route.
+/// One route as the operator wrote it.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawRoute {
@@ -40,12 +40,12 @@ pub(super) struct RawRoutes {
     pub(super) routes: Vec<Spanned<RawRoute>>,
 }
 
-/// Where a value stands.
+/// Returns the place of a value.
 fn at<T>(value: &Spanned<T>) -> Place {
     place(&value.referenced)
 }
 
-/// What was written, or what holds when nothing is.
+/// Returns the written value, or `otherwise`.
 fn or<T: Clone>(value: Option<&Spanned<T>>, otherwise: T) -> T {
     value.map_or(otherwise, |value| value.value.clone())
 }
@@ -55,7 +55,7 @@ fn shared(value: Option<&Spanned<String>>) -> Option<Arc<str>> {
 }
 
 impl RawRoute {
-    /// The route, or the first thing that is wrong with it.
+    /// Returns the checked route, or its first fault.
     pub(super) fn check(self, line: usize) -> Result<Route, RouteFault> {
         let variables = variables(&self.path.value).map_err(|problem| {
             let remedy = "write whole segments: /api/patients/{id}, without a slash at the end";
@@ -105,7 +105,7 @@ impl RawRoute {
         }
     }
 
-    /// The first thing that is wrong, where, and what to do about it.
+    /// Returns the first fault, with place and remedy.
     fn first_fault(&self, variables: &[String]) -> Option<RouteFault> {
         let missing = |name: &str| !variables.iter().any(|variable| variable == name);
         let method = &self.method.value;
@@ -127,7 +127,7 @@ impl RawRoute {
         }
     }
 
-    /// What is wrong with the closed lists.
+    /// Returns the fault of the closed lists, if any.
     fn odd_values(&self) -> Option<RouteFault> {
         let values = self.values.as_ref()?;
         let lists = || values.value.iter();
@@ -147,7 +147,7 @@ impl RawRoute {
         None
     }
 
-    /// What is wrong with the facts that it says it changes.
+    /// Returns the fault of the declared changes of facts, if any.
     fn odd_changes(&self) -> Option<RouteFault> {
         let changes = self.changes.as_ref()?;
         let scope = or(self.scope.as_ref(), Scope::None);
@@ -158,7 +158,7 @@ impl RawRoute {
         Some(fault(at(changes), &problem, remedy))
     }
 
-    /// What is wrong with saying that what the path names belongs to nobody.
+    /// Returns the fault of `unowned`, if any.
     fn odd_unowned(&self, variables: &[String]) -> Option<RouteFault> {
         let unowned = self.unowned.as_ref()?;
         let scope = or(self.scope.as_ref(), Scope::None);
@@ -180,7 +180,7 @@ impl RawRoute {
         Some(fault(at(unowned), problem, remedy))
     }
 
-    /// The first part that fits no other.
+    /// Returns the fault of the first part that does not fit the others.
     fn odd_part(&self, variables: &[String]) -> Option<RouteFault> {
         let foreign = self.values.as_ref().and_then(|values| {
             let name = values.value.keys().find(|name| !variables.contains(name));
@@ -228,7 +228,7 @@ fn phi_operation(word: &Spanned<String>) -> Result<Operation, RouteFault> {
     })
 }
 
-/// The variables of a template, which holds whole segments of unreserved characters.
+/// Returns the variables of a template, whose segments are variables or unreserved characters.
 fn variables(template: &str) -> Result<Vec<String>, String> {
     let segments = template
         .strip_prefix('/')
@@ -247,7 +247,7 @@ fn variables(template: &str) -> Result<Vec<String>, String> {
     Ok(names)
 }
 
-/// Whether it is a segment of unreserved characters.
+/// Whether the text is a segment of unreserved characters.
 fn is_plain(segment: &str) -> bool {
     let plain =
         |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');

@@ -1,8 +1,7 @@
-//! One column of one row, whichever database it comes from; and what it can be made into.
+//! One column of one row, from either database, and its conversion to an attribute.
 //!
-//! INVARIANT: `misfit` (asked at the start, of a type) and `Cell::into_value` (asked for each row, of
-//! a value) say yes to the same things. A value that does not fit makes its row unreadable; nothing
-//! is guessed.
+//! INVARIANT: `misfit` (called at the start, with a type) and `Cell::into_value` (called for each row, with a
+//! value) accept the same things. A value that does not fit makes its row unreadable; nothing is guessed.
 
 mod postgres;
 mod sqlite;
@@ -15,10 +14,10 @@ use super::mapping::{Attribute, Form, ListForm};
 
 pub(super) use postgres::PgBound;
 
-/// What is wrong with a row.
+/// A description of what is wrong with a row.
 pub(super) type Problem = String;
 
-/// What a column holds, as far as the gate tells types apart.
+/// The kind of a column's type, as far as the gate distinguishes types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Text,
@@ -29,23 +28,23 @@ pub(super) enum Kind {
     Moment,
     Array,
     Json,
-    /// The database cannot say before there is a row.
+    /// The database does not know the type before there is a row.
     Unsaid,
     Other,
 }
 
-/// The type of a column or a parameter, with the database's own word for it.
+/// The type of a column or a parameter, with the database's own name for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Type {
     pub(super) kind: Kind,
     pub(super) word: String,
 }
 
-/// What stands in a column of a row.
+/// The content of a column in a row.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Cell {
     Null,
-    /// Text, and what has one text: a UUID, a name of an enumeration.
+    /// Text, or a value with a canonical text: a UUID, a name of an enumeration.
     Text(String),
     Integer(i64),
     Flag(bool),
@@ -53,17 +52,17 @@ pub(super) enum Cell {
     Number(f64),
     Array(Vec<Option<String>>),
     Json(String),
-    /// Something else, by the database's word for its type.
+    /// A value of another type, with the database's name for the type.
     Other(String),
 }
 
-/// A database whose rows have such columns.
+/// A row of a database.
 pub(super) trait Columns {
-    /// The cell in `column`; none if there is no such column.
+    /// Returns the cell in `column`, or `None` if there is no such column.
     fn cell(&self, column: &str) -> Result<Option<Cell>, Problem>;
 }
 
-/// What an attribute is in one row.
+/// The value of an attribute in one row.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Value {
     None,
@@ -73,7 +72,7 @@ pub(super) enum Value {
     Names(Vec<Arc<str>>),
 }
 
-/// Why a column of this type cannot be the attribute, with the remedy; nothing if it can.
+/// Returns why a column of this type cannot fill the attribute, with the remedy; `None` if it can.
 pub(super) fn misfit(
     attribute: &Attribute,
     list: Option<ListForm>,
@@ -120,7 +119,7 @@ pub(super) fn misfit(
 }
 
 impl Cell {
-    /// What the attribute is.
+    /// Converts the cell to the value of an attribute.
     pub(super) fn into_value(
         self,
         attribute: &Attribute,
@@ -136,7 +135,7 @@ impl Cell {
                 other => Err(other.is_not("yes or no")),
             },
             Form::Moment => match self {
-                // Nothing is before or after NaN: no token would ever be too old.
+                // Comparisons with NaN are false: no token would ever be too old.
                 Self::Number(seconds) if !seconds.is_nan() => Ok(Value::Moment(seconds)),
                 #[expect(clippy::cast_precision_loss, reason = "seconds of any date are exact")]
                 Self::Integer(seconds) => Ok(Value::Moment(seconds as f64)),
@@ -145,7 +144,7 @@ impl Cell {
         }
     }
 
-    /// A name: text, or an id in its one form.
+    /// Returns a name: text, or an id in canonical form.
     fn into_name(self) -> Result<Arc<str>, Problem> {
         match self {
             Self::Text(name) => Ok(name.into()),
@@ -187,7 +186,7 @@ impl Cell {
     }
 }
 
-/// The names in JSON: a list of strings, or an object of booleans of which only `true` counts.
+/// Returns the names in JSON: a list of strings, or an object of booleans of which only `true` counts.
 fn names_in(json: &str) -> Result<Vec<Arc<str>>, Problem> {
     match serde_json::from_str(json).map_err(|error| format!("is not JSON: {error}"))? {
         Json::Array(items) => items.into_iter().map(name_in).collect(),

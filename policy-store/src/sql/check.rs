@@ -1,5 +1,5 @@
-//! Whether a mapping fits its database, and the Cedar schema of a bundle. Each statement is
-//! prepared: nothing is run.
+//! Checks whether a mapping fits its database and the Cedar schema of a bundle. The database prepares each
+//! statement, but runs none.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,18 +21,18 @@ const MIGRATE: &str =
 /// A statement as the database understands it.
 struct Prepared {
     columns: Vec<(String, Type)>,
-    /// The types of its parameters; SQLite knows only how many there are.
+    /// The types of the parameters; SQLite knows only their number.
     parameters: Vec<Option<Type>>,
 }
 
 /// Why a statement was not prepared.
 enum Unprepared {
     Down(String),
-    /// What the database says against it, and its hint.
+    /// The database's message, and its hint.
     Refused(String, Option<String>),
 }
 
-/// Asks the database about all statements of a mapping.
+/// Checks all statements of a mapping.
 pub(super) async fn check(facts: &SqlFacts, bundle: &Bundle) -> Result<Vec<String>, Unfit> {
     let mut report = Report {
         called: if facts.written { "facts.mapping" } else { "default mapping" },
@@ -96,12 +96,11 @@ fn down(error: sqlx::Error) -> Unprepared {
     Unprepared::Down(error.to_string())
 }
 
-/// What a database says of a statement; unless it is about itself.
+/// Returns the database's error about a statement, unless the error is about the database itself.
 fn refused(error: sqlx::Error) -> Unprepared {
     let Some(said) = error.as_database_error() else { return down(error) };
     let code = said.code().unwrap_or_default().into_owned();
-    // Postgres: connections, resources, an operator, the system, locks. SQLite: busy, locked,
-    // not to be read.
+    // Postgres: connections, resources, an operator, the system, locks. SQLite: busy, locked, unreadable.
     let itself = ["08", "53", "55", "57", "58", "XX", "25", "40"];
     let sqlite = ["5", "6", "10", "11", "13", "14", "26"];
     if code.len() == 5 && itself.iter().any(|it| code.starts_with(it)) || sqlite.contains(&&*code) {
@@ -111,7 +110,7 @@ fn refused(error: sqlx::Error) -> Unprepared {
     Unprepared::Refused(said.message().to_owned(), hint.map(str::to_owned))
 }
 
-/// What was found so far.
+/// The results so far.
 struct Report {
     called: &'static str,
     faults: Vec<FactFault>,
@@ -177,7 +176,7 @@ impl Report {
         }
     }
 
-    /// Columns that nobody reads: one of them may be a slip of the pen.
+    /// Reports columns that fill no attribute: such a column may be a typing error.
     fn strangers(&mut self, query: &Query, columns: &[(String, Type)]) {
         for (index, (name, _)) in columns.iter().enumerate() {
             if columns.iter().take(index).any(|(other, _)| other == name) {
@@ -201,7 +200,7 @@ impl Report {
         }
     }
 
-    /// A column that is not there, though the gate or the schema speaks of it.
+    /// Reports a missing column that the gate needs or the schema declares.
     fn missing(&mut self, query: &Query, slot: &Slot, declared: &BTreeMap<String, Attribute>) {
         let attribute = slot.attribute;
         let column = &slot.column;
@@ -228,7 +227,7 @@ impl Report {
         self.fault(&query.subject, message, remedy);
     }
 
-    /// What nobody has to give, and there is to know when nobody does.
+    /// Adds a note about a missing column that is optional, if its absence matters.
     fn note(&mut self, query: &Query, name: &str) {
         if ["tokens_valid_after", "revoked_tokens"].contains(&name) {
             let place = format!("{}.{}", self.called, query.subject);
@@ -236,7 +235,7 @@ impl Report {
         }
     }
 
-    /// Objects that routes look up, and nobody has said how.
+    /// Reports types of objects that routes look up and that have no statement.
     fn lookups(&mut self, facts: &SqlFacts, bundle: &Bundle) {
         let routes = bundle.routes().routes().iter().filter(|it| it.scope.looks_up());
         let kinds: BTreeSet<&str> = routes.map(|it| &*it.resource).collect();
@@ -247,7 +246,7 @@ impl Report {
         }
     }
 
-    /// Names that names are changed to, and that the bundle does not know.
+    /// Reports names that the mapping translates to and that the bundle does not know.
     fn names(&mut self, facts: &SqlFacts, bundle: &Bundle) {
         let vocabulary = bundle.vocabulary();
         let known: [(&str, &str, Vec<&str>); 2] = [
@@ -272,7 +271,7 @@ impl Report {
         }
     }
 
-    /// Attributes that the schema declares otherwise than facts have them, or that nobody fills.
+    /// Reports attributes that the schema declares with another type than facts have, or that nothing fills.
     fn types(&mut self, facts: &SqlFacts, bundle: &Bundle) {
         for query in &facts.queries {
             if matches!(query.subject, Subject::Users | Subject::OrganizationBySlug) {
@@ -283,7 +282,7 @@ impl Report {
                 let attribute =
                     query.slots.iter().map(|it| it.attribute).find(|it| it.name == name);
                 let given = match attribute {
-                    // A user and an organisation are owned by what the other columns say.
+                    // Other columns determine the owner of a user and of an organisation.
                     _ if name == "owner" => Some("Organization"),
                     attribute => attribute.and_then(|it| it.cedar),
                 };
@@ -317,7 +316,7 @@ fn count(parameters: usize) -> String {
     if parameters == 1 { "a parameter".to_owned() } else { format!("{parameters} parameters") }
 }
 
-/// The entity type that a statement fills.
+/// Returns the entity type that a statement fills.
 fn entity(subject: &Subject) -> &str {
     match subject {
         Subject::User | Subject::Users => "User",
@@ -331,7 +330,7 @@ fn declared(subject: &Subject, bundle: &Bundle) -> BTreeMap<String, Attribute> {
 }
 
 impl Type {
-    /// What keys look like that are bound to a parameter of this type; nothing if none are.
+    /// Returns the form of the keys that can be bound to a parameter of this type; `None` if none can.
     pub(super) fn key_form(&self) -> Option<KeyForm> {
         match self.kind {
             Kind::Integer => Some(KeyForm::Integer),

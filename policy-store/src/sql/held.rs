@@ -1,13 +1,13 @@
-//! A connection while it is asked something, and what its failures mean.
+//! A pooled connection while a question is in progress, and the meaning of its errors.
 
 use sqlx::pool::PoolConnection;
 use sqlx::{PgConnection, PgPool, Postgres};
 
 use crate::source::FactsError;
 
-/// Goes back to the pool only once it was answered. A connection that is let go in the middle of a
-/// question, because nobody waits any more, would keep its place in the pool until the answer comes:
-/// for ever, where the network is gone.
+/// A connection that returns to the pool only after its answer has come. If it is dropped earlier, because no
+/// request waits any more, it is detached: otherwise it would keep its place in the pool until the answer
+/// comes, which is for ever if the network is down.
 pub(super) struct Held(Option<PoolConnection<Postgres>>);
 
 impl Held {
@@ -19,7 +19,7 @@ impl Held {
         self.0.as_deref_mut().ok_or(sqlx::Error::PoolClosed)
     }
 
-    /// It was answered.
+    /// Returns the connection to the pool, because its answer has come.
     pub(super) fn give_back(&mut self) {
         drop(self.0.take());
     }
@@ -31,8 +31,7 @@ impl Drop for Held {
     }
 }
 
-/// Whether the connection is gone, and another one may stand: the server has ended it, or the
-/// network.
+/// Whether the connection is lost but another one may work: the server or the network has ended it.
 pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_) | sqlx::Error::Protocol(_) => true,
@@ -42,19 +41,20 @@ pub(super) fn is_lost(error: &sqlx::Error) -> bool {
     }
 }
 
-/// What the failure of a statement means for whoever needs facts (SQLSTATE: PostgreSQL, Appendix A).
+/// Returns what the failure of a statement means for a request that needs facts (SQLSTATE: PostgreSQL, Appendix
+/// A).
 pub(super) fn trouble(error: &sqlx::Error) -> FactsError {
     let sqlx::Error::Database(said) = error else {
         return FactsError::Unavailable(error.to_string());
     };
     let code = said.code().unwrap_or_default().into_owned();
     match (code.as_str(), code.get(..2)) {
-        // The server has cut it short, as it was told.
+        // The server has cancelled the statement at its timeout.
         ("57014", _) => FactsError::Timeout,
-        // Connections, sign-in, resources, the end of the server; and a busy or unreadable file.
+        // Connections, sign-in, resources, shutdown of the server; and a busy or unreadable file.
         (_, Some("08" | "28" | "53" | "57" | "58")) => FactsError::Unavailable(error.to_string()),
         _ if code.len() != 5 => FactsError::Unavailable(error.to_string()),
-        // It answers, and will not do what it is asked.
+        // The server answers, but refuses the statement.
         _ => FactsError::Refused(error.to_string()),
     }
 }

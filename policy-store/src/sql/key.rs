@@ -1,11 +1,11 @@
-//! Keys: what is asked for. They come from strangers.
+//! Keys by which facts are looked up. They come from strangers.
 //!
-//! INVARIANT: one thing has one key. What is not in the one form of its kind is the key of nothing,
-//! and the database is not asked: `007` must not be the user `7`.
+//! INVARIANT: one thing has one key. A text that is not in the canonical form of its kind is the key of
+//! nothing, and the database is not asked: `007` must not be the user `7`.
 
 use super::mapping::KeyForm;
 
-/// A key in the one form of its kind.
+/// A key in the canonical form of its kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key<'a> {
     Text(&'a str),
@@ -14,10 +14,10 @@ pub(super) enum Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    /// Reads a key; nothing if there is none like it.
+    /// Parses a key; `None` if the text is not in canonical form.
     pub(super) fn read(form: KeyForm, text: &'a str) -> Option<Self> {
         match form {
-            // No text in Postgres holds a NUL, and asking for one would be an error.
+            // No text in Postgres contains a NUL, and a query for one would be an error.
             KeyForm::Text => (!text.contains('\0')).then_some(Self::Text(text)),
             KeyForm::Integer => {
                 let number: i64 = text.parse().ok()?;
@@ -30,7 +30,7 @@ impl<'a> Key<'a> {
         }
     }
 
-    /// As it was asked for.
+    /// Returns the key as the request wrote it.
     pub(super) fn text(self) -> &'a str {
         match self {
             Self::Text(text) | Self::Integer(text, _) | Self::Uuid(text, _) => text,
@@ -46,7 +46,7 @@ fn uuid(text: &str) -> Option<[u8; 16]> {
     u128::from_str_radix(&digits, 16).ok().map(u128::to_be_bytes)
 }
 
-/// A UUID in its one form.
+/// Returns a UUID in canonical form.
 pub(super) fn written(bytes: [u8; 16]) -> String {
     let digits = format!("{:032x}", u128::from_be_bytes(bytes));
     let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|it| digits.get(it).unwrap_or_default());

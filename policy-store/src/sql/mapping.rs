@@ -1,4 +1,4 @@
-//! The mapping: which statement reads which fact, and which column is which attribute.
+//! The mapping: which statement reads which facts, and which column fills which attribute.
 
 pub(super) mod attributes;
 mod statement;
@@ -36,17 +36,17 @@ pub struct Mapping {
     objects: BTreeMap<String, Statement>,
 }
 
-/// Something in a mapping that no database has to be asked about.
+/// A fault of a mapping that is found without asking the database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Misfit {
-    /// Where, as a key below `facts.mapping`.
+    /// The place of the fault, as a key below `facts.mapping`.
     pub key: String,
-    /// What is wrong, and the remedy.
+    /// What is wrong, with the remedy.
     pub what: String,
 }
 
 impl Mapping {
-    /// The statements, each with what it is about.
+    /// Returns the statements, each with its subject.
     pub(super) fn statements(&self) -> impl Iterator<Item = (Subject, &Statement)> {
         let single = [
             (Subject::User, Some(&self.user)),
@@ -59,7 +59,7 @@ impl Mapping {
         single.chain(objects)
     }
 
-    /// What the names in `attribute` are called in the bundle.
+    /// Returns the bundle's names for the database's names in `attribute`.
     pub(super) fn names_of(&self, attribute: &str) -> Option<&BTreeMap<String, String>> {
         match attribute {
             "roles" => Some(&self.role_names),
@@ -68,13 +68,13 @@ impl Mapping {
         }
     }
 
-    /// What is wrong with its form.
+    /// Returns the faults of the mapping's form.
     pub fn misfits(&self) -> Vec<Misfit> {
         self.statements().flat_map(|(subject, statement)| statement.misfits(&subject)).collect()
     }
 }
 
-/// The mappings for the tables of `migrations/`.
+/// The default mappings, for the tables of `migrations/`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Defaults {

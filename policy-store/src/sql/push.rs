@@ -1,8 +1,7 @@
-//! Listens to what a Postgres says has changed, and drops just that.
+//! Listens to the notifications of changes from Postgres, and drops the changed facts.
 //!
-//! What is sent, and by which triggers: `migrations/postgres/0006_changes.sql`. Whatever may have
-//! been missed, because the connection was lost or is new, makes everything that is kept count no
-//! more.
+//! `migrations/postgres/0006_changes.sql` defines the notifications and the triggers that send them. When
+//! notifications may have been missed, because the connection is new or was lost, all kept facts stop counting.
 
 use std::time::Duration;
 
@@ -13,28 +12,28 @@ use tokio::time::{sleep, timeout};
 use super::{Pool, SqlFacts};
 use crate::cache::{Change, FactStore};
 
-/// The channel on which changes are told.
+/// The channel of the notifications of changes.
 pub const CHANNEL: &str = "cedargate_facts";
 
-/// A connection that is silent is asked this often whether it is still there.
+/// The duration of silence after which the connection is tested.
 const QUIET: Duration = Duration::from_secs(1);
-/// It may take so long to say that it is.
+/// The timeout of the test of a silent connection.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// Connecting may take so long.
+/// The timeout for connecting.
 const CONNECTING: Duration = Duration::from_secs(5);
-/// A connection that was lost is made anew after this time, at first.
+/// The first delay before a lost connection is opened again.
 const SOON: Duration = Duration::from_millis(50);
-/// And after this time at the latest.
+/// The maximum delay before a lost connection is opened again.
 const LATER: Duration = Duration::from_secs(1);
 
-/// Where changes can be heard.
+/// A source of notifications of changes.
 #[derive(Debug, Clone)]
 pub struct Push {
     pool: PgPool,
 }
 
 impl SqlFacts {
-    /// Where the database tells of changes, if it is one that does.
+    /// Returns the source of notifications, if the database sends any.
     pub fn push(&self) -> Option<Push> {
         match &self.pool {
             Pool::Sqlite(_) => None,
@@ -44,8 +43,8 @@ impl SqlFacts {
 }
 
 impl Push {
-    /// Listens for ever, and has `facts` drop what has changed. `told` is told whenever the
-    /// connection stands (`true`) or is lost.
+    /// Listens for ever, and drops changed facts from `facts`. Calls `told` with `true` when the connection is
+    /// established and with `false` when it is lost.
     pub async fn follow(&self, facts: &FactStore, told: impl Fn(bool) + Sync) {
         let (mut pause, mut failing) = (SOON, false);
         loop {
@@ -84,7 +83,8 @@ impl Push {
     }
 }
 
-/// For as long as changes are heard. However that ends, facts from before do not count any more.
+/// A guard for the time during which notifications are received. However that time ends, earlier facts stop
+/// counting.
 struct Listening<'a, F: Fn(bool)> {
     facts: &'a FactStore,
     told: &'a F,
@@ -105,7 +105,7 @@ impl<F: Fn(bool)> Drop for Listening<'_, F> {
     }
 }
 
-/// Hears changes until the connection is lost; gives why.
+/// Receives notifications until the connection is lost; returns the cause.
 async fn hear(listener: &mut PgListener, facts: &FactStore) -> String {
     loop {
         match timeout(QUIET, listener.try_recv()).await {

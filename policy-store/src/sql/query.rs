@@ -1,4 +1,4 @@
-//! A statement as it is run, and what its rows say.
+//! A statement as it is run, and the facts in its rows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,19 +10,19 @@ use super::cell::{Cell, Columns, Problem, Value};
 use super::mapping::{Attribute, Form, KeyForm, ListForm, Mapping, Statement, Subject};
 use crate::facts::{OrganizationFacts, OwnedFacts, UserFacts};
 
-/// A statement with the columns that it gives.
+/// A statement with the columns that it selects.
 #[derive(Debug)]
 pub(super) struct Query {
     pub(super) subject: Subject,
     pub(super) sql: Arc<str>,
-    /// What its keys look like, where it was said.
+    /// The form of the keys, if the mapping declares a form.
     pub(super) key: Option<KeyForm>,
     pub(super) slots: Vec<Slot>,
-    /// The type of its parameter, once Postgres was asked.
+    /// The type of the statement's parameter, once Postgres has reported the type.
     pub(super) parameter: ArcSwapOption<PgTypeInfo>,
 }
 
-/// An attribute, and the column that it is read from.
+/// An attribute, and the column that fills it.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) attribute: &'static Attribute,
@@ -30,11 +30,11 @@ pub(super) struct Slot {
     /// Whether the mapping names the column.
     pub(super) named: bool,
     pub(super) list: Option<ListForm>,
-    /// What the names in it are called in the bundle.
+    /// The bundle's names for the names in the column.
     names: BTreeMap<String, Arc<str>>,
 }
 
-/// The cells of a row, one for each slot; none where there is no such column.
+/// The cells of a row, one for each slot; `None` where the row has no such column.
 pub(super) type Cells = Vec<Option<Cell>>;
 
 impl Query {
@@ -64,14 +64,14 @@ impl Query {
         }
     }
 
-    /// The cells of a row.
+    /// Returns the cells of a row.
     pub(super) fn cells(&self, row: &impl Columns) -> Result<Cells, Problem> {
         let cell = |slot: &Slot| row.cell(&slot.column).map_err(|problem| slot.says(&problem));
         self.slots.iter().map(cell).collect()
     }
 
-    /// What the rows for `asked` say together; nothing if none is about it. Whatever has one value
-    /// has to have the same in all of them; lists with a name in each row are gathered.
+    /// Combines the rows for the key `asked`; `None` if no row is about that key. A column with a single value
+    /// must have the same value in all rows; lists with one name in each row are collected.
     pub(super) fn found(
         &self,
         asked: &str,
@@ -88,7 +88,7 @@ impl Query {
         Ok(found.map(Found::sorted))
     }
 
-    /// The ids in rows that were asked for nothing.
+    /// Returns the ids in the rows of a statement without a key.
     pub(super) fn ids(&self, rows: Vec<Cells>) -> Result<Vec<Arc<str>>, Problem> {
         let mut ids = Vec::with_capacity(rows.len());
         for cells in rows {
@@ -99,8 +99,8 @@ impl Query {
         Ok(ids)
     }
 
-    /// One row; nothing if it is about something else. A comparison in the database may take `Ann`
-    /// for `ann`: here they are two.
+    /// Reads one row; `None` if it is about another key. The database may consider `Ann` and `ann` equal, but
+    /// here they are different.
     fn row(&self, asked: Option<&str>, cells: Cells) -> Result<Option<Found<'_>>, Problem> {
         let mut values = Vec::with_capacity(cells.len());
         for (slot, cell) in self.slots.iter().zip(cells) {
@@ -118,11 +118,11 @@ impl Query {
 }
 
 impl Slot {
-    /// The attribute's value in a row.
+    /// Returns the attribute's value in a row.
     fn value(&self, cell: Option<Cell>) -> Result<Value, Problem> {
         let Some(cell) = cell else {
-            // INVARIANT: nobody gains by an attribute that is empty here. Where a policy could see the
-            // difference, the schema has it, and `check.rs` demands the column.
+            // INVARIANT: an attribute that is empty here gives nobody more access. If a policy could see the
+            // difference, the schema declares the attribute, and `check.rs` requires the column.
             return if self.attribute.needed {
                 Err(self.says("is not in the statement"))
             } else {
@@ -140,7 +140,7 @@ impl Slot {
         self.attribute.form == Form::Names && self.list == Some(ListForm::Rows)
     }
 
-    /// The names as the bundle knows them, sorted and each once.
+    /// Replaces the names by the bundle's names, sorts them and removes duplicates.
     fn sorted(&self, names: &mut Vec<Arc<str>>) {
         for name in names.iter_mut() {
             if let Some(ours) = self.names.get(&**name) {
@@ -152,14 +152,14 @@ impl Slot {
     }
 }
 
-/// What the rows for a key say.
+/// The combined rows for a key.
 #[derive(Debug)]
 pub(super) struct Found<'q> {
     values: Vec<(&'q Slot, Value)>,
 }
 
 impl Found<'_> {
-    /// Puts another row of the same key to it.
+    /// Adds another row of the same key.
     fn gather(&mut self, other: Self) -> Result<(), Problem> {
         for ((slot, ours), (_, theirs)) in self.values.iter_mut().zip(other.values) {
             match (ours, theirs) {
@@ -200,7 +200,7 @@ impl Found<'_> {
     }
 }
 
-/// A user.
+/// Returns the facts about a user.
 pub(super) fn user(mut found: Found<'_>) -> Result<UserFacts, Problem> {
     let tokens_valid_after = match found.take("tokens_valid_after") {
         Some(Value::Moment(seconds)) => Some(seconds),
@@ -217,13 +217,13 @@ pub(super) fn user(mut found: Found<'_>) -> Result<UserFacts, Problem> {
     })
 }
 
-/// An organisation.
+/// Returns the facts about an organisation.
 pub(super) fn organization(mut found: Found<'_>) -> Result<OrganizationFacts, Problem> {
     Ok(OrganizationFacts {
         id: found.name("id")?,
         slug: found.name("slug")?,
         status: found.name("status")?,
-        // What nobody says is so is taken to be gone.
+        // An organisation counts as deleted unless the row says that it is not.
         deleted: !matches!(found.take("deleted"), Some(Value::Flag(false))),
         features: found.names("features").unwrap_or_default(),
         workflows: found.names("workflows").unwrap_or_default(),
@@ -231,7 +231,7 @@ pub(super) fn organization(mut found: Found<'_>) -> Result<OrganizationFacts, Pr
     })
 }
 
-/// Who owns an object.
+/// Returns the facts about an object.
 #[expect(clippy::unnecessary_wraps, reason = "it is read as users and organisations are")]
 pub(super) fn owned(mut found: Found<'_>) -> Result<OwnedFacts, Problem> {
     Ok(OwnedFacts {

@@ -1,4 +1,4 @@
-//! [`FactSource`] over SQL.
+//! The implementation of [`FactSource`] with SQL.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,15 +23,15 @@ use crate::bundle::Bundle;
 use crate::facts::{OrganizationFacts, OrganizationKey, OwnedFacts, UserFacts};
 use crate::source::{FactSource, FactsError, Unfit};
 
-/// How long a database may take to say that it is there, for those who know no better.
+/// The minimum timeout of a ping. Callers may stop waiting earlier.
 const PINGED: Duration = Duration::from_secs(5);
-/// How much longer than the server a statement is waited for.
+/// How much longer the gate waits for a statement than the server's own timeout.
 const GRACE: Duration = Duration::from_millis(100);
-/// What Postgres says when a prepared statement would give columns of other types than before; and
-/// when the bytes of its parameter are more, or fewer, than those of the type that it takes.
+/// The error codes of Postgres for a statement that is outdated: its columns would have other types than when
+/// it was prepared, or the bytes of its parameter are more or fewer than those of the type that it takes.
 const OUTDATED: [&str; 3] = ["0A000", "22P03", "08P01"];
 
-/// Facts read from a database with the statements of a mapping.
+/// A source of facts that reads them from a database with the statements of a mapping.
 #[derive(Debug)]
 pub struct SqlFacts {
     pub(super) pool: Pool,
@@ -42,18 +42,18 @@ pub struct SqlFacts {
     pub(super) written: bool,
 }
 
-/// Why a statement gave no facts.
+/// Why a statement returned no facts.
 pub(super) enum Failure {
     /// The database did not answer.
     Down(sqlx::Error),
-    /// It did not in time.
+    /// The database did not answer in time.
     Late,
-    /// It did: what is asked about cannot be a fact.
+    /// The database answered, but the row cannot be a fact.
     Row(Problem),
 }
 
 impl From<sqlx::Error> for Failure {
-    /// A value that a statement cannot digest concerns whoever has it, and nobody else.
+    /// Converts an error. A value that the statement cannot process affects only the row with that value.
     fn from(error: sqlx::Error) -> Self {
         let said = error.as_database_error().filter(|said| {
             // Postgres: data exceptions, and a subquery with more rows than it may have.
@@ -70,7 +70,7 @@ impl From<sqlx::Error> for Failure {
 }
 
 impl Failure {
-    /// As an error about the row `id`.
+    /// Returns the error about the row `id`.
     fn about(self, kind: &str, id: &str) -> FactsError {
         match self {
             Self::Down(error) => trouble(&error),
@@ -83,11 +83,12 @@ impl Failure {
 }
 
 impl SqlFacts {
-    /// Has new connections sign in with the password in `file`, and gives the task that follows its changes.
+    /// Makes new connections sign in with the password in `file`, and returns the task that follows changes of
+    /// the file.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read.
+    /// Fails if the file cannot be read.
     pub fn sign_in_with(
         &self,
         file: PasswordFile,
@@ -96,12 +97,12 @@ impl SqlFacts {
         file.supervised(&self.pool, supervisor)
     }
 
-    /// Facts from the database at `url`, with `mapping`, or with the one for the tables of
-    /// `migrations/`. Connects when first asked; no statement takes longer than `timeout`.
+    /// Returns a source for the database at `url` with `mapping`, or with the default mapping for the tables of
+    /// `migrations/`. The first question opens the first connection. No statement takes longer than `timeout`.
     ///
     /// # Errors
     ///
-    /// When the URL is no database URL.
+    /// Fails if `url` is not a database URL.
     pub fn open(
         url: &str,
         timeout: Duration,
@@ -123,7 +124,7 @@ impl SqlFacts {
         self.queries.iter().find(|query| query.subject == *subject)
     }
 
-    /// Reads what the rows for `id` say.
+    /// Reads the fact in the rows for `id`.
     async fn read<T>(
         &self,
         query: &Query,
@@ -138,12 +139,12 @@ impl SqlFacts {
         read.await.map_err(|failure: Failure| failure.about(query.subject.kind(), id))
     }
 
-    /// Runs a statement, for the key `id` if it takes one. Every statement is run here.
+    /// Runs a statement, with the key `id` if it takes one. Every statement runs through here.
     async fn rows(&self, query: &Query, id: Option<&str>) -> Result<Vec<Cells>, Failure> {
         match &self.pool {
             Pool::Sqlite(pool) => sqlite(pool, query, id).await,
             Pool::Postgres(pool) => {
-                // Connections may have ended while nobody used them: at worst all of them have.
+                // Idle connections may have ended unnoticed: in the worst case, all of them.
                 for _ in 0..CONNECTIONS {
                     match self.over(&mut Held::of(pool).await?, query, id).await {
                         Err(Failure::Down(error)) if is_lost(&error) => {}
@@ -168,13 +169,13 @@ impl SqlFacts {
             if !matches!(&rows, Err(Failure::Down(error)) if outdated(error)) {
                 return rows;
             }
-            // The tables have changed since the statement was prepared: what it takes and gives may
-            // be of other types now.
+            // The tables have changed since the statement was prepared: its parameter and columns may have
+            // other types now.
             query.parameter.store(None);
             connection.clear_cached_statements().await?;
             postgres(connection, query, id).await
         };
-        // The server gives up sooner; this is for one that is not there any more.
+        // The server's timeout comes first; this one is for a server that is gone.
         let asked = timeout(self.timeout + GRACE, asked).await;
         let answer = asked.map_err(|_elapsed| Failure::Late)?;
         if !matches!(&answer, Err(Failure::Down(error)) if is_lost(error)) {
@@ -184,7 +185,7 @@ impl SqlFacts {
     }
 }
 
-// The statements are the operator's own, or ours: no part of them comes from a request.
+// The statements are the operator's or the defaults: no part of them comes from a request.
 
 async fn sqlite(pool: &SqlitePool, query: &Query, id: Option<&str>) -> Result<Vec<Cells>, Failure> {
     let mut asked = sqlx::query(AssertSqlSafe(Arc::clone(&query.sql)));
@@ -217,7 +218,7 @@ async fn postgres(
     rows.iter().map(|row| query.cells(row).map_err(Failure::Row)).collect()
 }
 
-/// The type that a statement's parameter has in Postgres.
+/// Returns the type of a statement's parameter in Postgres.
 async fn parameter(connection: &mut PgConnection, query: &Query) -> Result<PgTypeInfo, Failure> {
     if let Some(known) = query.parameter.load_full() {
         return Ok(PgTypeInfo::clone(&known));
@@ -233,8 +234,8 @@ async fn parameter(connection: &mut PgConnection, query: &Query) -> Result<PgTyp
     }
 }
 
-/// Whether Postgres no longer understands a statement as it was prepared. No key can bring that
-/// about: what cannot be digested of a value is a data exception.
+/// Whether Postgres rejects a statement because it has changed since it was prepared. No key can cause that: a
+/// value that cannot be processed is a data exception.
 fn outdated(error: &sqlx::Error) -> bool {
     let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
     code.is_some_and(|code| OUTDATED.contains(&&*code) || code.starts_with("42"))
@@ -269,7 +270,8 @@ impl FactSource for SqlFacts {
     async fn ping(&self) -> Result<(), FactsError> {
         let asked = match &self.pool {
             Pool::Sqlite(pool) => sqlx::query("select 1").execute(pool).await.map(drop),
-            // Over a connection of its own: it tells whether one can be had, and waits for nobody.
+            // The ping opens a connection of its own: it tests whether that is possible, and waits for no other
+            // query.
             Pool::Postgres(pool) => {
                 let asked = async {
                     let mut own = PgConnection::connect_with(&pool.connect_options()).await?;
@@ -288,7 +290,7 @@ impl FactSource for SqlFacts {
         let about = |failure: Failure| failure.about("user", "");
         let rows = self.rows(query, None).await.map_err(about)?;
         let mut ids = query.ids(rows).map_err(Failure::Row).map_err(about)?;
-        // The order of a database depends on its locale.
+        // The database's order depends on its locale.
         ids.sort_unstable();
         Ok(ids)
     }

@@ -1,4 +1,4 @@
-//! What is found out about a bundle before it is put in force, and what is remembered of it afterwards.
+//! The examination of a bundle before it is put in force, and the results that are remembered afterwards.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -7,70 +7,70 @@ use std::sync::Arc;
 use super::{BundleStore, Published, Refused, Reload, Work};
 use crate::bundle::{Finding, Findings, Kind, Loader};
 
-/// Why a bundle may be put in force now.
+/// The occasion on which a bundle may be put in force.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Occasion {
-    /// The gate starts, and the bundle was not in force when it ended.
+    /// The gate starts with a bundle that was not in force when the gate ended.
     Start,
-    /// The gate starts with a bundle that was in force before: its folder's last one, or one of the archive.
+    /// The gate starts with a bundle that was in force before: the folder's last one, or one of the archive.
     Restart,
     /// The folder was read again.
     Reload,
-    /// Somebody has asked for it whatever admission says.
+    /// An emergency reload was requested, which overrides admission.
     Emergency,
 }
 
-/// A bundle that can be asked, and may be put in force.
+/// A bundle that can decide requests, and may be put in force.
 #[derive(Debug)]
 pub struct Candidate {
     /// The bundle.
     pub next: Arc<Published>,
     /// The bundle that is in force; at a start, the one that was in force last, if it is known.
     pub before: Option<Arc<Published>>,
-    /// What is wrong with the bundle and does not keep it from deciding: see
+    /// What is wrong with the bundle without keeping it from deciding: see
     /// [`Loader::load_leniently`](crate::bundle::Loader::load_leniently).
     pub doubts: Vec<Finding>,
-    /// Why it may be put in force now.
+    /// The occasion.
     pub occasion: Occasion,
-    /// What was found out about it when it was refused, if it was: its tests need not be run again.
+    /// The results of an earlier examination, if the bundle was refused then: its tests need not be run again.
     pub known: Option<Examined>,
 }
 
 impl Candidate {
-    /// Whether anything that decides is otherwise than in the bundle before.
+    /// Whether any part that decides differs from the bundle before.
     pub fn is_new(&self) -> bool {
         let digest = self.next.bundle.digest();
         self.before.as_ref().is_none_or(|before| before.bundle.digest() != digest)
     }
 }
 
-/// How the tests of a bundle came out.
+/// The results of the tests of a bundle.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct TestCounts {
     /// The number of cases that were run.
     pub run: usize,
-    /// The number of those that failed.
+    /// The number of cases that failed.
     pub failed: usize,
 }
 
-/// What was found out about a candidate.
+/// The results of examining a candidate.
 #[derive(Debug, Clone, Default)]
 pub struct Examined {
     /// Why a start would refuse the bundle. Nothing overrides that.
     pub unstartable: Vec<Finding>,
     /// Why admission refuses the bundle. An emergency overrides that.
     pub refused: Vec<Finding>,
-    /// What is wrong with the bundle, and admitted.
+    /// What is wrong with the bundle, but is admitted.
     pub warned: Vec<Finding>,
-    /// How its own tests came out, if they were run.
+    /// The results of the bundle's own tests, if they were run.
     pub tests: Option<TestCounts>,
-    /// Whether it is known that a start accepts the bundle. Nobody knows while the database does not answer.
+    /// Whether a start is known to accept the bundle. That is unknown while the database does not answer.
     pub startable: bool,
 }
 
 impl Examined {
-    /// What is known where nobody examines bundles: only a bundle without doubts is admitted, or one that was
-    /// in force before.
+    /// Returns the results where no examiner is set: a bundle is admitted only if it has no doubts, or was in
+    /// force before.
     pub(super) fn unasked(candidate: &Candidate) -> Self {
         let doubts = candidate.doubts.clone();
         let (refused, warned) = match candidate.occasion {
@@ -80,7 +80,7 @@ impl Examined {
         Self { refused, warned, startable: true, ..Self::default() }
     }
 
-    /// Why the bundle must not be put in force at a start, if it must not.
+    /// Returns why the bundle must not be put in force at a start, or `None` if it may be.
     pub fn objections(&self) -> Option<Findings> {
         let all = || self.unstartable.iter().chain(&self.refused).cloned().collect();
         let none = self.unstartable.is_empty() && self.refused.is_empty();
@@ -88,42 +88,42 @@ impl Examined {
     }
 }
 
-/// What has to be known about the bundle in force.
+/// The remarks on the bundle in force.
 #[derive(Debug, Clone, Default)]
 pub struct Remarks {
-    /// What is wrong with it, and was admitted.
+    /// What is wrong with the bundle, but was admitted.
     pub warned: Vec<Finding>,
-    /// Whether it was put in force by an emergency reload.
+    /// Whether an emergency reload put the bundle in force.
     pub emergency: bool,
-    /// What admission would have refused it for, had it been no emergency.
+    /// Why admission would have refused the bundle without the emergency.
     pub overridden: Vec<Finding>,
-    /// How its own tests came out, if they were run.
+    /// The results of the bundle's own tests, if they were run.
     pub tests: Option<TestCounts>,
 }
 
-/// A bundle that is about to be put in force whatever admission says.
+/// A bundle that is about to be put in force in an emergency.
 #[derive(Debug)]
 pub struct Emergency<'a> {
     /// The digest of the bundle that was in force.
     pub from: &'a Arc<str>,
-    /// The digest of the bundle that will be.
+    /// The digest of the bundle that is about to be in force.
     pub to: &'a Arc<str>,
-    /// What admission would have refused it for.
+    /// Why admission would have refused the bundle.
     pub overridden: &'a [Finding],
 }
 
-/// Examines a bundle that may be put in force, on the thread that made it and with room for its policies to
-/// be evaluated. In between it lets others go first, by [`breathe`](crate::bundle::breathe).
+/// A function that examines a bundle on the thread that made it, with enough stack to evaluate its policies. It
+/// calls [`breathe`](crate::bundle::breathe) to let requests go first.
 pub type Examiner = dyn Fn(&Candidate) -> Examined + Send + Sync;
 
-/// Records an emergency before the bundle is in force, or says why it cannot.
+/// A function that records an emergency before the bundle is in force, or returns why it cannot.
 pub type Recorder = dyn Fn(&Emergency<'_>) -> Result<(), String> + Send + Sync;
 
-/// Hears how each attempt to reload ended, before what
-/// [`BundleStore::rejected`](super::BundleStore::rejected) says of it is known.
+/// A callback that receives the outcome of each reload, before
+/// [`BundleStore::rejected`](super::BundleStore::rejected) returns that outcome.
 pub type Listener = dyn Fn(&Reload, &Published, &Remarks) + Send + Sync;
 
-/// The ids of the guards that `before` has and `next` lacks.
+/// Returns the ids of the guards that `before` has and `next` lacks.
 pub(super) fn guards_gone(before: &Published, next: &Published) -> Vec<Arc<str>> {
     let guards = |it: &Published| -> HashSet<Arc<str>> {
         let guards = it.bundle.rules().filter(|rule| rule.forbids);
@@ -136,7 +136,7 @@ pub(super) fn guards_gone(before: &Published, next: &Published) -> Vec<Arc<str>>
 }
 
 impl BundleStore {
-    /// What has to be known about a bundle that is put in force; or why it must not be.
+    /// Returns the remarks on a bundle that is put in force, or why it must not be.
     pub(super) fn admit(
         &self,
         examined: Examined,
@@ -153,7 +153,7 @@ impl BundleStore {
         }
         let (from, to) = (current.bundle.digest(), next.bundle.digest());
         if from == to {
-            // How it came in force is as true as before.
+            // The bundle stays in force, so the facts about how it came into force stay as well.
             let Remarks { emergency, overridden, .. } = (*self.remarks()).clone();
             return Ok(Remarks { warned, emergency, overridden, tests });
         }
@@ -163,17 +163,18 @@ impl BundleStore {
         Ok(Remarks { warned, emergency, overridden: refused, tests })
     }
 
-    /// From now on `examiner` examines each bundle that may be put in force. Only the first one is taken.
+    /// Sets the examiner of bundles that may be put in force. Only the first examiner that is set is used.
     pub fn examine_by(&self, examiner: Arc<Examiner>) {
         let _first = self.examiner.set(examiner);
     }
 
-    /// From now on `recorder` records each emergency before the bundle is in force. Only the first one is taken.
+    /// Sets the recorder of emergencies, called before the bundle is in force. Only the first recorder that is
+    /// set is used.
     pub fn record_emergencies_by(&self, recorder: Arc<Recorder>) {
         let _first = self.recorder.set(recorder);
     }
 
-    /// What is found out about a bundle. One that was refused is not judged anew when it is read again.
+    /// Examines a bundle. A bundle that was refused before is not examined again when it is read again.
     pub(super) fn examined(&self, mut candidate: Candidate, work: &mut Work) -> Examined {
         let before = candidate.before.as_ref().map_or(0, |it| it.generation);
         let next = Arc::clone(&candidate.next);
@@ -191,7 +192,7 @@ impl BundleStore {
         examined
     }
 
-    /// A bundle that cannot be examined is refused.
+    /// Calls the examiner. A bundle that cannot be examined is refused.
     fn examine(&self, candidate: Candidate, loader: &mut Loader) -> Examined {
         let Some(examiner) = self.examiner.get() else { return Examined::unasked(&candidate) };
         let examiner = Arc::clone(examiner);

@@ -1,4 +1,4 @@
-//! The folder of policies: when it has changed, and nobody is about to change it further.
+//! Watches the folder of policies: waits until it has changed, and until the change is complete.
 
 use std::collections::HashSet;
 use std::os::unix::fs::MetadataExt;
@@ -13,11 +13,12 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use super::BundleStore;
 use super::settling::{QUIET, QUIET_WITHOUT_GUARD, left};
 
-/// The folder is looked at this often even if nothing is heard of it.
+/// The interval at which the folder is checked even without events.
 const UNHEARD: Duration = Duration::from_secs(10);
-/// The same where nothing can be heard of it.
+/// The interval at which the folder is checked if it cannot be watched.
 const DEAF: Duration = Duration::from_secs(1);
-/// A folder that changes is looked at this often: one that was put in the place of another is not heard of yet.
+/// The interval at which a changing folder is checked: a folder that has replaced another one sends no events
+/// yet.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// Reloads whenever the folder has changed and become quiet.
@@ -39,8 +40,9 @@ pub(super) fn watch(directory: &Path, store: &Weak<BundleStore>, mut seen: Vec<M
     }
 }
 
-/// Reloads, and gives the folder's marks from before that: what changes in between is found the next time.
-/// `None`: the bundle lacks a guard of the one in force, `may_wait`, and nothing was changed.
+/// Reloads, and returns the folder's marks from before the reload, so that a change during it is found the next
+/// time. Returns `None` if `may_wait` is set and the bundle lacks a guard of the one in force: then nothing was
+/// changed.
 fn reload(folder: &Folder, store: &Weak<BundleStore>, may_wait: bool) -> Option<Vec<Mark>> {
     let seen = fingerprint(&folder.directory);
     let done = store.upgrade().is_none_or(|store| {
@@ -54,18 +56,18 @@ fn reload(folder: &Folder, store: &Weak<BundleStore>, may_wait: bool) -> Option<
     done.then_some(seen)
 }
 
-/// The folder, and what is heard of it.
+/// The folder, and the events about it.
 struct Folder {
     directory: PathBuf,
     events: Receiver<Heard>,
     watcher: Option<RecommendedWatcher>,
-    /// Files that somebody has written to and not closed.
+    /// The files that were written to and not closed.
     open: HashSet<PathBuf>,
 }
 
 impl Folder {
     fn new(directory: &Path) -> Self {
-        // The parent of a name without a folder is the one that we are in.
+        // A relative name without a folder has the current directory as its parent.
         let directory = std::path::absolute(directory).unwrap_or_else(|_| directory.to_owned());
         let (sender, events) = channel();
         let concerned = directory.clone();
@@ -80,8 +82,8 @@ impl Folder {
         Self { directory, events, watcher, open: HashSet::new() }
     }
 
-    /// Listens to the folder that is there now: one that was replaced is another folder to the system. Its
-    /// parent tells of the replacement.
+    /// Listens to the folder that exists now: a folder that was replaced is another one for the system. Events
+    /// about its parent report the replacement.
     fn listen(&mut self) {
         let Some(watcher) = self.watcher.as_mut() else { return };
         let _again = watcher.watch(&self.directory, RecursiveMode::NonRecursive);
@@ -91,20 +93,21 @@ impl Folder {
         }
     }
 
-    /// Waits until something is heard of the folder, or it is time to look at it all the same.
+    /// Waits for an event about the folder, or for the next regular check.
     fn wait(&mut self) {
         self.hear(UNHEARD);
     }
 
-    /// Waits until nothing has changed for a while, `least` at the least, and until files are closed that were
-    /// written to: but not for ever, where there is always something.
+    /// Waits until nothing has changed for a while, at least for `least`, and until all files that were written
+    /// to are closed. The wait ends even if the folder never becomes quiet.
     fn settle(&mut self, least: Duration) {
         let began = Instant::now();
         let (mut changed, mut marks) = (began, fingerprint(&self.directory));
         loop {
             let wait = left(changed - began, changed.elapsed(), !self.open.is_empty(), least);
             if wait.is_zero() {
-                // What is still open after so long, or was removed while it was, is not waited for again.
+                // A file that is still open after so long, or was removed while it was open, is not waited for
+                // again.
                 self.open.clear();
                 return;
             }
@@ -116,7 +119,7 @@ impl Folder {
         }
     }
 
-    /// Waits for events, for so long at the most. Whether there was any.
+    /// Waits for events, at most for `longest`. Returns whether there was any.
     fn hear(&mut self, longest: Duration) -> bool {
         match self.events.recv_timeout(longest) {
             Ok(event) => {
@@ -127,7 +130,7 @@ impl Folder {
                 true
             }
             Err(RecvTimeoutError::Timeout) => false,
-            // No watcher: the folder is looked at now and then all the same.
+            // There is no watcher: the folder is checked at regular intervals all the same.
             Err(RecvTimeoutError::Disconnected) => {
                 std::thread::sleep(DEAF.min(longest));
                 false
@@ -144,20 +147,21 @@ impl Folder {
     }
 }
 
-/// What is heard of the folder.
+/// An event about the folder.
 enum Heard {
     /// Something has changed.
     Change,
-    /// Somebody has written to a file, and may not be done with it.
+    /// A file was written to; its writer may not have finished.
     Written(PathBuf),
-    /// A file that was written to is closed. Only Linux tells of that; elsewhere the folder is read when it is quiet.
+    /// A file that was written to was closed. Only Linux reports this; elsewhere the folder is read once it is
+    /// quiet.
     Closed(PathBuf),
 }
 
 impl Heard {
-    /// What an event says of `directory`. Its parent is full of other things that change.
+    /// Converts an event that concerns `directory`. The parent folder has many other entries that change.
     fn of(event: notify::Event, directory: &Path) -> Option<Self> {
-        // Elsewhere than on Linux events may name a folder otherwise than it was asked for.
+        // Systems other than Linux may report a folder under another name than the one that was given.
         let concerns = |path: &PathBuf| path.starts_with(directory) || !cfg!(target_os = "linux");
         if !event.paths.is_empty() && !event.paths.iter().any(concerns) {
             return None;
@@ -174,10 +178,10 @@ impl Heard {
     }
 }
 
-/// What the system says of a file: it changes when anything does.
+/// The metadata of a file that changes whenever the file does.
 pub(super) type Mark = (std::ffi::OsString, u64, u64, i64, i64, Option<SystemTime>);
 
-/// The marks of the files of a bundle. The parent folder is full of other things that change.
+/// Returns the marks of the entries in a bundle's folder and in its folder of tests.
 pub(super) fn fingerprint(directory: &Path) -> Vec<Mark> {
     let folders = [directory.to_owned(), directory.join("tests")];
     let entries = folders.iter().filter_map(|it| std::fs::read_dir(it).ok()).flatten().flatten();
@@ -186,7 +190,7 @@ pub(super) fn fingerprint(directory: &Path) -> Vec<Mark> {
             let path = entry.path();
             let it = std::fs::metadata(&path).ok()?;
             let changed = (it.ctime(), it.ctime_nsec());
-            // However the folder is named.
+            // The name is relative, so that the path of the folder does not matter.
             let name = path.strip_prefix(directory).unwrap_or(&path).as_os_str().to_owned();
             Some((name, it.ino(), it.len(), changed.0, changed.1, it.modified().ok()))
         })

@@ -27,14 +27,14 @@ pub struct Opening {
     archive: Archive,
     seen: Vec<Mark>,
     work: Work,
-    /// What is wrong with the folder's bundle, once that is known.
+    /// What is wrong with the folder's bundle, once it was refused.
     rejected: Option<Findings>,
-    /// What is left of the archive; `None`: the folder comes first.
+    /// The remaining bundles of the archive; `None` while the folder's bundle was not tried.
     archived: Option<VecDeque<Arc<str>>>,
 }
 
 impl Opening {
-    /// A start with the bundle in `directory`, or with one of the archive.
+    /// Prepares a start with the bundle in `directory`, or with one of the archive.
     pub fn new(directory: &Path, archive: Archive) -> Self {
         Self {
             directory: directory.to_owned(),
@@ -46,7 +46,7 @@ impl Opening {
         }
     }
 
-    /// The next bundle that may be put in force.
+    /// Returns the next bundle that may be put in force.
     pub fn next_candidate(&mut self) -> Option<Candidate> {
         if self.archived.is_none() {
             self.archived = Some(self.archive.newest_first().into_iter().take(MOST).collect());
@@ -69,7 +69,7 @@ impl Opening {
         None
     }
 
-    /// Says that this bundle is not taken, and why.
+    /// Refuses a bundle, and records why.
     pub fn refuse(&mut self, candidate: &Candidate, findings: Findings) {
         if candidate.next.archived {
             let digest = candidate.next.bundle.digest();
@@ -79,7 +79,7 @@ impl Opening {
         }
     }
 
-    /// What is wrong with the folder's bundle, if it was refused.
+    /// Returns what is wrong with the folder's bundle, if it was refused.
     pub fn rejected(&self) -> Option<&Findings> {
         self.rejected.as_ref()
     }
@@ -113,7 +113,7 @@ impl Opening {
         store
     }
 
-    /// The folder's bundle.
+    /// Loads the folder's bundle.
     fn folder(&mut self) -> Result<Candidate, Findings> {
         let (sources, unread) = still(&self.directory)?;
         let last = self
@@ -123,8 +123,8 @@ impl Opening {
             .ok()
             .flatten();
         let was_in_force = last.as_ref().is_some_and(|digest| *digest == sources.digest());
-        // What a new bundle is compared with is loaded first: what the loader knows of the newest is what
-        // the next edit changes.
+        // The bundle to compare with is loaded first: the loader should remember the newest bundle, which the
+        // next edit changes.
         let before = last.filter(|_| !was_in_force).and_then(|digest| self.kept(&digest));
         let (bundle, mut doubts) = load(sources, &mut self.work.loader)?;
         doubts.extend(unread.iter().cloned());
@@ -133,7 +133,8 @@ impl Opening {
         Ok(Candidate { next: first(bundle, false), before, doubts, occasion, known: None })
     }
 
-    /// A bundle of the archive, if it can be used. It was in force, so that doubts do not matter any more.
+    /// Loads a bundle of the archive, if it is usable. It was in force before, so its doubts do not matter any
+    /// more.
     fn kept(&mut self, digest: &str) -> Option<Arc<Published>> {
         let sources = self
             .archive
@@ -147,7 +148,7 @@ impl Opening {
     }
 }
 
-/// The first bundle of a process.
+/// Returns the first bundle of a process, as published.
 pub(super) fn first(bundle: Bundle, archived: bool) -> Arc<Published> {
     Arc::new(Published { bundle, generation: 1, loaded_at: now(), archived })
 }

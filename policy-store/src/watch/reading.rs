@@ -1,4 +1,4 @@
-//! Reads the folder, and makes a bundle of what it holds.
+//! Reads the folder, and makes a bundle from its files.
 
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -12,11 +12,11 @@ const TRIES: u32 = 20;
 /// The pause between two of these attempts.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Reads the folder as it was at one moment: files that come from before and after a change, or a swap of the
-/// folder, are no bundle that anybody wrote.
+/// Reads the folder as it was at one moment: a mix of files from before and after a change, or a swap of the
+/// folder, is not a bundle that anybody wrote.
 pub(super) fn still(directory: &Path) -> Result<(Sources, Vec<Finding>), Findings> {
     for _ in 0..TRIES {
-        // A link to the folder is followed once: it may be replaced and put back while files are read.
+        // A link to the folder is resolved once: the link may be replaced and restored while files are read.
         let folder = std::fs::canonicalize(directory).unwrap_or_else(|_| directory.to_owned());
         let before = fingerprint(&folder);
         let read = Sources::read_leniently(&folder);
@@ -30,8 +30,7 @@ pub(super) fn still(directory: &Path) -> Result<(Sources, Vec<Finding>), Finding
     Err(Findings(vec![Finding::about(Kind::Unreadable, ".", message, remedy)]))
 }
 
-/// Makes a bundle, with what is doubtful about it. A panic in the loader rejects the bundle that caused it,
-/// and no other.
+/// Makes a bundle, and returns its doubts. A panic in the loader rejects only the bundle that caused it.
 pub(super) fn load(
     sources: Sources,
     loader: &mut Loader,
@@ -39,7 +38,7 @@ pub(super) fn load(
     let file = sources.schema.name.clone();
     let made = std::panic::catch_unwind(AssertUnwindSafe(|| loader.load_leniently(sources)));
     made.unwrap_or_else(|_| {
-        // What it remembers may be half written.
+        // The loader's memory may be inconsistent after a panic.
         *loader = Loader::default();
         let message = "the loader has failed on this bundle";
         let remedy = "report it, with the bundle";

@@ -1,24 +1,25 @@
-//! How long a folder is waited for that somebody writes to.
+//! How long to wait for a folder that is being written to.
 
 use std::time::Duration;
 
-/// How long nothing may have changed before a folder is read, at the least. Editors and `ConfigMap`s write in
-/// several steps, and copies over a slow mount pause between files.
+/// The minimum quiet time before a folder is read. Editors and `ConfigMap`s write in several steps, and copies
+/// over a slow mount pause between files.
 pub(super) const QUIET: Duration = Duration::from_millis(250);
-/// The same where a guard of the bundle in force is gone: the file that it was moved to may still come.
+/// The minimum quiet time if a guard of the bundle in force is gone: the file that it was moved to may still
+/// arrive.
 pub(super) const QUIET_WITHOUT_GUARD: Duration = Duration::from_secs(2);
-/// The longest time for which nothing may have to have changed.
+/// The maximum quiet time that is required.
 const LONGEST_QUIET: Duration = Duration::from_secs(2);
-/// Where somebody writes without end, or keeps open what was written to, the folder is read all the same
-/// this long after the first change: the new bundle may take back what the old one allows.
+/// The maximum wait after the first change. If the folder is written to without end, or a written file stays
+/// open, the folder is read then all the same: the new bundle may revoke what the old one allows.
 const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
-/// How much longer the folder is waited for, if nothing happens meanwhile. `change` is the time from the first
-/// to the last change so far, `since` the time since the last one, `open` whether a file is open that was
-/// written to, and `least` how long nothing may have changed at the least.
+/// Returns how much longer to wait for the folder if nothing happens meanwhile. `change` is the time from the
+/// first to the last change so far, `since` the time since the last change, `open` whether a written file is
+/// still open, and `least` the minimum quiet time.
 ///
-/// The longer a change goes on, the longer its pauses may be: nothing may have changed for as long as it has
-/// gone on.
+/// The longer a change takes, the longer its pauses may be: the required quiet time is as long as the change
+/// has taken.
 pub(super) fn left(change: Duration, since: Duration, open: bool, least: Duration) -> Duration {
     let end = LONGEST_WAIT.saturating_sub(change + since);
     if open {
@@ -47,12 +48,12 @@ mod tests {
             (720, 90, false, 630),
             (720, 720, false, 0),
             (1_600, 400, false, 1_200),
-            // No longer than two seconds after the last, and ten after the first.
+            // At most two seconds after the last change, and ten after the first.
             (7_000, 0, false, 2_000),
             (9_500, 100, false, 400),
             (10_000, 0, false, 0),
             (60_000, 0, false, 0),
-            // Somebody has a file open.
+            // A file is still open.
             (0, 3_000, true, 7_000),
             (5_000, 5_000, true, 0),
         ] {

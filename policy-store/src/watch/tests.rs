@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::*;
 
-/// The default policies, in a folder of their own.
+/// Copies the default policies to a folder of their own.
 fn copied(to: &Path) {
     let from = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../policies"));
     for entry in std::fs::read_dir(from).unwrap() {
@@ -23,8 +23,7 @@ fn until(what: &str, condition: impl Fn() -> bool) {
     }
 }
 
-/// What hears of a reload is code like any other: when it panics, the next edit counts all the same,
-/// and the one that it panicked at does, too.
+/// A listener may panic. The next edit is still read, and so is the one at which it panicked.
 #[test]
 fn a_watcher_that_falls_reads_on() {
     let place = tempfile::tempdir().unwrap();

@@ -1,4 +1,4 @@
-//! The list of everything that there is to see of a bundle.
+//! The list of all items of a bundle's coverage.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use super::{About, Item, ItemKind};
 use crate::anatomy::plan::{Body, ListPlan, RolePlan};
 use crate::anatomy::statement::shown;
 
-/// All items, and where those of each thing are in the list.
+/// All items, with the places of each policy's and route's items in the list.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     pub(super) items: Vec<Item>,
@@ -22,11 +22,12 @@ pub(super) struct Index {
 #[derive(Debug)]
 pub(super) struct OfPolicy {
     pub(super) applied: usize,
-    /// Its scope matches, and it does not apply: what only a policy with conditions can do.
+    /// The item for a question that matches the scope but not the conditions: only a policy with conditions has
+    /// such an item.
     pub(super) aside: Option<usize>,
-    /// Of each leaf, in the order of the text: that it is true, and that it is false.
+    /// The items of each leaf, in the order of the text: the leaf is true, and the leaf is false.
     pub(super) leaves: Vec<(usize, usize)>,
-    /// Of each allowlist, one for each role.
+    /// The items of each allowlist, one for each role.
     pub(super) lists: Vec<Vec<usize>>,
 }
 
@@ -34,7 +35,7 @@ pub(super) struct OfPolicy {
 #[derive(Debug)]
 pub(super) struct OfRoute {
     pub(super) allowed: usize,
-    /// Of a route that the policies can refuse.
+    /// The item for a refusal of the route, if the policies can refuse the route.
     pub(super) refused: Option<usize>,
 }
 
@@ -117,8 +118,8 @@ impl Index {
     }
 }
 
-/// Whether the policies can refuse an action at all: not one that no guard is about and that a
-/// `permit` without conditions, one of `open`, opens to everybody.
+/// Whether the policies can refuse an action at all. They cannot if the action has no guards and a `permit`
+/// without conditions, one of `open`, opens it to everybody.
 fn refusable(bundle: &Bundle, open: &HashSet<&str>, action: &str) -> bool {
     let Some(slice) = bundle.slice(action) else { return true };
     let mut ids = slice.permits.policies().map(|policy| -> &str { policy.id().as_ref() });

@@ -15,7 +15,7 @@ when { context has x && context.x };
 permit (principal is Guest, action == Action::\"open\", resource);
 ";
 
-/// Puts questions, each of somebody with roles in circumstances.
+/// Asks questions, each by a caller with these roles and this context.
 fn asked(bundle: &Bundle, questions: &[(&str, &str)]) -> Coverage {
     let mut coverage = Coverage::of(bundle).unwrap();
     for (roles, context) in questions {
@@ -29,7 +29,7 @@ fn lines(report: &Report) -> Vec<String> {
     report.missing.iter().map(|it| format!("{}:{}: {}", it.file, it.line, it.what)).collect()
 }
 
-/// What of the policies in `text` is missing after these questions; routes are left out.
+/// Checks which items of the policies in `text` are missing after these questions, without those of routes.
 #[track_caller]
 fn check(text: &str, questions: &[(&str, &str)], expected: &[&str]) {
     let report = asked(&bundle(text), questions).report();
@@ -60,7 +60,7 @@ fn a_role_is_seen_by_itself() {
     let a = "p.cedar:3: role `A` of the allowlist was never what let a caller in";
     let b = "p.cedar:3: role `B` of the allowlist was never what let a caller in";
     let c = "p.cedar:3: role `C`, which is not on the allowlist, was never kept out";
-    // Who holds nothing is refused, and shows nothing about any role.
+    // A caller without roles is refused, and shows nothing about any role.
     let nobody = ("", "{}");
     check(LIST, &[nobody, ("A", "{}")], &[b, c]);
     check(LIST, &[nobody, ("AB", "{}")], &[a, b, c]);

@@ -1,5 +1,5 @@
-//! The world in which everybody is asked about: the facts as they are, and for each organisation an
-//! object of each type that is made up, so that nobody has to name one.
+//! The world in which users are tried: the current facts, and a made-up object of each type for each
+//! organisation, so that a reviewer need not name any object.
 
 use std::sync::Arc;
 
@@ -11,10 +11,10 @@ use proxy::judge::workbench::{self, Ask, Verdict, Workbench};
 use super::{Reach, ReachError};
 use crate::explain::Explainer;
 
-/// The organisation of those who belong to none, when an object of theirs is asked about.
+/// The made-up organisation whose objects are used for users without an organisation.
 const NOBODYS: &str = "an-organisation";
 
-/// The facts and what is made up.
+/// The current facts with made-up objects.
 pub(super) struct World<'a> {
     explainer: &'a Explainer,
     bench: Workbench,
@@ -23,20 +23,20 @@ pub(super) struct World<'a> {
 }
 
 impl Explainer {
-    /// A user as the scene has it.
+    /// Returns a user from the scene.
     pub(super) async fn scene_user(&self, id: &str) -> Result<Option<UserFacts>, FactsError> {
         self.scene.user(id).await
     }
 }
 
 impl<'a> World<'a> {
-    /// A world for one question.
+    /// Returns a world for one question.
     pub(super) async fn new(
         explainer: &'a Explainer,
         reach: &'a Reach,
     ) -> Result<Self, ReachError> {
         explainer.scene.change(&[]);
-        // Nothing changes in this world: what was read once is good for all.
+        // Facts do not change in this world: a fact that was read once is valid for all requests.
         let bench = Workbench::over(
             Arc::clone(&explainer.bundles),
             Arc::<super::super::scene::Scene>::clone(&explainer.scene),
@@ -55,7 +55,7 @@ impl<'a> World<'a> {
         Ok(Self { explainer, bench, reach, tenant })
     }
 
-    /// Whether a user can ask for a route, in any of the workflows if it has them.
+    /// Judges a user's request for a route; if the route has workflows, one allowed workflow is enough.
     pub(super) async fn judge(
         &self,
         route: &Route,
@@ -77,7 +77,7 @@ impl<'a> World<'a> {
         Ok(verdict)
     }
 
-    /// The organisation that owns what is made up.
+    /// Returns the organisation that owns made-up objects.
     async fn home(&self, user: &UserFacts) -> Result<Option<OrganizationFacts>, FactsError> {
         if self.tenant.is_some() {
             return Ok(self.tenant.clone());
@@ -107,7 +107,7 @@ impl<'a> World<'a> {
         Ok(self.bench.judge(&ask).await?)
     }
 
-    /// The id of an object of the organisation, which is there from now on.
+    /// Makes up an object of the organisation, and returns its id.
     fn make_up(
         &self,
         route: &Route,

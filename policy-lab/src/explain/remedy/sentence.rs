@@ -1,11 +1,11 @@
-//! A step as a sentence.
+//! Describes a step in a sentence.
 
 use policy_store::routes::FactKind;
 use serde_json::Value;
 
 use crate::explain::report::{StepShown, Who};
 
-/// What is missing, and who can mend it. `afterwards`: once the steps before it are taken.
+/// Describes what is missing, and who can correct it. `afterwards` is set for a step after other steps.
 pub(super) fn allowing(kind: FactKind, step: &StepShown, afterwards: bool, caller: &str) -> String {
     let (lacks, deed) = if afterwards {
         (still(kind, step, caller), String::new())
@@ -16,7 +16,7 @@ pub(super) fn allowing(kind: FactKind, step: &StepShown, afterwards: bool, calle
     format!("{lacks}: {}", who(step, &deed))
 }
 
-/// What would take it away, and what is answered then.
+/// Describes what would take the permission away, and the reason that is given then.
 pub(super) fn denying(kind: FactKind, step: &StepShown) -> String {
     let of = named(kind, &step.of);
     let loss = match (kind, step.change) {
@@ -86,7 +86,7 @@ fn still(kind: FactKind, step: &StepShown, caller: &str) -> String {
     format!("afterwards {of} still {need}")
 }
 
-/// Who can do it, by the least powerful role that may.
+/// Describes who can make the change: the least powerful role that may.
 fn who(step: &StepShown, deed: &str) -> String {
     match (step.by.first(), &step.with) {
         (Some(who), _) => format!("{} can{deed}", somebody(who)),

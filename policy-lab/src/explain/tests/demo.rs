@@ -1,4 +1,4 @@
-//! The demo's facts and the matrix, from the tables of `tests/`.
+//! The demo's facts and the matrix, from the tables of `docs/contract/`.
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;
@@ -8,7 +8,7 @@ use policy_store::facts::{OrganizationFacts, OwnedFacts, UserFacts};
 use policy_store::source::FixedFacts;
 use proxy::judge::workbench::Ask;
 
-/// A request that is denied, and why.
+/// A request that is denied, and the reason.
 pub(super) struct Row {
     pub(super) ask: Ask,
     pub(super) reason: String,
@@ -20,7 +20,7 @@ fn table(name: &str) -> Vec<Vec<String>> {
     text.lines().skip(1).map(fields).collect()
 }
 
-/// The fields of a line of CSV.
+/// Splits a line of CSV into its fields.
 fn fields(line: &str) -> Vec<String> {
     let (mut fields, mut quoted) = (vec![String::new()], false);
     let mut rest = line.chars().peekable();
@@ -48,7 +48,7 @@ fn some(text: &str) -> Option<Arc<str>> {
 
 static FACTS: LazyLock<FixedFacts> = LazyLock::new(read);
 
-/// Everybody and everything of the demo.
+/// Returns all facts of the demo.
 pub(super) fn facts() -> FixedFacts {
     FixedFacts {
         users: FACTS.users.clone(),
@@ -101,7 +101,7 @@ fn organization(row: &[String]) -> OrganizationFacts {
     }
 }
 
-/// One object of each type, and one patient more for each workflow.
+/// Adds one object of each type, and one more patient for each workflow.
 fn own(it: &OrganizationFacts, objects: &mut HashMap<(String, String), OwnedFacts>) {
     let short = it.id.trim_start_matches("org-");
     let mut add = |kind: &str, id: String, workflow: Option<Arc<str>>, roles: Option<&str>| {
@@ -130,7 +130,7 @@ fn own(it: &OrganizationFacts, objects: &mut HashMap<(String, String), OwnedFact
     if short == "kauvery" {
         add("Invitation", "invitation-kauvery-2".to_owned(), None, Some("GROUP_ADMIN"));
     }
-    // Which of its workflows is the first is the seed's business: only the others are asked about.
+    // The seed decides which workflow the patient has; the rows ask only about the others.
     add("Patient", format!("patient-{short}-1"), None, None);
     for workflow in &it.workflows {
         add("Patient", format!("patient-{short}-{workflow}-1"), Some(Arc::clone(workflow)), None);
@@ -148,18 +148,18 @@ fn kebab(name: &str) -> String {
     kebab
 }
 
-/// A request without anything else.
+/// Returns a request without host, tenant, justification and body.
 pub(super) fn ask(user: &str, method: &str, target: &str) -> Ask {
     Ask { user: some(user), method: method.to_owned(), target: target.to_owned(), ..Ask::default() }
 }
 
-/// The denied rows of the matrix that differ in reason and action, or in reason and user.
+/// Returns the denied rows of the matrix that differ in reason and action, or in reason and user.
 pub(super) fn denied() -> Vec<Row> {
     let mut seen = HashSet::new();
     let mut rows = Vec::new();
     for row in table("decisions.csv") {
         let (action, reason) = (row[7].clone(), row[9].clone());
-        // What no fact mends is found by the tests from outside.
+        // The tests from outside cover the denials that no fact can correct.
         let mended = ![
             "allowed",
             "justification_invalid",

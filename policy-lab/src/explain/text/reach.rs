@@ -1,4 +1,4 @@
-//! Who can, and what can: tables.
+//! The answers to "who can" and "what can", as tables.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use super::standing;
 use super::wrap::Page;
 use crate::explain::reach::{PolicyPlace, WhatCan, WhoCan};
 
-/// Who can do something.
+/// Returns the table of who can do something.
 pub fn who_can(answer: &WhoCan) -> String {
     let mut page = Page::default();
     let object = answer.object.as_ref().map_or_else(String::new, |it| format!(", object {it}"));
@@ -28,7 +28,7 @@ pub fn who_can(answer: &WhoCan) -> String {
     page.text()
 }
 
-/// What a user can do.
+/// Returns the table of what a user can do.
 pub fn what_can(answer: &WhatCan) -> String {
     let mut page = Page::default();
     let who = standing(&answer.roles, answer.organization.as_deref());
@@ -52,7 +52,7 @@ pub fn what_can(answer: &WhatCan) -> String {
     page.text()
 }
 
-/// Those who belong to no organisation are asked about in one only if it is named.
+/// Adds a hint: users without an organisation need a named tenant.
 fn hint(page: &mut Page, unnamed: bool, refused: &BTreeMap<String, Vec<String>>) {
     if unnamed && refused.contains_key("tenant_required") {
         page.line(2, "with --tenant SLUG, all are asked in that tenant");

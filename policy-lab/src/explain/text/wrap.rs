@@ -1,54 +1,54 @@
-//! A page of text for a terminal: fields, rows and long lines that wrap under themselves.
+//! A page of text for a terminal: fields, rows and long lines with a hanging indent.
 
-/// Columns of a page.
+/// The width of a page, in columns.
 const WIDTH: usize = 100;
 
-/// Text in the making.
+/// A page that is being written.
 #[derive(Debug, Default)]
 pub(super) struct Page(String);
 
 impl Page {
-    /// The text.
+    /// Returns the text of the page.
     pub(super) fn text(self) -> String {
         self.0
     }
 
-    /// An empty line, but never two.
+    /// Adds an empty line, unless the last line is empty.
     pub(super) fn blank(&mut self) {
         if !self.0.is_empty() && !self.0.ends_with("\n\n") {
             self.0.push('\n');
         }
     }
 
-    /// The title of a part.
+    /// Adds the title of a section.
     pub(super) fn title(&mut self, title: &str) {
         self.blank();
         self.line(0, title);
     }
 
-    /// A line with a margin, wrapped under itself.
+    /// Adds a line with a margin, wrapped with the same margin.
     pub(super) fn line(&mut self, margin: usize, text: &str) {
         self.hanging(&" ".repeat(margin), text);
     }
 
-    /// A line as it is.
+    /// Adds a line with a margin, without wrapping.
     pub(super) fn verbatim(&mut self, margin: usize, text: &str) {
         let line = format!("{}{text}", " ".repeat(margin));
         self.0.push_str(line.trim_end());
         self.0.push('\n');
     }
 
-    /// A name and a value.
+    /// Adds a field: a name and a value.
     pub(super) fn field(&mut self, name: &str, value: &str) {
         self.hanging(&format!("  {name:<9} "), value);
     }
 
-    /// The head of a row, and what is said about it.
+    /// Adds a row: its head, and the text about it.
     pub(super) fn row(&mut self, head: &str, text: &str) {
         self.hanging(&format!("  {head} "), text);
     }
 
-    /// A line that begins with `first`, wrapped under what follows it.
+    /// Adds a line that begins with `first`, wrapped with a hanging indent of that width.
     pub(super) fn hanging(&mut self, first: &str, text: &str) {
         let margin = " ".repeat(first.chars().count());
         let mut line = first.to_owned();
@@ -75,7 +75,7 @@ impl Page {
     }
 }
 
-/// a, b or c
+/// Joins words as in "a, b or c".
 pub(super) fn listed(words: impl Iterator<Item = String>, and: &str) -> String {
     let words: Vec<String> = words.collect();
     match words.split_last() {

@@ -1,4 +1,4 @@
-//! `docs/policies-see.md`, written from the table.
+//! The page `docs/policies-see.md`, generated from the table of what the gate fills in.
 
 use std::fmt::Write as _;
 
@@ -71,7 +71,7 @@ action \"catalogue.read\" in [catalogue] appliesTo { principal: [User], resource
 A layer that is unknown, or that the action does not have to do without, is a finding too (`odd-exemption`).
 ";
 
-/// The text of the page.
+/// Returns the text of the page `docs/policies-see.md`.
 pub fn page() -> String {
     let mut page = HEAD.replace("{layers}", &Layer::names());
     page += NAMES;

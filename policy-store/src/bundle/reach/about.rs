@@ -1,5 +1,5 @@
-//! What a request is about beside who asks: its tenant, its object and its body, as far as the policies
-//! after the layer `role` can tell it apart.
+//! The properties of a request besides its caller: tenant, object and body, as far as the policies after the
+//! layer `role` can distinguish them.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt;
@@ -10,41 +10,41 @@ use super::callers::{Caller, Callers, WORDS, entities, text, uid};
 use super::words::Words;
 use crate::routes::Body;
 
-/// Somebody else's account, or organisation.
+/// The id of another user's account, or of another organisation.
 pub(super) const ANOTHER: &str = "another";
 
-/// What is known of a request once its body was read and its object looked up.
+/// What is known about a request once its body is read and its object is looked up.
 #[derive(Debug, Clone, Default)]
 pub(in crate::bundle) struct About<'a> {
     lacking: Vec<Lack>,
-    /// The object belongs to another organisation than the tenant.
+    /// Whether the object belongs to another organisation than the tenant.
     pub(super) foreign: bool,
     /// The roles that the object holds or promises.
     held: Vec<&'a str>,
-    /// The fields of the body.
+    /// The members of the body.
     pub(super) fields: Vec<&'a str>,
-    /// The roles that it hands out.
+    /// The roles that the body hands out.
     pub(super) handed: Vec<&'a str>,
-    /// It comes with a justification.
+    /// Whether the request comes with a justification.
     pub(super) justified: bool,
 }
 
-/// What a request that is in order has.
+/// A property that a request in order has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::bundle) enum Lack {
-    /// It names a tenant,
+    /// The request names a tenant.
     Tenant,
-    /// which has bought all features,
+    /// The tenant has bought all features.
     Features,
-    /// enabled the workflow,
+    /// The tenant has enabled the workflow.
     Workflow,
-    /// owns the object,
+    /// The object has an owner.
     Owner,
-    /// and is the caller's own organisation.
+    /// The tenant is the caller's own organisation.
     Home,
 }
 
-/// Something that is not as usual.
+/// One unusual property of a request.
 #[derive(Debug, Clone)]
 enum Oddity<'a> {
     Lack(Lack),
@@ -56,17 +56,17 @@ enum Oddity<'a> {
 }
 
 impl<'a> About<'a> {
-    /// A request that is in order.
+    /// Returns a request that is in order.
     pub(in crate::bundle) fn usual() -> Self {
         Self::default()
     }
 
-    /// Those that have one thing which is not as usual, of what the policies may look at.
+    /// Returns the requests with one unusual property, among the properties that the policies may look at.
     pub(in crate::bundle) fn odd(callers: Callers<'a>, said: &Words<'a>) -> Vec<Self> {
         Oddity::all(callers, said).iter().map(|odd| Self::usual().but(odd)).collect()
     }
 
-    /// Those that have two.
+    /// Returns the requests with two unusual properties.
     pub(super) fn very_odd(callers: Callers<'a>, said: &Words<'a>) -> Vec<Self> {
         let odd = Oddity::all(callers, said);
         let later = |place: usize| odd.get(place + 1..).unwrap_or_default();
@@ -92,7 +92,8 @@ impl<'a> About<'a> {
         !self.lacking.contains(&what)
     }
 
-    /// What is known of the object `own`; `None`: nothing but what is known of others anyway.
+    /// Returns the entity of the object `own`, or `None` if the object is an endpoint or an organisation: the
+    /// question contains these already, as far as it needs them.
     pub(super) fn object(
         &self,
         callers: Callers<'_>,
@@ -121,7 +122,7 @@ impl<'a> About<'a> {
     }
 }
 
-/// As a message says it of a request.
+/// Describes a request as a message does.
 impl fmt::Display for About<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let lacking = self.lacking.iter().map(|lack| match lack {

@@ -14,14 +14,14 @@ use super::worlds::{World, combined};
 use crate::bundle::{Bundle, Slice};
 use crate::routes::Route;
 
-/// What stands for anything that no policy names.
+/// The value of anything that no policy names.
 pub(super) const SAMPLE: &str = "sample";
-/// The word that the default mapping has for an account that is in order.
+/// The status of an account in order, as the default mapping spells it.
 pub(super) const ACTIVE: &str = "ACTIVE";
-/// So many words of the policies are tried in the place of one.
+/// The maximum number of words from the policies that are tried for one value.
 pub(super) const WORDS: usize = 12;
 
-/// Somebody who asks, and from where.
+/// A caller, and the circumstances of the request.
 #[derive(Debug, Clone)]
 pub(in crate::bundle) struct Caller<'a> {
     pub(in crate::bundle) roles: Vec<&'a str>,
@@ -38,12 +38,13 @@ impl<'a> Caller<'a> {
         self.world.workflow
     }
 
-    /// Whether it belongs to an organisation, and asks for itself.
+    /// Whether the caller belongs to an organisation, and whether the caller asks for its own account.
     pub(super) fn situation(&self) -> (bool, bool) {
         (self.world.organized, self.world.itself)
     }
 
-    /// Whether its request acts in a tenant: in its own organisation, if it names none.
+    /// Whether the caller's request acts in a tenant: the tenant that it names, or else the caller's own
+    /// organisation.
     fn has_tenant(&self, about: Option<&About<'_>>) -> bool {
         about.is_some_and(|about| self.world.organized || about.has(Lack::Tenant))
     }
@@ -53,7 +54,7 @@ impl<'a> Caller<'a> {
     }
 }
 
-/// Those who may be tried on a route.
+/// The callers that can be tried on a route.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::bundle) struct Callers<'a> {
     pub(in crate::bundle) bundle: &'a Bundle,
@@ -62,13 +63,13 @@ pub(in crate::bundle) struct Callers<'a> {
 }
 
 impl<'a> Callers<'a> {
-    /// Those who hold every role, and those who hold a single one; with all features.
+    /// Returns one caller with every role, and one caller for each single role; all with all features.
     pub(super) fn usual(self) -> impl Iterator<Item = Caller<'a>> {
         let every: Vec<&str> = self.bundle.vocabulary().roles().map(|it| &**it).collect();
         self.in_world(World::usual(), &every)
     }
 
-    /// The same in a world that may be odd, with these single roles.
+    /// Returns one caller with every role, and one caller for each of the roles `singles`, in `world`.
     pub(in crate::bundle) fn in_world(
         self,
         world: World<'a>,
@@ -76,15 +77,15 @@ impl<'a> Callers<'a> {
     ) -> impl Iterator<Item = Caller<'a>> + use<'a> {
         let vocabulary = self.bundle.vocabulary();
         let every: Vec<&str> = vocabulary.roles().map(|it| &**it).collect();
-        // A guest holds nothing.
+        // A guest has no roles.
         let singles = if self.slice.public { Vec::new() } else { singles.to_vec() };
         let features = world.ticked.of(vocabulary.features().map(|it| &**it));
         let all = std::iter::once(every).chain(singles.into_iter().map(|role| vec![role]));
         all.map(move |roles| Caller { roles, features: features.clone(), world })
     }
 
-    /// All whom the policies can tell apart, until one of them breaks it off. Of the roles and
-    /// features that they do not name, one stands for all.
+    /// Tries all callers whom the policies can distinguish, until `ask` breaks off. One role and one feature
+    /// stand for all those that the policies do not name.
     pub(super) fn thorough(
         self,
         said: &Words<'a>,
@@ -111,8 +112,8 @@ impl<'a> Callers<'a> {
         ControlFlow::Continue(())
     }
 
-    /// The question that a caller puts: before its body is read and its object looked up, or, with what
-    /// it is about, after it. `None` when it cannot be put.
+    /// Returns the question about a caller: without `about`, as before the body is read and the object looked
+    /// up; with `about`, as after that. Returns `None` if the question cannot be built.
     pub(super) fn question(
         self,
         caller: &Caller<'_>,
@@ -160,7 +161,7 @@ impl<'a> Callers<'a> {
         &*self.route.resource == "Organization"
     }
 
-    /// The caller; `home` is its organisation, if it has one.
+    /// Returns the entity of the caller; `home` is the caller's organisation, if there is one.
     fn user(self, caller: &Caller<'_>, home: &str) -> Option<Entity> {
         let types = self.bundle.types();
         let mut attributes = HashMap::from([
@@ -191,7 +192,8 @@ impl<'a> Callers<'a> {
         let features = if bought { world.bought.of(features) } else { Vec::new() };
         let workflows = std::iter::once(world.workflow);
         let workflows = if enabled { world.enabled.of(workflows) } else { Vec::new() };
-        // Only the tenant is odd: others are as it is, but are not deleted.
+        // Only the tenant can be deleted or have an unusual slug: other organisations have its other
+        // attributes.
         let tenant = id == world.organization;
         let slug = if tenant { world.slug } else { id };
         let status = if tenant || !world.deleted { world.organization_status } else { ACTIVE };
@@ -245,7 +247,7 @@ impl<'a> Callers<'a> {
     }
 }
 
-/// The subsets of so many things, as bits: first the whole, then the others by their size.
+/// Returns the subsets of `count` things, as bits: first the whole set, then the others by size.
 fn subsets(count: usize) -> impl Iterator<Item = u64> {
     let count = u32::try_from(count.min(60)).unwrap_or(60);
     let whole = (1_u64 << count) - 1;
@@ -256,7 +258,7 @@ fn subsets(count: usize) -> impl Iterator<Item = u64> {
     std::iter::once(whole).chain((0..count).flat_map(sized))
 }
 
-/// The next larger number with as many ones.
+/// Returns the next larger number with the same number of ones.
 fn next_of_size(set: u64) -> Option<u64> {
     let lowest = set & set.wrapping_neg();
     let carried = set.checked_add(lowest).filter(|_| lowest > 0)?;
@@ -272,7 +274,7 @@ fn chosen<'a>(names: &[&'a str], set: u64) -> Vec<&'a str> {
         .collect()
 }
 
-/// Whether what a route is about is somebody's account.
+/// Whether the object of a route is a user's account.
 pub(super) fn is_account(route: &Route) -> bool {
     &*route.resource == "User"
 }

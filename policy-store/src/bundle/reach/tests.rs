@@ -1,11 +1,11 @@
-//! Guards after the layer `role` that close a route, and guards that only look like it.
+//! Guards after the layer `role` that close a route, and guards that only seem to.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use crate::bundle::{File, Kind, Loader, Sources};
 
-/// Actions about which the bundle that ships has a guard more, with this condition: the findings.
+/// Returns the findings about the default bundle with one more guard, which refuses `action` under `condition`.
 fn findings(loader: &mut Loader, action: &str, condition: &str) -> Vec<Kind> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
     let mut sources = Sources::read(&folder).unwrap();
@@ -130,7 +130,7 @@ fn a_guard_that_lets_nothing_pass_closes_its_route() {
         let kinds = findings(&mut loader, action, condition);
         assert_eq!(kinds, [Kind::UnreachableRoute], "{action} {condition}");
     }
-    // What closes these is said first.
+    // The finding about the condition comes first and replaces the one about the route.
     for (action, condition) in [
         ("audit.list", r#"unless { context.body_fields.contains("reason") }"#),
         ("codes.lists.read", "unless { context has workflow }"),
@@ -140,7 +140,7 @@ fn a_guard_that_lets_nothing_pass_closes_its_route() {
     }
 }
 
-/// What was found out about a route holds for as long as the guards see the same of it.
+/// What was found out about a route holds as long as the guards see the same route.
 #[test]
 fn a_route_whose_path_has_changed_is_looked_at_again() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");

@@ -1,4 +1,4 @@
-//! What the policies that decide on a route can tell apart of callers and requests.
+//! What the policies that decide on a route can distinguish about callers and requests.
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::IpAddr;
@@ -13,7 +13,7 @@ use crate::routes::Route;
 #[derive(Debug, Default)]
 pub(in crate::bundle) struct Words<'a>(Vec<&'a Reads>);
 
-/// An address that is in no network which anybody names: it is for documentation (RFC 5737).
+/// An address outside of all networks that policies name: it is reserved for documentation (RFC 5737).
 const ELSEWHERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
 
 impl<'a> Words<'a> {
@@ -24,12 +24,12 @@ impl<'a> Words<'a> {
         Self(rules.map(|rule| &*rule.reads).collect())
     }
 
-    /// What one policy reads.
+    /// Returns what one policy reads.
     pub(in crate::bundle) fn of_policy(reads: &'a Reads) -> Self {
         Self(vec![reads])
     }
 
-    /// Those of `all` that the policies name, and one of the others.
+    /// Returns the names of `all` that the policies name, and one of the others, which stands for the rest.
     pub(in crate::bundle) fn told_apart(&self, all: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
         let entities = self.0.iter().flat_map(|reads| reads.entities()).map(|(_, id)| id);
         let texts = self.0.iter().flat_map(|reads| reads.all_texts());
@@ -39,12 +39,13 @@ impl<'a> Words<'a> {
         named
     }
 
-    /// The strings that the policies may compare `attribute` with.
+    /// Returns the strings that the policies may compare `attribute` with.
     pub(super) fn asking(&self, attribute: &'static str) -> impl Iterator<Item = &'a str> {
         self.0.iter().flat_map(move |reads| reads.texts(attribute))
     }
 
-    /// The same for several attributes, each string once, and not more than are tried.
+    /// Returns the strings that the policies may compare one of `attributes` with, each once, up to the maximum
+    /// that is tried.
     fn asked_for(&self, attributes: &[&'static str]) -> impl Iterator<Item = &'a str> {
         let all: BTreeSet<&str> = attributes.iter().flat_map(|it| self.asking(it)).collect();
         all.into_iter().take(WORDS)
@@ -54,7 +55,7 @@ impl<'a> Words<'a> {
         self.0.iter().any(|reads| reads.attribute(attribute))
     }
 
-    /// The names of the entities of a type that are written out.
+    /// Returns the ids of the entities of a type that the policies write out.
     fn written(&self, kind: &str) -> impl Iterator<Item = &'a str> {
         let all = self.0.iter().flat_map(|reads| reads.entities());
         let names: BTreeSet<&str> =
@@ -62,7 +63,7 @@ impl<'a> Words<'a> {
         names.into_iter().take(WORDS)
     }
 
-    /// What may be odd about a caller, as far as the policies may look at it.
+    /// Returns the unusual properties of a caller that the policies may look at.
     pub(in crate::bundle) fn odds(&self, route: &Route) -> Vec<Odd<'a>> {
         let mut odds = vec![Odd::NoOrganization, Odd::Abroad];
         if is_account(route) {
@@ -94,7 +95,7 @@ impl<'a> Words<'a> {
         odds
     }
 
-    /// What is bought, ticked and enabled: each by itself, all but each, and none.
+    /// Adds what is bought, ticked and enabled: each one alone, all but each one, and nothing.
     fn holdings(&self, odds: &mut Vec<Odd<'a>>) {
         if self.look_at("features") {
             let named = || self.written("Feature");
@@ -112,7 +113,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// The users, organisations, slugs, groups and objects that policies call by name.
+    /// Adds the users, organisations, slugs, groups and objects that policies name.
     fn names(&self, route: &Route, odds: &mut Vec<Odd<'a>>) {
         odds.extend(self.written("User").map(Odd::User));
         odds.extend(self.written("Organization").map(Odd::Organization));

@@ -1,4 +1,4 @@
-//! What may be odd about a caller and its organisation besides the roles: one thing at a time, then two,
+//! Unusual properties of a caller and its organisation besides the roles: one property at a time, then two,
 //! then more.
 
 use std::fmt;
@@ -6,60 +6,60 @@ use std::net::IpAddr;
 
 use super::callers::{ACTIVE, SAMPLE};
 
-/// So many worlds are made at the most.
+/// The maximum number of sets of unusual properties.
 const MOST: usize = 512;
 
-/// What is about a caller besides roles.
+/// The properties of a caller besides the roles.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a thing by itself that may be odd, whatever the others are"
 )]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::bundle) struct World<'a> {
-    /// Belongs to an organisation.
+    /// Whether the caller belongs to an organisation.
     pub(super) organized: bool,
-    /// Which is the tenant in which the request acts.
+    /// Whether the caller's organisation is the tenant in which the request acts.
     pub(super) at_home: bool,
-    /// Asks for its own account, where accounts are asked for.
+    /// Whether the caller asks for its own account, on a route about accounts.
     pub(super) itself: bool,
     pub(super) user: &'a str,
     pub(super) user_status: &'a str,
-    /// What the administrator has ticked, of all features.
+    /// The features, of all features, that the administrator has ticked for the user.
     pub(super) ticked: Holding<'a>,
     pub(super) organization: &'a str,
     pub(super) organization_status: &'a str,
     pub(super) deleted: bool,
     pub(super) slug: &'a str,
-    /// Its group, if it has one.
+    /// The group of the organisation, if there is one.
     pub(super) group: Option<&'a str>,
-    /// What the organisation has bought, of all features.
+    /// The features, of all features, that the organisation has bought.
     pub(super) bought: Holding<'a>,
-    /// The workflows that it has enabled, of the one in the path.
+    /// The workflows that the organisation has enabled; usually the one in the path.
     pub(super) enabled: Holding<'a>,
     /// The workflow in the path.
     pub(super) workflow: &'a str,
     /// The object that the path names.
     pub(super) object: &'a str,
     pub(super) client: IpAddr,
-    /// How old the token is; `None`: it does not say.
+    /// The age of the token in seconds, or `None` if the token does not tell it.
     pub(super) age: Option<i64>,
 }
 
-/// How much of what is usual somebody holds.
+/// A selection from the usual things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::bundle) enum Holding<'a> {
     Usual,
     Nothing,
-    /// This and nothing else.
+    /// Only this one.
     Only(&'a str),
-    /// What is usual but for this.
+    /// The usual things without this one.
     Without(&'a str),
-    /// What is usual, and this.
+    /// The usual things and this one.
     With(&'a str),
 }
 
 impl<'a> Holding<'a> {
-    /// What is held, of what is usual.
+    /// Returns the selection from `usual`.
     pub(super) fn of<'b>(self, usual: impl Iterator<Item = &'b str>) -> Vec<&'b str>
     where
         'a: 'b,
@@ -74,7 +74,7 @@ impl<'a> Holding<'a> {
     }
 }
 
-/// One thing that is not as usual.
+/// One unusual property of a caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::bundle) enum Odd<'a> {
     NoOrganization,
@@ -119,7 +119,7 @@ impl<'a> World<'a> {
         }
     }
 
-    /// The usual one, but for this.
+    /// Returns the usual world, changed by `odds`.
     pub(in crate::bundle) fn with(odds: &[Odd<'a>]) -> Self {
         odds.iter().fold(Self::usual(), |world, odd| odd.change(world))
     }
@@ -148,16 +148,17 @@ impl<'a> Odd<'a> {
         }
     }
 
-    /// Whether both say something of the same thing, so that only one of them can hold.
+    /// Whether both change the same property, so that only one of them can apply.
     fn excludes(self, other: Self) -> bool {
         std::mem::discriminant(&self) == std::mem::discriminant(&other)
     }
 }
 
-/// The sets of odd things, small ones first: none, each by itself, each two that go together, and more.
+/// Returns the sets of unusual properties, small sets first: the empty set, each property alone, each two that
+/// can apply together, and more.
 pub(in crate::bundle) fn combined<'a>(odds: &[Odd<'a>]) -> Vec<Vec<Odd<'a>>> {
     let mut all: Vec<Vec<Odd<'a>>> = vec![Vec::new()];
-    // Where the sets of the last size begin, with the place in `odds` that each goes on from.
+    // The sets of the last size, each with the place in `odds` from which the set can be extended.
     let mut last: Vec<(Vec<Odd<'a>>, usize)> = vec![(Vec::new(), 0)];
     while !last.is_empty() && all.len() < MOST {
         let mut next: Vec<(Vec<Odd<'a>>, usize)> = Vec::new();
@@ -178,7 +179,7 @@ pub(in crate::bundle) fn combined<'a>(odds: &[Odd<'a>]) -> Vec<Vec<Odd<'a>>> {
     all
 }
 
-/// As a message says it of a caller.
+/// Describes a caller as a message does.
 impl fmt::Display for Odd<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,22 +1,22 @@
-//! The things that a policy can read, as values: a path to an attribute, a membership, a type, an entity.
+//! The things that a policy can read, as values: an attribute, a membership, a type, tags, an entity.
 
 /// One thing that a policy reads.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::bundle) enum Read {
     /// `of.name`, or `of has name`.
     Attribute(Path, Box<str>),
-    /// `left in right`, where `right` may be one of several.
+    /// `left in right`, where `right` is one of several paths.
     Membership(Path, Vec<Path>),
     /// `of is Kind`.
     Kind(Path, Box<str>),
     /// `of.getTag(…)`, or `of.hasTag(…)`.
     Tags(Path),
-    /// An entity that is written out, by type and name.
+    /// An entity that the policy writes out, by type and id.
     Named(Box<str>, Box<str>),
 }
 
-/// An expression that stands for an entity or a record: a variable or a written entity, and the attributes
-/// that lead on from there.
+/// An expression for an entity or a record: it begins with a variable or a written entity and follows
+/// attributes from there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in crate::bundle) struct Path {
     pub(in crate::bundle) root: Root,
@@ -30,7 +30,7 @@ pub(in crate::bundle) enum Root {
     Action,
     Resource,
     Context,
-    /// An entity of this type that is written out.
+    /// An entity of this type that the policy writes out.
     Written(Box<str>),
 }
 
@@ -39,7 +39,7 @@ impl Path {
         Self { root, steps: Vec::new() }
     }
 
-    /// The path with one attribute more.
+    /// Returns the path with one more attribute.
     pub(in crate::bundle) fn then(mut self, step: &str) -> Self {
         self.steps.push(step.into());
         self
@@ -50,14 +50,14 @@ impl Path {
         self.root == *root && self.steps.iter().map(|it| &**it).eq(steps.iter().copied())
     }
 
-    /// All beginnings of the path, the path itself included.
+    /// Returns all prefixes of the path, including the path itself.
     pub(in crate::bundle) fn prefixes(&self) -> impl Iterator<Item = Self> {
         let steps = |length: usize| self.steps.iter().take(length).cloned().collect();
         (0..=self.steps.len())
             .map(move |length| Self { root: self.root.clone(), steps: steps(length) })
     }
 
-    /// The last word of the path in a policy: the word before `.`, `has`, `is` or `in`.
+    /// Returns the last word of the path in a policy: the word before `.`, `has`, `is` or `in`.
     pub(in crate::bundle) fn last_word(&self) -> Option<&str> {
         let root = match &self.root {
             Root::Principal => Some("principal"),
@@ -96,7 +96,7 @@ impl std::fmt::Display for Read {
 }
 
 impl Read {
-    /// The entity or record that is looked at.
+    /// Returns the entity or record that is read; `None` for an entity that is written out.
     pub(in crate::bundle) fn of(&self) -> Option<&Path> {
         match self {
             Self::Attribute(of, _)

@@ -1,7 +1,7 @@
 //! The walk over a policy's syntax tree.
 //!
-//! Every variant of an expression and every operator is named here. Cedar's enums may grow: whatever is
-//! not named makes the policy one that reads everything.
+//! This names every variant of an expression and every operator. Cedar's enums may grow: a policy with a
+//! variant that is not named here counts as reading everything.
 
 use cedar_policy::pst::{
     ActionConstraint, BinaryOp, Clause, EntityOrSlot, EntityUID, Expr, Literal, PatternElem,
@@ -11,7 +11,7 @@ use cedar_policy::pst::{
 use super::{Path, Read, Reads, Root, Term};
 use crate::bundle::shape::Shape;
 
-/// What a policy reads.
+/// Returns what a policy reads.
 pub(super) fn visit(policy: &Template) -> Reads {
     let mut visitor = Visitor::default();
     visitor.scope(policy);
@@ -26,7 +26,7 @@ pub(super) fn visit(policy: &Template) -> Reads {
 #[derive(Default)]
 struct Visitor {
     reads: Reads,
-    /// The part of the condition that is being walked over.
+    /// The part of the condition that the visitor is walking over.
     term: Term,
 }
 
@@ -65,7 +65,7 @@ impl Visitor {
         self.reads.taken.insert(of);
     }
 
-    /// A condition, or a part of one that is true or false by itself.
+    /// Visits a condition, or a part of one that is true or false by itself.
     fn condition(&mut self, expr: &Expr) {
         match expr {
             Expr::BinaryOp { op: BinaryOp::And | BinaryOp::Or, left, right } => {
@@ -89,7 +89,7 @@ impl Visitor {
         }
     }
 
-    /// An expression whose value is used.
+    /// Visits an expression whose value is used.
     fn value(&mut self, expr: &Expr) {
         match expr {
             Expr::Literal(literal) => self.literal(literal),
@@ -114,7 +114,7 @@ impl Visitor {
                 self.reads.found.extend(of.map(|of| Read::Kind(of, kind.as_str().into())));
                 match in_expr {
                     Some(right) => self.membership(expr, right),
-                    // The type of a variable says nothing of what its entity is called.
+                    // The type of a variable says nothing about the id of its entity.
                     None if matches!(**expr, Expr::Var(_)) => {}
                     None => self.value(expr),
                 }
@@ -126,8 +126,8 @@ impl Visitor {
             }
             Expr::Set(elements) => elements.iter().for_each(|it| self.value(it)),
             Expr::Record(members) => members.values().for_each(|it| self.value(it)),
-            // A slot or an unknown, neither of which is part of a policy without slots, or a kind of expression of a
-            // later version of Cedar: each stands for anything.
+            // A slot, an unknown, or an expression of a later version of Cedar. Policies without slots contain
+            // neither of the first two. Each may stand for anything.
             _ => self.unknown(),
         }
     }
@@ -205,8 +205,8 @@ impl Visitor {
         self.value(right);
     }
 
-    /// `left == right`, or `left != right`. Of a path that is compared with a literal no more is seen than
-    /// whether the two are equal.
+    /// Visits `left == right` or `left != right`. If `context.path` is compared with a literal, the policy sees
+    /// only whether the two are equal.
     fn compared(&mut self, left: &Expr, right: &Expr) {
         match (left, right) {
             (path, Expr::Literal(Literal::String(text)))
@@ -240,7 +240,7 @@ impl Visitor {
         }
     }
 
-    /// `context.path`, compared with a form that `text` has.
+    /// Adds a comparison of `context.path` with a form; `text` is a string of that form.
     fn shape(&mut self, shape: Shape, text: &str) {
         self.attribute(Path::of(Root::Context), PATH);
         self.term.texts.insert(text.into());
@@ -257,7 +257,7 @@ impl Visitor {
         self.value(right);
     }
 
-    /// `holder.name`, or `holder has a.b`, which asks for one name after the other.
+    /// Visits `holder.name`, or `holder has a.b`, which asks for one name after the other.
     fn attributes(&mut self, holder: &Expr, names: &[&str]) {
         let holders = paths(holder);
         let known = !holders.is_empty() || matches!(holder, Expr::Record(_));
@@ -271,7 +271,7 @@ impl Visitor {
             }
         }
         match holder {
-            // Of these nothing is seen but the attribute.
+            // The policy sees nothing of a variable but the attribute.
             Expr::Var(_) => {}
             Expr::GetAttr { expr, attr } => self.attributes(expr, &[attr]),
             Expr::Literal(literal) => self.literal(literal),
@@ -292,7 +292,7 @@ impl Visitor {
         self.reads.found.insert(Read::Named(kind, uid.eid.as_str().into()));
     }
 
-    /// Takes the policy to read everything.
+    /// Marks the policy as reading everything.
     fn unknown(&mut self) {
         self.reads.everything = true;
         self.term.any = true;
@@ -321,7 +321,7 @@ fn written(uid: &EntityUID) -> Root {
     Root::Written(uid.ty.0.to_string().into())
 }
 
-/// The entities or records that an expression may stand for; none where that is not understood.
+/// Returns the entities or records that an expression may stand for; none if the expression is not understood.
 fn paths(expr: &Expr) -> Vec<Path> {
     match expr {
         Expr::Var(var) => vec![Path::of(variable(var))],

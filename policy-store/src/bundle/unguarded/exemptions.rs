@@ -1,4 +1,4 @@
-//! What actions of the schema say that they do without: `@without("tenant, feature")`.
+//! The exemptions of actions from layers, as the schema declares them: `@without("tenant, feature")`.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -9,13 +9,13 @@ use crate::bundle::layer::Layer;
 use crate::bundle::nearest::nearest;
 use crate::bundle::{Bundle, tokens};
 
-/// The annotation.
+/// The name of the annotation.
 const WITHOUT: &str = "without";
 
-/// The layers that actions and groups do without, by their names.
+/// The exemptions from layers, by the names of actions and groups.
 pub(super) struct Exemptions<'a> {
     known: BTreeMap<&'a str, Vec<Layer>>,
-    /// What is no layer, with where it is said.
+    /// The names in annotations that are not layers: pairs of the action and the name.
     unknown: Vec<(&'a str, &'a str)>,
 }
 
@@ -42,14 +42,14 @@ impl<'a> Exemptions<'a> {
         Self { known, unknown }
     }
 
-    /// Which of an action and its groups say that it does without a layer.
+    /// Returns the names, of an action and its groups, that are exempt from `layer`.
     pub(super) fn of_action(&self, subject: &Subject<'_>, layer: Layer) -> Vec<&'a str> {
         let names = subject.around.iter().map(|uid| uid.id().unescaped());
         let known = names.filter_map(|name| self.known.get_key_value(name));
         known.filter(|(_, layers)| layers.contains(&layer)).map(|(name, _)| *name).collect()
     }
 
-    /// Layers that there are not.
+    /// Returns a finding for each name that is not a layer.
     pub(super) fn unknown(&self, bundle: &Bundle) -> Vec<Finding> {
         let finding = |(action, word): &(&str, &str)| {
             let message = format!("`{action}` does without the layer `{word}`, which is unknown");
@@ -62,7 +62,7 @@ impl<'a> Exemptions<'a> {
         self.unknown.iter().map(finding).collect()
     }
 
-    /// Exemptions that change nothing; `needed` are those that do.
+    /// Returns a finding for each exemption that changes nothing; `needed` lists those that do.
     pub(super) fn needless(
         &self,
         bundle: &Bundle,
@@ -84,7 +84,7 @@ impl<'a> Exemptions<'a> {
     }
 }
 
-/// A finding where the schema declares an action.
+/// Returns a finding at the place where the schema declares an action.
 pub(super) fn at(bundle: &Bundle, action: &str, message: &str, remedy: &str) -> Finding {
     let schema = &bundle.sources().schema;
     match tokens::declarations(&schema.text, "action").get(action) {

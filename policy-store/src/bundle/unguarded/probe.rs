@@ -1,4 +1,4 @@
-//! Asks whether an action is open to what a guard refuses elsewhere.
+//! Asks whether an action is open to a request that a guard refuses elsewhere.
 
 use cedar_policy::{Authorizer, Decision, Entities, PolicySet, Request};
 
@@ -7,12 +7,12 @@ use crate::bundle::layer::Layer;
 use crate::bundle::reach::{About, Caller, Callers, Odd, Words, World, combined, question};
 use crate::bundle::{Bundle, Slice};
 
-/// So many requests are tried for one guard at one action.
+/// The maximum number of requests that are tried for one guard at one action.
 const TRIES: usize = 4_096;
-/// And so many for all of them.
+/// The maximum number of requests that are tried for all guards and actions together.
 const ALL_TRIES: usize = 131_072;
 
-/// How many requests may still be tried.
+/// The number of requests that may still be tried.
 pub(super) struct Left(usize);
 
 impl Default for Left {
@@ -21,9 +21,9 @@ impl Default for Left {
     }
 }
 
-/// Somebody whom `guard` would refuse at the action of `subject` if it was asked there, and whom nothing
-/// refuses up to its layer. `None`: there is nobody. Whether there is somebody that could not be found out counts as
-/// yes.
+/// Describes a caller whom `guard` would refuse at the action of `subject` if it were asked there, and whom
+/// nothing refuses up to the guard's layer. Returns `None` if the search finds no such caller. A search that
+/// cannot be made, or for which no tries are left, counts as one that finds a caller.
 pub(super) fn open_to(
     bundle: &Bundle,
     subject: &Subject<'_>,
@@ -72,7 +72,7 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
-    /// Whether the guard would refuse it, and nothing up to its layer does.
+    /// Whether the guard would refuse the request, and nothing up to the guard's layer does.
     fn is_open(&self, guard: &PolicySet) -> bool {
         let late = (!self.layer.is_early()).then_some(self.about);
         let Some((request, entities)) = question(self.callers, self.caller, late) else {
@@ -91,7 +91,7 @@ impl Asking<'_> {
             && before.is_some_and(|(request, entities)| !self.refuses(early, &request, &entities))
     }
 
-    /// Whether a guard of this layer or an earlier one refuses, or fails to evaluate.
+    /// Whether a guard of this layer or an earlier one refuses, or any guard fails to evaluate.
     fn refuses(&self, guards: &PolicySet, request: &Request, entities: &Entities) -> bool {
         let response = Authorizer::new().is_authorized(request, guards, entities);
         debug_assert_eq!(response.decision(), Decision::Deny, "guards permit nothing");

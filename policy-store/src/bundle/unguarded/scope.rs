@@ -1,4 +1,4 @@
-//! Which actions a guard is written for: by its scope, and by what its condition asks of the action.
+//! The actions that a guard is written for, by its scope and by its conditions on the action.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use cedar_policy::{ActionConstraint, EntityId, EntityUid, Policy};
 use crate::bundle::policies::Checked;
 use crate::bundle::type_name;
 
-/// Actions and groups, of which an action has to be in one of each list.
+/// Lists of actions and groups: the guard covers an action that is in an entry of each list.
 #[derive(Debug, Clone)]
 pub(super) struct Scope {
     lists: Vec<Vec<EntityUid>>,
-    /// The same guard for all actions.
+    /// The same guard with a scope of all actions, if it could be built.
     pub(super) anywhere: Option<Policy>,
 }
 
 impl Scope {
-    /// `None` for a guard that names no action at all.
+    /// Returns the scope of a guard, or `None` if it names no action at all.
     pub(super) fn of(checked: &Checked) -> Option<Self> {
         if checked.actions.is_empty() {
             return None;
@@ -33,27 +33,27 @@ impl Scope {
         Some(Self { lists, anywhere })
     }
 
-    /// Whether it holds for all actions.
+    /// Whether the scope covers all actions.
     pub(super) fn is_open(&self) -> bool {
         self.lists.is_empty()
     }
 
-    /// Whether an action is among them, with the groups that it is in.
+    /// Whether the scope covers an action; `around` is the action with the groups that it is in.
     pub(super) fn reaches(&self, around: &HashSet<EntityUid>) -> bool {
         self.lists.iter().all(|list| list.iter().any(|uid| around.contains(uid)))
     }
 
-    /// How many actions and groups are named.
+    /// Returns how many actions and groups the scope names.
     pub(super) fn len(&self) -> usize {
         self.lists.iter().map(Vec::len).sum()
     }
 
-    /// Whether one of them is one of these groups.
+    /// Whether the scope names one of these groups.
     pub(super) fn names_one_of(&self, groups: &HashSet<EntityUid>) -> bool {
         self.lists.iter().flatten().any(|uid| groups.contains(uid))
     }
 
-    /// The first of them, as a schema writes it.
+    /// Returns the first name of the scope, as a schema writes it.
     pub(super) fn first(&self) -> String {
         let name = self.lists.first().and_then(|list| list.first());
         let name = name.map_or("", |uid| uid.id().unescaped());
@@ -62,8 +62,8 @@ impl Scope {
     }
 }
 
-/// The policy without its action scope, and without the questions about the action that have to hold for the
-/// whole to hold. The actions of these questions are added to `lists`.
+/// Returns the policy without its action scope, and without the conditions on the action that the whole
+/// condition requires. The actions of these conditions are added to `lists`.
 fn opened(policy: &Policy, lists: &mut Vec<Vec<EntityUid>>) -> Option<Policy> {
     let tree = policy.to_pst().ok()?;
     let body = tree.body();
@@ -83,7 +83,7 @@ fn opened(policy: &Policy, lists: &mut Vec<Vec<EntityUid>>) -> Option<Policy> {
     Policy::from_pst(opened.into()).ok()
 }
 
-/// Takes `action in …` and `action == …` out of a condition, where it has to hold for the whole to hold.
+/// Removes `action in …` and `action == …` from a condition, where the whole condition requires it.
 fn taken_out(condition: &Arc<Expr>, lists: &mut Vec<Vec<EntityUid>>) -> Arc<Expr> {
     let Expr::BinaryOp { op, left, right } = &**condition else { return Arc::clone(condition) };
     match op {
@@ -100,7 +100,7 @@ fn taken_out(condition: &Arc<Expr>, lists: &mut Vec<Vec<EntityUid>>) -> Arc<Expr
     }
 }
 
-/// The actions that are written out, one or in a list.
+/// Returns the actions that an expression writes out, as one or as a list.
 fn entities(expr: &Expr) -> Option<Vec<EntityUid>> {
     match expr {
         Expr::Literal(Literal::EntityUID(uid)) => {

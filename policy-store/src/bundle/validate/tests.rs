@@ -1,4 +1,4 @@
-//! Validation in parts says what Cedar's validation of the whole says.
+//! Validation in parts gives the same result as Cedar's validation of the whole.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use crate::bundle::policies;
 use crate::bundle::read::{File, Sources};
 use crate::bundle::vocabulary::Declared;
 
-/// Scopes that each kind of condition is tried with.
+/// The scopes that each condition is tried with.
 const SCOPES: [&str; 8] = [
     "principal is User, action, resource",
     "principal, action, resource",
@@ -22,7 +22,7 @@ const SCOPES: [&str; 8] = [
     "principal is User, action == Action::\"act_in\", resource is Organization",
 ];
 
-/// Conditions that are right somewhere, everywhere or nowhere.
+/// Conditions that are valid in some scopes, in all or in none.
 const CONDITIONS: [&str; 14] = [
     "true",
     "principal.roles.contains(Role::\"NURSE\")",
@@ -59,7 +59,7 @@ fn parts_say_what_the_whole_says() {
             let mut proven = Proven::default();
             let parts = proven.validate(&declared, &parsed, &sources);
             assert_eq!(parts.is_ok(), accepted, "{text}\n{whole:?}\n{parts:?}");
-            // Nothing is taken for proven that was not.
+            // A second validation gives the same result: an invalid statement is not remembered as proven.
             assert_eq!(proven.validate(&declared, &parsed, &sources).is_ok(), accepted, "{text}");
             wrong += usize::from(!accepted);
         }

@@ -1,4 +1,4 @@
-//! What is dropped, what comes back, and what is bridged.
+//! Which facts are dropped, which keep their version, and which bridge an outage.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

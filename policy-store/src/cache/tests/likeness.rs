@@ -1,4 +1,4 @@
-//! Who is like whom.
+//! Which facts count as alike.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -50,7 +50,7 @@ fn store(users: Vec<UserFacts>, entries: u64) -> FactStore {
     FactStore::new(Arc::new(facts), settings, Box::new(|_| {}))
 }
 
-/// The version and the likeness of a user.
+/// Returns the version and the likeness of a user.
 async fn numbers(store: &FactStore, id: &str) -> (u64, u64) {
     let fact = store.user(&Arc::from(id), &store.terms(true)).await.unwrap().unwrap();
     (fact.version, fact.likeness)
@@ -109,7 +109,8 @@ async fn objects_are_alike_and_organizations_are_not() {
     }
 }
 
-/// At a glance, only what counts at the door tells two apart.
+/// Two users differ in their gist only if their roles, their status, or whether they belong to an organisation
+/// differ.
 #[tokio::test]
 async fn the_gist_leaves_out_what_and_whose_somebody_is_beyond_their_roles() {
     let same = [
@@ -138,7 +139,7 @@ async fn the_gist_leaves_out_what_and_whose_somebody_is_beyond_their_roles() {
     }
 }
 
-/// Whatever is forgotten meanwhile, and whatever is given to whom: a number says one thing.
+/// A number stands for one content, whatever is evicted and whatever order the facts come in.
 #[tokio::test]
 async fn no_number_is_given_twice() {
     let roles = |number: usize| UserFacts {

@@ -1,4 +1,4 @@
-//! Columns and parameters of Postgres. Values come in its binary form.
+//! Columns and parameters of Postgres. The values are in its binary format.
 
 use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
@@ -8,11 +8,11 @@ use sqlx::{Decode, Encode, Postgres, Row as _, TypeInfo as _, ValueRef as _};
 use super::{Cell, Columns, Kind, Problem, Type};
 use crate::sql::key::{self, Key};
 
-/// Seconds from 1970 to 2000, where Postgres begins to count.
+/// The seconds from 1970 to 2000, the epoch of Postgres.
 const EPOCH: f64 = 946_684_800.0;
 
 impl Type {
-    /// What the gate makes of a type of Postgres.
+    /// Returns the gate's view of a type of Postgres.
     pub(in crate::sql) fn of_postgres(info: &PgTypeInfo) -> Self {
         Self { kind: kind(info), word: info.name().to_lowercase() }
     }
@@ -55,7 +55,7 @@ fn read(value: PgValueRef<'_>) -> Result<Cell, BoxDynError> {
         return Ok(Cell::Other(word.to_lowercase()));
     }
     Ok(match kind(&info) {
-        // What a fixed width has put behind a text is no part of it.
+        // The padding of a fixed width is not part of the text.
         Kind::Text if word == "CHAR" => {
             Cell::Text(value.as_str()?.trim_end_matches(' ').to_owned())
         }
@@ -71,7 +71,7 @@ fn read(value: PgValueRef<'_>) -> Result<Cell, BoxDynError> {
         Kind::Array => Cell::Array(<Vec<Option<String>> as Decode<Postgres>>::decode(value)?),
         Kind::Json => {
             let text = value.as_str()?;
-            // The binary form of `jsonb` begins with its version.
+            // The binary format of `jsonb` begins with its version.
             Cell::Json(text.strip_prefix('\u{1}').unwrap_or(text).to_owned())
         }
         Kind::Unsaid | Kind::Other => Cell::Other(word.to_lowercase()),
@@ -86,7 +86,7 @@ fn integer(bytes: &[u8]) -> Result<i64, BoxDynError> {
     })
 }
 
-/// Seconds since 1970. `infinity` is after all tokens: none holds.
+/// Returns seconds since 1970. `infinity` is later than all tokens, so it invalidates all of them.
 fn moment(microseconds: i64) -> f64 {
     match microseconds {
         i64::MAX => f64::INFINITY,
@@ -96,7 +96,7 @@ fn moment(microseconds: i64) -> f64 {
     }
 }
 
-/// A key as the parameter of a statement, in the type that the statement takes.
+/// A key as the parameter of a statement, in the type of that parameter.
 #[derive(Debug)]
 pub(in crate::sql) struct PgBound {
     bytes: Vec<u8>,
@@ -104,7 +104,7 @@ pub(in crate::sql) struct PgBound {
 }
 
 impl PgBound {
-    /// Nothing if the type cannot hold the key: then there is no such row.
+    /// Returns `None` if the type cannot hold the key: then there is no such row.
     pub(in crate::sql) fn new(key: Key<'_>, info: PgTypeInfo) -> Option<Self> {
         let bytes = match (key, kind(&info)) {
             (Key::Integer(_, number), Kind::Integer) => match info.name() {

@@ -1,4 +1,4 @@
-//! Columns of SQLite: what a row holds has a type, what a column is declared to be is a hint.
+//! Columns of SQLite: the values in a row have types; the declared type of a column is only a hint.
 
 use sqlx::sqlite::{SqliteRow, SqliteTypeInfo};
 use sqlx::{Row as _, TypeInfo as _, ValueRef as _};
@@ -6,7 +6,7 @@ use sqlx::{Row as _, TypeInfo as _, ValueRef as _};
 use super::{Cell, Columns, Kind, Problem, Type};
 
 impl Type {
-    /// What the gate makes of a declared type of SQLite.
+    /// Returns the gate's view of a declared type of SQLite.
     pub(in crate::sql) fn of_sqlite(info: &SqliteTypeInfo) -> Self {
         let (kind, word) = match info.name() {
             "TEXT" => (Kind::Text, "text"),
@@ -14,7 +14,7 @@ impl Type {
             "BOOLEAN" => (Kind::Flag, "boolean"),
             "REAL" => (Kind::Number, "real"),
             "BLOB" => (Kind::Other, "blob"),
-            // An expression, or a word that is none of SQLite's own types.
+            // An expression, or a name that is not one of SQLite's own types.
             _ => (Kind::Unsaid, ""),
         };
         Self { kind, word: word.to_owned() }

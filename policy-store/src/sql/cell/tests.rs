@@ -1,4 +1,4 @@
-//! What becomes of a cell, as a table; and that the check at the start says the same of its type.
+//! The conversion of cells, as a table; and the check of types at the start, which must agree with it.
 
 use super::{Cell, Kind, Type, Value, misfit};
 use crate::sql::mapping::{Attribute, Form, ListForm, Subject};
@@ -74,7 +74,7 @@ fn lists() {
     check("roles", Some(ListForm::Array), text("{A}"), "! holds text, not a list of names");
 }
 
-/// A cell of each kind that a database can name before there is a row.
+/// Returns a cell of each kind that a database can determine before there is a row.
 fn cells() -> Vec<(Kind, Cell)> {
     vec![
         (Kind::Text, text("[]")),
@@ -99,7 +99,7 @@ fn the_check_at_the_start_says_what_rows_will_say() {
         };
         for list in lists {
             for (kind, cell) in cells() {
-                // A UUID is text once it is there, and no list: the check alone knows.
+                // The value of a UUID column is text, but not a list: only the check of the type can tell.
                 if kind == Kind::Uuid && matches!(list, Some(Json | Comma)) {
                     continue;
                 }

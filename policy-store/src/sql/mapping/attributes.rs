@@ -1,8 +1,8 @@
-//! What a statement can give: the attributes of users, organisations and objects.
+//! The attributes of users, organisations and objects that a statement can fill.
 
 use std::fmt;
 
-/// Whom a statement is about.
+/// The subject of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::sql) enum Subject {
     User,
@@ -13,7 +13,7 @@ pub(in crate::sql) enum Subject {
     Object(String),
 }
 
-/// As it is named in a mapping.
+/// The name of the subject in a mapping.
 impl fmt::Display for Subject {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -27,7 +27,7 @@ impl fmt::Display for Subject {
 }
 
 impl Subject {
-    /// What its statement can give.
+    /// Returns the attributes that the statement can fill.
     pub(in crate::sql) fn attributes(&self) -> &'static [Attribute] {
         match self {
             Self::User => USER,
@@ -37,7 +37,7 @@ impl Subject {
         }
     }
 
-    /// The attribute that has to be what was asked for.
+    /// Returns the attribute that must be equal to the key.
     pub(in crate::sql) fn key(&self) -> &'static str {
         match self {
             Self::OrganizationBySlug => "slug",
@@ -45,7 +45,7 @@ impl Subject {
         }
     }
 
-    /// What its rows are called in messages.
+    /// Returns the name of the rows in messages.
     pub(in crate::sql) fn kind(&self) -> &str {
         match self {
             Self::User | Self::Users => "user",
@@ -55,7 +55,7 @@ impl Subject {
     }
 }
 
-/// What an attribute is made from.
+/// The form of an attribute's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::sql) enum Form {
     /// A name or an id.
@@ -68,16 +68,16 @@ pub(in crate::sql) enum Form {
     Names,
 }
 
-/// One attribute that a statement can give.
+/// One attribute that a statement can fill.
 #[derive(Debug)]
 pub(in crate::sql) struct Attribute {
     pub(in crate::sql) name: &'static str,
     pub(in crate::sql) form: Form,
-    /// Whether a row may have none.
+    /// Whether the value may be null.
     pub(in crate::sql) null: bool,
-    /// Whether the gate cannot do without its column, whatever the schema says.
+    /// Whether the gate needs the column, whatever the schema declares.
     pub(in crate::sql) needed: bool,
-    /// Its type in Cedar; none where no policy sees it.
+    /// The attribute's type in Cedar; `None` if policies do not see the attribute.
     pub(in crate::sql) cedar: Option<&'static str>,
 }
 

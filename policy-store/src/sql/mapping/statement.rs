@@ -1,4 +1,4 @@
-//! One statement of a mapping, as it is written: the SQL alone, or with what there is to say.
+//! One statement of a mapping as written: only the SQL, or the SQL with details about its columns.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -12,15 +12,15 @@ use serde::{Deserialize, Serialize};
 use super::{Form, Misfit, Subject};
 use crate::bundle::nearest;
 
-/// A statement, with what its columns are.
+/// A statement with the details about its columns.
 #[derive(Debug, Clone, Default)]
 pub(in crate::sql) struct Statement {
     pub(in crate::sql) sql: String,
-    /// The columns of attributes that are named otherwise.
+    /// The columns whose names differ from those of their attributes.
     pub(in crate::sql) columns: BTreeMap<String, String>,
-    /// How lists of names are written.
+    /// The forms of the lists of names.
     pub(in crate::sql) lists: BTreeMap<String, ListForm>,
-    /// What the keys look like.
+    /// The form of the keys.
     pub(in crate::sql) key: Option<KeyForm>,
 }
 
@@ -109,7 +109,7 @@ impl<'de> Visitor<'de> for ShortOrLong {
 }
 
 impl Statement {
-    /// What is wrong with its form.
+    /// Returns the faults of the statement's form.
     pub(super) fn misfits(&self, subject: &Subject) -> Vec<Misfit> {
         let mut found = Vec::new();
         let mut misfit = |key: &str, what: String| {
@@ -136,7 +136,7 @@ impl Statement {
     }
 }
 
-/// What to say of a name that is no attribute of the right form.
+/// Returns the message about a name that is not an attribute of the right form.
 fn unknown(subject: &Subject, name: &str, right: impl Fn(Form) -> bool) -> Option<String> {
     let fitting = || subject.attributes().iter().filter(|it| right(it.form)).map(|it| it.name);
     if fitting().any(|it| it == name) {

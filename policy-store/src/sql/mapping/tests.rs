@@ -1,4 +1,4 @@
-//! What can be written, and what is said of what cannot.
+//! What a mapping may contain, and the messages about everything else.
 
 use super::{Defaults, Mapping, Subject};
 

@@ -1,5 +1,5 @@
-//! Conditions made up by chance: changing an attribute that is not read changes no answer, and neither
-//! does giving an attribute a string that it is not compared with.
+//! Random conditions: changing an attribute that a condition does not read changes no answer, and neither does
+//! a string that the attribute is not compared with.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -13,7 +13,7 @@ use super::*;
 
 const CONDITIONS: usize = 1_000;
 const STRINGS: [&str; 4] = ["A", "B", "C", "D"];
-/// Whose attribute it is, and its name.
+/// The holder and the name of each attribute.
 const ATTRIBUTES: [(&str, &str); 5] = [
     ("principal", "status"),
     ("principal", "slug"),
@@ -32,7 +32,7 @@ impl Dice {
         usize::try_from(self.0 >> 33).unwrap() % sides
     }
 
-    /// An expression that is a string.
+    /// Returns an expression of type string.
     fn text(&mut self, depth: usize) -> String {
         match self.below(if depth == 0 { 5 } else { 8 }) {
             0 | 1 => format!("{:?}", STRINGS[self.below(STRINGS.len())]),
@@ -58,7 +58,7 @@ impl Dice {
         }
     }
 
-    /// An expression that is true or false.
+    /// Returns an expression of type Boolean.
     fn condition(&mut self, depth: usize) -> String {
         let less = depth.saturating_sub(1);
         match self.below(if depth == 0 { 7 } else { 12 }) {
@@ -93,7 +93,8 @@ impl Dice {
     }
 }
 
-/// What Cedar answers where the attributes have these values; one that has none is absent.
+/// Returns Cedar's decision and number of errors for these values of attributes. An attribute without a value
+/// is absent.
 fn answer(policy: &PolicySet, values: &HashMap<(&str, &str), String>) -> (Decision, usize) {
     let of = |holder: &str| -> HashMap<String, Value> {
         let own = values.iter().filter(|((it, _), _)| *it == holder);
@@ -124,7 +125,7 @@ fn what_is_not_read_changes_no_answer() {
         let text = format!("permit (principal, action, resource) when {{ {condition} }};");
         let policy: PolicySet = text.parse().unwrap();
         let reads = Reads::of(policy.policies().next().unwrap());
-        // Strings of their own, so that no two attributes are equal unless a test makes them so.
+        // Each attribute has a string of its own, so that no two are equal unless a test makes them so.
         let some = |(holder, name): (&'static str, &'static str), dice: &mut Dice| {
             let own = format!("{holder}-{name}");
             let value = if dice.below(2) == 0 {
@@ -151,7 +152,7 @@ fn what_is_not_read_changes_no_answer() {
                 assert_eq!(with(None), expected, "{name}: {condition}");
                 assert_eq!(with(Some("A")), expected, "{name}: {condition}");
             }
-            // Whatever the attribute is compared with, it equals none of the others.
+            // The new string equals none of the other values, so it must act like any unknown string.
             let others: HashSet<&str> = usual
                 .iter()
                 .filter(|(it, _)| **it != (holder, name))

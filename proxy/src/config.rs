@@ -134,7 +134,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// As [`load`](Self::load).
+    /// Fails as [`load`](Self::load) does.
     pub fn load_with(
         path: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
@@ -150,7 +150,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// As [`load`](Self::load).
+    /// Fails as [`load`](Self::load) does.
     pub fn parse(
         file: &Path,
         text: &str,

@@ -35,7 +35,7 @@ use crate::operate::startable::Unstartable;
 
 use door::listen;
 
-/// Why the gate does not start.
+/// The reason why the gate does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The policies are invalid.

@@ -1,4 +1,4 @@
-//! What runs in `cedargate serve`: the reverse proxy, its decisions, and what operators see.
+//! The gate that `cedargate serve` runs: the reverse proxy, its decisions, and the admin listener.
 //!
 //! A request passes seven stages in this order. Each stage takes the output of the previous one.
 //!

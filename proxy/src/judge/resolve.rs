@@ -85,7 +85,7 @@ impl Access {
         routed.unwrap_or_else(|| bundle.unmapped())
     }
 
-    /// The Cedar action.
+    /// The name of the Cedar action.
     pub(crate) fn action(&self) -> &str {
         self.route().map_or(UNMAPPED, |route| &route.action)
     }

@@ -69,12 +69,12 @@ impl Runner {
         Self { witnessed: true, ..self }
     }
 
-    /// The tests.
+    /// The tests that the cases belong to.
     pub fn suite(&self) -> &Arc<Suite> {
         &self.suite
     }
 
-    /// The policies.
+    /// The store of the policies under test.
     pub fn bundles(&self) -> &Arc<BundleStore> {
         &self.bundles
     }

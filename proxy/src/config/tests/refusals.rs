@@ -1,4 +1,4 @@
-//! Bad configurations and their exact messages.
+//! Invalid configurations and their exact messages.
 
 mod optional;
 

@@ -56,7 +56,7 @@ impl Outgoing {
     ///
     /// # Errors
     ///
-    /// As [`Self::send`].
+    /// Fails as [`Self::send`] does.
     pub(crate) async fn send_chunk(&mut self, data: &[u8]) -> io::Result<()> {
         let mut line = [0; SIZE_LINE];
         self.send(size_line(data.len(), &mut line)).await?;
@@ -68,7 +68,7 @@ impl Outgoing {
     ///
     /// # Errors
     ///
-    /// As [`Self::send`].
+    /// Fails as [`Self::send`] does.
     pub(crate) async fn send_last_chunk(&mut self) -> io::Result<()> {
         self.send(LAST_CHUNK).await
     }
@@ -77,7 +77,7 @@ impl Outgoing {
     ///
     /// # Errors
     ///
-    /// As [`Self::send`].
+    /// Fails as [`Self::send`] does.
     pub(crate) async fn flush(&mut self) -> io::Result<()> {
         if self.held.is_empty() {
             return Ok(());
@@ -101,7 +101,7 @@ impl Outgoing {
     ///
     /// # Errors
     ///
-    /// As [`Self::send`].
+    /// Fails as [`Self::send`] does.
     pub(crate) async fn finish(&mut self) -> io::Result<()> {
         self.flush().await?;
         std::future::poll_fn(|cx| Pin::new(&mut self.socket).poll_shutdown(cx)).await

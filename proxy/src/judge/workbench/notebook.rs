@@ -16,7 +16,7 @@ pub struct Notes {
     pub users: BTreeMap<Arc<str>, (Option<UserFacts>, Instant)>,
     /// Organisations by id.
     pub organizations: BTreeMap<Arc<str>, (OrganizationFacts, Instant)>,
-    /// Objects by type and id.
+    /// Objects by type and id; `None` if the object does not exist.
     pub objects: BTreeMap<(String, String), (Option<OwnedFacts>, Instant)>,
 }
 

@@ -19,7 +19,7 @@ pub enum Layer {
     Feature,
     /// The workflow.
     Workflow,
-    /// The roles that the request hands out.
+    /// The roles and rights that the request would hand out or change.
     Escalation,
 }
 

@@ -1,8 +1,8 @@
 //! Checkpoints: signed statements of how far a journal has come.
 //!
-//! A checkpoint is a line of JSON. Each signature is over the bytes of the line up to, and without,
-//! `,"signatures":`; there is one for each of `keys`, in their order. A checkpoint that was signed
-//! with a trusted key makes the other keys that it names trusted from there on: so keys change.
+//! A checkpoint is a line of JSON. Each signature is over the bytes of the line up to, and without, `,"signatures":`;
+//! there is one for each of `keys`, in the same order. A checkpoint that is signed with a trusted key makes the other
+//! keys that it names trusted from there on, which is how keys are rotated.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,41 +13,42 @@ use super::encode;
 use super::seal::{Head, Position};
 use super::signing::{PublicKey, Signer};
 
-/// The end of what is signed.
+/// The text that ends the signed part of a line.
 const SIGNATURES: &[u8] = b",\"signatures\":";
 
-/// What is said about a journal.
+/// A statement about a journal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checkpoint {
-    /// Of which journal.
+    /// The id of the journal.
     pub instance: String,
-    /// The segment that is being written: its file's name without what follows the last point.
+    /// The stem of the segment that is being written: its file name without the extension.
     pub segment: String,
     /// The number of the last record.
     pub seq: u64,
-    /// The chain after it.
+    /// The chain after the last record.
     pub head: Head,
-    /// When that was so.
+    /// The time of the statement.
     #[serde(with = "encode::micros")]
     pub time: OffsetDateTime,
-    /// How many records the segment has by then.
+    /// The number of records in the segment at that time.
     pub count: u64,
-    /// Every intent with a number up to this one has its outcome.
+    /// The number up to which every intent has its outcome.
     pub settled: u64,
-    /// Nothing will follow in this segment.
+    /// Whether the segment is closed: nothing will follow in it.
     #[serde(default, skip_serializing_if = "is_false")]
     pub closed: bool,
-    /// Everything up to `seq` was taken away, as the configuration has it.
+    /// Whether everything up to `seq` was removed, as the configuration says.
     #[serde(default, skip_serializing_if = "is_false")]
     pub pruned: bool,
-    /// Which checkpoint of its journal it is, from 1: one that is taken out leaves a gap. Versions before did not
-    /// count.
+    /// The number of the checkpoint in its journal, from 1, so that a removed checkpoint leaves a gap. Older versions
+    /// did not number checkpoints.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub number: Option<u64>,
-    /// The record up to which the database had taken everything by then: what it lacks of that was removed there.
+    /// The record up to which the database had taken everything at that time. A record that the database lacks up to
+    /// there was removed from the database.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub delivered: Option<u64>,
-    /// Who signs.
+    /// The public keys of the signer.
     pub keys: Vec<PublicKey>,
 }
 
@@ -56,27 +57,27 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// A line that was read, with what it is signed with.
+/// A checkpoint that was read, with its signatures.
 #[derive(Debug, Clone)]
 pub struct SignedCheckpoint {
-    /// What it says.
+    /// The statement.
     pub checkpoint: Checkpoint,
     signed: Vec<u8>,
     signatures: Vec<Vec<u8>>,
 }
 
 impl Checkpoint {
-    /// Where the journal was.
+    /// The position of the last record.
     #[must_use]
     pub fn position(&self) -> Position {
         Position { seq: self.seq, head: self.head }
     }
 
-    /// Signs it; its keys become those of the signer. Gives the line, with its line feed.
+    /// Signs the checkpoint; its keys become those of the signer. Returns the line, with its line feed.
     ///
     /// # Errors
     ///
-    /// When it has no spelling.
+    /// Fails if the checkpoint has no spelling as JSON.
     pub fn sign(mut self, signer: &Signer) -> Result<Vec<u8>, serde_json::Error> {
         self.keys = signer.keys().collect();
         let mut line = serde_json::to_vec(&self)?;
@@ -91,7 +92,7 @@ impl Checkpoint {
 }
 
 impl SignedCheckpoint {
-    /// Reads a line, with or without its line feed; nothing if it is none. Nothing is verified.
+    /// Parses a line, with or without its line feed; `None` if the line is not a checkpoint. Nothing is verified.
     #[must_use]
     pub fn parse(line: &[u8]) -> Option<Self> {
         #[derive(Deserialize)]
@@ -110,14 +111,14 @@ impl SignedCheckpoint {
         })
     }
 
-    /// The keys it is signed with, truly.
+    /// The keys whose signatures are valid.
     #[must_use]
     pub fn signers(&self) -> Vec<PublicKey> {
         let pairs = self.checkpoint.keys.iter().zip(&self.signatures);
         pairs.filter(|(key, it)| key.verifies(&self.signed, it)).map(|(key, _)| *key).collect()
     }
 
-    /// Whether it is signed with a trusted key. The keys that it names are trusted from then on.
+    /// Whether the checkpoint is signed with a trusted key. If so, all keys that it names become trusted.
     #[must_use]
     pub fn verify(&self, trusted: &mut Vec<PublicKey>) -> bool {
         let good = self.signers().iter().any(|key| trusted.contains(key));

@@ -1,15 +1,14 @@
-//! Delivers records from the journal to its sinks: the audit's table in a database, standard output.
+//! Delivers records from the journal to its sinks: the audit table in a database, and standard output.
 //!
-//! No request waits for it. Each sink has a thread and a cursor of its own. A database says by
-//! itself which record of this journal it has taken last, so that every one of them gets there
-//! once, whoever dies when; the cursor of standard output is kept beside the journal, and what was
-//! printed just before a crash is printed again.
+//! No request waits for delivery. Each sink has a thread and a cursor of its own. A database stores itself which
+//! record of this journal it has taken last, so that every record arrives exactly once, whichever process dies when;
+//! the cursor of standard output is kept beside the journal, and records that were printed just before a crash are
+//! printed again.
 //!
-//! A database also gets what vouches for records, in the journal's order: checkpoints behind the records that they
-//! speak of, the first line of a segment before its records.
+//! A database also gets what vouches for records, in the journal's order: checkpoints after the records that they are
+//! about, the first line of a segment before its records.
 //!
-//! INVARIANT: a sink gets what is on the disk. A loss of power can take nothing
-//! back that a sink has.
+//! INVARIANT: a sink gets only records that are on the disk. A loss of power takes back nothing that a sink has.
 
 mod notice;
 mod sink;
@@ -37,57 +36,57 @@ pub use sink::{Sink, SinkError};
 use tail::{Entry, Tail};
 use vouchers::Vouchers;
 
-/// The journal is looked at this often when there was nothing new in it.
+/// How long a courier waits if the journal has no new records.
 const IDLE: Duration = Duration::from_millis(100);
-/// What vouches for records is looked for this often when nothing new was signed.
+/// How often a courier looks for what vouches for records if nothing new was signed.
 const LOOK: Duration = Duration::from_secs(1);
 /// The time until the next attempt after a sink has failed.
 const BACKOFF: Duration = Duration::from_secs(2);
-/// Records in one statement.
+/// The maximum number of records in one statement.
 const BATCH: usize = 500;
-/// A courier has so long to end.
+/// The maximum time that a courier gets to end.
 const FAREWELL: Duration = Duration::from_secs(1);
-/// Behind by more than this, a courier rests as long as it works: others need the core, too.
+/// After a batch of this size a courier rests as long as it has worked: it is behind, but others need the core, too.
 const BEHIND: usize = BATCH;
 
-/// What a courier is to do.
+/// The task of a courier: one journal and one sink.
 struct Errand {
     directory: PathBuf,
     instance: Arc<str>,
-    /// Where marks about the sink go. Not kept alive: who drops the journal gives its directory back.
+    /// The journal, which takes marks about the sink. The reference is weak, so that dropping the journal releases
+    /// its directory.
     journal: Weak<Journal>,
     sink: Sink,
     /// The number of the last record that is on the disk.
     synced: Arc<AtomicU64>,
     /// The number of the last checkpoint.
     signed: Arc<AtomicU64>,
-    /// What the sink has.
+    /// How far the sink has come.
     delivered: Taken,
-    /// What keeps the courier alive.
+    /// The supervisor that keeps the courier alive.
     supervisor: Arc<Supervisor>,
 }
 
-/// A sink's courier, at work in a thread of its own until this is dropped.
+/// The courier of a sink, which works in a thread of its own until it is dropped.
 #[derive(Debug)]
 pub struct Courier {
     synced: Arc<AtomicU64>,
     signed: Arc<AtomicU64>,
     delivered: Arc<AtomicU64>,
-    /// The sink takes checkpoints, too.
+    /// Whether the sink takes checkpoints, too.
     vouched: bool,
     progress: Arc<Progress>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// How far a sink is, for the metrics.
+/// The progress of a sink, for the metrics.
 #[derive(Debug)]
 pub struct Progress {
     sink: &'static str,
     taken: AtomicU64,
     refused: AtomicU64,
-    /// When the oldest record was made that waits for the sink: microseconds of Unix time; 0: none
-    /// waits.
+    /// The time of the oldest record that waits for the sink, in microseconds of Unix time; 0 if none waits.
     oldest: AtomicI64,
     failing: AtomicBool,
     /// The number of the last checkpoint that the sink has.
@@ -95,12 +94,12 @@ pub struct Progress {
 }
 
 impl Courier {
-    /// Begins to deliver the records of `journal`, which is kept in `directory`, to `sink`, in a thread that
-    /// `supervisor` keeps alive. `delivered` is where the journal reads how far the sink is.
+    /// Starts to deliver the records of `journal`, which is kept in `directory`, to `sink`, in a thread that
+    /// `supervisor` keeps alive. The journal reads in `delivered` how far the sink has come.
     ///
     /// # Errors
     ///
-    /// When the system has no thread for the courier.
+    /// Fails if the system has no thread for the courier.
     pub fn send(
         journal: &Arc<Journal>,
         directory: &Path,
@@ -146,12 +145,12 @@ impl Courier {
         Ok(Self { synced, signed, delivered, vouched, progress, stop, thread })
     }
 
-    /// How far the sink is.
+    /// The progress of the sink.
     pub fn progress(&self) -> &Arc<Progress> {
         &self.progress
     }
 
-    /// Whether the sink has everything that is on the disk, or takes nothing now.
+    /// Whether the sink has everything that is on the disk, or is failing now.
     pub fn is_done(&self) -> bool {
         let signed = self.progress.signed.load(Ordering::Relaxed);
         let vouched = !self.vouched || signed >= self.signed.load(Ordering::Relaxed);
@@ -163,7 +162,7 @@ impl Courier {
 impl Drop for Courier {
     fn drop(&mut self) {
         self.stop = None;
-        // Whoever reads our output may have stopped doing so: the end does not wait for that.
+        // The reader of standard output may have stopped reading: the shutdown does not wait for it.
         let deadline = Instant::now() + FAREWELL;
         while self.thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
             if Instant::now() >= deadline {
@@ -196,12 +195,12 @@ impl Progress {
         self.taken.load(Ordering::Relaxed)
     }
 
-    /// The number of records that the sink has refused for themselves since the start.
+    /// The number of records that the sink has refused since the start because of what is in them.
     pub fn refused(&self) -> u64 {
         self.refused.load(Ordering::Relaxed)
     }
 
-    /// The age, at `now`, of the oldest record that the sink has not taken; zero when there is none.
+    /// The age, at `now`, of the oldest record that the sink has not taken; zero if there is none.
     pub fn lag(&self, now: OffsetDateTime) -> Duration {
         match self.oldest.load(Ordering::Relaxed) {
             0 => Duration::ZERO,
@@ -212,7 +211,7 @@ impl Progress {
         }
     }
 
-    /// Where nobody knows what waits, because the sink does not answer: from now on.
+    /// Counts records as waiting from now on, if the sink does not answer and it is unknown what waits.
     fn waits_at_least_since_now(&self) {
         let now = i64::try_from(wall_clock().unix_timestamp_nanos() / 1_000).unwrap_or_default();
         let _known = self.oldest.compare_exchange(0, now, Ordering::Relaxed, Ordering::Relaxed);
@@ -230,16 +229,16 @@ impl Progress {
     }
 }
 
-/// One look after the other.
+/// The state of a courier from one round to the next.
 struct Round {
     errand: Errand,
     tail: Option<Tail>,
     vouchers: Option<Vouchers>,
-    /// When it was last looked for what vouches for records.
+    /// When the courier last looked for what vouches for records.
     looked: Instant,
     notices: Notices,
     progress: Arc<Progress>,
-    /// Read, and not taken yet.
+    /// Records that were read and not taken yet.
     batch: Vec<Entry>,
 }
 
@@ -253,7 +252,7 @@ impl Round {
         }
     }
 
-    /// Delivers what there is, one batch, and says how long to wait before the next one.
+    /// Delivers one batch. Returns how long to wait before the next one.
     async fn go(&mut self) -> Duration {
         let began = Instant::now();
         let delivered = self.deliver().await;
@@ -289,7 +288,7 @@ impl Round {
         let Some(last) = self.batch.last().map(|entry| entry.at.seq) else { return Ok(0) };
         let lines: Vec<&str> = self.batch.iter().map(|entry| entry.line.as_str()).collect();
         let stored = self.errand.sink.store(&lines, last, &self.errand.journal).await;
-        // It may have been taken all the same: the sink is asked again where it stands.
+        // The sink may have taken the batch all the same, so it is asked again for its position.
         let (taken, refused) = stored.inspect_err(|_| self.forget())?;
         self.progress.taken.fetch_add(taken, Ordering::Relaxed);
         self.progress.refused.fetch_add(refused, Ordering::Relaxed);
@@ -302,7 +301,7 @@ impl Round {
         Ok(count)
     }
 
-    /// Where an attempt was interrupted nobody knows: the sink is asked again.
+    /// Forgets what was read. After a failure the position of the sink is unknown, and the sink is asked again.
     fn forget(&mut self) {
         self.tail = None;
         self.vouchers = None;
@@ -320,7 +319,7 @@ impl Round {
         let Some(vouchers) = &mut self.vouchers else { return Ok(()) };
         let signed = self.errand.signed.load(Ordering::Relaxed);
         let known = self.progress.signed.load(Ordering::Relaxed);
-        // A segment that has begun meanwhile is looked for all the same: the one before it may go then.
+        // A new segment is looked for all the same: once it has begun, the one before it may be removed.
         if known >= signed && self.batch.is_empty() && self.looked.elapsed() < LOOK {
             return Ok(());
         }
@@ -339,7 +338,7 @@ impl Round {
     }
 }
 
-/// Asks the sink where it stands, and makes sure that it speaks of this journal.
+/// Asks the sink for its position, and makes sure that it has records of this journal.
 async fn begin(errand: &Errand, notices: &mut Notices) -> Result<Tail, SinkError> {
     let at = errand.sink.position(&errand.instance).await?;
     let seq = at.as_ref().map_or(0, |at| at.seq);

@@ -24,7 +24,7 @@ pub(super) mod micros {
     use time::format_description::well_known::Rfc3339;
     use time::{OffsetDateTime, UtcOffset};
 
-    /// How much room a year of up to six digits and a sign needs.
+    /// The size of the buffer, with room for a year of six digits and a sign.
     const ROOM: usize = 32;
 
     pub(in super::super) fn serialize<S: Serializer>(

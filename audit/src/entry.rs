@@ -1,4 +1,4 @@
-//! One audit record: the fields, in the order, of `gate.md`.
+//! One audit record: the fields of `gate.md`, in the same order.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -56,8 +56,8 @@ impl Decision {
 
 /// One line of the audit. A field that is not known is `null`.
 ///
-/// The strings are shared with whoever made them, so that an intent and its outcome cost one
-/// allocation, not two. What strangers wrote goes through [`printable`](super::text::printable).
+/// The strings are shared with the values that they come from, so that an intent and its outcome cost one allocation,
+/// not two. Text from clients goes through [`printable`](super::text::printable).
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct Record {
@@ -123,15 +123,15 @@ pub struct Record {
     pub duration_ms: Option<f64>,
     /// What else is known of the request: a map by name.
     pub details: Map<String, Value>,
-    /// Whether it was the justification that let the request in; the details say so, too.
+    /// Whether the justification let the request in; the details say so, too.
     #[serde(skip)]
     pub broke_glass: bool,
 }
 
-/// The detail that says that it was the justification that let the request in.
+/// The detail that says that the justification let the request in.
 pub const BROKE_GLASS: &str = "broke_glass";
 
-/// The detail that says how long the path was that is cut in the record: nobody knows who wrote it.
+/// The detail with the original length of a path that is cut in the record, because the client is anonymous.
 pub const ENDPOINT_BYTES: &str = "endpoint_bytes";
 
 /// The action of a request that fits no route.
@@ -144,7 +144,7 @@ impl Default for Record {
 }
 
 impl Record {
-    /// A record that says nothing yet but whose it is and when. Not `allow`, to be on the safe side.
+    /// A record with nothing but an id, a phase and a time. Its decision is not `allow`, to be on the safe side.
     #[must_use]
     pub fn new(id: Uuid, phase: Phase, timestamp: OffsetDateTime) -> Self {
         Self {
@@ -180,7 +180,7 @@ impl Record {
         }
     }
 
-    /// The intent of a request whose outcome this is, and whose intent was not written.
+    /// The intent that belongs to this outcome, for a request whose intent was not written.
     #[must_use]
     pub fn intent_of_outcome(&self) -> Self {
         let mut intent = self.clone();
@@ -202,7 +202,7 @@ impl Record {
     }
 }
 
-/// A duration as records have it: milliseconds, to the microsecond.
+/// A duration in the format of records: milliseconds, to the microsecond.
 #[must_use]
 pub fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1e6).round() / 1e3

@@ -1,17 +1,17 @@
-//! The journal: records on the local disk, before anybody acts on them.
+//! The journal: records on the local disk, written before the gate acts on them.
 //!
-//! A directory of segments (`segments.rs` says what they are called, `seal.rs` what a line is),
-//! written by the one process that holds the directory's lock. A line is whole or it is not there:
-//! a write that fails is cut off again, and what a dying process tore is cut off at the next start.
+//! A journal is a directory of segments (`segments.rs` names them, `seal.rs` describes a line), written by the one
+//! process that holds the lock of the directory. A line is whole or absent: a write that fails is cut off again, and
+//! what a dying process tore is cut off at the next start.
 //!
 //! INVARIANT: when [`Journal::append`] or [`Journal::commit`] says `Ok`, the line is in a file that
 //! was at its place within the last 10 ms: in the kernel (`process`) or on the disk (`disk`, and then
 //! only [`Journal::commit`]). After an error the next call tries again; nothing needs a restart.
 //!
-//! A record is written in place, under a lock that is held for one `write`: handing it to a thread
-//! and waiting for the answer costs fifty times as much, and memory that is mapped onto a file ends
-//! the process when the disk fails (`docs/adr/0004`). Three threads do what no request waits for:
-//! `keeper` syncs and looks after what waits, `notary` signs, `archivist` compresses and tidies up.
+//! A record is written in place, under a lock that is held for one `write`: handing it to a thread and waiting for
+//! the answer costs fifty times as much, and memory that is mapped onto a file ends the process when the disk fails
+//! (`docs/adr/0004`). Three threads do what no request waits for: `keeper` syncs files and writes what waits,
+//! `notary` signs, `archivist` compresses and removes segments.
 
 mod archivist;
 mod config;
@@ -52,21 +52,21 @@ pub use self::error::{JournalError, Unrecordable};
 pub(super) use self::notary::replace;
 pub use self::recovery::{ClockBack, Recovered, Tear};
 
-/// The journal warns when this much of its quota is used, in percent.
+/// The percentage of the quota from which on the journal warns.
 const NEARLY: u64 = 80;
 
-/// What became of records in this process, for the metrics.
+/// Numbers of records in this process, for the metrics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
     /// Lines in the journal, closed intents and summaries included.
     pub written: u64,
     /// Records that were refused or lost.
     pub failed: u64,
-    /// Records of nobody that are in the journal as part of a summary only.
+    /// Anonymous records that are in the journal only as part of a summary.
     pub summarized: u64,
 }
 
-/// The journal of one gate. It writes what is left and gives the directory back when it is dropped.
+/// The journal of one gate. When it is dropped, it writes what is left and releases the directory.
 #[derive(Debug)]
 pub struct Journal {
     shared: Arc<Shared>,
@@ -75,27 +75,27 @@ pub struct Journal {
     quota: Option<u64>,
     claimed: Option<u64>,
     syncs: Option<Sender<SyncRequest>>,
-    /// Threads end when these are gone.
+    /// The threads end when these senders are dropped.
     stops: Vec<Sender<()>>,
     threads: Vec<JoinHandle<()>>,
 }
 
 impl Journal {
-    /// Writes a record. It is in the kernel when this returns, which takes microseconds. On the
-    /// disk it will be within about a second; who has to know when calls [`Self::commit`].
+    /// Writes a record. The record is in the kernel when this returns, which takes microseconds, and on the disk
+    /// within about a second. [`Self::commit`] waits for the configured durability.
     ///
     /// # Errors
     ///
-    /// When it cannot be written, unless the durability is `none`.
+    /// Fails if the record cannot be written, unless the durability is `none`.
     pub fn append(&self, record: &Record) -> Result<(), Unrecordable> {
         self.shared.forgive(self.shared.append(record).map(drop))
     }
 
-    /// Writes a record; when this returns, it is as durable as was configured.
+    /// Writes a record; when this returns, the record is as durable as configured.
     ///
     /// # Errors
     ///
-    /// When it cannot be made so, unless the durability is `none`.
+    /// Fails if the record cannot be made as durable, unless the durability is `none`.
     pub async fn commit(&self, record: &Record) -> Result<(), Unrecordable> {
         if self.shared.durability() == Durability::Process {
             return self.shared.append_with_others(record).await;
@@ -108,14 +108,14 @@ impl Journal {
         }
     }
 
-    /// Takes an outcome. It is written with the next record, and within 10 ms; while nothing can be
-    /// written it is kept in memory, and then written first of all.
+    /// Takes an outcome, which is written with the next record, and within 10 ms. While nothing can be written, the
+    /// outcome is kept in memory, and then written first of all.
     pub fn append_outcome(&self, record: &Record) {
         self.shared.append_outcome(record);
     }
 
-    /// Writes the record of nobody's refusal, or counts it for the summary of this second when there were too
-    /// many already.
+    /// Writes the record of an anonymous refusal, or counts it for the summary of this second if there were too many
+    /// already.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl Journal {
         if self.shared.counts_stranger(record) { Ok(()) } else { self.append(record) }
     }
 
-    /// As [`Self::append_anonymous`], but as durable as was configured.
+    /// As [`Self::append_anonymous`], but as durable as configured.
     ///
     /// # Errors
     ///
@@ -133,13 +133,13 @@ impl Journal {
         if self.shared.counts_stranger(record) { Ok(()) } else { self.commit(record).await }
     }
 
-    /// Makes the intent of nobody's request durable, or counts it for the summary of this second. Whether it was only
-    /// counted: then its outcome goes to [`Self::count_outcome`].
+    /// Makes the intent of an anonymous request durable, or counts it for the summary of this second. Returns whether
+    /// it was only counted: then its outcome goes to [`Self::count_outcome`].
     ///
     /// # Errors
     ///
-    /// As [`Self::commit`]. While summaries cannot be written nothing is merely counted, so that nothing is
-    /// forwarded of which no record could tell.
+    /// As [`Self::commit`]. While summaries cannot be written, no intent is merely counted, so that no request is
+    /// forwarded that no record could tell of.
     pub async fn commit_or_count(&self, intent: &Record) -> Result<bool, Unrecordable> {
         if self.shared.counts_stranger(intent) {
             return Ok(true);
@@ -147,8 +147,8 @@ impl Journal {
         self.commit(intent).await.map(|()| false)
     }
 
-    /// Counts how a request ended whose intent was counted. Where its outcome tells who it was, both are recorded as
-    /// well: nobody signs in unseen because others ask too much.
+    /// Counts the outcome of a request whose intent was counted. If the outcome names a user, both are recorded as
+    /// well, so that a flood of requests hides no sign-in.
     pub fn count_outcome(&self, outcome: &Record) {
         self.shared.count_outcome(outcome);
         if outcome.user_id.is_some() {
@@ -157,12 +157,11 @@ impl Journal {
         }
     }
 
-    /// Whether a record could be written now, with what there is to know about it. Tries it, and
-    /// leaves no trace.
+    /// Whether a record could be written now, with a warning if there is one. Tries a write, and leaves no trace.
     ///
     /// # Errors
     ///
-    /// Says why not.
+    /// Fails with the reason if no record could be written.
     pub fn check(&self) -> Result<Option<String>, Unrecordable> {
         if self.threads.iter().any(JoinHandle::is_finished) {
             return Err(Unrecordable::Abandoned);
@@ -186,11 +185,11 @@ impl Journal {
         self.notary.is_failing().then(|| "the journal is written, but cannot be signed".to_owned())
     }
 
-    /// Writes summaries and outcomes that wait, puts everything on the disk, and signs it.
+    /// Writes waiting summaries and outcomes, syncs everything to the disk, and signs it.
     ///
     /// # Errors
     ///
-    /// When something is left that cannot be written.
+    /// Fails if something is left that cannot be written.
     pub fn close(&self) -> Result<(), Unrecordable> {
         let summarized = self.shared.write_summary(true);
         self.shared.write_outage(true);
@@ -203,29 +202,29 @@ impl Journal {
         summarized
     }
 
-    /// What the durability was configured to be.
+    /// The configured durability.
     #[must_use]
     pub fn durability(&self) -> Durability {
         self.shared.durability()
     }
 
-    /// Which journal this is.
+    /// The id of the journal.
     #[must_use]
     pub fn instance(&self) -> &Arc<str> {
         &self.instance
     }
 
-    /// How often files were put on the disk.
+    /// How often files were synced to the disk.
     #[must_use]
     pub fn syncs(&self) -> u64 {
         self.shared.syncs()
     }
 
-    /// Writes a mark, whatever the quota is.
+    /// Writes a mark, even if the quota is used up.
     ///
     /// # Errors
     ///
-    /// When it cannot be written.
+    /// Fails if the mark cannot be written.
     pub(super) fn write_mark(&self, mark: &Record) -> Result<(), Unrecordable> {
         self.shared.write_mark(mark)
     }
@@ -246,7 +245,7 @@ impl Journal {
         self.claimed
     }
 
-    /// How far it is.
+    /// The position of the last record.
     #[must_use]
     pub fn position(&self) -> Position {
         self.shared.writer().at()
@@ -257,31 +256,31 @@ impl Journal {
         self.shared.synced()
     }
 
-    /// What became of the records so far.
+    /// The numbers of records so far.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.shared.counts()
     }
 
-    /// How many bytes there are in the directory.
+    /// The size of the directory, in bytes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.shared.bytes()
     }
 
-    /// How many bytes there may be.
+    /// The maximum size of the directory, in bytes, if there is one.
     #[must_use]
     pub fn quota(&self) -> Option<u64> {
         self.quota
     }
 
-    /// For how long the oldest outcome has waited that is not written yet.
+    /// How long the oldest outcome has waited that is not written yet.
     #[must_use]
     pub fn lag(&self) -> Duration {
         self.shared.writer().lag()
     }
 
-    /// Asks for a sync and waits for it, together with all who ask now.
+    /// Requests a sync and waits for it, together with all callers that wait now.
     async fn synced(&self, file: Arc<DiskFile>) -> Result<(), Unrecordable> {
         let (done, answer) = oneshot::channel();
         let request = SyncRequest { file, done };
@@ -305,7 +304,7 @@ impl Drop for Journal {
     }
 }
 
-/// The wall clock, for what no request is the reason of.
+/// The wall clock, for work that no request causes.
 #[expect(
     clippy::disallowed_methods,
     reason = "names of segments and closed intents have no request"
@@ -314,14 +313,14 @@ pub(super) fn now() -> OffsetDateTime {
     OffsetDateTime::now_utc()
 }
 
-/// Makes a write beyond the process's file-size limit (`RLIMIT_FSIZE`) an error like a full disk,
-/// instead of the end of the process. For the start, inside the runtime.
+/// Makes a write beyond the process's file-size limit (`RLIMIT_FSIZE`) an error like a full disk, instead of the end
+/// of the process. Called at the start, inside the runtime.
 ///
 /// # Errors
 ///
-/// When the signal cannot be caught.
+/// Fails if the signal cannot be caught.
 pub fn ignore_file_size_signal() -> io::Result<()> {
-    /// Of Linux, on all architectures but MIPS and SPARC.
+    /// The number of the signal on Linux, on all architectures but MIPS and SPARC.
     const SIGXFSZ: i32 = 25;
     // The handler stays when the stream is dropped.
     tokio::signal::unix::signal(tokio::signal::unix::SignalKind::from_raw(SIGXFSZ)).map(drop)

@@ -1,8 +1,8 @@
-//! The audit: what is said of each request, and the journal that keeps it.
+//! The audit: the records of each request, and the journal that keeps them.
 //!
-//! [`entry`] is one line of it, [`text`] makes strangers' words safe to keep, and [`journal`] puts
-//! lines on the local disk before anybody acts on them. Whatever else wants the records (a
-//! database, a stream) reads them from the journal.
+//! [`entry`] is one record, [`text`] makes text from clients safe to keep, and [`journal`] puts records on the local
+//! disk before the gate acts on them. Everything else that needs the records (a database, a stream) reads them from
+//! the journal.
 
 pub mod delivery;
 pub mod entry;

@@ -1,4 +1,4 @@
-//! Reads a segment a line at a time, in bounded memory, and follows the chain through it.
+//! Reads a segment line by line, in bounded memory, and follows the chain through it.
 
 use std::io::{self, BufRead};
 
@@ -7,22 +7,22 @@ use time::OffsetDateTime;
 
 use super::seal::{Head, Position, Sealed};
 
-/// No line is longer; what is, is damage and is not taken into memory.
+/// The maximum length of a line. A longer line is damage and is not taken into memory.
 pub(crate) const LONGEST: usize = 1 << 20;
 
 /// A line of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Line {
-    /// It is whole; so long is it with its line feed.
+    /// A whole line, and its length with the line feed.
     Whole(u64),
-    /// The file ends within it.
+    /// The file ends within a line; the length of that part.
     Torn(u64),
-    /// There is no more.
+    /// The file has ended.
     End,
 }
 
-/// Reads up to the end of a line, into `text` without its line feed; of a line that is too long,
-/// only the beginning.
+/// Reads up to the end of a line, into `text` without its line feed. Of a line that is too long, only the beginning
+/// is kept.
 pub(crate) fn read_line(reader: &mut impl BufRead, text: &mut Vec<u8>) -> io::Result<Line> {
     text.clear();
     let mut length = 0_u64;
@@ -49,7 +49,7 @@ pub(crate) fn read_line(reader: &mut impl BufRead, text: &mut Vec<u8>) -> io::Re
 /// The first line of a segment.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Header {
-    /// Of which journal.
+    /// The id of the journal.
     pub(crate) instance: String,
     /// The number of the first record.
     pub(crate) first: u64,
@@ -57,7 +57,7 @@ pub(crate) struct Header {
     pub(crate) previous: Head,
 }
 
-/// The first line of a segment that begins. `phase` tells it from records.
+/// The first line of a new segment. Its `phase` distinguishes it from records.
 #[derive(Debug, Serialize)]
 pub(crate) struct NewHeader<'a> {
     phase: &'static str,
@@ -76,7 +76,7 @@ impl<'a> NewHeader<'a> {
     }
 }
 
-/// When a record or the first line of a segment was made, as it says.
+/// The time of a record or of the first line of a segment, as the line says.
 pub(crate) fn made(line: &[u8]) -> Option<OffsetDateTime> {
     #[derive(Deserialize)]
     struct Made {
@@ -89,21 +89,21 @@ pub(crate) fn made(line: &[u8]) -> Option<OffsetDateTime> {
 /// What is wrong with a line.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LineFault {
-    /// It is not sealed.
+    /// The line is not sealed.
     #[error("the line has no seal")]
     Unsealed,
-    /// The first line is no header.
+    /// The first line is not a header.
     #[error("the first line is no header of a segment")]
     Headless,
-    /// Another number was due.
+    /// The line has another number than was due.
     #[error("record {found} is where record {expected} should be")]
     Number {
-        /// Which was due.
+        /// The number that was due.
         expected: u64,
-        /// Which is there.
+        /// The number in the line.
         found: u64,
     },
-    /// The hash is not that over the line and all before it.
+    /// The hash is not the one over the line and all before it.
     #[error("the chain does not hold: the line, or one before it, is not what was written")]
     Chain,
     /// The record is of another journal.
@@ -115,18 +115,18 @@ pub enum LineFault {
 #[derive(Debug)]
 pub(crate) struct Follower {
     instance: String,
-    /// After the last good line.
+    /// The position after the last good line.
     pub(crate) at: Position,
-    /// Records so far.
+    /// The number of records so far.
     pub(crate) count: u64,
 }
 
 impl Follower {
-    /// Begins with the first line of a segment, without its line feed.
+    /// A follower that begins with the first line of a segment, without its line feed.
     ///
     /// # Errors
     ///
-    /// When it is no header, or not what was written.
+    /// Fails if the line is not a header, or not what was written.
     pub(crate) fn begin(line: &[u8]) -> Result<(Self, Header), LineFault> {
         let sealed = Sealed::parse(line).ok_or(LineFault::Headless)?;
         let header: Header = serde_json::from_slice(line).map_err(|_| LineFault::Headless)?;
@@ -140,11 +140,11 @@ impl Follower {
         Ok((Self { instance: header.instance.clone(), at, count: 0 }, header))
     }
 
-    /// Goes over the next line, without its line feed.
+    /// Checks the next line, without its line feed.
     ///
     /// # Errors
     ///
-    /// When it is not the record that follows.
+    /// Fails if the line is not the record that follows.
     pub(crate) fn follow(&mut self, line: &[u8]) -> Result<(), LineFault> {
         let sealed = Sealed::parse(line).ok_or(LineFault::Unsealed)?;
         let expected = self.at.seq.saturating_add(1);

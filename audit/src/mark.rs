@@ -1,8 +1,7 @@
-//! Marks: what the gate says of its own life, in the journal, where it is numbered, chained and signed like
-//! everything else.
+//! Marks: records about the gate itself, in the journal, where they are numbered, chained and signed like all others.
 //!
-//! A mark is a record with `event_type: "gate"`. It is about no request: its phase is `outcome`, its `reason` says
-//! which kind of mark it is, and its `details` say the rest.
+//! A mark is a record with `event_type: "gate"`. It is about no request: its phase is `outcome`, its `reason` is the
+//! kind of the mark, and its `details` contain the rest.
 
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
@@ -74,14 +73,14 @@ pub fn details(value: Value) -> Map<String, Value> {
 }
 
 impl Journal {
-    /// Writes a mark of the gate's own life: a record of its own kind, numbered, chained and signed like all others.
-    /// `kind` is one lower-case word, `details` say the rest. The mark is in the kernel when this returns.
+    /// Writes a mark: a record about the gate itself, numbered, chained and signed like all others. `kind` is one
+    /// lower-case word, `details` contain the rest. The mark is in the kernel when this returns.
     ///
-    /// A mark is written whatever `audit.quota` is, so that a full quota hides nothing of the gate's acts.
+    /// A mark is written even if `audit.quota` is used up, so that a full quota hides none of the gate's acts.
     ///
     /// # Errors
     ///
-    /// When it cannot be written: then what was to be marked should not be done.
+    /// Fails if the mark cannot be written: then the act that was to be marked should not happen.
     pub fn mark(
         &self,
         kind: &'static str,

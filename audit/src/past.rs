@@ -1,4 +1,4 @@
-//! Finds the records of a request in the journal, whoever may be writing there.
+//! Finds the records of a request in the journal, even while a gate is writing there.
 
 use std::io;
 use std::path::Path;
@@ -10,39 +10,39 @@ use super::reader::Reader;
 use super::segments::{self, SegmentFile};
 use super::{Phase, Record};
 
-/// Clocks may have been set back by so much between a request and its record.
+/// The maximum by which clocks are assumed to be set back between a request and its record.
 const SLACK: Duration = Duration::hours(1);
 
-/// A record of a request, and where it stands.
+/// A record of a request, and its place.
 #[derive(Debug, Clone)]
 pub struct Found {
-    /// The segment.
+    /// The stem of the segment.
     pub segment: String,
-    /// The line in it, counted from 1.
+    /// The line in the segment, counted from 1.
     pub line: u64,
-    /// Its number, if it is sealed.
+    /// The number of the record, if it is sealed.
     pub seq: Option<u64>,
-    /// Whether it is what was written behind the line before it.
+    /// Whether the record is what was written behind the line before it.
     pub holds: bool,
     /// The record.
     pub record: Record,
 }
 
-/// The records of the request `id`, in their order; none if there is none. Reads only, takes no
-/// lock, and passes over a last line that is not whole yet.
+/// The records of the request `id`, in order; empty if there are none. Only reads, takes no lock, and skips an
+/// unfinished last line.
 ///
 /// # Errors
 ///
-/// When the directory or a segment cannot be read.
+/// Fails if the directory or a segment cannot be read.
 pub fn find(directory: &Path, id: Uuid) -> io::Result<Vec<Record>> {
     Ok(locate(directory, id)?.into_iter().map(|found| found.record).collect())
 }
 
-/// The same, with where they stand.
+/// The records of the request `id`, in order, each with its place.
 ///
 /// # Errors
 ///
-/// When the directory or a segment cannot be read.
+/// Fails if the directory or a segment cannot be read.
 pub fn locate(directory: &Path, id: Uuid) -> io::Result<Vec<Found>> {
     let list = segments::list(directory)?;
     let start = begins(id).map_or(0, |at| first_since(&list, at - SLACK));
@@ -57,7 +57,7 @@ pub fn locate(directory: &Path, id: Uuid) -> io::Result<Vec<Found>> {
         }
     }
     if found.is_empty() {
-        // A clock was set by more than anybody thought.
+        // The clock was set back by more than assumed.
         for segment in before {
             in_segment(directory, segment, id, &mut found)?;
         }
@@ -65,14 +65,14 @@ pub fn locate(directory: &Path, id: Uuid) -> io::Result<Vec<Found>> {
     Ok(found)
 }
 
-/// When the request came, as its id says.
+/// The time of the request, as its id says.
 fn begins(id: Uuid) -> Option<OffsetDateTime> {
     let (seconds, nanos) = id.get_timestamp()?.to_unix();
     let at = OffsetDateTime::from_unix_timestamp(i64::try_from(seconds).ok()?).ok()?;
     at.checked_add(Duration::nanoseconds(i64::from(nanos)))
 }
 
-/// The first segment that can hold a record of that time: the one before the first that began later.
+/// The index of the first segment that can contain a record of that time: the one before the first that began later.
 pub(super) fn first_since(list: &[SegmentFile], at: OffsetDateTime) -> usize {
     let later = list.iter().position(|it| segments::began(&it.stem).is_none_or(|began| began > at));
     later.unwrap_or(list.len()).saturating_sub(1)

@@ -1,4 +1,4 @@
-//! Reads all records of a journal in their order, while a gate may be writing there.
+//! Reads all records of a journal in order, even while a gate is writing there.
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Read as _};
@@ -12,33 +12,33 @@ use super::past::first_since;
 use super::seal::{Head, Sealed};
 use super::segments::{self, SegmentFile};
 
-/// A line of a journal that is a record.
+/// A line of a journal that is not a header: a record, unless the journal is damaged.
 #[derive(Debug, Clone, Copy)]
 pub struct Entry<'a> {
-    /// The segment that it stands in.
+    /// The stem of the segment that contains the line.
     pub segment: &'a str,
-    /// Where, counted from 1.
+    /// The number of the line in its segment, counted from 1.
     pub line: u64,
-    /// The line, without its line feed. Whatever anybody wrote there.
+    /// The text of the line, without its line feed. It may be anything.
     pub text: &'a [u8],
     /// The greatest time of the journal before its segment, if the clock was set back behind that.
     pub behind: Option<OffsetDateTime>,
-    /// The chain that the line before it states; none if that has none.
+    /// The chain that the line before states, if it states one.
     before: Option<Head>,
 }
 
 impl Entry<'_> {
-    /// Its number, if it is sealed.
+    /// The number of the record, if it is sealed.
     pub fn seq(&self) -> Option<u64> {
         Sealed::parse(self.text)?.seq()
     }
 
-    /// The record; nothing if it is none.
+    /// The record; `None` if the line is not a record.
     pub fn record(&self) -> Option<Record> {
         serde_json::from_slice(self.text).ok()
     }
 
-    /// Whether it is what was written behind the line before it.
+    /// Whether the line is what was written behind the line before it.
     pub fn holds(&self) -> bool {
         let parts = Sealed::parse(self.text).zip(self.before);
         parts.is_some_and(|(sealed, before)| before.followed_by(sealed.hashed) == sealed.chain)
@@ -58,15 +58,15 @@ struct Open {
 /// skipped.
 pub struct Reader {
     directory: PathBuf,
-    /// Segments that follow the one that is being read.
+    /// The segments that follow the one that is being read.
     queue: VecDeque<String>,
     open: Option<Open>,
-    /// The last stem that was taken up.
+    /// The last segment that was queued.
     newest: Option<(u64, String)>,
     text: Vec<u8>,
-    /// The line that is being read is too long already.
+    /// Whether the line that is being read is too long already.
     skipping: bool,
-    /// `text` was given out.
+    /// Whether `text` was returned.
     given: bool,
 }
 
@@ -81,7 +81,7 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// When the folder of the journal cannot be read.
+    /// Fails if the directory of the journal cannot be read.
     pub fn open(directory: &Path) -> io::Result<Self> {
         Ok(Self::of(directory, &segments::list(directory)?))
     }
@@ -90,7 +90,7 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// When the folder of the journal cannot be read.
+    /// Fails if the directory of the journal cannot be read.
     pub fn from(directory: &Path, seq: u64) -> io::Result<Self> {
         let list = segments::list(directory)?;
         let start = list.iter().rposition(|it| it.first <= seq).unwrap_or_default();
@@ -101,14 +101,14 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// When the folder of the journal cannot be read.
+    /// Fails if the directory of the journal cannot be read.
     pub fn since(directory: &Path, at: OffsetDateTime) -> io::Result<Self> {
         let list = segments::list(directory)?;
         let start = first_since(&list, at);
         Ok(Self::of(directory, list.get(start..).unwrap_or_default()))
     }
 
-    /// A reader of these segments, and of what is written behind them.
+    /// A reader of these segments, and of segments that are written later.
     pub fn of(directory: &Path, list: &[SegmentFile]) -> Self {
         let mut reader = Self {
             directory: directory.to_owned(),
@@ -134,10 +134,10 @@ impl Reader {
     ///
     /// # Errors
     ///
-    /// When the directory or a segment cannot be read. The next call goes on behind that segment.
+    /// Fails if the directory or a segment cannot be read. The next call continues behind that segment.
     pub fn read(&mut self) -> io::Result<Option<Entry<'_>>> {
         while self.advance()? {
-            // What is not sealed is given too: it may have been a record.
+            // A line without a seal is returned, too: it may have been a record.
             let header = self.open.as_ref().is_some_and(|open| open.line == 1)
                 && Sealed::parse(&self.text).is_some_and(|it| it.seq().is_none());
             if header {
@@ -157,7 +157,7 @@ impl Reader {
         Ok(None)
     }
 
-    /// Leaves out what is left of the segment; whether another one follows.
+    /// Skips the rest of the segment, if another one follows. Returns whether one does.
     pub fn skip(&mut self) -> bool {
         let follows = !self.queue.is_empty();
         if follows {
@@ -167,9 +167,10 @@ impl Reader {
         follows
     }
 
-    /// The name of a segment has the greatest time of the journal before it, its first line what the clock said.
+    /// Notes whether the clock was set back: the name of a segment has the greatest time of the journal before it,
+    /// its first line the time of the clock.
     fn note_clock(&mut self) {
-        /// Clocks that are kept right are set back by less.
+        /// The largest step back that is ignored: well-kept clocks are set back by less.
         const STEP: time::Duration = time::Duration::SECOND;
         let Some(open) = &mut self.open else { return };
         let greatest = super::segments::began(&open.stem);
@@ -179,13 +180,13 @@ impl Reader {
         });
     }
 
-    /// The chain before the line, which gives way to its own.
+    /// The chain that the line before states; the chain of this line takes its place.
     fn turn(&mut self) -> Option<Head> {
         let chain = Sealed::parse(&self.text).map(|it| it.chain);
         self.open.as_mut().and_then(|open| std::mem::replace(&mut open.before, chain))
     }
 
-    /// Reads the next whole line, of whatever segment.
+    /// Reads the next whole line, if need be of the next segment.
     fn advance(&mut self) -> io::Result<bool> {
         if std::mem::take(&mut self.given) {
             self.text.clear();
@@ -194,7 +195,7 @@ impl Reader {
             if self.open.is_none() && !self.open_next()? {
                 return Ok(false);
             }
-            // What follows was there before this is read to its end: then it is its end.
+            // If a next segment exists before this one is read to its end, that end is final.
             let last = self.queue.is_empty();
             match self.line() {
                 Ok(true) => return Ok(true),
@@ -220,7 +221,7 @@ impl Reader {
         self.skipping = false;
     }
 
-    /// Reads on in the line that was begun. Gives whether it is whole.
+    /// Continues to read the current line. Returns whether it is whole.
     fn line(&mut self) -> io::Result<bool> {
         let Some(open) = &mut self.open else { return Ok(false) };
         loop {
@@ -254,7 +255,7 @@ impl Reader {
         while let Some(stem) = self.queue.pop_front() {
             let reader = match segments::open(&segments::records(&self.directory, &stem)) {
                 Ok(reader) => reader,
-                // Somebody has just tidied up.
+                // The segment was removed in the meantime.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
@@ -264,7 +265,7 @@ impl Reader {
         Ok(false)
     }
 
-    /// Notes the segments that are new.
+    /// Queues the segments that are new.
     fn take_up(&mut self, list: &[SegmentFile]) {
         for file in list {
             let key = (file.first, file.stem.clone());

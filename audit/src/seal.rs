@@ -1,4 +1,4 @@
-//! The seal of a line: which record of which journal it is, and a hash over it and all before it.
+//! The seal of a line: the journal and the number of the record, and a hash over the line and all before it.
 //!
 //! A line of a journal is a JSON object whose last members are its seal:
 //!
@@ -17,13 +17,13 @@ use std::io::Write as _;
 use aws_lc_rs::digest::{Context, SHA256};
 use serde::{Deserialize, Serialize};
 
-/// The end of what is hashed.
+/// The text that ends the hashed part of a line.
 const CHAIN: &[u8] = b",\"chain\":\"";
 const SEQ: &[u8] = b",\"seq\":";
 const INSTANCE: &[u8] = b",\"instance\":\"";
-/// What follows the hashed bytes in a line, without its line feed.
+/// The length of what follows the hashed bytes in a line, without the line feed.
 const SEAL: usize = CHAIN.len() + 64 + 2;
-/// Ids of instances are no longer.
+/// The maximum length of the id of an instance.
 const LONGEST_ID: usize = 64;
 
 /// A hash over a line and all before it.
@@ -31,7 +31,7 @@ const LONGEST_ID: usize = 64;
 pub struct Head([u8; 32]);
 
 impl Head {
-    /// The hash over this one and a line.
+    /// The hash over this hash and a line.
     #[must_use]
     pub fn followed_by(&self, hashed: &[u8]) -> Self {
         let mut context = Context::new(&SHA256);
@@ -42,7 +42,7 @@ impl Head {
         Self(head)
     }
 
-    /// 64 lower-case hexadecimal digits.
+    /// The hash as 64 lower-case hexadecimal digits.
     pub(crate) fn hex(&self) -> [u8; 64] {
         const DIGITS: &[u8; 16] = b"0123456789abcdef";
         let digit = |nibble: u8| DIGITS.get(usize::from(nibble)).copied().unwrap_or_default();
@@ -98,16 +98,16 @@ impl<'de> Deserialize<'de> for Head {
     }
 }
 
-/// A place in a journal: so many records, and the hash over them.
+/// A position in a journal: the number of records, and the hash over them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Position {
     /// The number of the last record; 0 before the first.
     pub seq: u64,
-    /// The chain after it.
+    /// The chain after the last record.
     pub head: Head,
 }
 
-/// What seals lines, one after the other.
+/// Seals lines, one after the other.
 #[derive(Debug, Clone)]
 pub(crate) struct Sealer {
     /// The members between a record and its number.
@@ -116,7 +116,7 @@ pub(crate) struct Sealer {
 }
 
 impl Sealer {
-    /// Goes on at a place of the journal of `instance`. With `none`, each record says that nothing
+    /// A sealer that continues at a position of the journal of `instance`. With `none`, each record says that nothing
     /// is promised about it.
     pub(crate) fn new(instance: &str, at: Position, none: bool) -> Self {
         let mut prefix = INSTANCE.to_vec();
@@ -156,34 +156,34 @@ fn close(before: Head, start: usize, out: &mut Vec<u8>) -> Head {
     head
 }
 
-/// A line, taken apart at its seal. Nothing of it is checked but its form.
+/// A line, split at its seal. Only its form is checked.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Sealed<'a> {
-    /// What the chain is over.
+    /// The bytes that the chain is over.
     pub(crate) hashed: &'a [u8],
-    /// What the line says that the chain is.
+    /// The chain that the line states.
     pub(crate) chain: Head,
 }
 
 impl<'a> Sealed<'a> {
-    /// Takes a line apart, without its line feed; nothing if it has no seal.
+    /// Splits a line, without its line feed; `None` if it has no seal.
     pub(crate) fn parse(line: &'a [u8]) -> Option<Self> {
         let (hashed, seal) = line.split_at_checked(line.len().checked_sub(SEAL)?)?;
         let hex = seal.strip_prefix(CHAIN)?.strip_suffix(b"\"}")?;
         Some(Self { hashed, chain: Head::from_hex(hex)? })
     }
 
-    /// The number of the record; none of a header.
+    /// The number of the record; `None` for a header.
     pub(crate) fn seq(&self) -> Option<u64> {
         let digits = self.hashed.rsplit(|byte| !byte.is_ascii_digit()).next()?;
         let before = self.hashed.strip_suffix(digits)?;
-        // One way to write a number: it is what the chain is over.
+        // A number may be written in one way only: the chain is over its text.
         let canonical = !digits.is_empty() && !digits.starts_with(b"0");
         (canonical && before.ends_with(SEQ)).then_some(())?;
         std::str::from_utf8(digits).ok()?.parse().ok()
     }
 
-    /// The id of the journal that the line is of.
+    /// The id of the journal in the line.
     pub(crate) fn instance(&self) -> Option<&'a str> {
         let reach = INSTANCE.len() + LONGEST_ID + 64;
         let tail = self.hashed.get(self.hashed.len().saturating_sub(reach)..)?;
@@ -194,7 +194,7 @@ impl<'a> Sealed<'a> {
     }
 }
 
-/// Whether an id of an instance can be written as it is.
+/// Whether the id of an instance can be written without escaping.
 pub(crate) fn is_instance(id: &str) -> bool {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     !id.is_empty() && id.len() <= LONGEST_ID && id.bytes().all(plain)

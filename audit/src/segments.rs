@@ -1,8 +1,8 @@
-//! The files of a journal: what they are called, which are there, and how they are read.
+//! The files of a journal: their names, which of them exist, and how they are read.
 //!
-//! `audit-<number of the first record, 20 digits>-<UTC time>.jsonl` is a segment, `….jsonl.zst` the
-//! same compressed as a whole (RFC 8878), `….checkpoints` (or `….checkpoints.zst`) what was signed
-//! while it was written. Names sort by number, so that no clock can put them out of order.
+//! `audit-<number of the first record, 20 digits>-<UTC time>.jsonl` is a segment, `….jsonl.zst` the same compressed
+//! as a whole (RFC 8878), `….checkpoints` (or `….checkpoints.zst`) its checkpoints. Names sort by number, so that no
+//! clock can put them out of order.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -13,18 +13,18 @@ use time::format_description::BorrowedFormatItem;
 use time::macros::format_description;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
-/// The newest checkpoint of the journal, alone.
+/// The name of the file with the newest checkpoint of the journal, alone.
 pub const HEAD: &str = "head";
-/// The checkpoint up to which segments were taken away.
+/// The name of the file with the checkpoint up to which segments were removed.
 pub const PRUNED: &str = "pruned";
-/// The public keys beside the journal.
+/// The name of the file with the public keys beside the journal.
 pub const PUBLIC_KEYS: &str = "signing.pub";
 
 const PREFIX: &str = "audit-";
 const RECORDS: &str = ".jsonl";
 const CHECKPOINTS: &str = ".checkpoints";
 const COMPRESSED: &str = ".zst";
-/// Read at once.
+/// The size of the buffer of a reader.
 const BUFFER: usize = 1 << 18;
 
 const STAMP: &[BorrowedFormatItem<'_>] =
@@ -35,7 +35,7 @@ pub fn stem(first: u64, now: OffsetDateTime) -> String {
     format!("{PREFIX}{first:020}-{}", now.format(STAMP).unwrap_or_default())
 }
 
-/// When a segment began, as its stem says; nothing if that says no time.
+/// The time at which a segment began, as its stem says; `None` if the stem has no time.
 pub fn began(stem: &str) -> Option<OffsetDateTime> {
     let (_, stamp) = stem.strip_prefix(PREFIX)?.split_once('-')?;
     Some(PrimitiveDateTime::parse(stamp, STAMP).ok()?.assume_utc())
@@ -44,24 +44,24 @@ pub fn began(stem: &str) -> Option<OffsetDateTime> {
 /// A segment, found in a directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SegmentFile {
-    /// Its name without what follows the last point.
+    /// The name of the file without its extensions.
     pub stem: String,
     /// The number of its first record, as the name says.
     pub first: u64,
     /// The file.
     pub path: PathBuf,
-    /// How long the file is.
+    /// The length of the file, in bytes.
     pub bytes: u64,
     /// Whether it is compressed.
     pub compressed: bool,
 }
 
-/// The segments in `directory`, in their order. Of one that is there twice, compressed and not (the
-/// process died between two steps), the one that is not.
+/// The segments in `directory`, in order. If a segment exists twice, compressed and plain (the process died between
+/// two steps), the plain one.
 ///
 /// # Errors
 ///
-/// When the directory cannot be read.
+/// Fails if the directory cannot be read.
 pub fn list(directory: &Path) -> io::Result<Vec<SegmentFile>> {
     let mut found: BTreeMap<(u64, String), SegmentFile> = BTreeMap::new();
     for entry in fs::read_dir(directory)? {
@@ -70,7 +70,7 @@ pub fn list(directory: &Path) -> io::Result<Vec<SegmentFile>> {
         let Some((stem, compressed)) = name.to_str().and_then(is_segment) else { continue };
         let bytes = match entry.metadata() {
             Ok(found) => found.len(),
-            // Somebody has just tidied up.
+            // The file was removed in the meantime.
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(error),
         };
@@ -84,15 +84,15 @@ pub fn list(directory: &Path) -> io::Result<Vec<SegmentFile>> {
     Ok(found.into_values().collect())
 }
 
-/// The stem of a segment's file, and whether it is compressed; nothing for any other file.
+/// The stem of a segment's file, and whether it is compressed; `None` for any other file.
 pub fn is_segment(name: &str) -> Option<(&str, bool)> {
     let plain = name.strip_suffix(COMPRESSED);
     let stem = plain.unwrap_or(name).strip_suffix(RECORDS)?;
     stem.starts_with(PREFIX).then_some((stem, plain.is_some()))
 }
 
-/// The number of the first record and the stem, by the name of a file of checkpoints, compressed or
-/// not; nothing for any other file.
+/// The number of the first record and the stem, from the name of a file of checkpoints, compressed or not; `None` for
+/// any other file.
 pub fn is_checkpoints(name: &str) -> Option<(u64, &str)> {
     let stem = name.strip_suffix(COMPRESSED).unwrap_or(name).strip_suffix(CHECKPOINTS)?;
     stem.starts_with(PREFIX).then(|| (first_of(stem), stem))
@@ -103,29 +103,29 @@ fn first_of(stem: &str) -> u64 {
     number.and_then(|number| number.parse().ok()).unwrap_or_default()
 }
 
-/// The file of the records of a segment that is being written.
+/// The path of the plain file of a segment's records.
 pub fn records(directory: &Path, stem: &str) -> PathBuf {
     directory.join(format!("{stem}{RECORDS}"))
 }
 
-/// The file of the checkpoints of a segment.
+/// The path of the plain file of a segment's checkpoints.
 pub fn checkpoints(directory: &Path, stem: &str) -> PathBuf {
     directory.join(format!("{stem}{CHECKPOINTS}"))
 }
 
-/// The same file, compressed.
+/// The path of the compressed file that takes the place of `path`.
 pub fn compressed(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(COMPRESSED);
     name.into()
 }
 
-/// Reads a file of a journal, whether it is compressed or not: `path` is that of the plain one.
-/// One that is compressed meanwhile is found all the same.
+/// Opens a file of a journal, compressed or not: `path` is the path of the plain file. A file that is compressed in
+/// the meantime is found all the same.
 ///
 /// # Errors
 ///
-/// When it is not there, or cannot be read.
+/// Fails if the file does not exist or cannot be read.
 pub fn open(path: &Path) -> io::Result<Box<dyn BufRead + Send>> {
     match File::open(path) {
         Ok(file) => Ok(Box::new(BufReader::with_capacity(BUFFER, file))),
@@ -142,7 +142,7 @@ impl SegmentFile {
     ///
     /// # Errors
     ///
-    /// When the file cannot be opened.
+    /// Fails if the file cannot be opened.
     pub fn open(&self) -> io::Result<Box<dyn BufRead + Send>> {
         open(&records(self.directory(), &self.stem))
     }
@@ -152,7 +152,7 @@ impl SegmentFile {
     ///
     /// # Errors
     ///
-    /// When the file cannot be read.
+    /// Fails if the file cannot be read.
     pub fn checkpoints(&self) -> io::Result<Vec<u8>> {
         read_or_empty(&checkpoints(self.directory(), &self.stem))
     }
@@ -166,7 +166,7 @@ impl SegmentFile {
 ///
 /// # Errors
 ///
-/// When the file cannot be read.
+/// Fails if the file cannot be read.
 pub fn read_or_empty(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     match open(path) {
@@ -176,11 +176,11 @@ pub fn read_or_empty(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// A part of a plain file: the bytes from `from` on, `limit` at most.
+/// A part of a plain file: at most `limit` bytes from `from` on.
 ///
 /// # Errors
 ///
-/// When the file cannot be read.
+/// Fails if the file cannot be read.
 pub fn read_part(path: &Path, from: u64, limit: u64) -> io::Result<Vec<u8>> {
     let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(from))?;

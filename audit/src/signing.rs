@@ -14,33 +14,33 @@ use rustls_pki_types::pem::PemObject as _;
 use rustls_pki_types::{PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 use serde::{Deserialize, Serialize};
 
-/// What stands before the 32 bytes of an Ed25519 key in its `SubjectPublicKeyInfo` (RFC 8410).
+/// The bytes before the 32 bytes of an Ed25519 key in its `SubjectPublicKeyInfo` (RFC 8410).
 const SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
-/// A key cannot be used.
+/// Why a key cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SigningError {
     /// A file cannot be read or written.
     #[error("the key `{}` cannot be read or made", .0.display())]
     File(PathBuf, #[source] io::Error),
-    /// It is no private key.
+    /// The file is not an Ed25519 private key.
     #[error(
         "`{}` is no Ed25519 private key in PKCS#8 PEM; `openssl genpkey -algorithm ed25519` makes one",
         .0.display()
     )]
     Private(PathBuf),
-    /// It is no public key.
+    /// The file contains no Ed25519 public key.
     #[error(
         "`{}` holds no Ed25519 public key in PEM; `openssl pkey -pubout` makes one of the private key",
         .0.display()
     )]
     Public(PathBuf),
-    /// The system makes no key.
+    /// The system cannot generate a key.
     #[error("the system makes no key")]
     Generate,
 }
 
-/// The public half: whom a checkpoint is signed by.
+/// The public half of a key that signs checkpoints.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PublicKey([u8; 32]);
 
@@ -49,7 +49,7 @@ impl PublicKey {
     ///
     /// # Errors
     ///
-    /// When it cannot be read, or holds anything but Ed25519 keys.
+    /// Fails if the file cannot be read, or contains anything but Ed25519 keys.
     pub fn read_all(path: &Path) -> Result<Vec<Self>, SigningError> {
         let pem = fs::read(path).map_err(|error| SigningError::File(path.to_owned(), error))?;
         let none = || SigningError::Public(path.to_owned());
@@ -68,7 +68,7 @@ impl PublicKey {
         block("PUBLIC KEY", [&SPKI[..], &self.0].concat())
     }
 
-    /// Whether `signature` is this key's over `message`.
+    /// Whether `signature` is a valid signature of `message` by this key.
     #[must_use]
     pub fn verifies(&self, message: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&ED25519, self.0).verify(message, signature).is_ok()
@@ -101,7 +101,7 @@ impl<'de> Deserialize<'de> for PublicKey {
     }
 }
 
-/// The private keys of a gate: one, or for the time of a change the new one and the old one.
+/// The private keys of a gate: one, or during a rotation the new one and the old one.
 pub struct Signer {
     pairs: Vec<(Ed25519KeyPair, PublicKey)>,
 }
@@ -117,16 +117,16 @@ impl Signer {
     ///
     /// # Errors
     ///
-    /// When one of them cannot be read, or is no Ed25519 key.
+    /// Fails if a file cannot be read, or is not an Ed25519 key.
     pub fn read(files: &[PathBuf]) -> Result<Self, SigningError> {
         Ok(Self { pairs: files.iter().map(|file| read(file)).collect::<Result<_, _>>()? })
     }
 
-    /// Reads the private key in `file`, which is made if it is not there. Says whether it was.
+    /// Reads the private key in `file`, which is created if it does not exist. Returns whether it was created.
     ///
     /// # Errors
     ///
-    /// When it cannot be read or made.
+    /// Fails if the file cannot be read or created.
     pub fn read_or_make(file: &Path) -> Result<(Self, bool), SigningError> {
         let missing = !file.exists();
         if missing {

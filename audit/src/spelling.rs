@@ -1,8 +1,8 @@
-//! A record as its line of JSON, without the way through serde.
+//! Spells a record as its line of JSON, without serde.
 //!
-//! Each request writes two of these while it waits. The names are pushed whole, with what stands
-//! around them, and most values are text that needs no escaping. Byte for byte what serde makes of
-//! a [`Record`] (a test compares them); that one is for reading, and for whatever is rare here.
+//! Each request writes two of these while it waits. The names are appended whole, with the punctuation around them,
+//! and most values are text that needs no escaping. The result is byte for byte what serde makes of a [`Record`] (a
+//! test compares them); serde does the reading, and the rare values here.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -15,11 +15,11 @@ use uuid::Uuid;
 use super::encode;
 use super::entry::{Decision, Phase, Record};
 
-/// Room for nearly every record, so that a new buffer grows once.
+/// The room that nearly every record fits into, so that a new buffer grows once.
 const ROOM: usize = 1024;
 
-/// Milliseconds below this are spelled as an integer of microseconds: 15 digits, of which a double
-/// keeps every one, so that no shorter number means the same double.
+/// The bound below which milliseconds are spelled as an integer of microseconds: 15 digits, of which a double keeps
+/// every one, so that no shorter number means the same double.
 const MOST_MICROS: f64 = 1e15;
 
 /// Appends a member that may be `null`: its name, then what `$spell` makes of the value.
@@ -42,7 +42,7 @@ macro_rules! member {
 ///
 /// # Errors
 ///
-/// Where serde has none for it either: a time without a spelling.
+/// Fails where serde fails, too: for a time without a spelling.
 pub fn spell(record: &Record, out: &mut Vec<u8>) -> Result<(), Error> {
     out.reserve(ROOM);
     out.extend_from_slice(b"{\"id\":\"");
@@ -68,7 +68,7 @@ pub fn spell(record: &Record, out: &mut Vec<u8>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Who asked for what.
+/// Appends the members about who asked for what.
 fn question(record: &Record, out: &mut Vec<u8>) -> Result<(), Error> {
     member!(out, "event_type", &record.event_type, string)?;
     member!(out, "action", &record.action, string)?;
@@ -85,7 +85,7 @@ fn question(record: &Record, out: &mut Vec<u8>) -> Result<(), Error> {
     member!(out, "route", &record.route, string)
 }
 
-/// What was decided, and from what.
+/// Appends the members about the decision and its grounds.
 fn answer(record: &Record, out: &mut Vec<u8>) -> Result<(), Error> {
     out.extend_from_slice(match record.decision {
         Decision::Allow => b",\"decision\":\"allow\",\"reason\":",
@@ -102,12 +102,12 @@ fn answer(record: &Record, out: &mut Vec<u8>) -> Result<(), Error> {
     member!(out, "user_agent", &record.user_agent, string)
 }
 
-/// How it ended.
+/// Appends the members about how the request ended.
 fn end(record: &Record, out: &mut Vec<u8>) -> Result<(), Error> {
     if (record.status, record.upstream_status, record.success, record.duration_ms)
         == (None, None, None, None)
     {
-        // Every intent.
+        // This holds for every intent.
         out.extend_from_slice(
             b",\"status\":null,\"upstream_status\":null,\"success\":null,\"duration_ms\":null",
         );
@@ -165,10 +165,10 @@ fn address(out: &mut Vec<u8>, address: &IpAddr) -> Result<(), Error> {
     Ok(())
 }
 
-/// As [`millis`](super::entry::millis) makes them: whole microseconds. Anything else is for serde.
+/// Appends milliseconds as [`millis`](super::entry::millis) makes them: whole microseconds. Serde spells all others.
 fn milliseconds(out: &mut Vec<u8>, value: f64) -> Result<(), Error> {
     let micros = (value * 1e3).round();
-    // That is to say, `value` is the double nearest to so many microseconds.
+    // `value` is then the double nearest to this number of microseconds.
     #[expect(clippy::float_cmp, reason = "anything but the same double is spelled by serde")]
     let exact = value.is_sign_positive() && micros < MOST_MICROS && micros / 1e3 == value;
     if !exact {
@@ -188,7 +188,7 @@ fn milliseconds(out: &mut Vec<u8>, value: f64) -> Result<(), Error> {
     Ok(())
 }
 
-/// As [`encode::micros`] has it, for the years that have four digits and no sign.
+/// Appends a time as [`encode::micros`] has it, for the years that have four digits and no sign.
 fn timestamp(out: &mut Vec<u8>, at: &OffsetDateTime) -> Result<(), Error> {
     #[derive(Serialize)]
     #[serde(transparent)]
@@ -227,13 +227,13 @@ fn digit(number: u32) -> u8 {
     b'0'.wrapping_add(low)
 }
 
-/// Whether text stands in JSON as it is: nothing below 0x20, no quote, no backslash.
+/// Whether text needs no escaping in JSON: nothing below 0x20, no quote, no backslash.
 fn is_plain(text: &[u8]) -> bool {
     let (chunks, rest) = text.as_chunks();
     if !chunks.iter().all(|chunk| are_plain(*chunk)) {
         return false;
     }
-    // What is left over is looked at together with bytes that were seen already.
+    // The remaining bytes are checked together with bytes that were checked already.
     match text.last_chunk() {
         Some(last) if !rest.is_empty() => are_plain(*last),
         Some(_) => true,
@@ -241,8 +241,8 @@ fn is_plain(text: &[u8]) -> bool {
     }
 }
 
-/// The same for eight bytes at once. A byte is zero, or below some bound, where taking one or the
-/// bound from it borrows its highest bit; a borrow from the byte below needs one that is so, too.
+/// Whether eight bytes need no escaping in JSON. A byte is zero, or below some bound, where taking one or the bound
+/// from it borrows its highest bit; a borrow from the byte below needs a byte of which the same is true.
 fn are_plain(eight: [u8; 8]) -> bool {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     const HIGHEST: u64 = ONES << 7;

@@ -1,8 +1,8 @@
-//! The audit's table, `audit_logs`: where the gate's records can be asked for.
+//! The audit table, `audit_logs`: the gate's records in a database, where they can be queried.
 //!
-//! `store` adds records, each once; `find` gives them back as they are in the journal; `chain` gives a
-//! journal's records by their numbers, to verify them; `vouch` keeps what is signed of them;
-//! `marks` finds what a gate says of its own life; `retain` is the one way that records go.
+//! `store` adds records, each once; `find` returns them as they are in the journal; `chain` returns a journal's
+//! records by their numbers, for verification; `vouch` stores what is signed; `marks` finds what a gate says about
+//! itself; `retain` is the only way that records are removed.
 
 mod chain;
 mod find;
@@ -24,7 +24,7 @@ pub use vouch::{After, Voucher};
 use base::supervise::Supervisor;
 use database::{DatabaseError, PasswordFile, Pool};
 
-/// What a table that was migrated has: partitions, the columns of the seal, and what vouches for records.
+/// Whether the table is migrated: it has partitions, the columns of the seal, and what vouches for records.
 const POSTGRES_IS_MIGRATED: &str = "select count(*) = 5 from pg_class c join pg_attribute a on a.attrelid = c.oid \
      where c.oid = to_regclass('audit_logs') and c.relkind = 'p' \
      and a.attname in ('instance', 'seq', 'chain', 'durability', 'details_text') \
@@ -36,7 +36,7 @@ const SQLITE_IS_MIGRATED: &str = "select count(*) = 4 and exists (select 1 from 
      where name = 'audit_retained_signed') from pragma_table_info('audit_logs') \
      where name in ('instance', 'seq', 'chain', 'durability')";
 
-/// The audit's table in a database.
+/// The audit table in a database.
 #[derive(Debug)]
 pub struct AuditTable {
     pub(super) pool: Pool,
@@ -44,21 +44,20 @@ pub struct AuditTable {
 }
 
 impl AuditTable {
-    /// The table in the database at `url`. Connects when it is first used; no statement takes
-    /// longer than `timeout`.
+    /// The audit table in the database at `url`. Connects on first use; no statement takes longer than `timeout`.
     ///
     /// # Errors
     ///
-    /// When the URL is no database URL.
+    /// Fails if the URL is not the URL of a database.
     pub fn open(url: &str, timeout: Duration) -> Result<Self, DatabaseError> {
         Ok(Self { pool: Pool::open(url, timeout)?, months: store::Months::default() })
     }
 
-    /// Has new connections sign in with the password in `file`, and gives the task that follows its changes.
+    /// Makes new connections sign in with the password in `file`. Returns the task that follows changes of the file.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read.
+    /// Fails if the file cannot be read.
     pub fn sign_in_with(
         &self,
         file: PasswordFile,
@@ -67,12 +66,12 @@ impl AuditTable {
         file.supervised(&self.pool, supervisor)
     }
 
-    /// Whether the table is as this version needs it.
+    /// Checks that the table is as this version needs it.
     ///
     /// # Errors
     ///
-    /// [`DatabaseError::Unmigrated`] when it is missing or of an older version; others when the
-    /// database cannot be asked.
+    /// [`DatabaseError::Unmigrated`] if the table is missing or of an older version; other errors if the database
+    /// cannot be queried.
     pub async fn check(&self) -> Result<(), DatabaseError> {
         if self.says(POSTGRES_IS_MIGRATED, SQLITE_IS_MIGRATED).await? {
             Ok(())
@@ -81,15 +80,15 @@ impl AuditTable {
         }
     }
 
-    /// Whether the database takes records at all: it answers, has the table as this version needs it,
-    /// and lets us add to it. A record that is refused all the same is refused for itself.
+    /// Whether the database takes records at all: it answers, has the table as this version needs it, and allows
+    /// inserts. A record that is refused all the same is refused because of what is in it.
     pub async fn is_up(&self) -> bool {
         let may_add =
             "select has_table_privilege('audit_logs', 'insert') and not pg_is_in_recovery()";
         self.check().await.is_ok() && self.says(may_add, "select true").await.unwrap_or(false)
     }
 
-    /// The answer to a question, as either database is asked it.
+    /// The answer to a yes-or-no query, in the dialect of the database.
     async fn says(
         &self,
         postgres: &'static str,
@@ -103,8 +102,8 @@ impl AuditTable {
     }
 }
 
-/// What the failure of a statement about the table means: undefined tables, columns and functions are
-/// those of a migration that was not run (SQLSTATE: PostgreSQL, Appendix A; SQLite has only words).
+/// Translates the failure of a statement about the table: undefined tables, columns and functions mean a migration
+/// that was not run (SQLSTATE: PostgreSQL, Appendix A; SQLite has only words).
 fn fault(error: sqlx::Error) -> DatabaseError {
     let Some(said) = error.as_database_error() else { return error.into() };
     let missing = match said.code().as_deref() {

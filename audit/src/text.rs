@@ -1,13 +1,13 @@
-//! Words of strangers, made safe to keep and to print.
+//! Text from clients, made safe to keep and to print.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// `raw`, cut to at most `limit` bytes, with everything escaped that could forge a line, drive a
-/// terminal or turn the direction of writing: `\u{9b}`.
+/// `raw`, cut to at most `limit` bytes, with everything escaped that could forge a line, control a terminal or change
+/// the direction of writing: `\u{9b}`.
 ///
-/// JSON escapes what is below 0x20 by itself, but not what terminals obey above it; and whoever
-/// prints a field has undone JSON's escapes. A backslash stays one: the result is for reading.
+/// JSON itself escapes what is below 0x20, but not the terminal controls above it; and a program that prints a field
+/// has undone JSON's escapes. A backslash stays a backslash: the result is for reading.
 #[must_use]
 pub fn printable(raw: &str, limit: usize) -> Cow<'_, str> {
     if raw.len() <= limit && raw.bytes().all(|byte| (0x20..0x7f).contains(&byte)) {
@@ -30,15 +30,15 @@ pub fn printable(raw: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(safe)
 }
 
-/// The same for bytes that may not be text; what is not UTF-8 becomes U+FFFD.
+/// Does the same as [`printable`] for bytes that may not be text; what is not UTF-8 becomes U+FFFD.
 #[must_use]
 pub fn printable_bytes(raw: &[u8], limit: usize) -> String {
-    // Each byte is at least one byte of text, so that nothing behind the limit can matter.
+    // Each byte gives at least one byte of text, so that nothing behind the limit matters.
     let seen = raw.get(..limit.saturating_add(4)).unwrap_or(raw);
     printable(&String::from_utf8_lossy(seen), limit).into_owned()
 }
 
-/// Controls (C0, DEL, C1), separators of lines, and marks that reorder or hide what is shown.
+/// Whether a character is a control (C0, DEL, C1), a line separator, or a mark that reorders or hides text.
 fn is_dangerous(letter: char) -> bool {
     letter.is_control()
         || matches!(letter,

@@ -1,13 +1,12 @@
-//! Verifies a journal: that it is what the gate wrote, whole, and if it is not, where it begins to
-//! be something else.
+//! Verifies a journal: that it is whole and what the gate wrote, and if not, where it begins to differ.
 //!
-//! Segments are looked at on several threads, each alone (`scan.rs`, `walk.rs`), in bounded memory;
-//! then they are joined (`join.rs`). Whatever was done to a file, what follows of it is looked at
-//! as well, and consequences of one fault are not told as others.
+//! Segments are checked on several threads, each on its own (`scan.rs`, `walk.rs`), in bounded memory; then they are
+//! joined (`join.rs`). Whatever was done to a file, the rest of it is checked as well, and consequences of one fault
+//! are not reported as further faults.
 //!
-//! What cannot be found by looking at a directory: that all of it, with the checkpoints and `head`,
-//! was put back to what it once was; and anything done by who has the private key. For the first
-//! there is the database ([`ledger`], [`table`]), for the second a key that is not on that machine.
+//! Two things cannot be found in the directory: that all of it, with the checkpoints and `head`, was put back to an
+//! earlier state; and anything done with the private key. Against the first there is the database ([`ledger`],
+//! [`table`]), against the second a key that is not on that machine.
 
 mod checkpoints;
 mod fault;
@@ -38,54 +37,54 @@ use super::signing::PublicKey;
 use scan::{HeadLine, Scanned};
 use snapshot::Snapshot;
 
-/// So many faults are kept of a segment. Whoever has more has no journal.
+/// The maximum number of faults that are kept per segment. A file with more is not a journal.
 const KEPT: usize = 1_000;
-/// Files may be taken away while they are looked at, but not for ever.
+/// The maximum number of attempts, because files may be removed while they are checked.
 const ATTEMPTS: usize = 5;
-/// These are always looked at record by record.
+/// The number of newest segments that are always checked record by record.
 const NEWEST: usize = 2;
 
 /// How a journal is verified.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Who may sign. Keys that these vouch for are trusted from there on, and keys that have signed
+    /// The keys that may sign. Keys that these vouch for are trusted from there on, and keys that have signed
     /// together with them, before.
     pub trusted: Vec<PublicKey>,
-    /// How many segments are looked at at the same time; at least one.
+    /// The number of segments that are checked at the same time; at least one.
     pub threads: usize,
-    /// Look at the records of the newest segments only, so many bytes on disk and at least the last
-    /// two; of older ones at what is signed and whether they follow one another. Without it, at all.
+    /// How much is checked record by record, in bytes on disk: the newest segments, and at least the last two. Of
+    /// older segments, what is signed is checked, and that they follow one another. `None`: everything is checked.
     pub full: Option<u64>,
 }
 
-/// What a journal was found to be.
+/// The result of verifying a journal.
 #[derive(Debug, Clone, Default)]
 pub struct Verification {
-    /// Whose it is.
+    /// The id of the journal.
     pub instance: Option<String>,
-    /// How many segments.
+    /// The number of segments.
     pub segments: u64,
-    /// Of how many of them only the beginning and the checkpoints were looked at.
+    /// The number of segments of which only the beginning and the checkpoints were checked.
     pub skimmed: u64,
-    /// How many records; of skimmed segments, as was signed.
+    /// The number of records; of skimmed segments, the signed number.
     pub records: u64,
-    /// How many checkpoints.
+    /// The number of checkpoints.
     pub checkpoints: u64,
-    /// How long the segments are on disk.
+    /// The size of the segments on disk, in bytes.
     pub bytes: u64,
-    /// The place before the first record; none if there is no segment.
+    /// The position before the first record; `None` if there is no segment.
     pub first: Option<Position>,
-    /// The place of the last record.
+    /// The position of the last record.
     pub last: Option<Position>,
-    /// When the last checkpoint was signed.
+    /// The time of the last checkpoint.
     pub signed: Option<OffsetDateTime>,
-    /// How many records are behind the last checkpoint: nobody vouches for them yet.
+    /// The number of records behind the last checkpoint: no signature vouches for them yet.
     pub unvouched: u64,
-    /// Who was trusted in the end: those who were at the beginning, and whom they vouch for.
+    /// The keys that were trusted in the end: those at the beginning, and those that they vouch for.
     pub trusted: Vec<PublicKey>,
-    /// What is worth knowing and no fault.
+    /// Notes that are not faults.
     pub notes: Vec<String>,
-    /// What is wrong, the first record first.
+    /// The faults, in the order of records.
     pub faults: Vec<Fault>,
 }
 
@@ -97,11 +96,11 @@ impl Verification {
     }
 }
 
-/// Verifies the journal in `directory`. Reads only, takes no lock; a gate may be writing there.
+/// Verifies the journal in `directory`. Only reads, and takes no lock; a gate may be writing there.
 ///
 /// # Errors
 ///
-/// When the directory cannot be read. A file in it that cannot be read is a fault.
+/// Fails if the directory cannot be read. A file in it that cannot be read is a fault.
 pub fn verify(directory: &Path, options: &Options) -> io::Result<Verification> {
     let mut snapshot = Snapshot::take(directory)?;
     for _ in 1..ATTEMPTS {
@@ -110,7 +109,7 @@ pub fn verify(directory: &Path, options: &Options) -> io::Result<Verification> {
         if found.is_good() {
             return Ok(found);
         }
-        // A listing may miss a file that is compressed or taken away meanwhile.
+        // A listing may miss a file that is compressed or removed meanwhile.
         let again = Snapshot::take(directory)?;
         if again.has_the_files_of(&snapshot) {
             return Ok(found);
@@ -121,18 +120,18 @@ pub fn verify(directory: &Path, options: &Options) -> io::Result<Verification> {
     Ok(join::join(&snapshot, scanned, &options.trusted))
 }
 
-/// Who has signed the newest checkpoint of the journal in `directory`, if it is one of these keys.
+/// The key that has signed the newest checkpoint of the journal in `directory`, if it is one of `trusted`.
 ///
 /// # Errors
 ///
-/// When it cannot be read.
+/// Fails if the checkpoint cannot be read.
 pub fn head_signer(directory: &Path, trusted: &[PublicKey]) -> io::Result<Option<PublicKey>> {
     let head = segments::read_or_empty(&directory.join(segments::HEAD))?;
     let signers = SignedCheckpoint::parse(&head).map(|it| it.signers()).unwrap_or_default();
     Ok(signers.into_iter().find(|key| trusted.contains(key)))
 }
 
-/// Looks at all segments, the newest first: they are the longest to look at.
+/// Checks all segments, the newest first, because these take longest.
 fn look(directory: &Path, snapshot: &Snapshot, options: &Options) -> Vec<Scanned> {
     let views = &snapshot.views;
     let from = fully(snapshot, options.full);
@@ -145,7 +144,7 @@ fn look(directory: &Path, snapshot: &Snapshot, options: &Options) -> Vec<Scanned
             let Some(index) = views.len().checked_sub(behind) else { return };
             let Some(view) = views.get(index) else { return };
             let skimmed = (index < from).then(|| scan::skim(directory, view, head));
-            // Where it was not closed, there is nothing to take for true.
+            // Without a closing checkpoint there is nothing to accept unread.
             let skimmed = skimmed.filter(|it| it.checkpoints.closed.is_some());
             let scanned = skimmed.unwrap_or_else(|| scan::scan(directory, view, head));
             let mut found = found.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -164,7 +163,7 @@ fn look(directory: &Path, snapshot: &Snapshot, options: &Options) -> Vec<Scanned
     found.into_iter().map(|(_, scanned)| scanned).collect()
 }
 
-/// The first segment that is looked at record by record.
+/// The index of the first segment that is checked record by record.
 fn fully(snapshot: &Snapshot, full: Option<u64>) -> usize {
     let Some(mut budget) = full else { return 0 };
     let mut from = snapshot.views.len();

@@ -14,7 +14,7 @@ use crate::{
     server::State,
 };
 
-/// What a query may filter by.
+/// The columns that a query may filter by.
 const FILTERS: [&str; 8] = [
     "user_id",
     "action",
@@ -26,8 +26,8 @@ const FILTERS: [&str; 8] = [
     "resource_id",
 ];
 
-/// A page of records. `next` of one page is `before` of the next. `since` (itself included) and
-/// `until` (not included) bound their time, `break_glass=true` asks for those with a justification.
+/// A page of records. `next` of one page is `before` of the next. `since` (inclusive) and `until` (exclusive) bound
+/// their time, `break_glass=true` selects those with a justification.
 pub(crate) async fn list(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -56,7 +56,7 @@ pub(crate) async fn list(
     }
     let limit = conditions.arg(wanted.limit()?);
     let (conditions, args) = conditions.finish();
-    // The ids are in the order of time, and unlike moments no two records of a phase share one.
+    // Ids sort by time, and unlike times, no two records of a phase share one.
     let sql = format!(
         "select * from audit_logs where {conditions} order by id desc, phase desc limit {limit}"
     );

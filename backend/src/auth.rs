@@ -1,4 +1,4 @@
-//! Signing in and out. Says who somebody is; what they may do is decided elsewhere.
+//! Signing in and out. This tells who a user is; what the user may do is decided elsewhere.
 
 mod accept;
 mod password;
@@ -20,7 +20,7 @@ pub(crate) use self::{
 };
 use crate::{db::Row, profile};
 
-/// The answer that hands out tokens. `X-Audit-User-Id` tells the gate's record whose they are.
+/// The response with the tokens. `X-Audit-User-Id` tells the gate's record whose they are.
 fn signed_in(user: &Row, pair: &Pair) -> Response {
     let body = json!({
         "access_token": pair.access,
@@ -35,7 +35,7 @@ fn signed_in(user: &Row, pair: &Pair) -> Response {
     answer
 }
 
-/// Tells the gate's record whom an answer is about.
+/// Tells the gate's record which user a response is about.
 fn with_audit_user(mut answer: Response, user: &Row) -> Response {
     let id = user.get("id").and_then(Value::as_str).unwrap_or_default();
     if let Ok(value) = HeaderValue::from_str(id) {

@@ -1,4 +1,4 @@
-//! Bodies of requests: one JSON object, or nothing, which counts as an empty one.
+//! Bodies of requests: one JSON object, or nothing, which counts as an empty object.
 
 use axum::{
     body::Bytes,
@@ -16,7 +16,7 @@ use crate::{
 pub(crate) struct Fields(Map<String, Value>);
 
 impl Fields {
-    /// Reads a body.
+    /// Parses a body.
     pub(crate) fn parse(bytes: &[u8]) -> Outcome<Self> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
@@ -28,7 +28,7 @@ impl Fields {
         }
     }
 
-    /// Tells whether a member is there, be it null.
+    /// Whether a member is present, even if it is null.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
@@ -49,7 +49,7 @@ impl Fields {
         others.map(|(name, value)| (name.clone(), value.clone())).collect()
     }
 
-    /// A text that may be missing.
+    /// A text member, which may be missing.
     pub(crate) fn text(&self, name: &str) -> Outcome<Option<String>> {
         let Some(value) = self.get(name) else { return Ok(None) };
         match value.as_str() {
@@ -58,7 +58,7 @@ impl Fields {
         }
     }
 
-    /// A text that has to be there.
+    /// A text member, which is required.
     pub(crate) fn required_text(&self, name: &str) -> Outcome<String> {
         match self.text(name)? {
             Some(text) if !text.trim().is_empty() => Ok(text),
@@ -66,12 +66,12 @@ impl Fields {
         }
     }
 
-    /// An e-mail address that has to be there, in the one form in which they are stored.
+    /// The e-mail address, which is required, in the one form in which addresses are stored.
     pub(crate) fn required_email(&self) -> Outcome<String> {
         Ok(self.required_text("email")?.trim().to_ascii_lowercase())
     }
 
-    /// A truth; false if it is missing.
+    /// A boolean member; false if it is missing.
     pub(crate) fn flag(&self, name: &str) -> Outcome<bool> {
         let Some(value) = self.get(name) else { return Ok(false) };
         value.as_bool().ok_or_else(|| unfit(name))
@@ -83,7 +83,7 @@ impl Fields {
         Arg::from_json(Kind::of(name), value).ok_or_else(|| unfit(name))
     }
 
-    /// The member as an argument, which has to be there.
+    /// The member as an argument for the column of its name, which is required.
     pub(crate) fn required_arg(&self, name: &str) -> Outcome<Arg> {
         if self.get(name).is_none() {
             return Err(missing(name));

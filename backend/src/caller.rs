@@ -1,22 +1,21 @@
-//! Who is asking and for which tenant, as the gate says in its headers. They are believed.
+//! The caller and the tenant of a request, from the headers that the gate sets. These headers are trusted.
 
 use axum::{extract::FromRequestParts, http::request::Parts};
 
 use crate::problem::{Outcome, Problem};
 
-/// The person who asks.
+/// The user who makes the request.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
-    /// Who, from `X-Auth-User-Id`.
+    /// The id of the user, from `X-Auth-User-Id`.
     pub(crate) user: String,
 }
 
-/// The tenant in which the request acts, from `X-Auth-Tenant-Id`. Every statement about something
-/// that a tenant owns takes it.
+/// The tenant in which the request acts, from `X-Auth-Tenant-Id`. Every statement about objects of a tenant takes it.
 #[derive(Clone, Debug)]
 pub(crate) struct Tenant(pub(crate) String);
 
-/// The tenant, where there may be none.
+/// The tenant, for routes that may have none.
 #[derive(Clone, Debug)]
 pub(crate) struct MaybeTenant(pub(crate) Option<String>);
 

@@ -2,7 +2,7 @@
 
 use time::OffsetDateTime;
 
-/// Now.
+/// The current time.
 #[expect(
     clippy::disallowed_methods,
     reason = "the gate's clock is the gate's; this application has one of its own, and this is it"

@@ -26,7 +26,7 @@ const LISTS: Resource = Resource {
     kept: false,
 };
 
-/// How many codes a list may hold.
+/// The maximum number of codes in a list.
 const MOST_ITEMS: usize = 1000;
 
 /// All lists of the organisation, without their codes.
@@ -38,7 +38,7 @@ pub(crate) async fn list(
     Ok(listed(LISTS.list(&state.db, &tenant.0, &wanted).await?))
 }
 
-/// Makes a list of the codes in `items`.
+/// Creates a list of the codes in `items`.
 pub(crate) async fn create(
     extract::State(state): extract::State<State>,
     caller: Caller,
@@ -70,7 +70,7 @@ pub(crate) async fn read(
     Ok(shown(with_items(&state.db, &tenant.0, row).await?))
 }
 
-/// Changes a list. Its codes are replaced when `items` are sent.
+/// Changes a list. Its codes are replaced if `items` are sent.
 pub(crate) async fn update(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -96,7 +96,7 @@ pub(crate) async fn update(
     Ok(shown(with_items(&state.db, &tenant.0, row).await?))
 }
 
-/// Takes a list away, and its codes with it.
+/// Deletes a list, and its codes with it.
 pub(crate) async fn delete(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -105,7 +105,7 @@ pub(crate) async fn delete(
     LISTS.delete(&state.db, &tenant.0, &id).await
 }
 
-/// The codes in a body, if it speaks of them.
+/// The codes in a body, if it has any.
 fn items(fields: &Fields) -> Outcome<Option<Vec<Fields>>> {
     let Some(value) = fields.get("items") else { return Ok(None) };
     let unfit = || Problem::unprocessable("`items` is not an array of objects");

@@ -26,7 +26,7 @@ pub(crate) const FAVORITES: Resource = Resource {
     kept: false,
 };
 
-/// Terms of one system that hold every word of the query, in their code or in their text.
+/// The terms of one system that contain every word of the query, in their code or in their text.
 pub(crate) async fn search(
     extract::State(state): extract::State<State>,
     Path(system): Path<String>,
@@ -50,13 +50,13 @@ pub(crate) async fn search(
     Ok(listed(state.db.rows(sql, args).await?))
 }
 
-/// A word with what `like` would take for wildcards escaped.
+/// A word with the wildcards of `like` escaped.
 fn literally(word: &str) -> String {
     word.replace('!', "!!").replace('%', "!%").replace('_', "!_")
 }
 
-/// Suggests terms for a text: those that share words with it, most first. The text is the body,
-/// or `text` in a JSON body.
+/// Suggests terms for a text: those that share words with it, the best matches first. The text is the body, or `text`
+/// in a JSON body.
 pub(crate) async fn extract(
     extract::State(state): extract::State<State>,
     request: Request,
@@ -77,7 +77,7 @@ pub(crate) async fn extract(
     Ok(listed(found.into_iter().take(50).map(|(_, row)| row).collect()))
 }
 
-/// A term with how many of its words are in the text, and which.
+/// A term with the number of its words that are in the text, and those words.
 fn rated(mut row: Row, words: &[String]) -> (usize, Row) {
     let shared: Vec<String> =
         words_of(&text_of(&row, "display")).into_iter().filter(|w| words.contains(w)).collect();
@@ -90,7 +90,7 @@ fn rated(mut row: Row, words: &[String]) -> (usize, Row) {
     (score, row)
 }
 
-/// The telling words of a text, each once: those of four letters and more that are not filler.
+/// The significant words of a text, each once: those of four letters and more that are not filler.
 fn words_of(text: &str) -> Vec<String> {
     const FILLER: [&str; 12] = [
         "with",
@@ -117,7 +117,7 @@ fn words_of(text: &str) -> Vec<String> {
     words
 }
 
-/// What a code is in other systems. Without a code: all that is known.
+/// The codes of other systems for a code. Without a code: all known ones.
 pub(crate) async fn crosswalk(
     extract::State(state): extract::State<State>,
     wanted: Wanted,
@@ -155,7 +155,7 @@ pub(crate) async fn favorites(
     Ok(listed(FAVORITES.list_where(&state.db, &tenant.0, &wanted, &own).await?))
 }
 
-/// Keeps a code at hand. Its text is filled in where the code is known and none was sent.
+/// Adds a favourite. Its text is filled in if the code is known and no text was sent.
 pub(crate) async fn add_favorite(
     extract::State(state): extract::State<State>,
     caller: Caller,
@@ -174,7 +174,7 @@ pub(crate) async fn add_favorite(
     Ok(created(FAVORITES.create(&state.db, &tenant.0, &fields, &fixed).await?))
 }
 
-/// Takes a favourite away.
+/// Deletes a favourite.
 pub(crate) async fn remove_favorite(
     extract::State(state): extract::State<State>,
     tenant: Tenant,

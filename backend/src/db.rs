@@ -1,4 +1,4 @@
-//! One way to speak to two databases.
+//! One interface to two databases.
 //!
 //! Statements are written once, with `$1` placeholders that both dialects know. Arguments are typed
 //! ([`Arg`]), rows come back as JSON objects ([`Row`]), and the few places where the dialects
@@ -37,16 +37,16 @@ pub(crate) enum Db {
     Postgres(PgPool),
 }
 
-/// A transaction. Dropped without [`Tx::commit`], it leaves no trace.
+/// A transaction. Dropped without [`Tx::commit`], it changes nothing.
 #[derive(Debug)]
 pub(crate) enum Tx {
-    /// On one file.
+    /// A transaction of `SQLite`.
     Sqlite(Transaction<'static, Sqlite>),
-    /// On a server.
+    /// A transaction of `PostgreSQL`.
     Postgres(Transaction<'static, Postgres>),
 }
 
-/// Which SQL is spoken, for the few expressions that differ.
+/// The dialect of SQL, for the few expressions that differ.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Dialect {
     /// Arrays and objects are JSON in text.
@@ -73,7 +73,7 @@ impl Db {
             let pool = PgPoolOptions::new().max_connections(16).acquire_timeout(patience);
             return Ok(Self::Postgres(pool.connect(url).await?));
         }
-        // The URL may hold a password: only what stands before the colon is repeated.
+        // The URL may contain a password: only the part before the colon is repeated.
         Err(BackendError::UnknownDatabase(url.split(':').next().unwrap_or_default().to_owned()))
     }
 
@@ -85,7 +85,7 @@ impl Db {
         }
     }
 
-    /// Says which SQL is spoken here.
+    /// The dialect of this database.
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite(_) => Dialect::Sqlite,
@@ -93,7 +93,7 @@ impl Db {
         }
     }
 
-    /// Runs a statement and gives its rows.
+    /// Runs a statement. Returns its rows.
     pub(crate) async fn rows(&self, sql: impl Into<String>, args: Vec<Arg>) -> Answer<Vec<Row>> {
         match self {
             Self::Sqlite(pool) => sqlite_rows(pool, sql.into(), args).await,
@@ -101,12 +101,12 @@ impl Db {
         }
     }
 
-    /// Runs a statement and gives its first row, if it has one.
+    /// Runs a statement. Returns its first row, if it has one.
     pub(crate) async fn row(&self, sql: impl Into<String>, args: Vec<Arg>) -> Answer<Option<Row>> {
         Ok(self.rows(sql, args).await?.into_iter().next())
     }
 
-    /// Runs a statement and says how many rows it touched.
+    /// Runs a statement. Returns the number of rows that it changed.
     pub(crate) async fn execute(&self, sql: impl Into<String>, args: Vec<Arg>) -> Answer<u64> {
         match self {
             Self::Sqlite(pool) => sqlite_execute(pool, sql.into(), args).await,
@@ -114,11 +114,11 @@ impl Db {
         }
     }
 
-    /// Begins a transaction that means to write.
+    /// Begins a transaction for writing.
     pub(crate) async fn begin(&self) -> Answer<Tx> {
         Ok(match self {
-            // SQLite has one writer: to ask for that place at once means to wait for it, while
-            // asking halfway through means to fail.
+            // SQLite has one writer: a transaction that asks to write at once waits, while one that asks halfway
+            // through fails.
             Self::Sqlite(pool) => Tx::Sqlite(pool.begin_with("begin immediate").await?),
             Self::Postgres(pool) => Tx::Postgres(pool.begin().await?),
         })
@@ -126,7 +126,7 @@ impl Db {
 }
 
 impl Tx {
-    /// Says which SQL is spoken here.
+    /// The dialect of this database.
     pub(crate) fn dialect(&self) -> Dialect {
         match self {
             Self::Sqlite(_) => Dialect::Sqlite,
@@ -134,7 +134,7 @@ impl Tx {
         }
     }
 
-    /// Runs a statement and gives its rows.
+    /// Runs a statement. Returns its rows.
     pub(crate) async fn rows(
         &mut self,
         sql: impl Into<String>,
@@ -146,7 +146,7 @@ impl Tx {
         }
     }
 
-    /// Runs a statement and gives its first row, if it has one.
+    /// Runs a statement. Returns its first row, if it has one.
     pub(crate) async fn row(
         &mut self,
         sql: impl Into<String>,
@@ -155,7 +155,7 @@ impl Tx {
         Ok(self.rows(sql, args).await?.into_iter().next())
     }
 
-    /// Runs a statement and says how many rows it touched.
+    /// Runs a statement. Returns the number of rows that it changed.
     pub(crate) async fn execute(&mut self, sql: impl Into<String>, args: Vec<Arg>) -> Answer<u64> {
         match self {
             Self::Sqlite(tx) => sqlite_execute(&mut **tx, sql.into(), args).await,
@@ -163,7 +163,7 @@ impl Tx {
         }
     }
 
-    /// Makes everything since [`Db::begin`] hold.
+    /// Commits everything since [`Db::begin`].
     pub(crate) async fn commit(self) -> Answer<()> {
         match self {
             Self::Sqlite(tx) => tx.commit().await,
@@ -186,8 +186,8 @@ impl Dialect {
         }
     }
 
-    /// A moment to compare the times of records with, which have microseconds: as text in `SQLite`, whose
-    /// order is that of the moments only if it has as many digits.
+    /// A time to compare the times of records with, which have microseconds: as text in `SQLite`, where texts sort
+    /// like times only if they have as many digits.
     pub(crate) fn micros(self, at: OffsetDateTime) -> Arg {
         match self {
             Self::Sqlite => Arg::text(arg::micros(at)),
@@ -204,8 +204,8 @@ impl Dialect {
     }
 }
 
-// INVARIANT: no text that came with a request is ever part of a statement: statements are put
-// together from names that this crate's source holds, everything else is an argument.
+// INVARIANT: no text of a request is ever part of a statement: statements are put together from names in this crate's
+// source, and everything else is an argument.
 
 fn sqlite_query(
     sql: String,

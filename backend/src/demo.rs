@@ -1,6 +1,6 @@
-//! The demo: the organisations and people of two tables, and something of everything for each.
+//! The demo: the organisations and people of two tables, and an object of every type for each organisation.
 //!
-//! Seeding can be repeated. What is there is left as it is, whatever became of it meanwhile.
+//! Seeding can be repeated: existing rows are left as they are.
 
 mod objects;
 mod people;
@@ -19,36 +19,35 @@ const USERS: &str = include_str!("../../docs/contract/users.csv");
 const CODES: &str = include_str!("demo/codes.csv");
 const CROSSWALKS: &str = include_str!("demo/crosswalks.csv");
 
-/// Somebody of the demo, for showing how to sign in.
+/// A user of the demo, for showing how to sign in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DemoUser {
-    /// The id, which is the `sub` of their tokens.
+    /// The id, which is the `sub` of the user's tokens.
     pub id: &'static str,
     /// The e-mail address to sign in with.
     pub email: String,
-    /// The id of their organisation, if they have one.
+    /// The id of the user's organisation, if there is one.
     pub organization: Option<&'static str>,
-    /// Their roles.
+    /// The roles of the user.
     pub roles: Vec<&'static str>,
-    /// Whether their account is active.
+    /// Whether the account is active.
     pub active: bool,
 }
 
-/// Everybody in the demo, in the order of the table.
+/// All users of the demo, in the order of the table.
 #[must_use]
 pub fn users() -> Vec<DemoUser> {
     people::users()
 }
 
-/// Puts the demo data into a database that has the schema, and gives `password` to those demo
-/// users who have none.
+/// Adds the demo data to a database that has the schema, and gives `password` to the demo users that have none.
 ///
 /// # Errors
 ///
-/// Fails if the database cannot be reached or the schema is not there.
+/// Fails if the database cannot be reached or the schema is missing.
 pub async fn seed(database: &str, password: &str) -> Result<(), BackendError> {
     let db = Db::open(database).await?;
-    // One hash for all, since it is one password that is no secret: a demo should start at once.
+    // One hash serves all users, because the one password is no secret: a demo should start at once.
     let hash = auth::hash(password).await.ok_or(BackendError::Password)?;
     let mut tx = db.begin().await?;
     for (table, row) in rows() {
@@ -63,10 +62,10 @@ pub async fn seed(database: &str, password: &str) -> Result<(), BackendError> {
     Ok(())
 }
 
-/// A row and the table it belongs to.
+/// A row, with its table.
 type Seed = (&'static str, Value);
 
-/// All rows, each after those that it refers to.
+/// All rows, each after the rows that it refers to.
 fn rows() -> Vec<Seed> {
     let organizations = people::organizations();
     let mut rows = vec![];

@@ -1,14 +1,14 @@
-//! What can stop the backend as a whole. What a single request can do wrong is in `problem`.
+//! Errors that stop the backend as a whole. The errors of a single request are in `problem`.
 
 use std::{io, net::SocketAddr, path::PathBuf};
 
-/// The backend could not start, or could not go on.
+/// Why the backend could not start, or could not continue.
 #[derive(Debug, thiserror::Error)]
 pub enum BackendError {
-    /// The backend believes its headers, so nobody but the gate beside it may reach it.
+    /// The address is not loopback. The backend trusts its headers, so only the gate beside it may reach it.
     #[error("the backend listens on loopback only, not on `{0}`")]
     NotLoopback(SocketAddr),
-    /// The scheme of the database's URL says neither `SQLite` nor `PostgreSQL`.
+    /// The scheme of the database's URL is neither that of `SQLite` nor that of `PostgreSQL`.
     #[error("database `{0}` is neither `sqlite://…` nor `postgres://…`")]
     UnknownDatabase(String),
     /// A key file could not be read.
@@ -16,10 +16,10 @@ pub enum BackendError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// The key set is not one, or its first key has no `kid`.
+    /// The file is not a key set, or its first key has no `kid`.
     #[error("key set `{0}` has no first key with a `kid`")]
     KeySet(PathBuf),
     /// The issuer's key is not an Ed25519 private key in PKCS#8 PEM.
@@ -34,7 +34,7 @@ pub enum BackendError {
     /// A password could not be hashed.
     #[error("password could not be hashed")]
     Password,
-    /// The demo data that are compiled in do not fit the schema.
+    /// The compiled-in demo data do not fit the schema.
     #[error("demo data are not as expected: {0}")]
     Demo(String),
 }

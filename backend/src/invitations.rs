@@ -1,4 +1,4 @@
-//! Invitations, as administrators make them. Accepting one is in `auth`.
+//! Invitations, as administrators manage them. Accepting an invitation is in `auth`.
 
 use axum::{
     extract::{self, Path},
@@ -28,7 +28,7 @@ const INVITATIONS: Resource = Resource {
     kept: false,
 };
 
-/// How long an invitation may wait.
+/// The lifetime of an invitation.
 const LIFE: Duration = Duration::days(7);
 
 /// All invitations of the organisation.
@@ -41,8 +41,8 @@ pub(crate) async fn list(
     Ok(listed(rows.into_iter().map(|row| seen(row, None)).collect()))
 }
 
-/// Invites somebody. Since there is no mail, the answer holds the token, this once. With
-/// `auto_approve` and a password the account is there at once, and there is no token.
+/// Creates an invitation. There is no mail, so the response contains the token, this once. With `auto_approve` and a
+/// password the account is created at once, and there is no token.
 pub(crate) async fn create(
     extract::State(state): extract::State<State>,
     caller: Caller,
@@ -76,7 +76,7 @@ pub(crate) async fn create(
     Ok(created(answer))
 }
 
-/// The password of somebody who is to be let in without being asked.
+/// The password of a user who joins without having to accept.
 fn approval(fields: &Fields) -> Outcome<Option<String>> {
     if !fields.flag("auto_approve")? {
         return Ok(None);
@@ -86,15 +86,15 @@ fn approval(fields: &Fields) -> Outcome<Option<String>> {
     Ok(Some(password))
 }
 
-/// An account that is there already keeps its own password and is given the roles and features.
+/// Closes the invitation at once. An existing account keeps its own password and gets the roles and features.
 async fn approve(tx: &mut Tx, id: &str, password_hash: String) -> Outcome<Row> {
     auth::join(tx, id, Joining { name: None, password_hash }).await?;
     let row = tx.row("select * from invitations where id = $1", vec![Arg::text(id)]).await?;
     Ok(seen(row.ok_or_else(Problem::not_found)?, None))
 }
 
-/// Changes an invitation that is still open. One that goes to another address gets another token:
-/// the old one is in somebody else's hands.
+/// Changes an invitation that is still open. If the address changes, the invitation gets a new token: another person
+/// has the old one.
 pub(crate) async fn update(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -147,7 +147,7 @@ fn closed() -> Problem {
     Problem::conflict("the invitation is no longer pending")
 }
 
-/// An invitation without its hash; with its token where that has just been made.
+/// An invitation without its hash; with its token if that was just created.
 fn seen(mut row: Row, token: Option<String>) -> Row {
     row.remove("token_hash");
     if let Some(token) = token {

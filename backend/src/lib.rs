@@ -1,10 +1,10 @@
-//! The plain clinic application that stands behind the gate.
+//! The plain clinic application behind the gate.
 //!
-//! It holds no word of authorization: who may do what was settled before a request got here, and
-//! the `X-Auth-*` headers say what came of it. All this crate does about tenants is to put the one
-//! it was given into every statement. Reading order: [`server`](crate::Backend) binds and runs,
-//! `routes` lists what is served, each area has a room of its own (`patients`, `codes`, `auth`, …),
-//! most of which lean on the table-driven statements of `resource`, and `db` speaks both dialects.
+//! The application contains no authorization: who may do what was decided before a request got here, and the
+//! `X-Auth-*` headers contain the result. All this crate does about tenants is to put the given tenant into every
+//! statement. Reading order: [`server`](crate::Backend) binds and runs, `routes` lists what is served, each area has
+//! a module of its own (`patients`, `codes`, `auth`, …), most of which use the table-driven statements of `resource`,
+//! and `db` speaks both dialects.
 
 mod audit;
 mod auth;

@@ -1,4 +1,4 @@
-//! The people of an organisation, as its administrators see them.
+//! The users of an organisation, as its administrators manage them.
 
 use axum::{
     extract::{self, Path},
@@ -27,7 +27,7 @@ const USERS: Resource = Resource {
     kept: false,
 };
 
-/// Everybody in the organisation.
+/// All users of the organisation.
 pub(crate) async fn list(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -37,7 +37,7 @@ pub(crate) async fn list(
     Ok(listed(rows.iter().map(public).collect()))
 }
 
-/// Sets which tools somebody may use.
+/// Sets the tools that a user may use.
 pub(crate) async fn update_features(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -47,7 +47,7 @@ pub(crate) async fn update_features(
     Ok(shown(set(&state, &tenant, &id, "enabled_features", &fields).await?))
 }
 
-/// Sets somebody's roles.
+/// Sets the roles of a user.
 pub(crate) async fn update_roles(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -57,7 +57,7 @@ pub(crate) async fn update_roles(
     Ok(shown(set(&state, &tenant, &id, "roles", &fields).await?))
 }
 
-/// Lets somebody in, or locks them out.
+/// Activates or deactivates a user.
 pub(crate) async fn update_status(
     extract::State(state): extract::State<State>,
     tenant: Tenant,

@@ -17,14 +17,14 @@ use crate::{
     server::State,
 };
 
-/// What is seen of an organisation. Its group is called `group`, as in the API.
+/// The visible columns of an organisation. Its group is called `group`, as in the API.
 const SEEN: &str = "id, slug, name, type, status, tier, group_id as \"group\", features, workflows, \
                     settings, branding, deleted_at, created_at, updated_at";
 const CREATABLE: [&str; 6] = ["name", "slug", "type", "tier", "settings", "branding"];
 const WRITABLE: [&str; 9] =
     ["name", "slug", "type", "tier", "settings", "branding", "status", "workflows", "deleted_at"];
 
-/// One organisation, if there is one.
+/// The organisation with this id, if there is one.
 pub(crate) async fn find(db: &Db, id: &str) -> Outcome<Option<Row>> {
     let sql = format!("select {SEEN} from organizations where id = $1");
     Ok(db.row(sql, vec![Arg::text(id)]).await?)
@@ -39,7 +39,7 @@ pub(crate) async fn list(
     Ok(listed(state.db.rows(sql, vec![wanted.limit()?, wanted.offset()?]).await?))
 }
 
-/// Makes an organisation.
+/// Creates an organisation.
 pub(crate) async fn create(
     extract::State(state): extract::State<State>,
     fields: Fields,

@@ -1,4 +1,4 @@
-//! Patients. What a workflow asks about them is flat in the API and lies in `details` in the table.
+//! Patients. The answers to a workflow's questions are flat in the API and in `details` in the table.
 
 use axum::{
     extract::{self, Path},
@@ -17,7 +17,7 @@ use crate::{
     tables::{INSURANCES, PATIENTS},
 };
 
-/// Members of a body that are columns, or names of the tenant: everything else goes to `details`.
+/// Members of a body that are columns, or names of the tenant: all others go to `details`.
 const NOT_DETAILS: [&str; 14] = [
     "id",
     "organization_id",
@@ -77,7 +77,7 @@ pub(crate) async fn register(
     Ok(flat(PATIENTS.create(&state.db, tenant, fields, &fixed).await?))
 }
 
-/// Changes what a body names of a patient. Details that it does not name stay as they are.
+/// Changes the members of a patient that a body names. Other details stay as they are.
 pub(crate) async fn update(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -129,7 +129,7 @@ pub(crate) fn flat(mut patient: Row) -> Row {
     patient
 }
 
-/// What a body says beyond the columns.
+/// The members of a body that are not columns.
 fn details(fields: &Fields) -> Map<String, Value> {
     let mut details = fields.beyond(&NOT_DETAILS);
     let nested = fields.get("details").and_then(Value::as_object);

@@ -34,7 +34,7 @@ pub(crate) fn create(resource: &'static Resource) -> MethodRouter<State> {
     )
 }
 
-/// `GET` of one.
+/// `GET` of one object.
 pub(crate) fn read(resource: &'static Resource) -> MethodRouter<State> {
     routing::get(
         async |extract::State(state): extract::State<State>,
@@ -46,7 +46,7 @@ pub(crate) fn read(resource: &'static Resource) -> MethodRouter<State> {
     )
 }
 
-/// `PATCH` of one.
+/// `PATCH` of one object.
 pub(crate) fn update(resource: &'static Resource) -> MethodRouter<State> {
     routing::patch(
         async |extract::State(state): extract::State<State>,
@@ -59,7 +59,7 @@ pub(crate) fn update(resource: &'static Resource) -> MethodRouter<State> {
     )
 }
 
-/// `DELETE` of one.
+/// `DELETE` of one object.
 pub(crate) fn delete(resource: &'static Resource) -> MethodRouter<State> {
     routing::delete(
         async |extract::State(state): extract::State<State>,

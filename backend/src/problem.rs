@@ -1,4 +1,4 @@
-//! What goes wrong with one request, as an answer: `application/problem+json` (RFC 9457).
+//! The failure of one request, as a response: `application/problem+json` (RFC 9457).
 
 use axum::{
     body::Body,
@@ -16,7 +16,7 @@ pub(crate) struct Problem {
     detail: String,
 }
 
-/// What a handler gives back.
+/// The result of a handler.
 pub(crate) type Outcome<T> = Result<T, Problem>;
 
 impl Problem {
@@ -25,17 +25,17 @@ impl Problem {
         Self { status: StatusCode::BAD_REQUEST, detail: detail.into() }
     }
 
-    /// Who is asking was not shown.
+    /// The caller is not authenticated.
     pub(crate) fn unauthorized(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::UNAUTHORIZED, detail: detail.into() }
     }
 
-    /// There is no such thing in this tenant.
+    /// The tenant has no such object.
     pub(crate) fn not_found() -> Self {
         Self::absent("there is no such object")
     }
 
-    /// Something that is not an object of a tenant does not exist.
+    /// Something other than an object of a tenant does not exist.
     pub(crate) fn absent(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::NOT_FOUND, detail: detail.into() }
     }
@@ -45,7 +45,7 @@ impl Problem {
         Self { status: StatusCode::CONFLICT, detail: detail.into() }
     }
 
-    /// The request is understood, but what it says cannot be.
+    /// The request is understood, but its content is invalid.
     pub(crate) fn unprocessable(detail: impl Into<String>) -> Self {
         Self { status: StatusCode::UNPROCESSABLE_ENTITY, detail: detail.into() }
     }
@@ -55,20 +55,20 @@ impl Problem {
         Self { status: StatusCode::PAYLOAD_TOO_LARGE, detail: "the body is too large".to_owned() }
     }
 
-    /// The path exists, the method does not.
+    /// The path exists, but not with this method.
     pub(crate) fn method_not_allowed() -> Self {
         let detail = "this path does not know the method".to_owned();
         Self { status: StatusCode::METHOD_NOT_ALLOWED, detail }
     }
 
-    /// Something of ours failed. The cause goes to the log, never to the client.
+    /// The backend itself failed. The cause goes to the log, never to the client.
     pub(crate) fn internal(cause: &(dyn std::error::Error + 'static)) -> Self {
         error!(error = cause, "request failed");
         let detail = "something went wrong on our side".to_owned();
         Self { status: StatusCode::INTERNAL_SERVER_ERROR, detail }
     }
 
-    /// The same, but a row that is still referred to is a conflict: for statements that delete.
+    /// The problem of a statement that deletes: a row that is still referred to is a conflict.
     pub(crate) fn of_deletion(error: sqlx::Error) -> Self {
         match error.as_database_error().map(DatabaseError::kind) {
             Some(ErrorKind::ForeignKeyViolation) => Self::conflict("other objects refer to this"),
@@ -78,7 +78,7 @@ impl Problem {
 }
 
 impl From<sqlx::Error> for Problem {
-    /// The database's constraints are the rules; breaking one is the client's mistake.
+    /// Translates a failed statement. The database's constraints are the rules; breaking one is the client's mistake.
     fn from(error: sqlx::Error) -> Self {
         let Some(fault) = error.as_database_error() else {
             return Self::internal(&error);
@@ -99,8 +99,8 @@ impl From<sqlx::Error> for Problem {
     }
 }
 
-/// Tells whether the database refused a value: class 22 of `PostgreSQL`'s codes ("data exception",
-/// a NUL in a text for example), a datatype constraint of `SQLite`'s (3091).
+/// Whether the database refused a value: class 22 of `PostgreSQL`'s codes ("data exception", a NUL in a text for
+/// example), a datatype constraint of `SQLite`'s (3091).
 fn is_unfit_value(fault: &dyn DatabaseError) -> bool {
     let Some(code) = fault.code() else { return false };
     (code.len() == 5 && code.starts_with("22")) || code == "3091"

@@ -1,4 +1,4 @@
-//! What people see and change about themselves.
+//! The caller's own account.
 
 use axum::{extract, response::Response};
 use serde_json::Value;

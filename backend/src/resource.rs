@@ -1,6 +1,6 @@
-//! Resources that are no more than their table, and the statements that all of them share.
+//! Resources that are no more than their table, and the statements that all resources share.
 //!
-//! INVARIANT: each statement here names the tenant, so none reads or changes another's row.
+//! INVARIANT: each statement here names the tenant, so none reads or changes another tenant's row.
 
 use axum::{
     Json,
@@ -27,11 +27,11 @@ pub(crate) struct Resource {
     pub(crate) writable: &'static [&'static str],
     /// The columns that a query may filter by.
     pub(crate) filters: &'static [&'static str],
-    /// How a list is ordered.
+    /// The order of a list.
     pub(crate) order: &'static str,
-    /// Whether rows carry `updated_at`.
+    /// Whether rows have `updated_at`.
     pub(crate) dated: bool,
-    /// Whether deleting a row only sets its `deleted_at`, after which nobody sees it.
+    /// Whether deleting a row only sets its `deleted_at`, which hides the row.
     pub(crate) kept: bool,
 }
 
@@ -40,12 +40,12 @@ impl Resource {
         if self.kept { " and deleted_at is null" } else { "" }
     }
 
-    /// The rows that a query wants.
+    /// The rows that a query selects.
     pub(crate) async fn list(&self, db: &Db, tenant: &str, wanted: &Wanted) -> Outcome<Vec<Row>> {
         self.list_where(db, tenant, wanted, &[]).await
     }
 
-    /// The rows that a query wants, of those whose columns hold what `fixed` says.
+    /// The rows that a query selects, of those whose columns equal `fixed`.
     pub(crate) async fn list_where(
         &self,
         db: &Db,
@@ -71,7 +71,7 @@ impl Resource {
         Ok(db.rows(sql, args).await?)
     }
 
-    /// One row.
+    /// The row with this id.
     pub(crate) async fn read(&self, db: &Db, tenant: &str, id: &str) -> Outcome<Row> {
         let sql = format!(
             "select * from {} where organization_id = $1 and id = $2{}",
@@ -82,7 +82,7 @@ impl Resource {
         row.ok_or_else(Problem::not_found)
     }
 
-    /// Makes a row from a body; `fixed` columns are ours to set.
+    /// Creates a row from a body; clients cannot set the `fixed` columns.
     pub(crate) async fn create(
         &self,
         db: &Db,
@@ -135,7 +135,7 @@ impl Resource {
         db.row(sql, args).await?.ok_or_else(Problem::not_found)
     }
 
-    /// Takes a row away.
+    /// Deletes a row.
     pub(crate) async fn delete(&self, db: &Db, tenant: &str, id: &str) -> Outcome<Response> {
         let mut args = vec![Arg::text(tenant), Arg::text(id)];
         let verb = if self.kept {
@@ -158,7 +158,7 @@ impl Resource {
     }
 }
 
-/// A new id. They are in the order of time.
+/// A new id. Ids sort by time.
 pub(crate) fn new_id() -> String {
     Uuid::now_v7().to_string()
 }
@@ -173,15 +173,14 @@ pub(crate) fn insert(table: &str, sets: Vec<(&str, Arg)>) -> (String, Vec<Arg>) 
     (format!("insert into {table} ({names}) values ({values})"), args)
 }
 
-/// The `set` list of an update; its arguments follow those that are there, the first of which is
-/// the tenant.
+/// The `set` list of an update; its arguments follow the existing ones, the first of which is the tenant.
 pub(crate) fn assignments(sets: Vec<(&str, Arg)>, args: &mut Vec<Arg>) -> String {
     let pairs = with_companions(sets, args, 1);
     pairs.iter().map(|(name, value)| format!("{name} = {value}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Names each column with the expression for its value. A service code is referred to together
-/// with its owner, which is looked up on the way, so that no client has to know it.
+/// Pairs each column with the expression for its value. A service code is referred to together with its owner, which
+/// is looked up on the way, so that no client has to know the owner.
 fn with_companions<'n>(
     sets: Vec<(&'n str, Arg)>,
     args: &mut Vec<Arg>,
@@ -202,23 +201,23 @@ fn with_companions<'n>(
     pairs
 }
 
-/// The answer that lists rows.
+/// The response that lists rows.
 pub(crate) fn listed(rows: Vec<Row>) -> Response {
     let items = rows.into_iter().map(Value::Object).collect::<Value>();
     Json(json!({ "items": items })).into_response()
 }
 
-/// The answer that shows one row.
+/// The response that shows one row.
 pub(crate) fn shown(row: Row) -> Response {
     Json(Value::Object(row)).into_response()
 }
 
-/// The answer that shows a row just made.
+/// The response that shows a row that was just created.
 pub(crate) fn created(row: Row) -> Response {
     (StatusCode::CREATED, Json(Value::Object(row))).into_response()
 }
 
-/// The columns of a JSON object as arguments, for rows that come from our own source.
+/// The columns of a JSON object as arguments, for rows from this crate's source.
 pub(crate) fn columns(object: &Map<String, Value>) -> Option<Vec<(&str, Arg)>> {
     object
         .iter()

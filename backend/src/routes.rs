@@ -1,4 +1,4 @@
-//! Every path that is served. Which of them a request may reach is decided before it gets here.
+//! Every path that is served. The gate decides which of them a request may reach.
 
 use axum::{
     Router, extract,
@@ -21,7 +21,7 @@ use crate::{
     therapy, workflows,
 };
 
-/// The most bytes that a body may have.
+/// The maximum size of a body, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
 
 /// All routes.
@@ -144,7 +144,7 @@ fn administration_routes() -> Router<State> {
         .route("/api/audit", get(audit::list))
 }
 
-/// The public keys that access tokens are signed with.
+/// The public keys that verify access tokens.
 async fn key_set(extract::State(state): extract::State<State>) -> Response {
     ([(header::CONTENT_TYPE, "application/json")], state.key_set).into_response()
 }

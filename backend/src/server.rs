@@ -1,4 +1,4 @@
-//! Binding, running, and what handlers share.
+//! Binding, running, and the state that handlers share.
 
 use std::{future::Future, net::SocketAddr, path::PathBuf, sync::Arc};
 
@@ -12,16 +12,16 @@ use crate::{
     routes,
 };
 
-/// What the backend needs to be told.
+/// The configuration of the backend.
 #[derive(Clone, Debug)]
 pub struct BackendConfig {
-    /// `sqlite:///absolute/path.db` or `postgres://…`; the schema has to be there.
+    /// `sqlite:///absolute/path.db` or `postgres://…`; the schema has to exist.
     pub database: String,
-    /// Where to listen. Loopback only; port 0 takes a free one.
+    /// The address to listen on. Loopback only; port 0 takes a free one.
     pub listen: SocketAddr,
     /// The Ed25519 key that signs access tokens, PKCS#8 PEM.
     pub issuer_key: PathBuf,
-    /// Its public half as a key set: served as it is; its first key names the `kid`.
+    /// The public half of that key as a key set: served as it is; its first key names the `kid`.
     pub jwks: PathBuf,
     /// The `iss` of access tokens.
     pub issuer: String,
@@ -37,7 +37,7 @@ pub struct Backend {
     state: State,
 }
 
-/// What handlers share.
+/// The state that handlers share.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     /// The database.
@@ -51,14 +51,14 @@ pub(crate) struct State {
 }
 
 impl Backend {
-    /// Opens the database, reads the keys and takes the socket.
+    /// Opens the database, reads the keys and binds the socket.
     ///
     /// # Errors
     ///
     /// Fails if the address is not loopback or taken, a key cannot be read, or the database cannot
     /// be opened.
     pub async fn bind(config: BackendConfig) -> Result<Self, BackendError> {
-        // INVARIANT: whoever reaches this socket is believed, so only this machine may.
+        // INVARIANT: a client that reaches this socket is trusted, so only this machine may.
         if !config.listen.ip().is_loopback() {
             return Err(BackendError::NotLoopback(config.listen));
         }
@@ -75,17 +75,17 @@ impl Backend {
         Ok(Self { listener, address, state })
     }
 
-    /// The address that was taken.
+    /// The address of the socket.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Serves until `stop` is done, then finishes what was begun.
+    /// Serves until `stop` is done, then finishes the requests under way.
     ///
     /// # Errors
     ///
-    /// Fails if the socket does.
+    /// Fails if the socket fails.
     pub async fn run(
         self,
         stop: impl Future<Output = ()> + Send + 'static,

@@ -1,4 +1,4 @@
-//! Therapy sessions, what happens in them, and the note about each.
+//! Therapy sessions, their events, and the note about each.
 
 use axum::{
     extract::{self, Path},
@@ -18,7 +18,7 @@ use crate::{
     tables::{APPOINTMENTS, SESSION_EVENTS, SESSIONS},
 };
 
-/// Starts a session, by itself or from an appointment, which then says with whom and by whom.
+/// Starts a session, on its own or from an appointment, which then names the patient and the practitioner.
 pub(crate) async fn start(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -58,7 +58,7 @@ pub(crate) async fn update(
     Ok(shown(SESSIONS.update(&state.db, &tenant.0, &id, &fields).await?))
 }
 
-/// Records something that happened in a session.
+/// Records an event in a session.
 pub(crate) async fn add_event(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -70,7 +70,7 @@ pub(crate) async fn add_event(
     Ok(created(SESSION_EVENTS.create(&state.db, &tenant.0, &fields, &fixed).await?))
 }
 
-/// Completes a session that is going on.
+/// Completes a session that is in progress.
 pub(crate) async fn complete(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -87,8 +87,7 @@ pub(crate) async fn complete(
     Err(Problem::conflict("the session is not in progress"))
 }
 
-/// Drafts the note of a session from what happened in it. A draft that a person has worked on is
-/// not written over.
+/// Drafts the note of a session from its events. A draft that a person has edited is not overwritten.
 pub(crate) async fn generate_note(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -126,7 +125,7 @@ pub(crate) async fn read_note(
     Ok(shown(note.ok_or_else(Problem::not_found)?))
 }
 
-/// Puts a person's words in place of a draft.
+/// Replaces a draft by the text of a person.
 pub(crate) async fn update_note(
     extract::State(state): extract::State<State>,
     caller: Caller,

@@ -1,4 +1,4 @@
-//! The clinical tables, and what clients may set and filter by in each.
+//! The clinical tables, and the columns of each that clients may set and filter by.
 
 use crate::resource::Resource;
 

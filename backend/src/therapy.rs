@@ -29,7 +29,7 @@ pub(crate) async fn write_visit_note(
     Ok(created(VISIT_NOTES.create(&state.db, &tenant.0, &fields, &fixed).await?))
 }
 
-/// Authorizations that hold now and end within `days`, 30 unless told; the soonest first.
+/// Authorizations that are valid now and end within `days`, by default 30; the soonest first.
 pub(crate) async fn expiring(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -48,7 +48,7 @@ pub(crate) async fn expiring(
     Ok(listed(state.db.rows(sql, args).await?))
 }
 
-/// The organisation's own service codes and the platform's.
+/// The service codes of the organisation and of the platform.
 pub(crate) async fn service_codes(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -60,7 +60,7 @@ pub(crate) async fn service_codes(
     Ok(listed(state.db.rows(sql, args).await?))
 }
 
-/// Changes a service code. One of the platform's may be changed where no tenant is named.
+/// Changes a service code. A service code of the platform may be changed without a tenant.
 pub(crate) async fn update_service_code(
     extract::State(state): extract::State<State>,
     MaybeTenant(tenant): MaybeTenant,

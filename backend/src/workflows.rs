@@ -19,7 +19,7 @@ use crate::{
     tables::{CALLS, PATIENTS},
 };
 
-/// The organisation's workflows, each with the questions it asks.
+/// The organisation's workflows, each with its questions.
 pub(crate) async fn list(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -46,7 +46,7 @@ pub(crate) async fn patients(
     Ok(listed(rows.into_iter().map(flat).collect()))
 }
 
-/// Registers a patient in a workflow, with answers to whatever the workflow requires.
+/// Registers a patient in a workflow, with answers to the questions that the workflow requires.
 pub(crate) async fn add_patient(
     extract::State(state): extract::State<State>,
     tenant: Tenant,
@@ -73,8 +73,8 @@ fn first_unanswered<'w>(workflow: &'w Value, fields: &Fields) -> Option<&'w str>
         .find(|key| fields.get(key).is_none())
 }
 
-/// Starts a call about a patient. The answer holds all that is known about the patient, so that
-/// whoever speaks needs to ask nothing more.
+/// Starts a call about a patient. The response contains all that is known about the patient, so that the caller on
+/// the phone needs to ask nothing more.
 pub(crate) async fn call(
     extract::State(state): extract::State<State>,
     caller: Caller,
@@ -99,7 +99,7 @@ pub(crate) async fn call(
     Ok(created(row))
 }
 
-/// The number at which a patient's matter is dealt with.
+/// The phone number to call about a patient.
 fn number_of(patient: &Row) -> Option<String> {
     let known = ["insurance_phone", "phone"];
     known.iter().find_map(|name| patient.get(*name)?.as_str()).map(str::to_owned)

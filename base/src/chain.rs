@@ -1,4 +1,4 @@
-//! Errors with their causes, for people who have to act on them.
+//! Errors with their causes, for the people who have to act on them.
 
 use std::error::Error;
 

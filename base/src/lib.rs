@@ -1,5 +1,5 @@
-//! What every other crate stands on: tasks that are supervised, files that only their owner may read, errors with
-//! their causes, and log lines that are limited.
+//! The basis of every other crate: tasks that are supervised, files that only their owner may read, errors with their
+//! causes, and log lines that are limited.
 
 mod chain;
 pub mod private;

@@ -1,4 +1,4 @@
-//! Log lines that a stranger can cause as often as they like: at most one a second, which says how many were left out.
+//! Log lines that a client can cause as often as it likes: at most one a second, which says how many were left out.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
-//! Keeps alive what has to live as long as the process: the watcher of policies, the accept loop,
-//! what fetches keys, what delivers records.
+//! Keeps alive what has to live as long as the process: the watcher of policies, the accept loop, the fetching of
+//! keys, the delivery of records.
 //!
-//! INVARIANT: no such task or thread ends without a word. One that panics or fails is started
-//! again after a pause, and everybody who asks is told: the log, the metrics, `/readyz`.
+//! INVARIANT: no such task or thread ends silently. One that panics or fails is restarted after a pause, and reported
+//! everywhere: in the log, the metrics, `/readyz`.
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
@@ -14,21 +14,21 @@ use std::task::{Context, Poll, Waker};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
-/// The pause before the first new start; it doubles with each one that follows soon.
+/// The pause before the first restart; it doubles with each restart that follows soon.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// Work that ran for this long has recovered: the next pause is the first one again.
 const RECOVERED: Duration = Duration::from_mins(1);
-/// For how long a new start is a warning.
+/// How long a restart is reported as a warning.
 const REMEMBERED: Duration = Duration::from_mins(10);
 
 /// How supervised work has ended.
 #[derive(Debug)]
 pub enum End {
-    /// As it should: there is nothing left to do.
+    /// The work is done: nothing is left to do.
     Done,
-    /// It should have gone on, and says why it did not.
+    /// The work failed before it was done; the reason.
     Failed(String),
 }
 
@@ -44,14 +44,14 @@ impl<E: std::error::Error> From<Result<(), E>> for End {
     }
 }
 
-/// How the tasks and threads of one name are.
+/// The health of the tasks and threads of one name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
-    /// The name.
+    /// The name of the tasks and threads.
     pub name: &'static str,
-    /// Whether all of them run; `None`: they have done all that there was to do.
+    /// Whether all of them run; `None` if they have done all their work.
     pub up: Option<bool>,
-    /// How often they were started again.
+    /// The number of restarts.
     pub restarts: u64,
 }
 
@@ -70,14 +70,14 @@ struct Watched {
 
 #[derive(Debug)]
 struct State {
-    /// `None`: it has ended as it should.
+    /// Whether it runs; `None` if it has done its work.
     up: Option<bool>,
     restarts: u64,
-    /// When it last fell, and why.
+    /// The time and the reason of the last failure.
     fell: Option<(Instant, String)>,
     began: Instant,
     pause: Duration,
-    /// Whether a test wants to see it fall, and who has to be woken for it.
+    /// Whether a test wants it to panic, and the waker that wakes it for that.
     drill: bool,
     waker: Option<Waker>,
 }
@@ -112,7 +112,7 @@ impl Supervisor {
     ///
     /// # Errors
     ///
-    /// When the system has no thread to give.
+    /// Fails if the system has no thread to give.
     pub fn thread<E: Into<End>>(
         &self,
         name: &'static str,
@@ -132,7 +132,7 @@ impl Supervisor {
         })
     }
 
-    /// How they are, one entry a name.
+    /// The health of all tasks and threads, one entry per name.
     pub fn health(&self) -> Vec<Health> {
         let mut all: Vec<Health> = Vec::new();
         for watched in self.watched().iter() {
@@ -151,7 +151,7 @@ impl Supervisor {
         all
     }
 
-    /// What has to be known of them: which is down, and which was started again lately.
+    /// A warning about tasks and threads that are down, or were restarted lately, if there are any.
     pub fn warning(&self) -> Option<String> {
         let told = |watched: &Arc<Watched>| {
             let (name, state) = (watched.name, watched.state());
@@ -172,8 +172,8 @@ impl Supervisor {
         (!warnings.is_empty()).then(|| warnings.join("; "))
     }
 
-    /// Makes the tasks of this name panic where they wait, for tests of what then holds. A thread
-    /// cannot be made to. Says how many there are.
+    /// Makes the tasks of this name panic where they wait, for tests of the consequences. A thread cannot be made to
+    /// panic. Returns the number of tasks.
     #[doc(hidden)]
     pub fn drill(&self, name: &str) -> usize {
         let watched = self.watched();
@@ -207,7 +207,7 @@ impl Supervisor {
 }
 
 impl Watched {
-    // What it guards is whole between any two statements.
+    // The state is consistent between any two statements.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -216,7 +216,7 @@ impl Watched {
         self.state().up = None;
     }
 
-    /// Notes that it fell, and tells how long to wait before it is started again.
+    /// Notes a failure. Returns the pause before the restart.
     fn fell(&self, why: &str) -> Duration {
         let mut state = self.state();
         if state.began.elapsed() >= RECOVERED {
@@ -227,7 +227,7 @@ impl Watched {
         state.up = Some(false);
         let restarts = state.restarts;
         state.fell = Some((Instant::now(), why.to_owned()));
-        // Not while it is held: whoever reads the metrics waits for it.
+        // The lock is released before logging: a reader of the metrics waits for it.
         drop(state);
         let name = self.name;
         let pause_ms = pause.as_millis();
@@ -242,7 +242,7 @@ impl Watched {
         state.began = Instant::now();
     }
 
-    /// Whether it is to fall now. If not, it is woken when that is wanted.
+    /// Whether the task is to panic now. If not, it is woken when a drill wants that.
     fn is_drilled(&self, context: &Context<'_>) -> bool {
         let mut state = self.state();
         state.waker = Some(context.waker().clone());
@@ -250,7 +250,7 @@ impl Watched {
     }
 }
 
-/// Runs `work` once, and gives the panic that ended it.
+/// Runs `work` once. Returns the panic that ended it, if there was one.
 async fn guarded<F>(
     watched: &Watched,
     work: &mut (impl FnMut() -> F + Send),
@@ -268,7 +268,7 @@ where
         }
     })
     .await;
-    // What it held may panic, too, when it is dropped.
+    // The values that it held may panic, too, when they are dropped.
     catch_unwind(AssertUnwindSafe(|| drop(begun)))?;
     ended
 }
@@ -284,7 +284,7 @@ fn poll_once<F: Future>(
     work.poll(context)
 }
 
-/// What a panic says of itself.
+/// The message of a panic.
 pub fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no message")

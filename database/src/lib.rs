@@ -17,10 +17,10 @@ pub use password::PasswordFile;
 /// The maximum number of connections of one [`Pool`].
 pub const CONNECTIONS: u32 = 8;
 
-/// The database cannot be used.
+/// Why the database cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {
-    /// The URL is none of ours.
+    /// The URL is not that of a supported database.
     #[error("`{0}` is not a database URL: it begins with `sqlite:` or `postgres:`")]
     Url(String),
     /// The driver refused.
@@ -32,10 +32,10 @@ pub enum DatabaseError {
     /// A migration failed.
     #[error("the database cannot be migrated")]
     Migration(#[from] sqlx::migrate::MigrateError),
-    /// The audit's table is not as this version needs it.
+    /// The audit table is not as this version needs it.
     #[error("the table `audit_logs` is missing or of an older version: run `cedargate migrate`")]
     Unmigrated,
-    /// Records that have to be kept were to be removed; the cutoff.
+    /// The removal of records was requested that have to be kept; the cutoff.
     #[error(
         "records are kept for six years (45 CFR 164.316(b)(2)(i)): the cutoff {0} is younger, and nothing was removed"
     )]
@@ -43,11 +43,11 @@ pub enum DatabaseError {
 }
 
 impl DatabaseError {
-    /// Whether the database refuses what it was given, and would take something else: a data
-    /// exception or the violation of a constraint (SQLSTATE classes 22 and 23). A partition that is
-    /// missing is reported as a violation, too, but of no constraint.
+    /// Whether the database refuses this data, and would take other data: a data exception or the violation of a
+    /// constraint (SQLSTATE classes 22 and 23). A missing partition is reported as a violation, too, but of no
+    /// constraint.
     pub fn is_about_the_data(&self) -> bool {
-        /// Of `check_violation`.
+        /// The SQLSTATE of `check_violation`.
         const CHECK: &str = "23514";
         let Self::Driver(sqlx::Error::Database(error)) = self else { return false };
         let code = error.code().unwrap_or_default();
@@ -69,12 +69,12 @@ pub enum Pool {
 }
 
 impl Pool {
-    /// A pool that connects when it is first used: a database that is down at the start must not
-    /// stop the start. `timeout` bounds the wait for a connection, and each statement.
+    /// A pool that connects on first use: a database that is down must not stop the start. `timeout` bounds the wait
+    /// for a connection, and each statement.
     ///
     /// # Errors
     ///
-    /// When `url` is not a URL of SQLite or PostgreSQL.
+    /// Fails if `url` is not a URL of SQLite or PostgreSQL.
     pub fn open(url: &str, timeout: Duration) -> Result<Self, DatabaseError> {
         if url.starts_with("sqlite:") {
             let options = SqliteConnectOptions::from_str(url)?.busy_timeout(timeout);
@@ -87,8 +87,8 @@ impl Pool {
             let options = PgConnectOptions::from_str(url)?
                 .application_name("cedargate")
                 .options([("statement_timeout", limit.as_str())]);
-            // Whether a connection still stands is found out by using it, and not by a question before
-            // each question: `source.rs` asks again over another one.
+            // A connection is not tested before each statement: `source.rs` repeats a statement over another
+            // connection if one is broken.
             let pool = PgPoolOptions::new()
                 .max_connections(CONNECTIONS)
                 .acquire_timeout(timeout)
@@ -103,14 +103,14 @@ impl Pool {
 ///
 /// # Errors
 ///
-/// When the database cannot be reached, or was migrated by a newer version.
+/// Fails if the database cannot be reached, or was migrated by a newer version.
 pub async fn migrate(url: &str) -> Result<(), DatabaseError> {
     if url.starts_with("sqlite:") {
         let options = SqliteConnectOptions::from_str(url)?
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal);
         if let Some(file) = sqlite_file(url) {
-            // What cannot be made is said by SQLite, with a better reason.
+            // If the file cannot be created, SQLite reports the failure, with a better reason.
             let _made = private::file().write(true).create_new(true).open(file);
         }
         let pool = SqlitePoolOptions::new().max_connections(1).connect_with(options).await?;
@@ -128,7 +128,7 @@ pub async fn migrate(url: &str) -> Result<(), DatabaseError> {
 }
 
 /// The file of an SQLite database. SQLite gives the files beside it (`-wal`, `-shm`) the same permissions, and would
-/// make it for everybody to read. `None`: the database is none of SQLite, or in memory.
+/// make it readable for everyone. `None` if the database is not one of SQLite, or is in memory.
 pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     let options =
         SqliteConnectOptions::from_str(url).ok().filter(|_| url.starts_with("sqlite:"))?;
@@ -138,7 +138,7 @@ pub fn sqlite_file(url: &str) -> Option<PathBuf> {
     (!in_memory).then(|| file.to_owned())
 }
 
-/// As much of a URL as may be shown: never a password.
+/// The part of a URL that may be shown: never a password.
 fn scheme(url: &str) -> &str {
     url.split_once(':').map_or("", |(scheme, _)| scheme)
 }

@@ -10,10 +10,10 @@ use tokio::time::sleep;
 
 use crate::{DatabaseError, Pool};
 
-/// The file is looked at this often.
+/// The interval between two looks at the file.
 const LOOKED_AT_EVERY: Duration = Duration::from_millis(500);
 
-/// A file that holds a password and nothing else; white space around it does not count.
+/// A file that contains a password and nothing else; white space around it is ignored.
 #[derive(Debug, Clone)]
 pub struct PasswordFile(PathBuf);
 
@@ -29,7 +29,7 @@ impl PasswordFile {
         Ok(text.trim().to_owned())
     }
 
-    /// Has new connections of `pool` sign in with what the file says now.
+    /// Makes new connections of `pool` sign in with the current password.
     fn apply(&self, pool: &Pool) -> Result<(), DatabaseError> {
         let password = self.read()?;
         if let Pool::Postgres(pool) = pool {
@@ -39,12 +39,12 @@ impl PasswordFile {
         Ok(())
     }
 
-    /// Has new connections of `pool` sign in with the password in the file, and gives the task that does so again
+    /// Makes new connections of `pool` sign in with the password in the file. Returns the task that does so again
     /// whenever the file has changed.
     ///
     /// # Errors
     ///
-    /// When the file cannot be read.
+    /// Fails if the file cannot be read.
     pub fn supervised(
         self,
         pool: &Pool,
@@ -58,8 +58,8 @@ impl PasswordFile {
         }))
     }
 
-    /// Does that for ever, whenever the file has changed. Connections that stand are not touched. A
-    /// file that cannot be read changes nothing.
+    /// Applies each change of the file, for ever. Existing connections are not touched. A file that cannot be read
+    /// changes nothing.
     async fn follow(&self, pool: &Pool) {
         let mut known = self.read().ok();
         loop {

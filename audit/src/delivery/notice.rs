@@ -1,5 +1,5 @@
-//! What the courier of a database notices there and marks in the journal: what retention has removed, which other
-//! journals there are, and records that the database had and has no more.
+//! What the courier of a database finds there and marks in the journal: removals by retention, other journals, and
+//! records that the database had and no longer has.
 
 use std::time::{Duration, Instant};
 
@@ -14,30 +14,32 @@ use crate::mark::{DELIVERY_BEGUN, JOURNALS_KNOWN, RETAINED, SINK_LOST, details};
 use crate::segments;
 use crate::table::Removal;
 
-/// Removals are looked for this often.
+/// The interval between two looks for removals.
 const REMOVALS: Duration = Duration::from_secs(5);
-/// And other journals: each gate that shares a database says by the hour how far the others are.
+/// The interval between two looks for other journals: each gate that shares a database marks by the hour how far the
+/// others are.
 const OTHERS: Duration = Duration::from_hours(1);
-/// What is older than this may be removed (45 CFR 164.316(b)(2)(i)): six years, less a day for clocks that differ.
+/// The minimum age of records that may be removed (45 CFR 164.316(b)(2)(i)): six years, less a day for clocks that
+/// differ.
 const SIX_YEARS: time::Duration = time::Duration::days(6 * 365);
 
-/// What was noticed so far.
+/// What was found so far.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
-    /// What was found at the beginning is marked.
+    /// Whether the findings at the beginning are marked.
     begun: bool,
     removals: Option<Instant>,
     others: Option<Instant>,
-    /// What was said of the others last.
+    /// What the last mark said about other journals.
     known: Vec<Value>,
 }
 
 impl Notices {
-    /// Marks what the sink lacks when delivery begins: it has records up to `has`.
+    /// Marks what the sink lacks when delivery begins. The sink has records up to `has`.
     ///
     /// # Errors
     ///
-    /// When the journal does not take the mark.
+    /// Fails if the journal does not take the mark.
     pub(super) fn begun(&mut self, errand: &Errand, has: u64) -> Result<(), SinkError> {
         if self.begun || errand.sink.table().is_none() {
             return Ok(());
@@ -64,11 +66,11 @@ impl Notices {
         Ok(())
     }
 
-    /// Looks for what is new, from time to time.
+    /// Looks for removals and other journals, if it is time to.
     ///
     /// # Errors
     ///
-    /// When the database gives no answer, or the journal does not take a mark.
+    /// Fails if the database does not answer, or the journal does not take a mark.
     pub(super) async fn look(&mut self, errand: &Errand) -> Result<(), SinkError> {
         let Some(table) = errand.sink.table() else { return Ok(()) };
         if is_due(self.removals, REMOVALS) {
@@ -95,7 +97,7 @@ fn is_due(last: Option<Instant>, every: Duration) -> bool {
     last.is_none_or(|last| last.elapsed() >= every)
 }
 
-/// Marks a removal. Of one that nobody may have made, no mark is written: then what is missing is a fault.
+/// Marks a removal. A removal that is not allowed gets no mark: then the missing records are a fault.
 async fn sign(errand: &Errand, table: &AuditTable, removal: &Removal) -> Result<(), SinkError> {
     let cutoff = OffsetDateTime::parse(&removal.cutoff, &Rfc3339).ok();
     let youngest = wall_clock().saturating_sub(SIX_YEARS);

@@ -1,4 +1,4 @@
-//! Where records are delivered to.
+//! The sinks to which records are delivered.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -18,19 +18,19 @@ use crate::seal::Sealed;
 use crate::table::Voucher;
 use crate::text::printable;
 
-/// A sink does not take records.
+/// Why a sink does not take records.
 #[derive(Debug, thiserror::Error)]
 pub enum SinkError {
-    /// The database does not.
+    /// The database does not take records.
     #[error("the database takes no records")]
     Database(#[from] DatabaseError),
-    /// Standard output does not, or the journal cannot be read, or a cursor not be kept.
+    /// Standard output cannot be written, the journal cannot be read, or a cursor cannot be stored.
     #[error("records cannot be read or printed")]
     Io(#[from] io::Error),
-    /// What is to be marked in the journal cannot be.
+    /// The journal does not take a mark.
     #[error("the journal does not take a mark about its sink")]
     Mark(#[from] Unrecordable),
-    /// The journal was closed meanwhile.
+    /// The journal was closed in the meantime.
     #[error("the journal is closed")]
     Closed,
     /// The sink has other records under the same numbers.
@@ -38,32 +38,32 @@ pub enum SinkError {
         "the database has another record {seq} of the journal `{instance}` than this one: somebody put an older or another copy of the journal's directory in its place. Keep both, look at them with `cedargate audit verify --database`, and begin a journal of its own in an empty directory"
     )]
     Forked {
-        /// The number.
+        /// The number of the record.
         seq: u64,
-        /// Of which journal.
+        /// The id of the journal.
         instance: String,
     },
 }
 
-/// Where a sink stands.
+/// The position of a sink.
 #[derive(Debug)]
 pub(super) struct Standing {
     pub(super) seq: u64,
-    /// The chain after that record, if the sink knows.
+    /// The chain after that record, if the sink stores it.
     pub(super) chain: Option<String>,
 }
 
-/// Where records go.
+/// A destination of records.
 #[derive(Debug)]
 pub enum Sink {
-    /// The audit's table, and the file with the database's password if there is one.
+    /// The audit table, and the file with the password of the database, if there is one.
     Database(AuditTable, Option<PasswordFile>),
-    /// Standard output, and where its cursor is kept.
+    /// Standard output, and the file of its cursor.
     Output(PathBuf),
 }
 
 impl Sink {
-    /// The name in the metrics.
+    /// The name of the sink in the metrics.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Database(..) => "database",
@@ -71,7 +71,7 @@ impl Sink {
         }
     }
 
-    /// What the sink needs beside it; asked once, in the thread that will use it.
+    /// Starts what the sink needs beside it. Called once, in the thread that will use the sink.
     pub(super) fn begin(&mut self, supervisor: &Supervisor) {
         let Self::Database(table, password) = self else { return };
         if let Some(file) = password.take() {
@@ -84,12 +84,12 @@ impl Sink {
         }
     }
 
-    /// The database, if it is one.
+    /// The audit table, if the sink is a database.
     pub(super) fn table(&self) -> Option<&AuditTable> {
         if let Self::Database(table, _) = self { Some(table) } else { None }
     }
 
-    /// Stores what vouches for records, where that is wanted.
+    /// Stores what vouches for records, if the sink takes it.
     pub(super) async fn vouch(&self, instance: &str, lines: &[Voucher]) -> Result<(), SinkError> {
         match self {
             Self::Database(table, _) => Ok(table.vouch(instance, lines).await?),
@@ -97,7 +97,7 @@ impl Sink {
         }
     }
 
-    /// The last record of a journal that the sink has.
+    /// The last record of the journal `instance` that the sink has.
     pub(super) async fn position(&self, instance: &str) -> Result<Option<Standing>, SinkError> {
         match self {
             Self::Database(table, _) => {
@@ -116,10 +116,10 @@ impl Sink {
         }
     }
 
-    /// Stores records, of which the last one has the number `last`. Says how many were taken, and
-    /// how many the sink refuses by themselves: these stay in the journal, and must not hold up
-    /// those behind them. `journal` gets a mark of each of them before the next one is stored: so a record that is
-    /// missing and has no mark was taken out.
+    /// Stores records, of which the last one has the number `last`. Returns how many were taken, and how many the
+    /// sink refuses because of what is in them: these stay in the journal, and must not hold up those behind them.
+    /// `journal` gets a mark of each refused record before the next one is stored, so that a record that is missing
+    /// without a mark was taken out.
     pub(super) async fn store(
         &self,
         lines: &[&str],
@@ -140,7 +140,7 @@ impl Sink {
                     output.write_all(b"\n")?;
                 }
                 output.flush()?;
-                // Written with the instance: a cursor of another journal is none.
+                // The cursor names the instance, so that the cursor of another journal is ignored.
                 let last_line = lines.last().map(|line| line.as_bytes()).unwrap_or_default();
                 let instance = Sealed::parse(last_line);
                 let instance = instance.and_then(|sealed| sealed.instance()).unwrap_or_default();
@@ -172,10 +172,10 @@ async fn one_by_one(
     Ok((taken, refused))
 }
 
-/// Marks that the database does not take this line: with its number, and with its hash, so that the chain can be
-/// followed over the gap.
+/// Marks that the database refuses this line: with its number, and with its hash, so that the chain can be followed
+/// over the gap.
 fn mark_refused(journal: &Weak<Journal>, line: &str, error: &str) -> Result<(), SinkError> {
-    /// No error is told at greater length.
+    /// The maximum length of an error in a mark.
     const LONGEST: usize = 500;
     let journal = journal.upgrade().ok_or(SinkError::Closed)?;
     let sealed = Sealed::parse(line.as_bytes());

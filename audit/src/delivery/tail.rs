@@ -1,5 +1,4 @@
-//! Reads the journal's records in their order, across segments, while they are written, compressed
-//! and taken away.
+//! Reads the records of the journal in order, across segments, while segments are written, compressed and removed.
 
 use std::fs::File;
 use std::io::{self, BufRead};
@@ -10,13 +9,13 @@ use crate::lines::{Line, read_line};
 use crate::seal::{Position, Sealed};
 use crate::segments::{self, SegmentFile};
 
-/// Read at once at the most; a record is far shorter.
+/// The number of bytes that are read at once; a record is far shorter.
 const CHUNK: usize = 256 * 1024;
 
-/// A place in the journal.
+/// A reading position in the journal.
 pub(super) struct Tail {
     directory: PathBuf,
-    /// The last record that was read.
+    /// The number of the last record that was read.
     at: u64,
     open: Option<Open>,
 }
@@ -27,7 +26,7 @@ struct Open {
 }
 
 enum From {
-    /// It may be written to: whole lines are read, from where the last one ended.
+    /// A file that may be written to: whole lines are read, from where the last one ended.
     Plain {
         file: File,
         offset: u64,
@@ -46,13 +45,13 @@ pub(super) struct Entry {
 }
 
 impl Tail {
-    /// Begins behind the record `after`.
+    /// A tail that begins after the record `after`.
     pub(super) fn new(directory: &Path, after: u64) -> Self {
         Self { directory: directory.to_owned(), at: after, open: None }
     }
 
-    /// The next records up to the number `until`, at most `limit` and all of one segment: what stands between two
-    /// segments has to get to a sink before the records of the second. None if there are none yet.
+    /// Reads the next records up to the number `until`: at most `limit`, and all of one segment, because what stands
+    /// between two segments has to reach a sink before the records of the second. Empty if there are none yet.
     pub(super) fn read(&mut self, until: u64, limit: usize) -> io::Result<Vec<Entry>> {
         let (mut entries, mut line) = (Vec::new(), Vec::new());
         while self.at < until && entries.len() < limit {
@@ -72,7 +71,7 @@ impl Tail {
                 continue;
             }
             let sealed = Sealed::parse(&line);
-            // A header, or damage, which is for those who verify.
+            // A header, or damage, which verification reports.
             let Some((sealed, seq)) = sealed.and_then(|it| Some((it, it.seq()?))) else { continue };
             if seq > self.at {
                 self.at = seq;
@@ -84,7 +83,7 @@ impl Tail {
         Ok(entries)
     }
 
-    /// Opens the segment that has the next record, if it is not the one that is open.
+    /// Opens the segment with the next record, unless the open segment has it. Returns whether to read on.
     fn go_on(&mut self) -> io::Result<bool> {
         let found = segments::list(&self.directory)?;
         let next = self.at.saturating_add(1);
@@ -95,7 +94,7 @@ impl Tail {
         if let Some(open) = &mut self.open
             && open.from.has_more()?
         {
-            // It was written to before the other one was begun.
+            // The open segment was written to before the next one began.
             return Ok(true);
         }
         if segment.first > next {
@@ -117,7 +116,7 @@ impl From {
         }
         match File::open(&segment.path) {
             Ok(file) => Ok(Self::Plain { file, offset: 0, lines: Vec::new(), used: 0 }),
-            // It was compressed just now.
+            // The segment was compressed in the meantime.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Ok(Self::Compressed(segment.open()?))
             }
@@ -125,7 +124,7 @@ impl From {
         }
     }
 
-    /// The next whole line, without its line feed.
+    /// Reads the next whole line, without its line feed. Returns whether there is one.
     fn next(&mut self, line: &mut Vec<u8>) -> io::Result<bool> {
         if let Self::Compressed(reader) = self {
             return Ok(matches!(read_line(reader, line)?, Line::Whole(_)));
@@ -142,7 +141,7 @@ impl From {
         Ok(true)
     }
 
-    /// Whether a plain file has another line; a compressed one gets none that it did not have.
+    /// Whether a plain file has another line; a compressed file gets no new lines.
     fn has_more(&mut self) -> io::Result<bool> {
         let Self::Plain { file, offset, lines, used } = self else { return Ok(false) };
         if *used >= lines.len() {
@@ -153,7 +152,7 @@ impl From {
     }
 }
 
-/// Reads whole lines. What is no whole line yet is read again the next time: it may be taken back.
+/// Reads whole lines. An unfinished line is read again the next time: the writer may take it back.
 fn fill(file: &File, offset: &mut u64, lines: &mut Vec<u8>) -> io::Result<()> {
     let mut size = CHUNK;
     loop {
@@ -168,7 +167,7 @@ fn fill(file: &File, offset: &mut u64, lines: &mut Vec<u8>) -> io::Result<()> {
         lines.truncate(filled);
         match memchr::memrchr(b'\n', lines) {
             Some(end) => lines.truncate(end + 1),
-            // A line that is longer than what was read is damage; it is passed over whole.
+            // A line that is longer than the buffer is damage, and is read whole to be skipped.
             None if filled == size => {
                 size *= 2;
                 continue;

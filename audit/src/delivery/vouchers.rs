@@ -1,5 +1,5 @@
 //! Reads what vouches for a journal's records, in the journal's order: the first line of each segment, and its
-//! checkpoints, while they are written, compressed and taken away.
+//! checkpoints, while they are written, compressed and removed.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,37 +11,37 @@ use crate::lines::{Header, LONGEST, Line, read_line};
 use crate::segments::{self, SegmentFile};
 use crate::table::Voucher;
 
-/// Read at once of a file that is written to.
+/// The number of bytes that are read at once from a file that is being written.
 const CHUNK: u64 = 1 << 20;
 
-/// A place among them.
+/// A reading position among the vouchers of a journal.
 pub(super) struct Vouchers {
     directory: PathBuf,
     /// The segment that is being read.
     at: Option<At>,
-    /// The next segment is not before this one: number of its first record, and stem.
+    /// The lower bound of the next segment: the number of its first record, and its stem.
     from: (u64, String),
-    /// Checkpoints up to this number are delivered.
+    /// The number of the last checkpoint that is delivered.
     after: u64,
-    /// What was read and is not due yet.
+    /// A voucher that was read and is not due yet.
     next: Option<Voucher>,
 }
 
 /// A segment that is being read.
 struct At {
     file: SegmentFile,
-    /// The first line was read.
+    /// Whether the first line was read.
     begun: bool,
-    /// So much of its checkpoints was read.
+    /// The number of bytes of its checkpoints that were read.
     offset: u64,
-    /// Whole lines, the next one last.
+    /// Whole lines in reverse order: the next one is last.
     lines: Vec<Voucher>,
-    /// It was closed: it gets no more.
+    /// Whether the segment was closed, so that it gets no more checkpoints.
     closed: bool,
 }
 
 impl Vouchers {
-    /// Goes on behind what a sink has had last; from the first segment that there is, if it has nothing.
+    /// Continues after the last voucher that a sink has; from the first segment if it has none.
     pub(super) fn behind(directory: &Path, last: Option<&Voucher>) -> io::Result<Self> {
         let found = segments::list(directory)?;
         let record = last.map_or(0, |last| last.seq);
@@ -51,7 +51,8 @@ impl Vouchers {
         Ok(Self { directory: directory.to_owned(), at: None, from, after, next: None })
     }
 
-    /// The next ones that stand behind no later record than `delivered`, at most `limit`; none if there are none yet.
+    /// Reads the next vouchers that stand behind no later record than `delivered`, at most `limit`. Empty if there
+    /// are none yet.
     pub(super) fn read(&mut self, delivered: u64, limit: usize) -> io::Result<Vec<Voucher>> {
         let mut found = Vec::new();
         while found.len() < limit {
@@ -65,7 +66,8 @@ impl Vouchers {
                 self.next = Some(next);
                 break;
             }
-            // A checkpoint that is delivered already; first lines and those without a number are stored once anyway.
+            // Checkpoints that are delivered already are skipped; first lines and checkpoints without a number are
+            // stored once anyway.
             if next.number == 0 || next.number > self.after {
                 found.push(next);
             }
@@ -73,9 +75,9 @@ impl Vouchers {
         Ok(found)
     }
 
-    /// The first record of the segment that is being read: everything of those before was read.
+    /// The first record of the segment that is being read: everything in earlier segments was read.
     pub(super) fn segment(&self) -> u64 {
-        // What was read and is not due yet may be of the segment before.
+        // A voucher that was read and is not due yet may belong to the segment before.
         let read = self.next.as_ref().map(|next| next.seq.saturating_add(1));
         let at = self.at.as_ref().map_or(0, |at| at.file.first);
         read.map_or(at, |seq| seq.min(at))
@@ -111,7 +113,7 @@ impl Vouchers {
         }
     }
 
-    /// Begins with the next segment.
+    /// Starts the next segment. Returns whether there is one.
     fn turn(&mut self) -> io::Result<bool> {
         let list = segments::list(&self.directory)?;
         let next = list.into_iter().find(|it| (it.first, &it.stem) >= (self.from.0, &self.from.1));
@@ -122,16 +124,16 @@ impl Vouchers {
 }
 
 impl At {
-    /// Reads what is new; whether there was anything.
+    /// Reads what is new. Returns whether there was anything.
     fn fill(&mut self, directory: &Path) -> io::Result<bool> {
         if !self.begun {
             let mut line = Vec::new();
             let read = self.file.open().and_then(|mut file| read_line(&mut file, &mut line));
             match read {
                 Ok(Line::Whole(_)) => self.lines.extend(header(&line)),
-                // It is not finished yet.
+                // The first line is not finished yet.
                 Ok(_) => return Ok(false),
-                // Somebody has just tidied up.
+                // The segment was removed in the meantime.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error),
             }
@@ -147,7 +149,7 @@ impl At {
         Ok(whole > 0)
     }
 
-    /// The checkpoints behind what was read, some of them; they may be compressed meanwhile.
+    /// Some of the checkpoints that follow those that were read; the file may be compressed in the meantime.
     fn text(&self, path: &Path) -> io::Result<Vec<u8>> {
         match segments::read_part(path, self.offset, CHUNK) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -160,7 +162,7 @@ impl At {
     }
 }
 
-/// Whether anything was signed of a segment.
+/// Whether a segment has any checkpoints.
 fn has_checkpoints(directory: &Path, file: &SegmentFile) -> bool {
     let path = segments::checkpoints(directory, &file.stem);
     let bytes =
@@ -168,13 +170,13 @@ fn has_checkpoints(directory: &Path, file: &SegmentFile) -> bool {
     bytes.is_ok_and(|found| found.len() > 0)
 }
 
-/// The first line of a segment.
+/// The first line of a segment as a voucher.
 fn header(line: &[u8]) -> Option<Voucher> {
     let header: Header = serde_json::from_slice(line).ok()?;
     voucher(header.first.saturating_sub(1), 0, line)
 }
 
-/// A checkpoint. What is none is for those who verify the journal.
+/// A checkpoint as a voucher. Invalid lines are left to the verification of the journal.
 fn checkpoint(line: &[u8]) -> Option<Voucher> {
     let read = SignedCheckpoint::parse(line)?.checkpoint;
     voucher(read.seq, read.number.unwrap_or_default(), line)

@@ -1,8 +1,7 @@
-//! The archivist: compresses segments that are closed, and takes away those that are not needed
-//! here any more.
+//! The archivist: compresses closed segments, and removes those that are no longer needed here.
 //!
-//! A file is replaced in steps that can be interrupted anywhere: the compressed one is written under
-//! another name, put on the disk, renamed, and then the plain one goes.
+//! A file is replaced in steps that can be interrupted anywhere: the compressed file is written under another name,
+//! synced and renamed, and then the plain file is removed.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _};
@@ -19,17 +18,16 @@ use super::shared::Shared;
 use crate::checkpoint::SignedCheckpoint;
 use crate::segments::{self, SegmentFile};
 
-/// The directory is looked at so often.
+/// The interval between two looks at the directory.
 const EVERY: Duration = Duration::from_secs(2);
-/// Compressed between two rests: a fraction of a millisecond.
+/// The number of bytes that are compressed between two rests: a fraction of a millisecond.
 const CHUNK: usize = 1 << 16;
-/// It then leaves the core to others for so many times as long as it has worked. A quarter of a core
-/// compresses more than one core's requests can write.
+/// The ratio of a rest to the work before it. A quarter of a core compresses more than one core's requests can write.
 const REST: u32 = 3;
-/// And whoever else wants it goes first (`setpriority(2)`): a ninth of the weight of the other threads.
+/// The niceness of the archivist's thread (`setpriority(2)`): a ninth of the weight of the other threads.
 #[cfg(target_os = "linux")]
 const NICE: i32 = 10;
-/// Of zstd: measured on records, half the time of level 3, and no larger (a tenth of what they were).
+/// The level of zstd: measured on records, half the time of level 3, and no larger (a tenth of what they were).
 const LEVEL: i32 = 1;
 
 /// How far each sink has come.
@@ -39,21 +37,21 @@ pub struct Delivered(Vec<Taken>);
 /// How far one sink has come.
 #[derive(Debug, Clone)]
 pub struct Taken {
-    /// The number of the last record that it has taken.
+    /// The number of the last record that the sink has taken.
     pub records: Arc<AtomicU64>,
-    /// It has all checkpoints of the segments that begin before this record.
+    /// The sink has all checkpoints of the segments that begin before this record.
     pub vouched: Arc<AtomicU64>,
-    /// It is a database, which takes checkpoints, too.
+    /// Whether the sink is a database, which takes checkpoints, too.
     database: bool,
 }
 
 impl Delivered {
-    /// One more sink, which takes records alone; it says here which it has taken last.
+    /// Adds a sink that takes records alone. The sink updates the returned value.
     pub fn sink(&mut self) -> Taken {
         self.add(u64::MAX, false)
     }
 
-    /// One more sink, which takes checkpoints as well.
+    /// Adds a sink that takes checkpoints as well.
     pub fn database(&mut self) -> Taken {
         self.add(0, true)
     }
@@ -64,14 +62,14 @@ impl Delivered {
         taken
     }
 
-    /// The record up to which the database has everything; none without a database, or before it was asked.
+    /// The record up to which the database has everything; `None` without a database, or before it was asked.
     pub(super) fn to_database(&self) -> Option<u64> {
         let databases = self.0.iter().filter(|sink| sink.database);
         databases.map(|sink| sink.records.load(Ordering::Relaxed)).min().filter(|seq| *seq > 0)
     }
 
     /// Whether every sink has the records up to `last` of the segment that begins with the record `first`, and its
-    /// checkpoints. Not without any sink.
+    /// checkpoints. `false` if there is no sink.
     fn have(&self, first: u64, last: u64) -> bool {
         let has = |sink: &Taken| {
             sink.records.load(Ordering::Relaxed) >= last
@@ -81,20 +79,20 @@ impl Delivered {
     }
 }
 
-/// Looks after what is not written any more.
+/// Takes care of segments that are no longer written.
 #[derive(Debug)]
 pub(super) struct Archivist {
     pub(super) directory: PathBuf,
     pub(super) notary: Arc<Notary>,
-    /// For how long a segment stays that every sink has; `None`: for ever.
+    /// How long a segment stays that every sink has; `None`: for ever.
     pub(super) keep: Option<Duration>,
     pub(super) delivered: Delivered,
 }
 
 impl Archivist {
-    /// Runs until nobody holds the other end of `stop`.
+    /// Runs until the other end of `stop` is dropped.
     pub(super) fn keep(&self, shared: &Shared, stop: &Receiver<()>) {
-        // Of this thread only, as Linux has it. Elsewhere it would be the whole process.
+        // On Linux this affects this thread only. Elsewhere it would be the whole process.
         #[cfg(target_os = "linux")]
         if let Err(error) = rustix::process::setpriority_process(None, NICE) {
             tracing::debug!(%error, "the archivist is as important as others");
@@ -111,7 +109,7 @@ impl Archivist {
         }
     }
 
-    /// Looks at the directory once.
+    /// Compresses and removes segments once.
     pub(super) fn tidy(&self, shared: &Shared, stop: &Receiver<()>) -> io::Result<()> {
         if !self.directory.is_dir() {
             return Ok(());
@@ -134,7 +132,7 @@ impl Archivist {
         shared.recount(&self.directory)
     }
 
-    /// Takes away what every sink has and is old enough.
+    /// Removes segments that every sink has and that are old enough.
     fn prune(&self, found: &[SegmentFile]) -> io::Result<()> {
         let Some(keep) = self.keep else { return Ok(()) };
         for segment in found {
@@ -156,7 +154,7 @@ impl Archivist {
     }
 }
 
-/// The last checkpoint of a segment that is closed. Whether it is truly signed is not looked at.
+/// The last checkpoint of a closed segment. Its signatures are not verified.
 pub(super) fn closing(segment: &SegmentFile) -> io::Result<Option<SignedCheckpoint>> {
     let text = segment.checkpoints()?;
     let last = text.split_inclusive(|byte| *byte == b'\n').next_back();
@@ -164,8 +162,8 @@ pub(super) fn closing(segment: &SegmentFile) -> io::Result<Option<SignedCheckpoi
     Ok(last.filter(|last| last.checkpoint.closed))
 }
 
-/// Puts the compressed file in the place of the plain one, with rests: others need the core more, and
-/// where it is full, half of it would be too much to take.
+/// Replaces the plain file by a compressed one, with rests: others need the core more, and where it is full, half of
+/// it would be too much to take.
 fn compress(path: &Path, stop: &Receiver<()>) -> io::Result<()> {
     let mut from = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

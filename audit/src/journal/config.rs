@@ -1,4 +1,4 @@
-//! What a journal is told.
+//! The configuration of a journal.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -49,36 +49,36 @@ pub enum OnDamage {
 /// Where the journal is and what it promises.
 #[derive(Debug, Clone)]
 pub struct JournalConfig {
-    /// The directory; made when it is not there.
+    /// The directory; created if it does not exist.
     pub directory: PathBuf,
     /// What a record survives.
     pub durability: Durability,
-    /// How many requests of nobody are recorded one by one in a second.
+    /// The maximum number of anonymous requests that are recorded one by one in a second.
     pub anonymous_per_second: u32,
-    /// How many bytes their records may take in a second.
+    /// The maximum number of bytes that their records take in a second.
     pub anonymous_bytes_per_second: u64,
-    /// A segment that is larger, in bytes, is followed by another one.
+    /// The size of a segment, in bytes, above which another one follows.
     pub segment_size: u64,
-    /// And one that is older.
+    /// The age of a segment above which another one follows.
     pub segment_age: Duration,
-    /// No request is recorded while the directory has so many bytes.
+    /// The size of the directory, in bytes, from which on no request is recorded.
     pub quota: Option<u64>,
-    /// For how long a closed segment stays that every sink has; `None`: for ever.
+    /// How long a closed segment stays that every sink has; `None`: for ever.
     pub keep: Option<Duration>,
-    /// The Ed25519 keys that checkpoints are signed with; without any, one is made in the directory.
+    /// The Ed25519 keys that sign checkpoints; if there are none, one is created in the directory.
     pub signing_keys: Vec<PathBuf>,
-    /// What becomes of a start when something is not what was written.
+    /// What the gate does at the start if the journal is not what was written.
     pub on_damage: OnDamage,
     /// How much of the newest segments is checked record by record at the start, in bytes of files.
     pub check_at_start: u64,
-    /// What the sinks have.
+    /// How far the sinks have come.
     pub delivered: Delivered,
-    /// What keeps its threads alive.
+    /// The supervisor that keeps the journal's threads alive.
     pub supervisor: Arc<Supervisor>,
 }
 
 impl JournalConfig {
-    /// The defaults, in `directory`.
+    /// The default configuration, in `directory`.
     #[must_use]
     pub fn new(directory: PathBuf) -> Self {
         Self {

@@ -1,15 +1,14 @@
-//! A file whose failure to get to the disk is not forgotten.
+//! A file that remembers a failed sync.
 //!
-//! The kernel tells of a failed write-back once for each open file, to whoever syncs first; the
-//! next sync says that all is well, and it is not. More than one thread syncs a segment, and the
-//! one that is told need not be the one that others wait for. So a file that failed once goes on
-//! failing here.
+//! The kernel reports a failed write-back once for each open file, to the first thread that syncs; the next sync
+//! reports success, which is wrong. More than one thread syncs a segment, and the one that gets the error need not be
+//! the one that others wait for. So a file that failed once keeps failing here.
 
 use std::fs::File;
 use std::io;
 use std::sync::{Mutex, PoisonError};
 
-/// A file, and whether it has failed.
+/// A file, and whether a sync of it has failed.
 #[derive(Debug)]
 pub(super) struct DiskFile {
     pub(super) file: File,
@@ -17,17 +16,17 @@ pub(super) struct DiskFile {
 }
 
 impl DiskFile {
-    /// A file that has not failed yet.
+    /// A file without a failed sync.
     pub(super) fn new(file: File) -> Self {
         Self { file, failed: Mutex::new(false) }
     }
 
-    /// Puts what was written on the disk (`fdatasync`). One sync after the other, so that nobody is
-    /// told that all is well while another is told that it is not.
+    /// Syncs what was written to the disk (`fdatasync`). Syncs run one after the other, so that no caller gets
+    /// success while another gets a failure.
     ///
     /// # Errors
     ///
-    /// When it cannot be done, or ever could not.
+    /// Fails if the sync fails, or an earlier one has failed.
     pub(super) fn sync(&self) -> io::Result<()> {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         if *failed {
@@ -36,7 +35,7 @@ impl DiskFile {
         self.file.sync_data().inspect_err(|_| *failed = true)
     }
 
-    /// Whether it has failed.
+    /// Whether a sync has failed.
     pub(super) fn has_failed(&self) -> bool {
         *self.failed.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -56,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_noted() {
-        // A pipe has no disk to be put on.
+        // A pipe cannot be synced.
         let (_reader, writer) = std::io::pipe().unwrap();
         let file = DiskFile::new(std::fs::File::from(std::os::fd::OwnedFd::from(writer)));
         assert!(!file.has_failed());

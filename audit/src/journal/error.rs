@@ -1,4 +1,4 @@
-//! What can be wrong with a journal, and with a record.
+//! The errors of a journal, and of a record.
 
 use std::io;
 use std::path::PathBuf;
@@ -6,18 +6,18 @@ use std::sync::Arc;
 
 use crate::signing::SigningError;
 
-/// The journal cannot be opened.
+/// Why the journal cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    /// The directory cannot be made, read or written.
+    /// The directory cannot be created, read or written.
     #[error("the audit journal `{}` cannot be opened", path.display())]
     Unusable {
-        /// Which file or directory.
+        /// The file or directory.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         source: io::Error,
     },
-    /// Another gate writes there.
+    /// Another gate uses the directory.
     #[error(
         "the audit journal `{}` is in use by another gate (process {holder}): give each its own `audit.directory`",
         path.display()
@@ -25,10 +25,10 @@ pub enum JournalError {
     InUse {
         /// The directory.
         path: PathBuf,
-        /// Its process id, as far as it is known.
+        /// The process id of the other gate, if it is known.
         holder: String,
     },
-    /// It is not what was written.
+    /// The journal is not what was written.
     #[error(
         "the audit journal `{}` is not what was written:\n{}\n`cedargate audit verify` says more; keep a copy, and set `audit.on_damage: start` to go on behind it",
         path.display(),
@@ -43,21 +43,21 @@ pub enum JournalError {
     /// A key cannot be used.
     #[error(transparent)]
     Signing(#[from] SigningError),
-    /// A thread that looks after the journal does not start.
+    /// A thread of the journal cannot be started.
     #[error("the audit journal's thread cannot be started")]
     Thread(#[source] io::Error),
 }
 
-/// A record could not be written. Who needs it to be is refused.
+/// Why a record could not be written. A request that needs the record is refused.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Unrecordable {
-    /// The file system did not take it.
+    /// The file system did not take the record.
     #[error("the audit journal cannot be written")]
     Unwritable(#[source] Arc<io::Error>),
-    /// It has no spelling as JSON, which is a fault of this program.
+    /// The record has no spelling as JSON, which is a fault of this program.
     #[error("an audit record cannot be spelled")]
     Unspeakable(#[source] Arc<serde_json::Error>),
-    /// The thread that looks after the journal is gone, which is a fault of this program.
+    /// A thread of the journal has ended, which is a fault of this program.
     #[error("the audit journal is not looked after any more")]
     Abandoned,
 }

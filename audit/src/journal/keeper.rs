@@ -1,4 +1,4 @@
-//! The journal's thread: one sync for all who wait, and what has to happen though nobody asks.
+//! The keeper: one sync for all requests that wait, and the periodic work of the journal.
 
 use std::io;
 use std::sync::Arc;
@@ -13,32 +13,32 @@ use super::disk::DiskFile;
 use super::shared::Shared;
 use base::chain;
 
-/// How often the thread looks after what waits.
+/// The interval of the periodic work.
 const TICK: Duration = Duration::from_millis(200);
-/// How long an outcome waits at the most for a record to be written with.
+/// The maximum time that an outcome waits for a record to be written with.
 const GATHER: Duration = Duration::from_millis(10);
 
-/// A sync that takes longer tells of a disk that is busy: the next one, for which everybody waits
-/// while a segment ends, would take long, too.
+/// The duration above which a sync shows that the disk is busy: the next sync, which every request waits for while a
+/// segment ends, would take long, too.
 const QUICK: Duration = Duration::from_millis(4);
-/// A segment that is to end waits so many ticks for a disk that is not busy.
+/// The maximum number of ticks that the end of a segment waits for a disk that is not busy.
 const PATIENCE: u32 = 25;
 
-/// Somebody waits until what is in this file is on the disk.
+/// A request to sync this file. A caller waits for the result.
 #[derive(Debug)]
 pub(super) struct SyncRequest {
     pub(super) file: Arc<DiskFile>,
     pub(super) done: oneshot::Sender<Result<(), Unrecordable>>,
 }
 
-/// Runs until nobody can ask for anything any more.
+/// Runs until the other end of `work` is dropped.
 pub(super) fn keep(shared: &Shared, work: &Receiver<SyncRequest>) {
     let mut next = Instant::now() + TICK;
     let mut put_off = 0;
     loop {
         match work.recv_timeout(GATHER) {
             Ok(first) => {
-                // Whoever has asked by now has written by now: the sync that follows is theirs too.
+                // All callers that have asked by now have written by now, so the next sync is theirs, too.
                 let all: Vec<_> = std::iter::once(first).chain(work.try_iter()).collect();
                 shared.sync_for(all);
             }
@@ -53,7 +53,7 @@ pub(super) fn keep(shared: &Shared, work: &Receiver<SyncRequest>) {
 }
 
 impl Shared {
-    /// Syncs each file once and answers everybody. Says how many syncs that took.
+    /// Syncs each file once and answers every request. Returns the number of syncs.
     pub(super) fn sync_for(&self, requests: Vec<SyncRequest>) -> usize {
         let mut files: Vec<(Arc<DiskFile>, Result<(), Unrecordable>)> = Vec::with_capacity(1);
         for request in requests {
@@ -65,14 +65,14 @@ impl Shared {
                 files.push((request.file, outcome.clone()));
                 outcome
             };
-            // Who does not wait any more need not know.
+            // A caller that has stopped waiting need not know.
             let _ = request.done.send(outcome);
         }
         files.len()
     }
 
-    /// Writes outcomes and summaries that wait; without it they would wait for the next request.
-    /// `put_off`: so often the end of a segment has been.
+    /// Writes waiting outcomes and summaries, which would otherwise wait for the next request; ends a segment that is
+    /// due, and syncs. `put_off` is how often the end of the segment was put off.
     fn tick(&self, put_off: &mut u32) {
         self.writer().mind_clock();
         self.write_outage(false);
@@ -81,7 +81,7 @@ impl Shared {
         let may_end = file.is_some_and(|file| self.is_quick(&file) || *put_off >= PATIENCE);
         *put_off = if due && !may_end { put_off.saturating_add(1) } else { 0 };
         self.writer().tend(may_end);
-        // Failures are said by the writer, once; what was counted goes on being counted.
+        // The writer logs failures, once. What was counted stays counted.
         let _ = self.write_summary(false);
         let unsynced = self.writer().take_unsynced();
         if let Some((file, seq)) = unsynced
@@ -91,8 +91,8 @@ impl Shared {
         }
     }
 
-    /// Syncs what a segment has that is to end, so that little is left to be synced while everybody
-    /// waits; whether that was quick.
+    /// Syncs a segment that is to end, so that little is left to sync while every request waits. Returns whether that
+    /// was quick.
     fn is_quick(&self, file: &Arc<DiskFile>) -> bool {
         let began = Instant::now();
         self.sync(file).is_ok() && began.elapsed() < QUICK

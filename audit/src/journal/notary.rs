@@ -1,9 +1,9 @@
-//! The notary: once a second it signs how far the journal is.
+//! The notary: signs once a second how far the journal is.
 //!
-//! INVARIANT: what a checkpoint speaks of was on the disk before the checkpoint was. So a loss of
-//! power never makes a liar of it, whatever the durability; but of a segment that a disk has failed
-//! to take, which is said in the log, and left. A segment's last checkpoint is written
-//! before the first one of the segment after it.
+//! INVARIANT: what a checkpoint is about was on the disk before the checkpoint was, so that a loss of power never
+//! makes a checkpoint wrong, whatever the durability. The exception is a segment that the disk has failed to take:
+//! this is logged, and the segment is left. A segment's last checkpoint is written before the first one of the
+//! segment after it.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -22,10 +22,10 @@ use crate::checkpoint::{Checkpoint, SignedCheckpoint};
 use crate::segments;
 use crate::signing::{PublicKey, Signer, SigningError};
 
-/// Checkpoints are so far apart.
+/// The interval between two checkpoints.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What signs for a journal.
+/// Signs for a journal.
 #[derive(Debug)]
 pub(super) struct Notary {
     directory: PathBuf,
@@ -34,29 +34,29 @@ pub(super) struct Notary {
     /// The keys that were trusted at the start.
     trusted: Vec<PublicKey>,
     failing: AtomicBool,
-    /// One statement after the other.
+    /// A lock: checkpoints are made one after the other.
     turn: Mutex<()>,
     /// The number of the last checkpoint.
     number: Arc<AtomicU64>,
-    /// How far the sinks are.
+    /// How far the sinks have come.
     delivered: Delivered,
-    /// What the last checkpoint says of that.
+    /// What the last checkpoint says about the database.
     claimed: AtomicU64,
 }
 
-/// What a notary goes on from.
+/// The state from which a notary continues.
 #[derive(Debug)]
 pub(super) struct Before {
     /// The keys that were trusted at the start.
     pub(super) trusted: Vec<PublicKey>,
     /// The number of the last checkpoint.
     pub(super) number: u64,
-    /// How far the sinks are.
+    /// How far the sinks have come.
     pub(super) delivered: Delivered,
 }
 
 impl Notary {
-    /// Signs with these keys, and puts their public halves beside the journal.
+    /// A notary that signs with these keys. Puts their public halves beside the journal.
     pub(super) fn new(
         directory: PathBuf,
         instance: Arc<str>,
@@ -81,10 +81,10 @@ impl Notary {
         Ok(notary)
     }
 
-    /// Runs until nobody holds the other end of `stop`.
+    /// Runs until the other end of `stop` is dropped.
     pub(super) fn keep(&self, shared: &Shared, stop: &Receiver<()>) {
         while stop.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
-            // Said in there, once; it is tried again in a second.
+            // `attest` logs a failure once; the next attempt is in a second.
             let _ = self.attest(shared);
         }
     }
@@ -99,7 +99,7 @@ impl Notary {
         &self.number
     }
 
-    /// Signs what was written since this was done last: puts it on the disk, then says so.
+    /// Signs what was written since the last call: syncs it to the disk, then signs.
     pub(super) fn attest(&self, shared: &Shared) -> io::Result<()> {
         let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
         let attested = self.close_left(shared).and_then(|()| self.attest_newest(shared));
@@ -133,7 +133,7 @@ impl Notary {
     fn attest_newest(&self, shared: &Shared) -> io::Result<()> {
         let written = {
             let mut writer = shared.writer();
-            // Once all is delivered, that is signed as well: what the database then lacks was removed there.
+            // The end of delivery is signed as well: what the database lacks afterwards was removed there.
             if self.delivered.to_database() >= Some(writer.at().seq) && self.is_unclaimed() {
                 writer.unvouched();
             }
@@ -160,8 +160,8 @@ impl Notary {
 
     fn state(&self, written: &Written, closed: bool) -> io::Result<()> {
         let synced = written.file.sync();
-        // Of a segment that is left because it could not be put on the disk, what was written is said
-        // all the same: if that is lost, this is how it shows.
+        // A segment that could not be synced is signed all the same: if its records are lost, the checkpoint shows
+        // it.
         match synced {
             Err(error) if closed => {
                 tracing::error!(segment = %written.stem, %error, "an audit segment may not be on the disk");
@@ -180,8 +180,8 @@ impl Notary {
         replace(&self.directory.join(segments::HEAD), &line)
     }
 
-    /// Signs that everything up to the end of a segment was taken away: what a checkpoint says that
-    /// is itself signed, so that nobody has other records taken away by changing it.
+    /// Signs that everything up to the end of a segment was removed. `last` has to be signed itself, so that nobody
+    /// has other records removed by changing it.
     pub(super) fn prune(&self, last: &SignedCheckpoint) -> io::Result<()> {
         if !last.verify(&mut self.trusted.clone()) {
             let segment = &last.checkpoint.segment;
@@ -210,7 +210,7 @@ impl Notary {
         }
     }
 
-    /// Adds the public keys to the file of all that were ever used.
+    /// Adds the public keys to the file of all keys that were ever used.
     fn publish_keys(&self) -> Result<(), SigningError> {
         let file = self.directory.join(segments::PUBLIC_KEYS);
         let mut keys = if file.exists() { PublicKey::read_all(&file)? } else { Vec::new() };
@@ -224,8 +224,7 @@ impl Notary {
     }
 }
 
-/// Adds whole lines to a file, on the disk. What an attempt that failed has left is cut off by the
-/// next one.
+/// Appends whole lines to a file, and syncs it. What a failed attempt has left is cut off first.
 fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
     let mut file =
         OpenOptions::new().append(true).read(true).create(true).mode(0o600).open(path)?;
@@ -237,9 +236,9 @@ fn append(path: &Path, lines: &[u8]) -> io::Result<()> {
     file.sync_data()
 }
 
-/// How much of a file is whole lines.
+/// The length of the whole lines of a file.
 fn whole(path: &Path) -> io::Result<u64> {
-    /// No checkpoint is longer.
+    /// The maximum length of a checkpoint.
     const REACH: u64 = 64 * 1024;
     let length = fs::metadata(path)?.len();
     let from = length.saturating_sub(REACH);
@@ -247,7 +246,7 @@ fn whole(path: &Path) -> io::Result<u64> {
     Ok(memchr::memrchr(b'\n', &tail).map_or(0, |end| from + end as u64 + 1))
 }
 
-/// Puts a file in the place of another: whoever reads it reads the one or the other.
+/// Replaces a file atomically: a reader gets the old text or the new one.
 pub(crate) fn replace(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut name = path.as_os_str().to_owned();
     name.push(".new");

@@ -1,4 +1,4 @@
-//! What the journal notes of itself once it can: that records could not be written.
+//! What the journal notes of itself once it can: periods in which records could not be written.
 
 use std::time::{Duration, Instant};
 
@@ -11,15 +11,15 @@ use super::{Unrecordable, now};
 use crate::Record;
 use crate::mark::{UNAVAILABLE, details, mark};
 
-/// An outage is over when nothing was refused for so long.
+/// The time without a refusal after which an outage is over.
 const CALM: Duration = Duration::from_secs(1);
 
-/// A time in which records could not be written.
+/// A period in which records could not be written.
 #[derive(Debug)]
 pub(super) struct Outage {
     from: OffsetDateTime,
     to: OffsetDateTime,
-    /// When the last one was refused.
+    /// When the last record was refused.
     last: Instant,
     refused: u64,
 }
@@ -34,7 +34,7 @@ impl Outage {
 }
 
 impl Shared {
-    /// Takes note that a record was refused or lost.
+    /// Notes that a record was refused or lost.
     pub(super) fn note_failure(&self) {
         let (at, last) = (now(), Instant::now());
         let mut outage = self.outage();
@@ -43,12 +43,12 @@ impl Shared {
         it.refused = it.refused.saturating_add(1);
     }
 
-    /// Marks an outage in the journal once it is over; with `early`, before. What cannot be written now is tried
-    /// again the next time.
+    /// Marks an outage in the journal once it is over; with `early`, before that. A mark that cannot be written now
+    /// is tried again the next time.
     pub(super) fn write_outage(&self, early: bool) {
         let over = |outage: &mut Outage| early || outage.last.elapsed() >= CALM;
         let Some(outage) = self.outage().take_if(over) else { return };
-        // A quota that is used up is an outage that is not over, though a mark could be written.
+        // While the quota is used up, the outage is not over, though a mark could be written.
         let written = early || self.writer().room().is_ok();
         if !written || self.write_mark(&outage.mark()).is_err() {
             let mut now = self.outage();
@@ -62,7 +62,7 @@ impl Shared {
         }
     }
 
-    /// Writes a mark, whatever the quota is.
+    /// Writes a mark, even if the quota is used up.
     pub(super) fn write_mark(&self, mark: &Record) -> Result<(), Unrecordable> {
         spelled(mark, |line| Ok(self.writer().append_anyway(line).map(drop)?))
     }

@@ -1,4 +1,4 @@
-//! The start of a journal: keys, the look at what is there, the threads.
+//! The start of a journal: keys, the check of what is there, the threads.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
@@ -19,22 +19,23 @@ use crate::seal::is_instance;
 use crate::signing::{PublicKey, Signer, SigningError};
 use crate::verify::{Options, verify};
 
-/// The key that is made where none is configured, in the journal's directory.
+/// The file of the key that is created in the journal's directory if none is configured.
 const OWN_KEY: &str = "signing.pem";
 
 impl Journal {
-    /// Opens the journal: takes the directory, looks whether it is what was written, cuts off what
-    /// was torn, closes the intents that nobody closed, and goes on.
+    /// Opens the journal: locks the directory, checks that the journal is what was written, cuts off what was torn,
+    /// closes the intents without an outcome, and continues.
     ///
     /// # Errors
     ///
-    /// When the directory or a key cannot be used, another gate uses the directory, or it is not
-    /// what was written (unless that was configured to be gone on with).
+    /// Fails if the directory or a key cannot be used, another gate uses the directory, or the journal is not what
+    /// was written (unless the configuration says to continue all the same).
     pub fn open(config: JournalConfig) -> Result<(Arc<Self>, Recovered), JournalError> {
         let directory = config.directory.clone();
         let place = Place::take(directory.clone(), config.durability == Durability::Disk)?;
         let signer = signer(&config)?;
-        // Not those in a file beside the journal: whoever can change the one can change the other.
+        // The keys in a file beside the journal are not trusted: a process that can change the journal can change
+        // that file.
         let own: Vec<_> = signer.keys().collect();
         let (found, trusted) = look(&config, &own)?;
         let unusable = |source| JournalError::Unusable { path: directory.clone(), source };
@@ -59,7 +60,7 @@ impl Journal {
         let before = Before { trusted, number, delivered };
         let notary =
             Arc::new(Notary::new(directory.clone(), Arc::clone(&instance), signer, before)?);
-        // Signed before anything is recorded: a journal without any signature is none.
+        // The first checkpoint comes before the first record: a journal without any signature is a fault.
         shared.writer().unvouched();
         notary.attest(&shared).map_err(unusable)?;
         let (syncs, work) = channel();
@@ -128,8 +129,8 @@ fn signer(config: &JournalConfig) -> Result<Signer, SigningError> {
     Ok(signer)
 }
 
-/// Looks at what is there, and whether it is what was written. Gives the keys that are trusted, too:
-/// our own, and those that signed together with them.
+/// Checks what is there, and whether it is what was written. Returns the trusted keys, too: our own, and those that
+/// signed together with them.
 fn look(
     config: &JournalConfig,
     own: &[PublicKey],
@@ -149,7 +150,7 @@ fn look(
     Ok((found, verified.trusted))
 }
 
-/// An id that no other journal has: 64 bits, 16 hexadecimal digits.
+/// A unique id of a journal: 64 bits, 16 hexadecimal digits.
 fn new_instance() -> String {
     format!("{:016x}", Uuid::now_v7().as_u128() & u128::from(u64::MAX))
 }

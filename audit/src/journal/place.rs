@@ -1,4 +1,4 @@
-//! The directory, and the lock that keeps it to one gate.
+//! The directory, and the lock that reserves it for one gate.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
@@ -10,13 +10,13 @@ use std::time::{Duration, Instant};
 use super::JournalError;
 use super::segment::{FileId, Segment, identity};
 
-/// The file that is locked; it holds the number of the process that has it.
+/// The file that is locked; it contains the id of the process that holds the lock.
 const LOCK: &str = "lock";
 
-/// How long a start waits for a gate that is just going.
+/// How long a start waits for a gate that is shutting down.
 const PATIENCE: Duration = Duration::from_millis(500);
 
-/// The directory, taken.
+/// The locked directory.
 #[derive(Debug)]
 pub(super) struct Place {
     directory: PathBuf,
@@ -31,7 +31,7 @@ struct Lock {
     id: FileId,
 }
 
-/// Why a directory is not ours.
+/// Why a directory could not be locked.
 enum NotTaken {
     InUse,
     Failed(io::Error),
@@ -44,8 +44,8 @@ impl From<io::Error> for NotTaken {
 }
 
 impl Place {
-    /// Makes the directory if need be, and takes it. With `durable`, what is made in it is on the
-    /// disk before it is used.
+    /// Creates the directory if it does not exist, and locks it. With `durable`, what is created in it is synced
+    /// before it is used.
     pub(super) fn take(directory: PathBuf, durable: bool) -> Result<Self, JournalError> {
         let unusable = |source| JournalError::Unusable { path: directory.clone(), source };
         make(&directory, durable).map_err(unusable)?;
@@ -75,7 +75,7 @@ impl Place {
         self.directory.is_dir()
     }
 
-    /// Makes sure that the directory is there and still ours. One that is gone is made again.
+    /// Makes sure that the directory exists and is still locked by us. If it is gone, it is created again.
     pub(super) fn confirm(&mut self) -> io::Result<()> {
         let found = fs::metadata(self.directory.join(LOCK)).map(|found| identity(&found));
         if found.is_ok_and(|id| id == self.lock.id) {
@@ -90,7 +90,7 @@ impl Place {
         Ok(())
     }
 
-    /// Begins a new segment.
+    /// Creates a new segment.
     pub(super) fn begin(&self, stem: String) -> io::Result<Segment> {
         let segment = Segment::create(&self.directory, stem)?;
         if self.durable {
@@ -113,22 +113,22 @@ impl Lock {
         }
         let id = identity(&file.metadata()?);
         if identity(&fs::metadata(&path)?) != id {
-            // Replaced between opening and locking: this is the lock of nothing.
+            // The file was replaced between opening and locking: this lock protects nothing.
             return Err(NotTaken::InUse);
         }
-        // Only for the message of whoever is refused: on a full disk it can stay unsaid.
+        // The process id is only for the error message of another gate: on a full disk it may be missing.
         let _ = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         Ok(Self { _file: file, id })
     }
 }
 
-/// How long the files in a directory are together.
+/// The total size of the files in a directory.
 pub(super) fn bytes_in(directory: &Path) -> io::Result<u64> {
     let mut bytes = 0_u64;
     for entry in fs::read_dir(directory)? {
         match entry?.metadata() {
             Ok(found) if found.is_file() => bytes = bytes.saturating_add(found.len()),
-            // Somebody has just tidied up.
+            // The file was removed in the meantime.
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -136,7 +136,7 @@ pub(super) fn bytes_in(directory: &Path) -> io::Result<u64> {
     Ok(bytes)
 }
 
-/// Who has the lock, as far as the file tells.
+/// The process that holds the lock, if the file says so.
 fn holder(directory: &Path) -> String {
     let mut text = String::new();
     let read =
@@ -147,7 +147,7 @@ fn holder(directory: &Path) -> String {
     }
 }
 
-/// Makes the directory and those above it, for nobody else to read.
+/// Creates the directory and its parents, readable for the owner alone.
 fn make(directory: &Path, durable: bool) -> io::Result<()> {
     if directory.is_dir() {
         return Ok(());

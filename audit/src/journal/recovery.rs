@@ -1,8 +1,8 @@
-//! The start: what the last process left torn or open is put in order, and the chain goes on.
+//! The start: repairs what the last process left torn or open, and continues the chain.
 //!
-//! A torn tail is what a dying process, or a loss of power, leaves: part of a line, or zeros where
-//! lines should be, behind everything that was signed. It is cut off. Everything else that is
-//! not what was written is damage, and is left as it is.
+//! A torn tail is what a dying process, or a loss of power, leaves: part of a line, or zeros where lines should be,
+//! behind everything that was signed. A torn tail is cut off. Every other difference from what was written is damage,
+//! and is left as it is.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -31,32 +31,33 @@ mod intents;
 
 pub use clock::ClockBack;
 
-/// So many faults are told.
+/// The maximum number of faults that are reported.
 const TOLD: usize = 20;
 
 /// What was found at the start, and what was done about it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Recovered {
-    /// How many segments there were.
+    /// The number of segments.
     pub segments: usize,
     /// The number of the last record.
     pub records: u64,
     /// The end that was cut back to the last whole record.
     pub torn: Option<Tear>,
-    /// How many intents had no outcome and have one now, with `success: null`.
+    /// The number of intents that had no outcome and were closed, with `success: null`.
     pub closed: u64,
-    /// What is not as it was written, and is gone on with nevertheless.
+    /// What is not as it was written; the journal continues all the same.
     pub damage: Vec<String>,
-    /// The clock is behind what the journal says, and how.
+    /// Set if the clock is behind the times in the journal.
     pub clock_back: Option<ClockBack>,
 }
 
 /// An end that was cut off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tear {
-    /// Of which segment.
+    /// The segment.
     pub segment: PathBuf,
-    /// How many bytes. More than part of a line is kept beside the segment, as `<segment>.torn`.
+    /// The number of bytes. If they are more than part of a line, they are kept beside the segment, as
+    /// `<segment>.torn`.
     pub bytes: u64,
 }
 
@@ -65,11 +66,11 @@ pub(super) struct Found {
     pub(super) segments: Vec<SegmentFile>,
     pub(super) newest: Option<SignedCheckpoint>,
     pub(super) damage: Vec<String>,
-    /// What the checkpoints say that go on from one start to the next.
+    /// What the newest checkpoints say that is carried over from one start to the next.
     last_signed: LastSigned,
 }
 
-/// What the newest checkpoints say of themselves and of the database.
+/// The number of the newest checkpoint, and what it says about the database.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct LastSigned {
     pub(super) number: Option<u64>,
@@ -77,11 +78,11 @@ pub(super) struct LastSigned {
 }
 
 impl Found {
-    /// Looks at the directory; trusts these keys.
+    /// Reads the directory; trusts these keys.
     pub(super) fn look(directory: &Path, trusted: &[PublicKey]) -> io::Result<Self> {
         let segments = segments::list(directory)?;
         let mut texts = vec![segments::read_or_empty(&directory.join(segments::HEAD))?];
-        // The newest two: the last one may not have got so far as to be signed.
+        // The newest two: the last segment may not have been signed yet.
         for segment in segments.iter().rev().take(2) {
             texts.push(segment.checkpoints()?);
         }
@@ -99,13 +100,12 @@ impl Found {
         Ok(Self { segments, newest, damage: Vec::new(), last_signed })
     }
 
-    /// What the newest checkpoints say of themselves and of the database.
+    /// The number of the newest checkpoint, and what it says about the database.
     pub(super) fn last_signed(&self) -> LastSigned {
         self.last_signed
     }
 
-    /// Takes note of what is not as it was written. A hole at the end is no damage, but what a loss
-    /// of power leaves.
+    /// Notes the faults as damage. A hole at the end is not damage, but what a loss of power leaves.
     pub(super) fn damaged_by(&mut self, faults: &[Fault]) -> io::Result<()> {
         let (Some(last), false) = (self.segments.last(), faults.is_empty()) else {
             self.damage = faults.iter().map(ToString::to_string).collect();
@@ -126,7 +126,7 @@ impl Found {
         Ok(())
     }
 
-    /// Of which journal this is.
+    /// The id of the journal, if it is known.
     pub(super) fn instance(&self) -> io::Result<Option<String>> {
         for segment in self.segments.iter().rev() {
             let mut line = Vec::new();
@@ -150,22 +150,22 @@ impl Found {
 /// The end of a segment.
 #[derive(Debug, Default)]
 struct Tail {
-    /// So many bytes are whole lines that follow from each other.
+    /// The length of the whole lines that follow from each other.
     good: u64,
     count: u64,
     at: Position,
     length: u64,
-    /// When its last record was made, as that says.
+    /// The time of the last record, as the record says.
     time: Option<OffsetDateTime>,
-    /// The header is good.
+    /// Whether the header is good.
     begun: bool,
-    /// What follows the good lines is a torn tail, and of more than one line.
+    /// Whether a torn tail of more than one line follows the good lines.
     hole: bool,
-    /// What follows them is something else.
+    /// Whether something else follows the good lines.
     broken: bool,
 }
 
-/// Puts in order what is in the place, and goes on with it.
+/// Repairs the journal in `place`, and continues it.
 pub(super) fn recover(
     place: Place,
     mut found: Found,
@@ -179,7 +179,8 @@ pub(super) fn recover(
     let resumed = resume(&directory, &mut found, &mut recovered).map_err(unusable)?;
     let (at, greatest) = (resumed.at, greatest.max(resumed.time));
     recovered.clock_back = greatest.and_then(|greatest| ClockBack::seen(greatest, now()));
-    // What a clock writes that was set back stands in a segment of its own, whose name says how far it had come.
+    // Records behind a clock that was set back go into a segment of their own, whose name has the greatest time
+    // before.
     let resumed = resumed.segment.filter(|_| recovered.clock_back.is_none());
     recovered.records = at.seq;
     recovered.damage = std::mem::take(&mut found.damage);
@@ -204,26 +205,26 @@ pub(super) fn recover(
     Ok((writer, recovered))
 }
 
-/// Where the journal goes on.
+/// Where the journal continues.
 struct Resumed {
     at: Position,
-    /// When the last record was made, as that says.
+    /// The time of the last record, as the record says.
     time: Option<OffsetDateTime>,
-    /// The segment, if it goes on in one that is there.
+    /// The segment, if the journal continues in an existing one.
     segment: Option<Segment>,
 }
 
-/// Where the journal goes on, and in which segment, if not in a new one.
+/// Finds where the journal continues, and in which segment if not in a new one.
 fn resume(directory: &Path, found: &mut Found, recovered: &mut Recovered) -> io::Result<Resumed> {
     let signed = found.signed();
     while let Some(last) = found.segments.last().cloned() {
         let tail = match Tail::read(&last, signed.seq) {
-            // It is gone on behind a journal that cannot be read to its end.
+            // The journal continues behind a segment that cannot be read to its end.
             Err(_) if !found.damage.is_empty() => Tail { broken: true, ..Tail::default() },
             read => read?,
         };
         if !tail.begun && !tail.broken && (tail.hole || tail.length == tail.good) {
-            // Nothing of it was ever on the disk but part of its header.
+            // Only part of its header was ever on the disk.
             if tail.hole {
                 fs::rename(&last.path, last.path.with_extension("torn"))?;
             } else {
@@ -252,8 +253,7 @@ fn resume(directory: &Path, found: &mut Found, recovered: &mut Recovered) -> io:
     Ok(Resumed { at: signed, time: None, segment: None })
 }
 
-/// The segments that have ended and of which nobody has signed that: the process died within a
-/// second of it.
+/// The segments that have ended without a closing checkpoint: the process died within a second of their end.
 fn unsigned(found: &Found, resumed: Option<&str>) -> io::Result<Vec<Written>> {
     let mut left = Vec::new();
     for segment in found.segments.iter().filter(|it| Some(it.stem.as_str()) != resumed) {
@@ -262,7 +262,7 @@ fn unsigned(found: &Found, resumed: Option<&str>) -> io::Result<Vec<Written>> {
         }
         let tail = Tail::read(segment, 0)?;
         let whole = (tail.begun && !tail.broken).then_some((tail.at, tail.count));
-        // Of one that is damaged and gone on behind, what was signed before is said again.
+        // For a damaged segment, the position of the last checkpoint is signed again.
         let signed = found.newest.as_ref().map(|it| &it.checkpoint);
         let signed = signed.filter(|it| it.segment == segment.stem);
         if let Some((at, count)) = whole.or(signed.map(|it| (it.position(), it.count))) {
@@ -282,7 +282,7 @@ impl Tail {
         let Line::Whole(length) = first else {
             // Part of a header, or nothing: `good` says that there is nothing to keep.
             let Line::Torn(length) = first else { return Ok(tail) };
-            // A header that was never signed; else the file was cut.
+            // A torn header that was never signed; otherwise the file was cut.
             let good = if segment.first > signed { length } else { 0 };
             return Ok(Self { length, good, broken: good == 0, ..tail });
         };
@@ -322,14 +322,14 @@ impl Tail {
         }
     }
 
-    /// What follows a line that is not what was written.
+    /// Reads what follows a line that is not what was written.
     fn rest(mut self, reader: &mut impl io::BufRead, line: &mut Vec<u8>) -> io::Result<Self> {
         loop {
             if self.broken
                 && let Some(sealed) = Sealed::parse(line)
                 && let Some(seq) = sealed.seq()
             {
-                // It goes on from what the last line says of itself.
+                // The journal continues from the number and the chain in the last sealed line.
                 self.at = Position { seq, head: sealed.chain };
             }
             match read_line(reader, line)? {
@@ -340,7 +340,7 @@ impl Tail {
     }
 }
 
-/// Cuts a torn tail off. More than part of a line is kept.
+/// Cuts a torn tail off. If it is more than part of a line, a copy is kept.
 fn cut(path: &Path, tail: &Tail) -> io::Result<()> {
     if tail.hole {
         let bytes = segments::read_part(path, tail.good, tail.length.saturating_sub(tail.good))?;
@@ -353,7 +353,7 @@ fn cut(path: &Path, tail: &Tail) -> io::Result<()> {
     file.sync_data()
 }
 
-/// Writes the outcome that nobody wrote.
+/// Writes the outcome of an intent that has none.
 fn close(writer: &mut Writer, intent: crate::Record) -> io::Result<()> {
     spelled(&intent.closed_at_start(now()), |line| Ok(writer.append_anyway(line).map(drop)?))
         .map_err(|error| match error {

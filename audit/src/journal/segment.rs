@@ -1,4 +1,4 @@
-//! One file of records, and the care that only whole lines are in it.
+//! One file of records, which contains only whole lines.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Write};
@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
 use super::disk::DiskFile;
 use crate::segments;
 
-/// What tells one file from another, whatever they are called.
+/// What identifies a file, whatever its name: device and inode.
 pub(super) type FileId = (u64, u64);
 
 /// The identity of a file.
@@ -20,7 +20,7 @@ pub(super) fn identity(metadata: &Metadata) -> FileId {
     (metadata.dev(), metadata.ino())
 }
 
-/// How much a check writes and takes back: about a large record.
+/// What a check writes and takes back: about a large record.
 const PROBE: [u8; 4096] = [b' '; 4096];
 
 /// The segment that is being written.
@@ -30,25 +30,25 @@ pub(super) struct Segment {
     path: PathBuf,
     file: Arc<DiskFile>,
     id: FileId,
-    /// Everything before this is whole lines.
+    /// The length of the whole lines.
     good: u64,
-    /// There may be part of a line behind `good`.
+    /// Whether part of a line may follow `good`.
     torn: bool,
-    /// Since when it is written to.
+    /// When this process began to write to the segment.
     pub(super) since: Instant,
-    /// How many records it has.
+    /// The number of records in the segment.
     pub(super) count: u64,
 }
 
 impl Segment {
-    /// Begins a new segment in `directory`.
+    /// Creates a new segment in `directory`.
     pub(super) fn create(directory: &Path, stem: String) -> io::Result<Self> {
         let path = segments::records(directory, &stem);
         let file = OpenOptions::new().append(true).create_new(true).mode(0o600).open(&path)?;
         Self::new(stem, path, file, 0)
     }
 
-    /// Goes on in a segment that ends with a whole line and has so many records.
+    /// Continues a segment that ends with a whole line and has `count` records.
     pub(super) fn resume(directory: &Path, stem: String, count: u64) -> io::Result<Self> {
         let path = segments::records(directory, &stem);
         let file = OpenOptions::new().append(true).open(&path)?;
@@ -70,7 +70,7 @@ impl Segment {
         })
     }
 
-    /// The name without what follows the last point.
+    /// The name of the file without its extension.
     pub(super) fn stem(&self) -> &str {
         &self.stem
     }
@@ -80,16 +80,16 @@ impl Segment {
         &self.file
     }
 
-    /// How long it is.
+    /// The length of the segment, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         self.good
     }
 
-    /// Makes sure that the file is where its name says, and as long as it should be: that nobody has
-    /// moved or removed the directory, or cut the file.
+    /// Makes sure that the file is where its name says, and as long as it should be: that the directory was not moved
+    /// or removed, and the file not cut.
     ///
-    /// The file's times are left out of the question: who asks for them makes the kernel note the
-    /// time of the next write exactly, which makes that write twice as slow.
+    /// The check does not read the times of the file: a program that reads them makes the kernel note the time of the
+    /// next write exactly, which makes that write twice as slow.
     pub(super) fn confirm(&self) -> io::Result<()> {
         let (id, length) = self.identity_and_length()?;
         if id != self.id {
@@ -113,7 +113,7 @@ impl Segment {
         }
     }
 
-    /// Cuts off what a write that failed has left.
+    /// Cuts off what a failed write has left.
     pub(super) fn mend(&mut self) -> io::Result<()> {
         if self.torn { self.cut() } else { Ok(()) }
     }
@@ -123,7 +123,7 @@ impl Segment {
         let written = (&self.file.file).write_all(lines);
         if let Err(error) = written {
             self.torn = true;
-            // If this fails too, the next line tries it again before it is written.
+            // If the cut fails too, it is tried again before the next line is written.
             let _ = self.cut();
             return Err(error);
         }
@@ -131,8 +131,8 @@ impl Segment {
         Ok(())
     }
 
-    /// Whether a line could be written: writes blanks and takes them back. Should the process die
-    /// in between, they are a torn line.
+    /// Checks whether a line could be written: writes blanks and takes them back. If the process dies in between,
+    /// they are a torn line.
     pub(super) fn probe(&mut self) -> io::Result<()> {
         let written = (&self.file.file).write_all(&PROBE);
         self.torn = true;
@@ -140,7 +140,7 @@ impl Segment {
         written
     }
 
-    /// Takes the file away again: nothing of it was ever said to be written.
+    /// Removes the file. Nothing in it was ever reported as written.
     pub(super) fn discard(self) {
         let _ = fs::remove_file(&self.path);
     }

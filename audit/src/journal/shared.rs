@@ -1,4 +1,4 @@
-//! What requests and the journal's threads have in common.
+//! The state that requests and the journal's threads share.
 
 use std::cell::Cell;
 use std::io;
@@ -16,22 +16,22 @@ use crate::entry::{Phase, Record};
 use crate::spelling::spell;
 use base::chain;
 
-/// What a line takes besides its record: its seal.
+/// The size of the seal of a line.
 const SEAL: usize = 200;
 
-/// The writer and the count of strangers, each behind its lock.
+/// The writer and the anonymous requests, each behind its lock.
 #[derive(Debug)]
 pub(super) struct Shared {
     durability: Durability,
     writer: Mutex<Writer>,
     strangers: Mutex<Strangers>,
-    /// The last summary could not be written: until one can, no stranger's request is merely counted.
+    /// Whether the last summary could not be written: until one can, no anonymous request is merely counted.
     unsummarized: AtomicBool,
     failed: AtomicU64,
     summarized: AtomicU64,
-    /// A time in which records could not be written, and that is not in the journal yet.
+    /// A period in which records could not be written, and that is not in the journal yet.
     outage: Mutex<Option<Outage>>,
-    /// How much is in the directory, by the writer's count.
+    /// The size of the directory, by the writer's count.
     bytes: Arc<AtomicU64>,
     /// The number of the last record that is known to be on the disk.
     synced: Arc<AtomicU64>,
@@ -43,7 +43,7 @@ impl Shared {
         Arc::new(Self {
             durability,
             bytes: Arc::clone(writer.bytes()),
-            // The start has put everything on the disk.
+            // The start has synced everything to the disk.
             synced: Arc::new(writer.at().seq.into()),
             writer: Mutex::new(writer),
             strangers: Mutex::new(Strangers::new(strangers)),
@@ -59,7 +59,7 @@ impl Shared {
         self.durability
     }
 
-    /// What became of the records so far.
+    /// The numbers of records so far.
     pub(super) fn counts(&self) -> Counts {
         Counts {
             written: self.writer().written(),
@@ -73,7 +73,7 @@ impl Shared {
         &self.synced
     }
 
-    /// How often files were put on the disk for those who wait, and for those who do not.
+    /// How often files were synced, whether or not a caller waited.
     pub(super) fn syncs(&self) -> u64 {
         self.syncs.load(Ordering::Relaxed)
     }
@@ -82,20 +82,19 @@ impl Shared {
         self.syncs.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How long all files of the journal are together.
+    /// The total size of the files of the journal.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Counts again what is in the directory: files have come or gone. Nobody waits meanwhile; what
-    /// is written at this moment may be left out until the next time.
+    /// Measures the directory again, because files have come or gone. No request waits meanwhile; what is written at
+    /// this moment may be missing until the next time.
     pub(super) fn recount(&self, directory: &Path) -> io::Result<()> {
         self.bytes.store(bytes_in(directory)?, Ordering::Relaxed);
         Ok(())
     }
 
-    /// Writes a record and says to which file; nothing where nothing is promised: there it is
-    /// written with others.
+    /// Writes a record. Returns its file; `None` with the durability `none`, where records are written together.
     pub(super) fn append(&self, record: &Record) -> Result<Option<Arc<DiskFile>>, Unrecordable> {
         self.write(record).inspect_err(|_| self.count_failure())
     }
@@ -132,7 +131,7 @@ impl Shared {
         }
     }
 
-    /// Whether this record of nobody is counted and not written.
+    /// Whether this anonymous record is counted instead of written. Counts it in that case.
     pub(super) fn counts_stranger(&self, record: &Record) -> bool {
         if self.unsummarized.load(Ordering::Relaxed) {
             return false;
@@ -146,12 +145,12 @@ impl Shared {
         true
     }
 
-    /// Counts how a request ended whose intent was counted.
+    /// Counts the outcome of a request whose intent was counted.
     pub(super) fn count_outcome(&self, record: &Record) {
         self.strangers().count(record);
     }
 
-    /// Writes the summary of a second that is over; with `early`, of one that is not.
+    /// Writes the summary of a second that is over; with `early`, of a second that is not over, too.
     pub(super) fn write_summary(&self, early: bool) -> Result<(), Unrecordable> {
         let Some(counted) = self.strangers().take(early) else { return Ok(()) };
         let written = self.write(&counted.summary()).map(drop);
@@ -159,7 +158,7 @@ impl Shared {
         written.inspect_err(|_| self.strangers().give_back(counted))
     }
 
-    /// A journal that promises nothing refuses nothing.
+    /// Ignores a failure with the durability `none`: a journal that promises nothing refuses nothing.
     pub(super) fn forgive(&self, result: Result<(), Unrecordable>) -> Result<(), Unrecordable> {
         if self.durability == Durability::None { Ok(()) } else { result }
     }
@@ -183,13 +182,14 @@ impl Shared {
     }
 }
 
-/// How many bytes a request takes in the journal that begins with this record: an outcome follows an intent.
+/// The number of bytes that a request takes in the journal, of which `record` is the first: an outcome follows an
+/// intent.
 fn bytes_of(record: &Record) -> usize {
     let line = spelled(record, |line| Ok(line.len())).unwrap_or_default() + SEAL;
     if record.phase == Phase::Intent { 2 * line } else { line }
 }
 
-/// Spells a record as a line, without its seal, in a buffer that this thread uses again and again.
+/// Spells a record as a line, without its seal, in a buffer that this thread reuses.
 pub(super) fn spelled<T>(
     record: &Record,
     write: impl FnOnce(&[u8]) -> Result<T, Unrecordable>,

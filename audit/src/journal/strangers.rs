@@ -1,6 +1,8 @@
-//! Requests of nobody: in each second so many are written, in so many bytes, and the others counted.
+//! Anonymous requests: in each second, a limited number is recorded, in a limited number of bytes, and the others are
+//! counted.
 //!
-//! Whoever has no token can ask as often as they like, on public routes too. They fill no disk by it.
+//! A client without a token can ask as often as it likes, on public routes too. The limits keep such a client from
+//! filling the disk.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,32 +17,32 @@ use crate::entry::{Phase, Record, UNMAPPED, Word};
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// How much strangers may have written in a second.
+/// The limits of the records of anonymous requests in a second.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Allowance {
-    /// Requests that are recorded one by one.
+    /// The number of requests that are recorded one by one.
     pub(super) requests: u32,
-    /// The bytes of their records together.
+    /// The number of bytes of their records together.
     pub(super) bytes: u64,
 }
 
-/// The strangers of this second.
+/// The anonymous requests of this second.
 #[derive(Debug)]
 pub(super) struct Strangers {
     allowance: Allowance,
-    /// Seconds are measured, not read from the wall clock: that may be set back.
+    /// The start of the second. Seconds are measured, not read from the wall clock, which may be set back.
     since: Instant,
     /// What is left of the allowance.
     left: Allowance,
     counted: Option<Counted>,
-    /// When the first of those that are counted was. Not `since`, which a request of the next second sets anew before
-    /// anybody may have asked for the summary.
+    /// When the first of the counted requests was. This is not `since`, which a request of the next second resets,
+    /// perhaps before the summary was taken.
     counted_since: Instant,
 }
 
-/// Those that were only counted. Nothing in it is of a client's making: actions and reasons are words of the
+/// The requests that were only counted. Nothing in it is text of a client: actions and reasons are words of the
 /// policies and of this program, so it stays small. Counts are in memory until their second is over: making each of
-/// them durable would be the write that the bound saves.
+/// them durable would be the write that the limit saves.
 #[derive(Debug, Clone)]
 pub(super) struct Counted {
     /// Refusals by reason.
@@ -59,8 +61,8 @@ impl Strangers {
         Self { allowance, since: now, left: allowance, counted: None, counted_since: now }
     }
 
-    /// Whether a request may be written, whose records take `bytes`, which is asked only if that matters. The last
-    /// one that fits may go beyond the bound; after it nothing is written in this second.
+    /// Whether a request may be written whose records take `bytes`, which is called only if needed. The last request
+    /// that fits may exceed the limit; after it nothing is written in this second.
     pub(super) fn admits(&mut self, bytes: impl FnOnce() -> usize) -> bool {
         if self.since.elapsed() >= SECOND {
             self.since = Instant::now();
@@ -74,8 +76,8 @@ impl Strangers {
         true
     }
 
-    /// Counts a request that is not written: a refusal by its reason, one that is forwarded by its action, and how it
-    /// ended by action and status.
+    /// Counts a request that is not written: a refusal by its reason, an intent by its action, and an outcome by
+    /// action and status.
     pub(super) fn count(&mut self, record: &Record) {
         let mut one = Counted::none(record.timestamp);
         let action = || record.action.clone().unwrap_or_else(|| Arc::from(UNMAPPED));
@@ -90,12 +92,13 @@ impl Strangers {
         self.give_back(one);
     }
 
-    /// What was counted, a second after the first of it or `early`, however many more are asking meanwhile.
+    /// Takes what was counted, a second after the first of it or, with `early`, at once, however many requests keep
+    /// coming.
     pub(super) fn take(&mut self, early: bool) -> Option<Counted> {
         if early || self.counted_since.elapsed() >= SECOND { self.counted.take() } else { None }
     }
 
-    /// Counts again what could not be written.
+    /// Adds back what could not be written.
     pub(super) fn give_back(&mut self, counted: Counted) {
         let Some(mine) = &mut self.counted else {
             (self.counted, self.counted_since) = (Some(counted), Instant::now());
@@ -124,7 +127,7 @@ impl Counted {
         Self { reasons, forwarded, ended, from: at, to: at }
     }
 
-    /// The one record that stands for them all.
+    /// The one record that stands for all counted requests.
     pub(super) fn summary(&self) -> Record {
         let spelled = |at: OffsetDateTime| at.format(&Rfc3339).unwrap_or_default();
         let mut record = Record::new(Uuid::now_v7(), Phase::Denial, self.to);
@@ -145,7 +148,7 @@ impl Counted {
 mod tests {
     use super::*;
 
-    /// The summary of a second is due when the second is over, also while strangers ask without a pause.
+    /// The summary of a second is due when the second is over, also while anonymous requests come without a pause.
     #[test]
     fn a_summary_is_due_each_second_however_many_ask() {
         let mut strangers = Strangers::new(Allowance { requests: 1, bytes: u64::MAX });

@@ -62,7 +62,7 @@ fn reasons(directory: &Path) -> Vec<String> {
     lines(directory).iter().map(|line| line["reason"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Waits for what the keeper's thread does by itself.
+/// Waits for what the keeper's thread does without a request.
 #[track_caller]
 fn eventually(what: impl Fn() -> bool) {
     let deadline = std::time::Instant::now() + Duration::from_mins(1);
@@ -190,7 +190,7 @@ fn too_many_strangers_become_one_summary() {
     assert_eq!(lines(place.path()).len(), 4);
 }
 
-/// Another record of nobody: on a public route, which is forwarded, and how it ended.
+/// Another anonymous request: on a public route, which is forwarded, and its outcome.
 fn public(phase: Phase, action: &str, status: Option<u16>) -> Record {
     let mut record = record(phase, "allowed");
     (record.user_id, record.action, record.status) = (None, Some(action.into()), status);
@@ -230,7 +230,7 @@ async fn what_strangers_did_on_public_routes_is_counted_by_action_and_status() {
     assert_eq!((of("forwarded", "health.read", ""), of("forwarded", "auth.login", "")), (1, 3));
     assert_eq!((of("ended", "health.read", "200"), of("ended", "auth.login", "401")), (1, 1));
     assert_eq!((of("ended", "auth.login", "502"), of("ended", "auth.login", "200")), (1, 1));
-    // The first pair, and that of whoever signed in, are records of their own.
+    // The first pair, and the pair of the user who signed in, are records of their own.
     let phases: Vec<_> = lines.iter().filter(|it| it["reason"] != "summary").collect();
     let phases: Vec<_> = phases.iter().map(|it| (&it["phase"], &it["user_id"])).collect();
     let (intent, outcome, null) = (&json!("intent"), &json!("outcome"), &Value::Null);
@@ -238,7 +238,7 @@ async fn what_strangers_did_on_public_routes_is_counted_by_action_and_status() {
     assert_eq!(phases, [(intent, null), (outcome, null), (intent, null), (outcome, doctor)]);
 }
 
-/// A disk that is full, as the quota has it: what cannot be accounted for is not forwarded.
+/// A disk that is full by the quota: a request that cannot be accounted for is not forwarded.
 #[tokio::test]
 async fn while_summaries_cannot_be_written_public_routes_are_refused() {
     let place = TempDir::new().unwrap();

@@ -1,5 +1,4 @@
-//! The one writer of lines: seals them, finds the segment to write to, and keeps outcomes until
-//! they can be written.
+//! The one writer of lines: seals them, finds the segment to write to, and keeps outcomes until they can be written.
 
 use std::io;
 use std::sync::Arc;
@@ -22,26 +21,26 @@ pub(super) use group::Fate;
 use group::Group;
 use waiting::Waiting;
 
-/// How much room outcomes may take that cannot be written now. No intent is written either while
-/// they wait, so that there are no more of them than requests were on their way.
+/// The maximum size of the outcomes that wait while nothing can be written. No intent is written meanwhile, so that
+/// there are no more outcomes than requests were under way.
 const KEPT: usize = 64 << 20;
 
-/// Outcomes wait for the next write up to this much: a system call costs more than what it writes. With the
-/// durability `none` intents and denials wait as well: that is what makes it cheaper, and what may be lost.
+/// The maximum size of the outcomes that wait for the next write: a system call costs more than what it writes. With
+/// the durability `none` intents and denials wait as well: this makes it cheaper, and these records may be lost.
 const GATHERED: usize = 64 * 1024;
 
-/// How large the journal and its parts may become.
+/// The limits of the journal and its segments.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bounds {
-    /// A segment that is larger is followed by another one.
+    /// The size of a segment above which another one follows.
     pub(super) segment_bytes: u64,
-    /// And one that is older.
+    /// The age of a segment above which another one follows.
     pub(super) segment_age: Duration,
-    /// No request is recorded when the directory has so many bytes.
+    /// The size of the directory from which on no request is recorded.
     pub(super) quota: Option<u64>,
 }
 
-/// A segment as far as it is written: what a checkpoint is about.
+/// The written part of a segment: what a checkpoint is about.
 #[derive(Debug, Clone)]
 pub(super) struct Written {
     pub(super) file: Arc<DiskFile>,
@@ -51,7 +50,7 @@ pub(super) struct Written {
     pub(super) settled: u64,
 }
 
-/// What is behind the journal's lock.
+/// The state behind the journal's lock.
 #[derive(Debug)]
 pub(super) struct Writer {
     place: Place,
@@ -59,31 +58,31 @@ pub(super) struct Writer {
     instance: Arc<str>,
     sealer: Sealer,
     segment: Option<Segment>,
-    /// Segments that are left, of which nobody has said so yet.
+    /// Segments that were left and have no closing checkpoint yet.
     left: Vec<Written>,
     waiting: Waiting,
-    /// Those of them that requests wait for.
+    /// The waiting records that requests wait for.
     group: Group,
-    /// Lines that are written together; kept, so that it need not be made again.
+    /// The buffer for lines that are written together, which is reused.
     gathered: Vec<u8>,
     written: u64,
-    /// How much is in the directory.
+    /// The size of the directory.
     bytes: Arc<AtomicU64>,
-    /// Intents without an outcome, as far as this process has written them.
+    /// The number of intents without an outcome that this process has written.
     open: u64,
-    /// Every intent up to this number has its outcome.
+    /// The number up to which every intent has its outcome.
     settled: u64,
-    /// Up to this number checkpoints were asked for.
+    /// The number up to which checkpoints were requested.
     vouched: u64,
-    /// Something was written since the last sync.
+    /// Whether something was written since the last sync.
     unsynced: bool,
-    /// The last attempt to write failed.
+    /// Whether the last attempt to write failed.
     failing: bool,
     clock: Clock,
 }
 
 impl Writer {
-    /// Goes on in `segment`, or begins one, at the sealer's place.
+    /// A writer that continues in `segment`, or in a new one, at the sealer's position.
     pub(super) fn begin(
         place: Place,
         bounds: Bounds,
@@ -115,7 +114,7 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Writes a record, after all that wait: with one write, as long as they are few.
+    /// Writes a record, after all that wait: with one write, as long as those are few.
     pub(super) fn append(&mut self, line: &[u8], phase: Phase) -> io::Result<Arc<DiskFile>> {
         let written = self.room().and_then(|()| self.append_here(line));
         if written.is_ok() {
@@ -124,7 +123,7 @@ impl Writer {
         self.noted(written)
     }
 
-    /// Writes a record whatever the quota is: what has begun is written to its end.
+    /// Writes a record even if the quota is used up: what has begun is written to its end.
     pub(super) fn append_anyway(&mut self, line: &[u8]) -> io::Result<Arc<DiskFile>> {
         let written = self.append_here(line);
         self.noted(written)
@@ -137,8 +136,8 @@ impl Writer {
         self.write(self.waiting.count(), Some(line))
     }
 
-    /// Keeps a record for the next write, which the next record or the journal's thread makes;
-    /// where many wait, writes them. Fails when there is no room.
+    /// Keeps a record for the next write, which the next record or the journal's thread makes; if many wait, writes
+    /// them. Fails if there is no room.
     pub(super) fn append_or_keep(&mut self, line: &[u8], phase: Phase) -> io::Result<()> {
         self.count_open(phase);
         let bytes = self.waiting.bytes().saturating_add(line.len());
@@ -160,7 +159,7 @@ impl Writer {
         }
     }
 
-    /// Writes what waits, oldest first.
+    /// Writes the waiting records, oldest first.
     pub(super) fn flush(&mut self) -> io::Result<()> {
         while !self.waiting.is_empty() {
             self.write(self.waiting.fitting(GATHERED).max(1), None)?;
@@ -178,8 +177,8 @@ impl Writer {
         self.noted(probed)
     }
 
-    /// Looks after what waits and the place, and ends a segment that is due, if it `may_end` now. Makes no directory:
-    /// that is for a request to do, so that an operator who moves one away and back finds the path free in between.
+    /// Writes what waits, checks the place, and ends a segment that is due if it `may_end` now. Creates no directory:
+    /// a request does that, so that an operator who moves the directory away and back finds the path free in between.
     pub(super) fn tend(&mut self, may_end: bool) {
         if self.place.is_there() {
             self.confirm_place();
@@ -194,7 +193,8 @@ impl Writer {
         self.write_waiting();
     }
 
-    /// Writes what waits for company only: after a failure `tend` tries again, and less often.
+    /// Writes records that wait only to be written together. After a failure nothing is written here: `tend` tries
+    /// again, and less often.
     pub(super) fn write_gathered(&mut self) {
         if !self.failing {
             self.confirm_place();
@@ -202,8 +202,7 @@ impl Writer {
         }
     }
 
-    /// Writes what waits, if anything does. What cannot be written goes on waiting, and that is
-    /// said.
+    /// Writes the waiting records, if there are any. If that fails, they keep waiting, and the failure is logged.
     fn write_waiting(&mut self) {
         if !self.waiting.is_empty() {
             let flushed = self.flush();
@@ -211,7 +210,7 @@ impl Writer {
         }
     }
 
-    /// Puts everything on the disk.
+    /// Syncs everything to the disk.
     pub(super) fn sync(&mut self) -> io::Result<()> {
         match &self.segment {
             Some(segment) if self.unsynced => segment.file().sync()?,
@@ -221,35 +220,34 @@ impl Writer {
         Ok(())
     }
 
-    /// The file to sync, if something was written since this was asked last, and the number of its
-    /// last record.
+    /// The file to sync and the number of its last record, if something was written since the last call.
     pub(super) fn take_unsynced(&mut self) -> Option<(Arc<DiskFile>, u64)> {
         let file = self.segment.as_ref().map(|segment| Arc::clone(segment.file()));
         let unsynced = std::mem::take(&mut self.unsynced);
-        // What was left before is synced by the notary, who comes first then.
+        // Segments that were left before are synced by the notary, which has to come first.
         file.filter(|_| unsynced && self.left.is_empty()).map(|file| (file, self.sealer.at.seq))
     }
 
-    /// Gives up the segment of this file. After a sync that failed nobody knows which of its lines
-    /// are on the disk, and asking again is answered with a lie.
+    /// Leaves the segment of this file. After a failed sync it is unknown which of its lines are on the disk, and
+    /// another sync would wrongly report success.
     pub(super) fn distrust(&mut self, file: &Arc<DiskFile>) {
         if self.segment.as_ref().is_some_and(|segment| Arc::ptr_eq(segment.file(), file)) {
             self.leave();
         }
     }
 
-    /// The segments that were left since this was asked last.
+    /// The segments that were left since the last call.
     pub(super) fn take_left(&mut self) -> Vec<Written> {
         std::mem::take(&mut self.left)
     }
 
-    /// Takes segments back of which nothing could be said.
+    /// Takes back segments for which no checkpoint could be written.
     pub(super) fn give_back(&mut self, left: Vec<Written>) {
         self.left.splice(0..0, left);
     }
 
-    /// How far the journal is, if that is further than when this was asked last. A segment that
-    /// begins after the newest checkpoint has one, even while it has no record.
+    /// The position of the journal, if it is further than at the last call. A segment that begins after the newest
+    /// checkpoint has one, even while it has no record.
     pub(super) fn take_unvouched(&mut self) -> Option<Written> {
         if self.sealer.at.seq == self.vouched {
             return None;
@@ -259,52 +257,52 @@ impl Writer {
         Some(written)
     }
 
-    /// What was asked for could not be said: it is asked for again.
+    /// Requests a checkpoint again, because the last one could not be written.
     pub(super) fn unvouched(&mut self) {
         self.vouched = u64::MAX;
     }
 
-    /// Every intent up to here has its outcome.
+    /// Notes that every intent up to here has its outcome.
     pub(super) fn settle(&mut self) {
         self.settled = self.sealer.at.seq;
     }
 
-    /// Goes on with what is known to be settled.
+    /// Continues with the number up to which every intent is known to have its outcome.
     pub(super) fn settled_before(&mut self, seq: u64) {
         self.settled = seq;
     }
 
-    /// How many lines were written.
+    /// The number of lines that were written.
     pub(super) fn written(&self) -> u64 {
         self.written
     }
 
-    /// How far the journal is.
+    /// The position of the last record.
     pub(super) fn at(&self) -> Position {
         self.sealer.at
     }
 
-    /// The segment that is being written.
+    /// The stem of the segment that is being written.
     pub(super) fn stem(&self) -> Option<&str> {
         self.segment.as_ref().map(Segment::stem)
     }
 
-    /// Whether a segment was left of which nobody has said so.
+    /// Whether a segment was left and has no closing checkpoint yet.
     pub(super) fn has_left(&self) -> bool {
         !self.left.is_empty()
     }
 
-    /// How long all files are together.
+    /// The total size of the files.
     pub(super) fn bytes(&self) -> &Arc<AtomicU64> {
         &self.bytes
     }
 
-    /// For how long the oldest line has waited.
+    /// How long the oldest line has waited.
     pub(super) fn lag(&self) -> Duration {
         self.waiting.since().map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Seals and writes the first `count` lines that wait, and one more: all of them, or none.
+    /// Seals and writes the first `count` waiting lines, then `last`: all of them, or none.
     fn write(&mut self, count: usize, last: Option<&[u8]>) -> io::Result<Arc<DiskFile>> {
         self.waiting.tried();
         self.look_at_clock();
@@ -350,7 +348,7 @@ impl Writer {
         })
     }
 
-    /// Says when writing begins to fail, and when it works again.
+    /// Logs when writing begins to fail, and when it works again.
     fn noted<T>(&mut self, result: io::Result<T>) -> io::Result<T> {
         let directory = self.place.directory().display();
         match &result {

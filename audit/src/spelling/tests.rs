@@ -1,4 +1,4 @@
-//! What is spelled here is what serde spells.
+//! Compares the spelling of records with that of serde.
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
@@ -41,7 +41,7 @@ fn check_one(change: impl FnOnce(&mut Record)) {
     compare(&record).unwrap();
 }
 
-/// What needs escaping, what only looks so, and enough around it that it stands at any place.
+/// Text that needs escaping, text that only looks so, and enough around it that it stands at any place.
 fn text() -> impl Strategy<Value = String> {
     let odd = &[
         "\"",

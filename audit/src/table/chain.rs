@@ -1,4 +1,4 @@
-//! A journal's records by their numbers, to be verified and compared with the journal.
+//! A journal's records by their numbers, for verification and comparison with the journal.
 
 use database::{DatabaseError, Pool};
 use serde_json::{Map, Value};
@@ -11,36 +11,36 @@ use super::{AuditTable, fault};
 /// The last record of a journal that the table has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
-    /// Its number in the journal, from 1.
+    /// The number of the record in its journal, from 1.
     pub seq: u64,
-    /// The head of the journal's hash chain after it: SHA-256, 64 hexadecimal digits.
+    /// The head of the journal's hash chain after the record: SHA-256, 64 hexadecimal digits.
     pub chain: String,
 }
 
 /// The records of one journal that the table has.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Extent {
-    /// Which journal.
+    /// The id of the journal.
     pub instance: String,
-    /// The number of the first of them.
+    /// The number of the first record.
     pub first: u64,
-    /// The number of the last of them.
+    /// The number of the last record.
     pub last: u64,
 }
 
 /// A record of a journal, as the table's columns have it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Kept {
-    /// Its number, as the column says.
+    /// The number of the record, as the column says.
     pub seq: u64,
-    /// The hash chain after it, as the column says.
+    /// The hash chain after the record, as the column says.
     pub chain: String,
     /// The members of the record and of its seal, in the journal's order.
     pub record: Map<String, Value>,
-    /// Whether the text of `details` was kept. Versions before did not in PostgreSQL, and `jsonb` forgets the order
-    /// of members, over which the hash is.
+    /// Whether the text of `details` was kept. Older versions did not keep it in PostgreSQL, and `jsonb` forgets the
+    /// order of members, which the hash is over.
     pub exact: bool,
-    /// Whether the two columns that PostgreSQL has of `details` say the same.
+    /// Whether the two columns that PostgreSQL has for `details` agree.
     pub agrees: bool,
 }
 
@@ -48,17 +48,17 @@ const LAST: &str = "select seq, chain from audit_logs where instance = $1 and se
      order by seq desc limit 1";
 const EXTENTS: &str = "select instance, coalesce(min(seq), 0), coalesce(max(seq), 0) from audit_logs \
      where instance is not null group by instance order by instance";
-/// Records without a seal that are younger than the first one with it: nobody adds such any more.
+/// Counts records without a seal that are younger than the first one with a seal: no gate adds such records any more.
 const UNSEALED: &str = "select count(*) from audit_logs where (instance is null or seq is null) and timestamp > \
      (select min(timestamp) from audit_logs where instance is not null)";
 
 impl AuditTable {
-    /// The record with the greatest number of those from the journal of `instance`; none when the
-    /// table has none of it.
+    /// The record with the greatest number from the journal of `instance`; `None` if the table has none of that
+    /// journal.
     ///
     /// # Errors
     ///
-    /// When the database cannot be asked.
+    /// Fails if the database cannot be queried.
     pub async fn position(&self, instance: &str) -> Result<Option<Position>, DatabaseError> {
         let found: Option<(i64, Option<String>)> = match &self.pool {
             Pool::Sqlite(pool) => {
@@ -76,11 +76,11 @@ impl AuditTable {
         Ok(found.map(position))
     }
 
-    /// Which journals the table has records of, and from which number to which.
+    /// The journals that the table has records of, with their first and last numbers.
     ///
     /// # Errors
     ///
-    /// When the database cannot be asked.
+    /// Fails if the database cannot be queried.
     pub async fn extents(&self) -> Result<Vec<Extent>, DatabaseError> {
         let found: Vec<(String, i64, i64)> = match &self.pool {
             Pool::Sqlite(pool) => sqlx::query_as(EXTENTS).fetch_all(pool).await,
@@ -92,11 +92,11 @@ impl AuditTable {
         Ok(found.into_iter().map(extent).collect())
     }
 
-    /// How many records without a seal are younger than the first sealed one.
+    /// The number of records without a seal that are younger than the first sealed one.
     ///
     /// # Errors
     ///
-    /// When the database cannot be asked.
+    /// Fails if the database cannot be queried.
     pub async fn unsealed(&self) -> Result<u64, DatabaseError> {
         let count: i64 = match &self.pool {
             Pool::Sqlite(pool) => sqlx::query_scalar(UNSEALED).fetch_one(pool).await,
@@ -106,19 +106,19 @@ impl AuditTable {
         Ok(number(count))
     }
 
-    /// The records from the journal of `instance`, in the order of their numbers: those after number `after` (0:
-    /// from the first), at most `limit`. Records that retention has removed are not among them.
+    /// The records from the journal of `instance`, in the order of their numbers: at most `limit` of those after
+    /// number `after` (0: from the first). Records that retention has removed are missing.
     ///
     /// # Errors
     ///
-    /// When the database cannot be asked.
+    /// Fails if the database cannot be queried.
     pub async fn kept(
         &self,
         instance: &str,
         after: u64,
         limit: u32,
     ) -> Result<Vec<Kept>, DatabaseError> {
-        // No journal gets that far; nothing comes after it.
+        // No journal has a number beyond `i64`: nothing comes after it.
         let (after, limit) = (i64::try_from(after).unwrap_or(i64::MAX), i64::from(limit));
         let instance = instance.to_owned();
         match &self.pool {
@@ -152,11 +152,11 @@ fn after_sql(record: &str) -> String {
 }
 
 impl Kept {
-    /// Of the columns. `exact`: `details` is text in the journal's order.
+    /// A record from the columns. `exact`: `details` is text in the journal's order.
     fn of(columns: Map<String, Value>, exact: bool) -> Self {
         let text = details(&columns);
         let agrees = text.as_ref().is_none_or(|text| columns.get("details") == Some(text));
-        // A text that is no JSON is none of ours.
+        // A text that is not JSON was not written by a gate.
         let spoiled = columns.get("details_text").is_some_and(Value::is_string) && text.is_none();
         let seq = columns.get("seq").and_then(Value::as_u64).unwrap_or_default();
         let chain = columns.get("chain").and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -170,7 +170,7 @@ impl Kept {
     }
 }
 
-/// A number that no journal has is like no journal's: 0.
+/// Converts a number; a negative one, which no journal has, becomes 0, which no journal has either.
 pub(super) fn number(seq: i64) -> u64 {
     u64::try_from(seq).unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! Finds records, a page at a time, the oldest first.
+//! Finds records, page by page, oldest first.
 
 use database::{DatabaseError, Pool};
 use serde_json::{Map, Value};
@@ -9,66 +9,67 @@ use super::marks::ClockBack;
 use super::record::restore;
 use super::statement::Conditions;
 
-/// How far before its id's time a record may be: clocks are set back.
+/// How long before the time in its id a record may be: clocks are set back.
 const BEFORE_ITS_ID: Duration = Duration::HOUR;
-/// How far after it nearly all are. An outcome that was closed at a later start may be further.
+/// How long after the time in their id nearly all records are. An outcome that was closed at a later start may be
+/// further.
 const AFTER_ITS_ID: Duration = Duration::DAY;
 
-/// Which records are asked for: those that are all of this. What is left out does not matter.
+/// The conditions on records: a record has to meet all of them. Conditions that are not set do not matter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Who asked (`user_id`).
+    /// The user (`user_id`).
     pub user: Option<String>,
-    /// In which organisation (`tenant_id`).
+    /// The organisation (`tenant_id`).
     pub tenant: Option<String>,
-    /// About which object: its id (`resource_id`), or `Type:id`.
+    /// The object: its id (`resource_id`), or `Type:id`.
     pub resource: Option<String>,
-    /// Doing what (`action`).
+    /// The action (`action`).
     pub action: Option<String>,
-    /// What was decided: `allow`, `deny` or `error`.
+    /// The decision: `allow`, `deny` or `error`.
     pub decision: Option<String>,
-    /// From this time on, itself included.
+    /// The earliest time, inclusive.
     pub since: Option<OffsetDateTime>,
-    /// Before this time, itself not included.
+    /// The latest time, exclusive.
     pub until: Option<OffsetDateTime>,
-    /// Where clocks were set back ([`AuditTable::clocks_back`]): what was recorded behind that counts by the
-    /// greatest time before it, too, so that `since` leaves nothing out.
+    /// Where clocks were set back ([`AuditTable::clocks_back`]): records behind that count by the greatest time
+    /// before it, too, so that `since` misses nothing.
     pub clocks_back: Vec<ClockBack>,
-    /// Only those that came with a justification (`break_glass`).
+    /// Only records with a justification (`break_glass`).
     pub break_glass: bool,
-    /// The request's id.
+    /// The id of the request.
     pub id: Option<String>,
-    /// Of which kind (`event_type`).
+    /// The type of event (`event_type`).
     pub event_type: Option<String>,
-    /// About objects of this type (`resource_type`), and no single one.
+    /// Only records about objects of this type (`resource_type`), and no single object.
     pub list_of: Option<String>,
 }
 
-/// A place between two records: after the last one of a page.
+/// A position between two records: after the last one of a page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cursor {
-    /// As the database wrote it.
+    /// The time as the database wrote it.
     timestamp: String,
     id: String,
     phase: String,
 }
 
-/// Some records, and whether there are more.
+/// Some records, and whether more follow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Page {
     /// Objects with the members that they have in the journal, ordered by `timestamp`, `id`, `phase`.
     pub records: Vec<Value>,
-    /// What to ask for the next page with; none when this was the last.
+    /// The cursor of the next page; `None` if this is the last page.
     pub next: Option<Cursor>,
 }
 
 impl AuditTable {
-    /// The records that `filter` asks for, the oldest first: at most `limit` (at least one) of those
-    /// after `after`. Each record that is there from the first page to the last is on exactly one.
+    /// The records that match `filter`, oldest first: at most `limit` (at least one) of those after `after`. Each
+    /// record that exists from the first page to the last is on exactly one page.
     ///
     /// # Errors
     ///
-    /// When the database cannot be asked.
+    /// Fails if the database cannot be queried.
     pub async fn find(
         &self,
         filter: &Filter,
@@ -78,7 +79,7 @@ impl AuditTable {
         let Some(made) = filter.id.as_deref().and_then(made_at) else {
             return self.page(filter, after, limit).await;
         };
-        // An id says when its request came: nearly always it is all in one or two partitions.
+        // An id has the time of its request: nearly always everything is in one or two partitions.
         let page = self.page(&filter.near(made), after, limit).await?;
         if page.records.iter().any(is_last) {
             return Ok(page);
@@ -86,12 +87,12 @@ impl AuditTable {
         self.page(&filter.from(made), after, limit).await
     }
 
-    /// How the database would go about the first page of `filter`, in its own words, a line each: for
-    /// whoever asks why it takes so long.
+    /// The plan of the database for the first page of `filter`, in its own words, one line each: for finding out why
+    /// a query is slow.
     ///
     /// # Errors
     ///
-    /// When the database cannot be asked.
+    /// Fails if the database cannot be queried.
     pub async fn plan(&self, filter: &Filter, limit: u32) -> Result<Vec<String>, DatabaseError> {
         let made = filter.id.as_deref().and_then(made_at);
         let near = made.map_or_else(|| filter.clone(), |made| filter.near(made));
@@ -121,7 +122,7 @@ impl AuditTable {
 }
 
 impl Filter {
-    /// With the time narrowed down to where nearly all records of an id are that was made at `made`.
+    /// The filter, narrowed to the time in which nearly all records of an id are that was made at `made`.
     fn near(&self, made: OffsetDateTime) -> Self {
         let mut near = self.from(made);
         let end = made.saturating_add(AFTER_ITS_ID);
@@ -129,7 +130,7 @@ impl Filter {
         near
     }
 
-    /// With the time narrowed down to where all records of an id are that was made at `made`.
+    /// The filter, narrowed to the time in which all records of an id are that was made at `made`.
     fn from(&self, made: OffsetDateTime) -> Self {
         let mut from = self.clone();
         let begin = made.saturating_sub(BEFORE_ITS_ID);
@@ -137,7 +138,8 @@ impl Filter {
         from
     }
 
-    /// What is of this time or later, and what was recorded by a clock that had been at this time before.
+    /// Adds the condition for `since`: records of this time or later, and records made after the clock was set back
+    /// from this time or later.
     fn since(&self, since: OffsetDateTime, all: &mut Conditions) {
         let at = all.time(since);
         let mut either = vec![format!("timestamp >= {at}")];
@@ -186,8 +188,8 @@ impl Filter {
     }
 }
 
-/// Records about an object. By the id in any case, which is what the index begins with. Types have
-/// colons in them (`Clinic::Patient`), and so may ids: each colon may be the one between the two.
+/// Adds the condition for an object. The id is compared in any case, because the index begins with it. Types contain
+/// colons (`Clinic::Patient`), and so may ids: each colon may be the one between the two.
 fn about(resource: &str, all: &mut Conditions) {
     let whole = all.text(resource);
     let (mut ids, mut either) = (vec![whole.clone()], vec![format!("resource_id = {whole}")]);
@@ -211,7 +213,8 @@ impl Cursor {
         }
     }
 
-    /// Only what comes after it. The time is said twice: by the first, partitions are passed over.
+    /// Adds the conditions for records after the cursor. The time is in both: by the first one, partitions are
+    /// skipped.
     fn narrow(&self, all: &mut Conditions, pool: &Pool) {
         let mut at = all.text(&self.timestamp);
         if matches!(pool, Pool::Postgres(_)) {
@@ -223,7 +226,7 @@ impl Cursor {
     }
 }
 
-/// When an id was made, if it says so (`UUIDv7`, RFC 9562, 5.7: the first 48 bits are milliseconds).
+/// The time at which an id was made, if the id has it (`UUIDv7`, RFC 9562, 5.7: the first 48 bits are milliseconds).
 fn made_at(id: &str) -> Option<OffsetDateTime> {
     let hyphens = [8, 13, 18, 23];
     let is_spelled = id.len() == 36
@@ -235,7 +238,7 @@ fn made_at(id: &str) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp_nanos(millis.checked_mul(1_000_000)?).ok()
 }
 
-/// Whether nothing comes after it about its request.
+/// Whether the record is the last one about its request.
 fn is_last(record: &Value) -> bool {
     let phase = record.get("phase").and_then(Value::as_str);
     matches!(phase, Some("denial" | "outcome"))

@@ -1,4 +1,4 @@
-//! What gates say of their own lives, where it matters to questions about records.
+//! The marks of gates, as far as queries about records need them.
 
 use database::{DatabaseError, Pool};
 use serde_json::Value;
@@ -8,14 +8,15 @@ use time::format_description::well_known::Rfc3339;
 use super::chain::number;
 use super::{AuditTable, fault};
 
-/// A clock was set back: the records of this journal from this number on, until the clock has caught up.
+/// A clock that was set back: it affects the records of this journal from this number on, until the clock has caught
+/// up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClockBack {
-    /// Of which journal.
+    /// The id of the journal.
     pub instance: String,
-    /// The first record that was written behind it.
+    /// The number of the first record after the clock was set back.
     pub seq: u64,
-    /// The greatest time before it.
+    /// The greatest time before the clock was set back.
     pub greatest: OffsetDateTime,
 }
 
@@ -26,18 +27,18 @@ const SQLITE: &str = "select instance, seq, json_extract(details, '$.greatest') 
      where event_type = 'gate' and reason = 'clock_back' and instance is not null and seq is not null \
      order by instance, seq";
 
-/// The numbers of the marks of a journal. Marks are few, and have an index.
+/// Finds the marks of a journal. Marks are few, and have an index.
 const POSTGRES_MARKS: &str = "select seq, reason, details::text from audit_logs \
      where event_type = 'gate' and instance = $1 and seq is not null order by seq";
 const SQLITE_MARKS: &str = "select seq, reason, details from audit_logs \
      where event_type = 'gate' and instance = $1 and seq is not null order by seq";
 
 impl AuditTable {
-    /// Where clocks were set back, as gates have noted it.
+    /// The places where clocks were set back, as marks say.
     ///
     /// # Errors
     ///
-    /// When the database cannot be asked.
+    /// Fails if the database cannot be queried.
     pub async fn clocks_back(&self) -> Result<Vec<ClockBack>, DatabaseError> {
         let found: Vec<(String, i64, Option<String>)> = match &self.pool {
             Pool::Sqlite(pool) => sqlx::query_as(SQLITE).fetch_all(pool).await,
@@ -51,12 +52,12 @@ impl AuditTable {
         Ok(found.into_iter().filter_map(back).collect())
     }
 
-    /// The marks of the journal of `instance`: number, kind, details. They are read as they stand in the
-    /// table: only a verification of the records proves that the gate wrote them.
+    /// The marks of the journal of `instance`: number, kind, details. They are read as they are in the table: only a
+    /// verification of the records proves that the gate wrote them.
     ///
     /// # Errors
     ///
-    /// When the database cannot be asked.
+    /// Fails if the database cannot be queried.
     pub async fn marks(&self, instance: &str) -> Result<Vec<(u64, String, Value)>, DatabaseError> {
         let instance = instance.to_owned();
         let found: Vec<(i64, String, String)> = match &self.pool {

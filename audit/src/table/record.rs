@@ -1,14 +1,14 @@
-//! A record as the journal has it, from what the database keeps of it.
+//! A record as the journal has it, restored from what the database keeps.
 
 use serde_json::{Map, Value};
 use time::format_description::BorrowedFormatItem;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
-/// A record as a JSON object. SQL for Postgres, over `audit_logs a`.
+/// The SQL for a record as a JSON object: for Postgres, over `audit_logs a`.
 pub(super) const POSTGRES: &str = "to_jsonb(a) || jsonb_build_object('timestamp', \
      to_char(a.timestamp at time zone 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS.US\"Z\"'))";
-/// The same for SQLite, which knows neither lists nor truth.
+/// The SQL for a record as a JSON object: for SQLite, which has neither lists nor booleans.
 pub(super) const SQLITE: &str = "json_object('id', id, 'phase', phase, 'timestamp', timestamp, \
      'event_type', event_type, 'action', action, 'operation', operation, 'user_id', user_id, \
      'organization_id', organization_id, 'tenant_id', tenant_id, 'roles', json(roles), \
@@ -57,22 +57,21 @@ const MEMBERS: [&str; 32] = [
     "chain",
 ];
 
-/// How many of the members are the seal.
+/// The number of members that are the seal.
 const SEAL: usize = 4;
 
 const MICROS: &[BorrowedFormatItem<'_>] = time::macros::format_description!(
     "[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z"
 );
 
-/// A time as records have it: RFC 3339 in UTC, always with six digits after the point. The order of
-/// such texts is that of the times.
+/// A time in the format of records: RFC 3339 in UTC, always with six digits after the point. Such texts sort like the
+/// times.
 pub(super) fn stamp(at: OffsetDateTime) -> String {
     at.to_offset(UtcOffset::UTC).format(MICROS).unwrap_or_default()
 }
 
-/// Puts right what a database's numbers, times and `jsonb` do not tell: whole milliseconds, fractions, six
-/// digits, the order of details, and that a record from before there were seals has none. Columns that are
-/// somebody else's are left out.
+/// Restores what a database's numbers, times and `jsonb` lose: whole milliseconds, fractions, six digits, the order
+/// of details, and that a record from before there were seals has none. Foreign columns are left out.
 pub(super) fn restore(mut kept: Map<String, Value>) -> Map<String, Value> {
     if let Some(details) = details(&kept) {
         kept.insert("details".to_owned(), details);
@@ -97,7 +96,7 @@ pub(super) fn restore(mut kept: Map<String, Value>) -> Map<String, Value> {
     record
 }
 
-/// The details in the order in which the journal has them, where their text was kept.
+/// The details in the journal's order, if their text was kept.
 pub(super) fn details(kept: &Map<String, Value>) -> Option<Value> {
     serde_json::from_str(kept.get("details_text")?.as_str()?).ok()
 }
@@ -107,7 +106,7 @@ fn moment(text: &Value) -> Option<Value> {
     Some(stamp(at).into())
 }
 
-/// A number without its fraction, if it has none.
+/// The number as an integer, if it has no fraction.
 fn whole(number: f64) -> Option<u64> {
     format!("{number:.0}").parse().ok().filter(|_| number.fract() == 0.0)
 }

@@ -1,4 +1,4 @@
-//! Retention: the one way that records go.
+//! Retention: the only way that records are removed.
 
 use database::{DatabaseError, Pool};
 use sqlx::{Sqlite, SqlitePool, Transaction};
@@ -11,13 +11,13 @@ use super::{AuditTable, fault};
 /// The SQLSTATE of a cutoff that is too young (`migrations/postgres/0009_audit_retention.sql`).
 const TOO_YOUNG: &str = "CG006";
 
-/// Whether a cutoff leaves the last six years alone, by the database's clock. Not to be told is no.
+/// Whether a cutoff leaves the last six years alone, by the database's clock. An unknown answer means no.
 const SQLITE_IS_OLD: &str =
     "select coalesce($1 <= strftime('%Y-%m-%dT%H:%M:%f', 'now', '-6 years', 'floor'), false)";
 const SQLITE_MONTHS: &str = "select substr(timestamp, 1, 7), count(*) from audit_logs \
      where timestamp < $1 group by 1 order by 1";
 
-/// Tells what goes, before it goes. One row for each journal.
+/// Notes what is removed, before it is removed. One row for each journal.
 const SQLITE_TOLD: &str = "insert into audit_retained \
      (id, instance, first, last, head, records, cutoff, removed_at) \
      select lower(hex(randomblob(16))), r.instance, r.first, r.last, (select b.chain from audit_logs b \
@@ -48,60 +48,59 @@ const POSTGRES_REMOVALS: &str =
 const SIGNED: &str =
     "insert into audit_retained_signed (id, instance) values ($1, $2) on conflict do nothing";
 
-/// Records of a journal that retention has removed, as the database tells it. Nothing of it is signed.
+/// Records of a journal that retention has removed, according to the database. Nothing of this is signed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removal {
     /// The id of the row.
     pub id: String,
-    /// Of which journal.
+    /// The id of the journal.
     pub instance: String,
-    /// The number of the first of them.
+    /// The number of the first removed record.
     pub first: u64,
-    /// The number of the last of them.
+    /// The number of the last removed record.
     pub last: u64,
-    /// The hash chain after the last of them.
+    /// The hash chain after the last removed record.
     pub head: Option<String>,
-    /// How many they were.
+    /// The number of removed records.
     pub records: u64,
-    /// What was older than this went: RFC 3339.
+    /// The time before which records were removed: RFC 3339.
     pub cutoff: String,
-    /// When, by the database's clock: RFC 3339.
+    /// The time of the removal, by the database's clock: RFC 3339.
     pub removed_at: String,
 }
 
-/// What retention has removed, or would.
+/// The records that retention has removed, or would remove.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Retained {
-    /// Month by month, the oldest first.
+    /// The months, oldest first.
     pub months: Vec<Month>,
 }
 
-/// A month's records.
+/// The records of a month.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Month {
-    /// What the database calls it: a partition (`audit_logs_2019_03`), or the month itself
-    /// (`2019-03`).
+    /// The name of the month in the database: a partition (`audit_logs_2019_03`), or the month itself (`2019-03`).
     pub name: String,
-    /// How many records it had.
+    /// The number of records.
     pub records: u64,
 }
 
 impl Retained {
-    /// How many records it is in all.
+    /// The total number of records.
     pub fn records(&self) -> u64 {
         self.months.iter().map(|month| month.records).sum()
     }
 }
 
 impl AuditTable {
-    /// Removes records older than `cutoff`, and says which: in Postgres the months that lie wholly
-    /// before it, in SQLite each such record. All of them, or none.
+    /// Removes records older than `cutoff`: in Postgres the months that lie wholly before it, in SQLite each such
+    /// record. Either all of them or none. Returns what was removed.
     ///
     /// # Errors
     ///
-    /// [`DatabaseError::Kept`], with nothing removed, when `cutoff` is younger than six years (45 CFR
-    /// 164.316(b)(2)(i)), by the database's clock; others when the database does not do it. Only the
-    /// owner of the table may, and whom the owner has let.
+    /// [`DatabaseError::Kept`], with nothing removed, if `cutoff` is younger than six years (45 CFR
+    /// 164.316(b)(2)(i)), by the database's clock; other errors if the database fails. Only the owner of the table
+    /// may remove records, and roles that the owner has granted it to.
     pub async fn retain(&self, cutoff: OffsetDateTime) -> Result<Retained, DatabaseError> {
         self.pass(cutoff, false).await
     }
@@ -110,16 +109,16 @@ impl AuditTable {
     ///
     /// # Errors
     ///
-    /// The same.
+    /// As [`retain`](Self::retain).
     pub async fn expired(&self, cutoff: OffsetDateTime) -> Result<Retained, DatabaseError> {
         self.pass(cutoff, true).await
     }
 
-    /// What retention has removed and the gate of `instance` has not signed yet; some of it, the oldest first.
+    /// Removals that the gate of `instance` has not signed yet; some of them, oldest first.
     ///
     /// # Errors
     ///
-    /// When the database cannot be asked.
+    /// Fails if the database cannot be queried.
     pub async fn removals(&self, instance: &str) -> Result<Vec<Removal>, DatabaseError> {
         type Row = (String, String, i64, i64, Option<String>, i64, String, String);
         let instance = instance.to_owned();
@@ -143,7 +142,7 @@ impl AuditTable {
     ///
     /// # Errors
     ///
-    /// When the database does not take it.
+    /// Fails if the database does not take it.
     pub async fn removal_signed(&self, id: &str, instance: &str) -> Result<(), DatabaseError> {
         let (id, instance) = (id.to_owned(), instance.to_owned());
         match &self.pool {
@@ -172,8 +171,8 @@ impl AuditTable {
     }
 }
 
-/// Removes in one transaction that has the place of the one writer from the start, so that nothing
-/// comes between counting and removing.
+/// Removes in one transaction that locks the database for writing from the start, so that nothing comes between
+/// counting and removing.
 async fn in_sqlite(
     pool: &SqlitePool,
     cutoff: OffsetDateTime,

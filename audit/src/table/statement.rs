@@ -1,4 +1,4 @@
-//! A question about records, put together condition by condition.
+//! A query for records, built condition by condition.
 
 use database::{DatabaseError, Pool};
 use serde_json::{Map, Value};
@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 use super::record::stamp;
 use super::{fault, record};
 
-/// One argument, typed as the column that it is compared with.
+/// An argument, typed as the column that it is compared with.
 #[derive(Debug)]
 enum Arg {
     Text(String),
@@ -20,10 +20,10 @@ enum Arg {
     Number(i64),
 }
 
-/// What holds of the records that are asked for.
+/// The conditions on the records of a query.
 ///
-/// INVARIANT: nothing that anybody asks for is ever part of the SQL: that is put together from words of
-/// this crate, everything else is an argument.
+/// INVARIANT: no input is ever part of the SQL: the SQL is built from words of this crate, and everything else is an
+/// argument.
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
     all: Vec<String>,
@@ -31,28 +31,28 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
-    /// Records for which this SQL holds.
+    /// Adds the condition that this SQL holds.
     pub(super) fn holds(&mut self, sql: impl Into<String>) {
         self.all.push(sql.into());
     }
 
-    /// Records whose `column` holds `text`.
+    /// Adds the condition that `column` equals `text`.
     pub(super) fn equals(&mut self, column: &str, text: &str) {
         let at = self.text(text);
         self.holds(format!("{column} = {at}"));
     }
 
-    /// Adds a text; gives its placeholder.
+    /// Adds a text as an argument. Returns its placeholder.
     pub(super) fn text(&mut self, text: &str) -> String {
         self.arg(Arg::Text(text.to_owned()))
     }
 
-    /// Adds a time; gives its placeholder.
+    /// Adds a time as an argument. Returns its placeholder.
     pub(super) fn time(&mut self, at: OffsetDateTime) -> String {
         self.arg(Arg::Time(at))
     }
 
-    /// Adds a number; gives its placeholder.
+    /// Adds a number as an argument. Returns its placeholder.
     pub(super) fn number(&mut self, number: u64) -> String {
         self.arg(Arg::Number(i64::try_from(number).unwrap_or(i64::MAX)))
     }
@@ -62,7 +62,7 @@ impl Conditions {
         format!("${}", self.args.len())
     }
 
-    /// The records themselves, in their order, the first `limit` of them.
+    /// The matching records, in order: the first `limit` of them.
     pub(super) async fn records(
         self,
         pool: &Pool,
@@ -97,7 +97,7 @@ impl Conditions {
         rows.iter().map(|row| Ok(row.try_get::<Json<_>, _>(0)?.0)).collect()
     }
 
-    /// How the database would go about it, in its own words.
+    /// The plan of the database for the query, in its own words.
     pub(super) async fn plan(self, pool: &Pool, limit: i64) -> Result<Vec<String>, DatabaseError> {
         let lines: Result<Vec<String>, sqlx::Error> = match pool {
             Pool::Sqlite(pool) => {
@@ -112,7 +112,7 @@ impl Conditions {
         lines.map_err(fault)
     }
 
-    /// The statement's text. `prefix` stands before it.
+    /// The text of the statement, after `prefix`.
     fn sql(&mut self, prefix: &str, record: &str, limit: i64) -> String {
         let limit = self.arg(Arg::Number(limit));
         let all = if self.all.is_empty() { "true".to_owned() } else { self.all.join(" and ") };
@@ -132,7 +132,7 @@ impl Conditions {
         self.args.into_iter().fold(sqlx::query(AssertSqlSafe(sql)), bind)
     }
 
-    /// Not kept prepared: it is planned anew each time, for what is asked for.
+    /// The statement for Postgres. It is not prepared, so that each query is planned for its own arguments.
     fn postgres(mut self, prefix: &str, limit: i64) -> Query<'static, Postgres, PgArguments> {
         let sql = self.sql(prefix, record::POSTGRES, limit);
         let bind = |query: Query<'static, Postgres, PgArguments>, arg| match arg {

@@ -22,9 +22,9 @@ macro_rules! columns {
     };
 }
 
-/// `$1` is a JSON list of records. One that is there already stays as it is: a record may be
-/// delivered again, and never changes. In one order, so that two who store the same wait for each
-/// other and not in a circle.
+/// `$1` is a JSON list of records. A record that exists already stays as it is: a record may be delivered again, and
+/// never changes. Records are inserted in one order, so that two writers of the same records wait for each other
+/// without a deadlock.
 const POSTGRES: &str = concat!(
     "insert into audit_logs (",
     columns!(),
@@ -53,13 +53,13 @@ const SQLITE: &str = concat!(
 );
 
 impl AuditTable {
-    /// Stores records, each a line of JSON: all of them, or none. One that is there already stays as
-    /// it is, so the same batch may be stored again.
+    /// Stores records, each a line of JSON: all of them, or none. A record that exists already stays as it is, so the
+    /// same batch may be stored again.
     ///
     /// # Errors
     ///
-    /// When the database does not take them; [`DatabaseError::Unmigrated`] when the table is not there
-    /// for them.
+    /// Fails if the database does not take the records; with [`DatabaseError::Unmigrated`] if the table is missing or
+    /// not as this version needs it.
     pub async fn store(&self, lines: &[&str]) -> Result<(), DatabaseError> {
         let list = format!("[{}]", lines.join(","));
         match &self.pool {
@@ -69,7 +69,7 @@ impl AuditTable {
             Pool::Postgres(pool) => {
                 self.months.ensure(pool, lines).await?;
                 let stored = sqlx::query(POSTGRES).bind(list).execute(pool).await;
-                // A month may be gone since: whoever tries again asks for it again.
+                // A month may have been removed since: the next attempt asks for it again.
                 stored.inspect_err(|_| self.months.forget()).map_err(fault)?;
             }
         }
@@ -82,8 +82,7 @@ impl AuditTable {
 pub(super) struct Months(Mutex<BTreeSet<Date>>);
 
 impl Months {
-    /// Sees to it that each of these records has a partition to go to. Asks only about months that it
-    /// does not know.
+    /// Makes sure that each of these records has a partition to go to. Asks only about unknown months.
     async fn ensure(&self, pool: &PgPool, lines: &[&str]) -> Result<(), DatabaseError> {
         let mut needed: BTreeSet<Date> = lines.iter().filter_map(|line| month_of(line)).collect();
         needed.retain(|month| !self.known().contains(month));
@@ -105,14 +104,14 @@ impl Months {
     }
 }
 
-/// As much of a record as says where it goes.
+/// The part of a record that determines its partition.
 #[derive(Deserialize)]
 struct Dated<'line> {
     #[serde(borrow)]
     timestamp: Cow<'line, str>,
 }
 
-/// The first day of a record's month. Of one without a time the database says what is wrong.
+/// The first day of a record's month; `None` without a valid time, about which the database then complains.
 fn month_of(line: &str) -> Option<Date> {
     let dated: Dated<'_> = serde_json::from_str(line).ok()?;
     let at = OffsetDateTime::parse(&dated.timestamp, &Rfc3339).ok()?;

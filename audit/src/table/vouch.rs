@@ -1,4 +1,4 @@
-//! What is signed of records, beside them: the checkpoints of each journal and the first lines of its segments.
+//! What vouches for records, stored beside them: the checkpoints of each journal and the first lines of its segments.
 
 use database::{DatabaseError, Pool};
 use serde::Serialize;
@@ -6,12 +6,12 @@ use serde::Serialize;
 use super::chain::number;
 use super::{AuditTable, fault};
 
-/// A line of a journal that is no record, and where it stands.
+/// A line of a journal that is not a record, and its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Voucher {
-    /// The number of the record that it stands behind.
+    /// The number of the record behind which the line stands.
     pub seq: u64,
-    /// Which checkpoint of its journal it is, from 1; 0: a first line, or a checkpoint that has no number.
+    /// The number of the checkpoint in its journal, from 1; 0 for a first line, or a checkpoint without a number.
     pub number: u64,
     /// The SHA-256 of the line: 64 hexadecimal digits.
     pub digest: String,
@@ -19,10 +19,10 @@ pub struct Voucher {
     pub line: String,
 }
 
-/// A place between two of them: behind this record, number and digest.
+/// A position between two vouchers: behind this record, number and digest.
 pub type After = (u64, u64, String);
 
-/// `$2` is a JSON list. What is there already stays as it is.
+/// `$2` is a JSON list. A line that exists already stays as it is.
 const POSTGRES: &str = "insert into audit_checkpoints (instance, seq, number, digest, line) \
      select $1, seq, number, digest, line \
      from jsonb_to_recordset($2::jsonb) r (seq bigint, number bigint, digest text, line text) \
@@ -35,7 +35,7 @@ const NEXT: &str = "select seq, number, digest, line from audit_checkpoints \
      order by seq, number, digest limit $5";
 const LAST: &str = "select seq, number, digest, line from audit_checkpoints where instance = $1 \
      order by seq desc, number desc, digest desc limit 1";
-/// From one journal to the next by the index: there are few journals and many lines.
+/// Goes from one journal to the next by the index: there are few journals and many lines.
 const INSTANCES: &str = "with recursive known (instance) as ( \
      select min(instance) from audit_checkpoints union all \
      select (select min(instance) from audit_checkpoints where instance > known.instance) \
@@ -45,11 +45,11 @@ const INSTANCES: &str = "with recursive known (instance) as ( \
 type Row = (i64, i64, String, String);
 
 impl AuditTable {
-    /// Keeps lines of the journal of `instance`. A line that is there already stays as it is.
+    /// Stores lines of the journal of `instance`. A line that exists already stays as it is.
     ///
     /// # Errors
     ///
-    /// When the database does not take them.
+    /// Fails if the database does not take the lines.
     pub async fn vouch(&self, instance: &str, lines: &[Voucher]) -> Result<(), DatabaseError> {
         let list = serde_json::to_string(lines).unwrap_or_default();
         let instance = instance.to_owned();
@@ -68,7 +68,7 @@ impl AuditTable {
     ///
     /// # Errors
     ///
-    /// When the database cannot be asked.
+    /// Fails if the database cannot be queried.
     pub async fn last_voucher(&self, instance: &str) -> Result<Option<Voucher>, DatabaseError> {
         let instance = instance.to_owned();
         let found: Option<Row> = match &self.pool {
@@ -83,7 +83,7 @@ impl AuditTable {
     ///
     /// # Errors
     ///
-    /// When the database cannot be asked.
+    /// Fails if the database cannot be queried.
     pub async fn vouchers(
         &self,
         instance: &str,
@@ -109,11 +109,11 @@ impl AuditTable {
         Ok(found.into_iter().map(voucher).collect())
     }
 
-    /// The journals that something is signed of here.
+    /// The ids of the journals that have vouchers here.
     ///
     /// # Errors
     ///
-    /// When the database cannot be asked.
+    /// Fails if the database cannot be queried.
     pub async fn vouched(&self) -> Result<Vec<String>, DatabaseError> {
         match &self.pool {
             Pool::Sqlite(pool) => sqlx::query_scalar(INSTANCES).fetch_all(pool).await,

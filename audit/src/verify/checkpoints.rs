@@ -1,4 +1,4 @@
-//! The checkpoints of one segment, read a line at a time.
+//! The checkpoints of one segment, read line by line.
 
 use std::io::{self, BufRead, Read as _};
 use std::path::Path;
@@ -13,10 +13,10 @@ use crate::seal::{Head, Position};
 use crate::segments;
 use crate::signing::PublicKey;
 
-/// So many changes of keys are remembered in one segment; more are damage.
+/// The maximum number of key changes that are remembered per segment; more are damage.
 const RUNS: usize = 1_000;
 
-/// What a checkpoint says that is truly signed, by whomever.
+/// The statement of a checkpoint with a valid signature, of any key.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stated {
     pub(super) at: Position,
@@ -24,12 +24,12 @@ pub(super) struct Stated {
     pub(super) time: OffsetDateTime,
 }
 
-/// Checkpoints, one after the other, of the same keys.
+/// Consecutive checkpoints of the same keys.
 #[derive(Debug, Clone)]
 pub(super) struct KeyRun {
-    /// Which they name.
+    /// The keys that the checkpoints name.
     pub(super) keys: Vec<PublicKey>,
-    /// Which of these have truly signed.
+    /// The keys of these with valid signatures.
     pub(super) signers: Vec<PublicKey>,
     pub(super) from: u64,
     pub(super) to: u64,
@@ -40,34 +40,34 @@ pub(super) struct KeyRun {
 /// What was found in the file.
 #[derive(Debug, Default)]
 pub(super) struct Summary {
-    /// Whole lines, good or not.
+    /// The number of whole lines, good or not.
     pub(super) lines: u64,
-    /// The farthest that it speaks of.
+    /// The farthest statement.
     pub(super) last: Option<Stated>,
-    /// Where the segment was closed.
+    /// The position at which the segment was closed.
     pub(super) closed: Option<Position>,
     pub(super) runs: Vec<KeyRun>,
     /// How many lines follow the one that `head` repeats.
     pub(super) behind_head: Option<u64>,
-    /// Something in it is wrong.
+    /// Whether something in the file is wrong.
     pub(super) bad: bool,
     pub(super) faults: Vec<Fault>,
 }
 
-/// Reads them.
+/// Reads the checkpoints of a segment.
 pub(super) struct Checkpoints<'a> {
     reader: Option<Box<dyn BufRead + Send>>,
     stem: &'a str,
     instance: Option<String>,
     head: &'a [u8],
     text: Vec<u8>,
-    /// Whether the last line was the same fault as the one to come.
+    /// Whether the last line was faulty: the same fault in the next line is not another one.
     in_bad: bool,
     pub(super) summary: Summary,
 }
 
 impl<'a> Checkpoints<'a> {
-    /// Those of the segment `stem`, as far as they were there. `head` is the line to look for.
+    /// Opens the checkpoints of the segment `stem`, as far as they were there. `head` is the line to look for.
     pub(super) fn open(directory: &Path, stem: &'a str, extent: Extent, head: &'a [u8]) -> Self {
         let opened = match extent {
             Extent::None => Err(io::ErrorKind::NotFound.into()),
@@ -92,12 +92,12 @@ impl<'a> Checkpoints<'a> {
         it
     }
 
-    /// They have to be of this journal.
+    /// Requires the checkpoints to be of this journal.
     pub(super) fn of(&mut self, instance: &str) {
         self.instance = Some(instance.to_owned());
     }
 
-    /// The next one that is what was signed and where it belongs.
+    /// The next checkpoint that is what was signed and is where it belongs.
     pub(super) fn next(&mut self) -> Option<Stated> {
         loop {
             if !self.read() {
@@ -110,8 +110,8 @@ impl<'a> Checkpoints<'a> {
         }
     }
 
-    /// Goes to the end, verifying no more signatures than it takes to follow the keys: those of
-    /// lines that name other keys than the line before, and of the last.
+    /// Reads to the end, verifying no more signatures than it takes to follow the keys: those of lines that name
+    /// other keys than the line before, and of the last line.
     pub(super) fn skim(&mut self) {
         let (mut before, mut keys) = (Vec::new(), Vec::new());
         while self.read() {
@@ -134,7 +134,7 @@ impl<'a> Checkpoints<'a> {
                 self.count_line();
                 true
             }
-            // What is not finished is none.
+            // An unfinished line is not a checkpoint.
             Ok(Line::Torn(_) | Line::End) => {
                 self.reader = None;
                 false
@@ -155,7 +155,7 @@ impl<'a> Checkpoints<'a> {
         }
     }
 
-    /// Takes the line apart.
+    /// Parses the line and checks it.
     fn look(&mut self) -> Option<Stated> {
         let read =
             if self.text.len() < LONGEST { SignedCheckpoint::parse(&self.text) } else { None };
@@ -201,7 +201,7 @@ impl<'a> Checkpoints<'a> {
         }
     }
 
-    /// One fault for lines that follow one another.
+    /// Reports a changed line; consecutive lines are one fault.
     fn changed(&mut self, seq: Option<u64>) {
         self.summary.bad = true;
         let last = self.summary.faults.last_mut().filter(|_| self.in_bad);
@@ -245,10 +245,10 @@ pub(super) fn named(line: &[u8]) -> &[u8] {
     line.get(from..to).unwrap_or(line)
 }
 
-/// Up to two hashes that a line may be followed by: what it says, and what it should say.
+/// Up to two hashes that a line may follow: the one that the line before states, and the one that it should state.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Heads {
-    /// Nothing is known before this was read.
+    /// The stated hash; `None` while nothing is known.
     pub(super) stated: Option<Head>,
     pub(super) computed: Option<Head>,
 }
@@ -258,12 +258,12 @@ impl Heads {
         Self { stated: Some(head), computed: None }
     }
 
-    /// Whether it is one of them, or nothing is known.
+    /// Whether `head` is one of the two, or nothing is known.
     pub(super) fn allow(&self, head: Head) -> bool {
         self.stated.is_none() || self.stated == Some(head) || self.computed == Some(head)
     }
 
-    /// Whether a line follows.
+    /// Whether a line follows one of the two, or nothing is known.
     pub(super) fn lead_to(&self, hashed: &[u8], chain: Head) -> bool {
         let follows = |before: Head| before.followed_by(hashed) == chain;
         self.stated.is_none_or(follows) || self.computed.is_some_and(follows)

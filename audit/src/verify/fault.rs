@@ -13,51 +13,51 @@ use crate::text::printable;
 pub struct Fault {
     /// The first record that is wrong or missing; of a checkpoint, the record that it speaks of.
     pub seq: Option<u64>,
-    /// The segment, or the file, that it was found in.
+    /// The segment, or the file, in which the fault was found.
     pub segment: String,
     /// The line, counted from 1: of the segment, or of its checkpoints where the kind says so.
     pub line: Option<u64>,
-    /// What it is.
+    /// The kind of the fault.
     #[serde(flatten)]
     pub kind: FaultKind,
 }
 
-/// Kinds of faults. `to` is the last record of those that begin with the fault's number.
+/// The kinds of faults. `to` is the last of the records that begin with the number of the fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum FaultKind {
     /// The record does not follow from the line before it.
     Changed,
-    /// Its number was changed, and nothing else.
+    /// The number of the record was changed, and nothing else.
     Renumbered {
-        /// What the line says now.
+        /// The number that the line has now.
         says: u64,
     },
-    /// Lines that are no records stand where records should be.
+    /// Lines that are not records stand where records should be.
     Unreadable {
         /// The last of the records.
         to: u64,
-        /// How many lines.
+        /// The number of lines.
         lines: u64,
     },
-    /// Lines that are no records stand between records, which are all there.
+    /// Lines that are not records stand between records, which are all there.
     Foreign {
-        /// How many lines.
+        /// The number of lines.
         lines: u64,
     },
-    /// Records are not there, though later ones of the segment are.
+    /// Records are missing, though later ones of the segment are there.
     Missing {
-        /// The last of them.
+        /// The last of these records.
         to: u64,
     },
     /// There are two records of the same number.
     Doubled {
-        /// The last of them.
+        /// The last of these records.
         to: u64,
     },
     /// Records are all there, but not in their order.
     Disordered {
-        /// The last of them.
+        /// The last of these records.
         to: u64,
     },
     /// A segment ends before it should.
@@ -71,69 +71,69 @@ pub enum FaultKind {
     Header,
     /// Lines end with CR LF.
     LineEnds {
-        /// How many lines.
+        /// The number of lines.
         lines: u64,
     },
-    /// A segment is not there.
+    /// A segment is missing.
     SegmentMissing {
-        /// The last of the records that were in it, as far as anybody says.
+        /// The last of the records that were in it, as far as is known.
         to: u64,
     },
-    /// A file has the name of another one.
+    /// A file has the name of another file.
     Misnamed {
-        /// The first record, as its first line says.
+        /// The number of the first record, as the first line says.
         says: u64,
     },
     /// The segment, or a record in it, is of another journal.
     OtherInstance {
-        /// Which.
+        /// The id of that journal.
         instance: String,
     },
     /// A segment does not follow from the one before it.
     Detached,
-    /// The chain was written anew: it holds, but is not the one that a checkpoint is about.
+    /// The chain was recomputed: it holds, but is not the one that a checkpoint is about.
     Rewritten {
         /// The record that the checkpoint is about.
         to: u64,
     },
     /// A checkpoint is not what was signed.
     CheckpointChanged {
-        /// How many lines.
+        /// The number of lines.
         lines: u64,
     },
-    /// Checkpoints are signed, but by nobody who is trusted.
+    /// Checkpoints are signed, but not with a trusted key.
     CheckpointUntrusted {
         /// The record that the last of them is about.
         to: u64,
-        /// How many of them.
+        /// The number of checkpoints.
         lines: u64,
     },
-    /// A checkpoint stands where it was not written.
+    /// A checkpoint is in a place where it was not written.
     CheckpointMisplaced,
-    /// The newest checkpoint, which `head` repeats, was taken out of the segment's checkpoints.
+    /// The newest checkpoint, which `head` repeats, was removed from the segment's checkpoints.
     CheckpointMissing,
     /// The checkpoints of a segment are gone.
     CheckpointsMissing,
     /// The checkpoint that closes a segment is gone.
     ClosingMissing,
-    /// `head` is not what was signed, or signed by nobody who is trusted.
+    /// `head` is not what was signed, or is not signed with a trusted key.
     HeadChanged,
     /// `head` is gone.
     HeadMissing,
     /// `head` is older than the newest checkpoint.
     HeadRolledBack,
-    /// `pruned` is not what was signed, or signed by nobody who is trusted.
+    /// `pruned` is not what was signed, or is not signed with a trusted key.
     PrunedChanged,
-    /// The public keys beside the journal lack one that it is signed with.
+    /// The public keys beside the journal lack a key that has signed the journal.
     KeysReplaced,
     /// A file cannot be read to its end.
     Damaged {
-        /// Why.
+        /// The reason.
         reason: String,
     },
-    /// The database has records that the journal has not.
+    /// The database has records that the journal does not have.
     DatabaseAhead {
-        /// The last of them.
+        /// The last of these records.
         to: u64,
     },
     /// The database has another record than the journal.
@@ -143,48 +143,48 @@ pub enum FaultKind {
     },
     /// A row of the database is not what was delivered: it does not follow from the row before it.
     RowChanged {
-        /// The column, where that can be told; else any of them.
+        /// The column, if it is known; otherwise it may be any.
         column: Option<&'static str>,
     },
-    /// Records are not in the database, though later ones are, or something that is signed speaks of them.
+    /// Records are missing in the database, though later ones are there, or something that is signed speaks of them.
     RowsMissing {
-        /// The last of them.
+        /// The last of these records.
         to: u64,
     },
     /// The database has a record twice.
     RowDoubled,
     /// The database has rows without a seal that are younger than the first sealed one.
     RowsUnsealed {
-        /// How many.
+        /// The number of rows.
         rows: u64,
     },
     /// The first line of a segment is not in the database, or is not what was written.
     HeaderChanged,
-    /// Checkpoints are gone; the number is the first one's, counted by checkpoints.
+    /// Checkpoints are missing; `from` and `last` are numbers of checkpoints.
     CheckpointsGone {
-        /// The first of them.
+        /// The number of the first missing checkpoint.
         from: u64,
-        /// The last of them.
+        /// The number of the last missing checkpoint.
         last: u64,
     },
-    /// Records are not signed, though a gate signs each second.
+    /// Records are not signed, though a gate signs every second.
     Unsigned {
-        /// The last of them.
+        /// The last of these records.
         to: u64,
     },
-    /// Records were removed as if by retention, and were younger than that allows.
+    /// Records were removed as if by retention, but were younger than retention allows.
     RemovedYoung {
-        /// The last of them.
+        /// The last of these records.
         to: u64,
     },
-    /// A journal that another one knew is not there.
+    /// A journal that a mark of another one names is missing.
     JournalGone {
-        /// Which.
+        /// The id of that journal.
         journal: String,
     },
-    /// A journal is not as far as another one knew it, or is another one.
+    /// A journal is not as far as a mark of another one says, or is a different journal.
     JournalRolledBack {
-        /// Which.
+        /// The id of that journal.
         journal: String,
     },
 }
@@ -194,7 +194,7 @@ impl Fault {
         Self { seq, segment: segment.to_owned(), line, kind }
     }
 
-    /// Where it is: `record 7 (audit-….jsonl, line 8)`.
+    /// The place of the fault: `record 7 (audit-….jsonl, line 8)`.
     #[must_use]
     pub fn place(&self) -> String {
         let segment = printable(&self.segment, 200);
@@ -213,7 +213,7 @@ impl Fault {
         }
     }
 
-    /// The last record that it is about; none if it is about one, or about none.
+    /// The last record that the fault is about; `None` if it is about one record, or none.
     #[must_use]
     pub fn to(&self) -> Option<u64> {
         match self.kind {
@@ -253,7 +253,7 @@ impl FaultKind {
         )
     }
 
-    /// The word for it, as in JSON.
+    /// The word for the kind, as in JSON.
     #[must_use]
     pub fn word(&self) -> String {
         let value = serde_json::to_value(self).unwrap_or_default();

@@ -1,15 +1,15 @@
-//! What stands beside the segments: `head`, `pruned`, the public keys.
+//! Checks the files beside the segments: `head`, `pruned`, the public keys.
 
 use super::fault::{Fault, FaultKind};
 use super::join::{End, Join};
 use crate::checkpoint::Checkpoint;
 use crate::segments::{HEAD, PRUNED, PUBLIC_KEYS};
 
-/// `head` may be so many checkpoints behind: the process died between two steps.
+/// The maximum number of checkpoints that `head` may be behind: the process may die between two steps.
 const LAG: u64 = 2;
 
 impl Join<'_> {
-    /// Looks at what stands beside the segments.
+    /// Checks the files beside the segments.
     pub(super) fn finish(&mut self, ends: &[End]) {
         self.finish_pruned();
         self.finish_unsigned(ends);
@@ -33,7 +33,7 @@ impl Join<'_> {
         }
     }
 
-    /// A journal is signed before its first record is written. Where nothing is, that was taken away.
+    /// A journal is signed before its first record is written. If nothing is signed, the checkpoints were removed.
     fn finish_unsigned(&mut self, ends: &[End]) {
         let Some(first) = ends.first().filter(|_| self.out.records > 0) else { return };
         if ends.iter().all(|end| end.lines == 0) {
@@ -74,7 +74,7 @@ impl Join<'_> {
         self.head_elsewhere(said, ends);
     }
 
-    /// `head` is good, and no segment's checkpoints have it.
+    /// Handles a good `head` that no segment's checkpoints contain.
     fn head_elsewhere(&mut self, said: &Checkpoint, ends: &[End]) {
         let pruned = self.snapshot.pruned.read.as_ref();
         if pruned.is_some_and(|it| it.checkpoint.seq >= said.seq) || self.is_blamed(&said.segment) {

@@ -1,5 +1,5 @@
-//! Puts together what single segments say: whether each follows from the one before it, who signed,
-//! and whether the end is where it was said to be.
+//! Joins the results of single segments: whether each follows from the one before it, who signed, and whether the end
+//! is where it was said to be.
 
 use std::collections::BTreeMap;
 
@@ -12,38 +12,38 @@ use crate::checkpoint::Checkpoint;
 use crate::seal::{Head, Position};
 use crate::signing::PublicKey;
 
-/// What is known of the place before a segment.
+/// What is known of the position before a segment.
 #[derive(Debug, Clone, Copy)]
 enum Before {
-    /// It is the first one.
+    /// The segment is the first one.
     Start,
-    /// What was there is damaged, and it was said.
+    /// The segment before is damaged, and this was reported.
     Unknown,
     /// The last record, and what may follow it.
     Known { end: u64, heads: Heads, tainted: bool },
 }
 
-/// What is put together.
+/// The state of the join.
 pub(super) struct Join<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) out: Verification,
-    /// With the number by which they are ordered.
+    /// The faults, each with the number that it is sorted by.
     faults: Vec<(u64, Fault)>,
     pub(super) trusted: Vec<PublicKey>,
-    /// Trusted keys that it is signed with.
+    /// The trusted keys that have signed the journal.
     pub(super) used: Vec<PublicKey>,
     before: Before,
-    /// The end of what was before is of a chain that was written anew.
+    /// Whether the segment before ends with a recomputed chain.
     rewritten: bool,
-    /// The last checkpoints were signed by nobody who is trusted: the fault that says so.
+    /// The index of the fault for the last checkpoints, if these are not signed with a trusted key.
     untrusted: Option<usize>,
-    /// The end of what there is.
+    /// The number of the last record.
     pub(super) end: u64,
     pub(super) vouched: u64,
     pub(super) orphans: Vec<(u64, String)>,
 }
 
-/// Joins segments, in their order.
+/// Joins the results of segments, in order.
 pub(super) fn join(
     snapshot: &Snapshot,
     scanned: Vec<Scanned>,
@@ -81,7 +81,7 @@ pub(super) fn join(
     join.out
 }
 
-/// What the end needs of a segment.
+/// What the last checks need of a segment.
 pub(super) struct End {
     pub(super) stem: String,
     first: u64,
@@ -100,7 +100,7 @@ impl End {
     }
 }
 
-/// Whose journal it is: what most segments say, the first of those that are equal.
+/// The id of the journal: what most segments say, or the first among equals.
 fn instance(snapshot: &Snapshot, scanned: &[Scanned]) -> Option<String> {
     let mut said: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     for header in scanned.iter().filter_map(|it| it.header.as_ref()) {
@@ -125,7 +125,7 @@ impl Join<'_> {
         })
     }
 
-    /// What `pruned` says, if somebody has signed it.
+    /// The position in `pruned`, if any key has signed it.
     fn pruned(&self) -> Option<Position> {
         let read = self.snapshot.pruned.read.as_ref()?;
         let good =
@@ -157,7 +157,7 @@ impl Join<'_> {
         self.follow(segment);
         self.out.notes.append(&mut segment.notes);
         self.trust(&segment.stem, &segment.checkpoints.runs);
-        // The chain was written anew further up: it was said.
+        // The chain was recomputed from an earlier segment on, and that was reported.
         if segment.rewritten_from_start && self.rewritten {
             let first =
                 segment.faults.iter().position(|it| matches!(it.kind, FaultKind::Rewritten { .. }));
@@ -183,7 +183,7 @@ impl Join<'_> {
         self.out.last = Some(Position { seq: segment.end, head });
     }
 
-    /// Whether the file is not what its name says. Nothing else is said of it then.
+    /// Whether the file is not what its name says. Nothing else is reported of such a file.
     fn is_elsewhere(&mut self, segment: &Scanned) -> bool {
         let (stem, named) = (&segment.stem, Some(segment.named));
         if segment.looked == Looked::Vanished {
@@ -206,14 +206,14 @@ impl Join<'_> {
         false
     }
 
-    /// Whether it follows from what is before it.
+    /// Checks that the segment follows from what is before it.
     fn follow(&mut self, segment: &Scanned) {
         let (stem, first) = (segment.stem.as_str(), segment.first());
         let (end, heads, tainted) = match self.before {
             Before::Unknown => return,
             Before::Known { end, heads, tainted } => (end, heads, tainted),
             Before::Start => match self.pruned() {
-                // What was to be taken away is not wholly taken away yet.
+                // Not all of the pruned segments are removed yet.
                 Some(pruned) if first <= pruned.seq => return,
                 Some(pruned) => (pruned.seq, pruned.into(), false),
                 None => (0, Heads::of(Head::default()), false),
@@ -237,7 +237,8 @@ impl Join<'_> {
         }
     }
 
-    /// Whether it ends where it was said to end, and what is known behind it.
+    /// Checks that the segment ends where it was said to end, and notes what is known behind it. Returns whether its
+    /// end is missing.
     fn look_at_end(&mut self, segment: &mut Scanned, next: Option<u64>) -> bool {
         if segment.looked == Looked::Skimmed {
             self.rewritten = false;
@@ -280,7 +281,7 @@ impl Join<'_> {
             self.before = Before::Known { end: closed.seq, heads: closed.into(), tainted: bad };
             return false;
         }
-        // Neither closed, nor as long as the next one says: an older copy, checkpoints and all.
+        // The segment is neither closed nor as long as the next one says: it is an older copy, checkpoints and all.
         if let Some(next) = next.filter(|next| closed.is_none() && *next > from) {
             let kind = FaultKind::Cut { to: next.saturating_sub(1) };
             self.fault(from, Fault::new(Some(from), &segment.stem, None, kind));
@@ -302,7 +303,7 @@ impl Join<'_> {
         head.filter(|head| said.is_none_or(|said| head.seq > said.seq)).or(said)
     }
 
-    /// The unreadable lines at the end were put in: the segment was closed before them.
+    /// Notes that the unreadable lines at the end were put in: the segment was closed before them.
     fn put_in(&mut self, stem: &str, from: u64) {
         for (_, fault) in &mut self.faults {
             if let FaultKind::Unreadable { lines, .. } = fault.kind
@@ -313,7 +314,7 @@ impl Join<'_> {
         }
     }
 
-    /// The unreadable lines at the end were all records up to `to`.
+    /// Notes that the unreadable lines at the end were all records up to `last`.
     fn stretch(&mut self, stem: &str, from: u64, last: u64) {
         let found =
             self.faults.iter_mut().find(|(_, it)| it.segment == stem && it.seq == Some(from));
@@ -336,7 +337,7 @@ impl Join<'_> {
         self.fault(seq, Fault::new(Some(seq), &segment.stem, None, kind));
     }
 
-    /// A line that was not finished: in the segment that is being written it is none yet.
+    /// Handles an unfinished line: in the segment that is being written it is not a line yet.
     fn torn(&mut self, segment: &Scanned, last: bool, cut: bool) {
         let Some(bytes) = segment.torn else { return };
         if last && segment.checkpoints.closed.is_none() {
@@ -352,8 +353,8 @@ impl Join<'_> {
         }
     }
 
-    /// Follows the keys. Checkpoints that nobody who is trusted has signed are one fault as long as
-    /// there is no other between.
+    /// Follows the keys. Checkpoints without a trusted signature are one fault, as long as there is no other
+    /// checkpoint between them.
     fn trust(&mut self, stem: &str, runs: &[KeyRun]) {
         for run in runs {
             if run.signers.iter().any(|key| self.trusted.contains(key)) {
@@ -384,7 +385,7 @@ impl Join<'_> {
         }
     }
 
-    /// Those who are trusted at the end have signed it.
+    /// Whether one of the signers is a key that is trusted at the end.
     pub(super) fn is_trusted(&self, signers: &[PublicKey]) -> bool {
         signers.iter().any(|key| self.trusted.contains(key))
     }

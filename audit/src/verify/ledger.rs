@@ -1,7 +1,7 @@
-//! Compares a journal with what was delivered of it to a database, column by column.
+//! Compares a journal with its copy in a database, column by column.
 //!
-//! A directory can be put back to what it once was, checkpoints, `head` and all. What a database has beyond that was
-//! taken away; what it has otherwise was changed, here or there.
+//! A directory can be put back to an earlier state, with checkpoints and `head`. What a database has beyond that was
+//! removed here; what it has otherwise was changed, here or there.
 
 use std::io;
 use std::path::Path;
@@ -18,42 +18,42 @@ use crate::segments;
 use crate::signing::PublicKey;
 use crate::table::Kept;
 
-/// The name that faults give as their place.
+/// The place that faults give.
 const PLACE: &str = "audit_logs";
 
-/// What was found.
+/// The result of a comparison.
 #[derive(Debug, Clone, Default)]
 pub struct Comparison {
-    /// How many records are in both, and the same in every column.
+    /// The number of records that are in both, equal in every column.
     pub same: u64,
-    /// How many records of the journal are newer than the newest in the database: not delivered yet.
+    /// The number of records in the journal that are newer than the newest in the database: not delivered yet.
     pub undelivered: u64,
-    /// How many records of the journal are missing in the database below its newest. Whether marks excuse that is for
-    /// the verification of the table to say.
+    /// The number of records in the journal that are missing in the database below its newest. The verification of
+    /// the table finds out whether marks excuse that.
     pub missing: u64,
-    /// How many of the database are older than the journal's first: pruned here.
+    /// The number of records in the database that are older than the journal's first: pruned here.
     pub only_there: u64,
-    /// What is wrong.
+    /// The faults.
     pub faults: Vec<Fault>,
 }
 
-/// A comparison cannot be made.
+/// Why a comparison failed.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// The journal cannot be read.
     #[error("the journal cannot be read")]
     Journal(#[from] io::Error),
-    /// The database gives no answer.
+    /// The database does not answer.
     #[error("the database gives no answer")]
     Database(#[from] DatabaseError),
 }
 
 /// Compares the journal of `instance` in `directory` with the table, page by page. `trusted` are the keys that have
-/// signed it, `last` is the number of its last record, which may be pruned.
+/// signed the journal, `last` is the number of its last record, which may be pruned.
 ///
 /// # Errors
 ///
-/// When one of the two cannot be read.
+/// Fails if the journal or the database cannot be read.
 pub async fn compare(
     directory: &Path,
     instance: &str,
@@ -63,8 +63,8 @@ pub async fn compare(
 ) -> Result<Comparison, LedgerError> {
     let mut compared = Comparison::default();
     let claimed = claimed(directory, trusted)?;
-    // First what is there, then what is here: a record is written here before it is delivered, so
-    // that one that is only there was never written while we looked.
+    // The database is read first: a record is written here before it is delivered, so that a record that is only
+    // there was not merely written while we looked.
     let newest = table.position(instance).await?.map_or(0, |at| at.seq);
     let mut rows = Along { rows: Records::of(table, instance), next: None };
     let mut reader = Reader::open(directory)?;
@@ -110,10 +110,10 @@ impl Comparison {
     }
 }
 
-/// The members that are not the same in both.
+/// The names of the members that differ.
 fn differing(written: &Map<String, Value>, row: &Map<String, Value>) -> Vec<String> {
     let in_row = |name: &str| row.get(name).unwrap_or(&Value::Null);
-    // Versions before did not keep it.
+    // Older versions did not keep the durability.
     let is_kept = |name: &str| name != "durability" || row.contains_key(name);
     let mut differ: Vec<String> = written
         .iter()
@@ -125,14 +125,15 @@ fn differing(written: &Map<String, Value>, row: &Map<String, Value>) -> Vec<Stri
     differ
 }
 
-/// The rows, read along with the journal.
+/// The rows, read in step with the journal.
 struct Along<'a> {
     rows: Records<'a>,
     next: Option<Kept>,
 }
 
 impl Along<'_> {
-    /// The row of the record `seq`. Numbers are asked for in their order; those that are passed over are counted.
+    /// The row of the record `seq`. Numbers are asked for in ascending order; rows in between are counted in
+    /// `passed`.
     async fn take(&mut self, seq: u64, passed: &mut u64) -> Result<Option<Kept>, DatabaseError> {
         loop {
             if self.next.is_none() {

@@ -1,4 +1,4 @@
-//! Marks of a gate's own life, as far as a verification needs them.
+//! The marks of a gate, as far as a verification needs them.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use crate::mark::{
 };
 use crate::seal::{Head, Position};
 
-/// What a mark says, as far as it matters here.
+/// The content of a mark, as far as a verification needs it.
 #[derive(Debug, Clone)]
 pub(crate) enum Mark {
     /// The database refused a record.
@@ -19,14 +19,14 @@ pub(crate) enum Mark {
     Begun { first: u64 },
     /// Retention removed records of a journal.
     Retained { instance: String, first: u64, last: u64, head: Option<Head>, cutoff: OffsetDateTime },
-    /// Other journals, and how far they were.
+    /// Other journals, and how far each had come.
     Known(Vec<(String, Position)>),
-    /// What is merely told.
+    /// A mark that is only reported.
     Told(String),
 }
 
 impl Mark {
-    /// Reads a mark of this kind; nothing of kinds that do not matter here.
+    /// Reads a mark of this kind; `None` for kinds that do not matter here.
     pub(super) fn read(kind: &str, details: &Value) -> Option<Self> {
         let text = |name: &str| details.get(name).and_then(Value::as_str);
         let number = |name: &str| details.get(name).and_then(Value::as_u64);
@@ -79,11 +79,11 @@ impl Mark {
             reason: String,
             details: Value,
         }
-        /// The kind of an event stands behind id, phase and time.
+        /// The reach within which a line has its type of event, behind id, phase and time.
         const REACH: usize = 160;
         let start = line.get(..REACH).unwrap_or(line);
         memchr::memmem::find(start, b",\"event_type\":\"gate\"")?;
-        // Without the rest of its seal, which is not over itself.
+        // `line` is the hashed part of a line: the rest of its seal, and the closing brace, are missing.
         let marked: Marked = serde_json::from_slice(&[line, b"}"].concat()).ok()?;
         Self::read(&marked.reason, &marked.details)
     }

@@ -1,13 +1,13 @@
-//! Numbers in the order in which they were found, and what their order says.
+//! Runs of record numbers in the order in which they were found, and what their order says.
 //!
-//! Where a record is not the one that is due, its own number and chain are taken for true, and a
-//! new run begins. What was done is seen when all runs are known: two records that were swapped
-//! break the order three or four times, and are one fault.
+//! If a record is not the one that is due, its own number and chain are accepted, and a new run begins. What was done
+//! shows when all runs are known: two records that were swapped break the order three or four times, and are one
+//! fault.
 
 use super::checkpoints::Heads;
 use super::fault::{Fault, FaultKind};
 
-/// So many runs are remembered; a segment with more is a heap of lines.
+/// The maximum number of runs that are remembered; a segment with more is a heap of lines.
 const MOST: usize = 10_000;
 
 /// Records whose numbers follow one another.
@@ -15,17 +15,17 @@ const MOST: usize = 10_000;
 pub(super) struct Run {
     pub(super) from: u64,
     pub(super) to: u64,
-    /// Where the first of them stands.
+    /// The line of the first record.
     pub(super) line: u64,
-    /// After the last of them.
+    /// The hashes after the last record.
     pub(super) heads: Heads,
 }
 
-/// All of a segment.
+/// All runs of a segment.
 #[derive(Debug, Default)]
 pub(super) struct Runs {
     runs: Vec<Run>,
-    /// There are more than are remembered.
+    /// Whether there are more runs than are remembered.
     more: bool,
 }
 
@@ -49,12 +49,12 @@ impl Runs {
         self.runs.is_empty()
     }
 
-    /// The record of the highest number.
+    /// The run with the highest number.
     pub(super) fn end(&self) -> Option<Run> {
         self.runs.iter().copied().max_by_key(|run| run.to)
     }
 
-    /// What their order says, of a segment that begins with the record `first`.
+    /// The faults that the order of the runs shows, in a segment that begins with the record `first`.
     pub(super) fn faults(&self, stem: &str, first: u64) -> Vec<Fault> {
         let mut faults = Vec::new();
         let (mut rest, mut due) = (self.runs.as_slice(), first);
@@ -84,7 +84,7 @@ impl Runs {
     }
 }
 
-/// How many of the runs have to be looked at together: all that follow them are behind them.
+/// How many of the runs belong together: all later runs have higher numbers.
 fn cluster(runs: &[Run]) -> usize {
     let mut lowest_behind = vec![u64::MAX; runs.len()];
     let mut lowest = u64::MAX;
@@ -102,10 +102,10 @@ fn cluster(runs: &[Run]) -> usize {
     runs.len()
 }
 
-/// What is twice, what is missing, and if neither explains it, what is out of order. Gives the
-/// number that is due behind them.
+/// Reports what is missing and what is twice; if nothing is twice, also what is out of order. Returns the number that
+/// is due behind the runs.
 fn untangle(runs: &[Run], due: u64, stem: &str, faults: &mut Vec<Fault>) -> u64 {
-    // The first run in the file is the one that goes on from what is before.
+    // The first run in the file is the one that continues from what is before.
     let start = runs.first().map_or(0, |run| run.line);
     let mut sorted = runs.to_vec();
     sorted.sort_by_key(|run| (run.from, run.line));

@@ -1,5 +1,5 @@
-//! Looks at one segment, alone: its header says what it follows, so that all can be looked at at
-//! the same time.
+//! Checks one segment on its own: its header says what it follows, so that all segments can be checked at the same
+//! time.
 
 use std::io;
 use std::path::Path;
@@ -13,47 +13,47 @@ use crate::lines::{Header, Line, read_line};
 use crate::seal::{Head, Position, Sealed};
 use crate::signing::PublicKey;
 
-/// What one segment says.
+/// The result of checking one segment.
 #[derive(Debug)]
 pub(super) struct Scanned {
     pub(super) stem: String,
-    /// The first record, as the name says.
+    /// The number of the first record, as the name says.
     pub(super) named: u64,
-    /// And as the first line says, if that is what was written.
+    /// The first line, if it is what was written.
     pub(super) header: Option<Header>,
-    /// After the last record.
+    /// The number of the last record.
     pub(super) end: u64,
     pub(super) heads: Heads,
     pub(super) records: u64,
     pub(super) bytes: u64,
     pub(super) checkpoints: Summary,
     pub(super) faults: Vec<Fault>,
-    /// So many bytes of a line that was not finished.
+    /// The length of an unfinished line at the end.
     pub(super) torn: Option<u64>,
     pub(super) looked: Looked,
-    /// Its last lines are no records.
+    /// Whether its last lines are not records.
     pub(super) unreadable_end: bool,
     pub(super) rewritten: bool,
     pub(super) rewritten_from_start: bool,
     pub(super) vouched: Option<u64>,
-    /// What the gate says of its own life.
+    /// Notes about marks.
     pub(super) notes: Vec<String>,
 }
 
-/// How much of a segment was looked at.
+/// How much of a segment was checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Looked {
     /// All of it.
     Whole,
-    /// Its first line and its checkpoints: that was enough.
+    /// Its first line and its checkpoints, which was enough.
     Skimmed,
-    /// No more could be read.
+    /// Only a part: the rest could not be read.
     Part,
-    /// It was taken away meanwhile.
+    /// Nothing: the segment was removed meanwhile.
     Vanished,
 }
 
-/// What `head` says to a segment.
+/// The content of `head`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HeadLine<'a> {
     pub(super) line: &'a [u8],
@@ -67,7 +67,7 @@ impl HeadLine<'_> {
     }
 }
 
-/// Goes over every line of a segment.
+/// Checks every line of a segment.
 pub(super) fn scan(directory: &Path, view: &View, head: HeadLine<'_>) -> Scanned {
     let stem = view.file.stem.as_str();
     let checkpoints = Checkpoints::open(directory, stem, view.checkpoints, head.line);
@@ -91,7 +91,7 @@ pub(super) fn scan(directory: &Path, view: &View, head: HeadLine<'_>) -> Scanned
     let unreadable_end = walk.end();
     let end = walk.last();
     if let Some(error) = &broken {
-        // What was unpacked before may be rubbish already: it is one fault, where that begins.
+        // What was unpacked before the error may be wrong already: it is one fault, where that begins.
         let seq = walk.faults.iter().filter_map(|it| it.seq).min();
         let seq = seq.unwrap_or(u64::MAX).min(end.saturating_add(1));
         let kind = FaultKind::Damaged { reason: error.to_string() };
@@ -118,8 +118,7 @@ pub(super) fn scan(directory: &Path, view: &View, head: HeadLine<'_>) -> Scanned
     }
 }
 
-/// Looks at the first line of a segment and at its checkpoints, and takes for true what was signed
-/// when it was closed.
+/// Checks the first line of a segment and its checkpoints, and accepts what was signed when it was closed.
 pub(super) fn skim(directory: &Path, view: &View, head: HeadLine<'_>) -> Scanned {
     let stem = view.file.stem.as_str();
     let mut checkpoints = Checkpoints::open(directory, stem, view.checkpoints, head.line);
@@ -184,12 +183,12 @@ fn blank(view: &View, checkpoints: Summary) -> Scanned {
 }
 
 impl Scanned {
-    /// The first record.
+    /// The number of the first record.
     pub(super) fn first(&self) -> u64 {
         self.header.as_ref().map_or(self.named, |header| header.first)
     }
 
-    /// The chain that it follows, if its first line is what was written.
+    /// The chain that the segment follows, if its first line is what was written.
     pub(super) fn previous(&self) -> Option<Head> {
         self.header.as_ref().map(|header| header.previous)
     }
@@ -199,14 +198,14 @@ impl Scanned {
         self.checkpoints.lines > 0
     }
 
-    /// What was signed to be its last record: where it was closed, or the farthest checkpoint.
+    /// The last record according to what was signed: where the segment was closed, or the farthest checkpoint.
     pub(super) fn promised(&self) -> Option<Position> {
         self.checkpoints.closed.or(self.checkpoints.last.map(|last| last.at))
     }
 }
 
-/// The keys that are trusted, and those that were in use before them: each has signed one checkpoint
-/// together with a trusted one.
+/// The trusted keys, and those that were in use before them: each of these has signed one checkpoint together with a
+/// trusted key.
 pub(super) fn with_forerunners(trusted: &[PublicKey], scanned: &[Scanned]) -> Vec<PublicKey> {
     let mut all = trusted.to_vec();
     for run in scanned.iter().rev().flat_map(|it| it.checkpoints.runs.iter().rev()) {

@@ -1,8 +1,8 @@
-//! What is in the directory, in an order that a gate which is writing cannot confuse.
+//! The contents of the directory, read in an order that a gate which is writing cannot confuse.
 //!
-//! The gate syncs records, then appends a checkpoint, then replaces `head`. So `head` is read
-//! first, then how long the checkpoints are (the newest segment's first: a segment is closed before
-//! the next one has any), and the records last: each is then at least as new as what speaks of it.
+//! The gate syncs records, then appends a checkpoint, then replaces `head`. So `head` is read first, then the lengths
+//! of the checkpoints (the newest segment's first: a segment is closed before the next one has any), and the records
+//! last: each is then at least as new as what refers to it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,33 +13,33 @@ use crate::checkpoint::SignedCheckpoint;
 use crate::segments::{self, SegmentFile};
 use crate::signing::PublicKey;
 
-/// A file beside the journal is no longer.
+/// The maximum length of a file beside the journal.
 const SMALL: u64 = 1 << 20;
 
-/// How much of the checkpoints of a segment there was.
+/// The length of the checkpoints of a segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// They are not there.
+    /// The file does not exist.
     None,
-    /// They are compressed: nothing follows.
+    /// The file is compressed: nothing will follow.
     All,
-    /// So many bytes.
+    /// This number of bytes.
     Bytes(u64),
 }
 
-/// A segment as it was.
+/// A segment, as it was.
 #[derive(Debug)]
 pub(super) struct View {
     pub(super) file: SegmentFile,
     pub(super) checkpoints: Extent,
 }
 
-/// A line that stands alone in a file.
+/// A checkpoint that is alone in a file.
 #[derive(Debug, Default)]
 pub(super) struct Alone {
-    /// As it is in the file; empty if that is not there.
+    /// The text of the file; empty if the file does not exist.
     pub(super) line: Vec<u8>,
-    /// As it reads.
+    /// The parsed checkpoint.
     pub(super) read: Option<SignedCheckpoint>,
 }
 
@@ -47,13 +47,13 @@ pub(super) struct Alone {
 #[derive(Debug)]
 pub(super) struct Snapshot {
     pub(super) head: Alone,
-    /// Nobody replaced `head` meanwhile.
+    /// Whether `head` was not replaced meanwhile.
     pub(super) still: bool,
     pub(super) pruned: Alone,
     pub(super) views: Vec<View>,
     /// Checkpoints without records: number of the first, and stem.
     pub(super) orphans: Vec<(u64, String)>,
-    /// The keys beside the journal; nothing if there are none that can be read.
+    /// The public keys beside the journal; `None` if there are none that can be read.
     pub(super) keys: Option<Vec<PublicKey>>,
 }
 
@@ -68,13 +68,13 @@ impl Snapshot {
         views.reverse();
         let orphans = orphans(directory, &views)?;
         let still = Alone::read(&directory.join(segments::HEAD))?.line == head.line;
-        // After the list: what is taken away meanwhile is taken away with leave.
+        // This is read after the list, so that it allows for what is removed meanwhile.
         let pruned = Alone::read(&directory.join(segments::PRUNED))?;
         let keys = PublicKey::read_all(&directory.join(segments::PUBLIC_KEYS)).ok();
         Ok(Self { head, still, pruned, views, orphans, keys })
     }
 
-    /// Whether the same files were there.
+    /// Whether both have the same files.
     pub(super) fn has_the_files_of(&self, other: &Self) -> bool {
         let named = |it: &Self| {
             let files = it.views.iter();
@@ -103,10 +103,10 @@ impl Alone {
     }
 }
 
-/// The segments that are there, in their order.
+/// The segments in the directory, in order.
 ///
-/// A listing may miss a file that is renamed or compressed meanwhile, and one that is new while it
-/// has a newer one. What it misses was there before the next listing began, so that two are enough.
+/// A listing may miss a file that is renamed or compressed meanwhile, and a new file while it has a newer one. What
+/// it misses existed before the next listing began, so that two listings are enough.
 fn listed(directory: &Path) -> io::Result<Vec<SegmentFile>> {
     let key = |file: &SegmentFile| (file.first, file.stem.clone());
     let once = segments::list(directory)?;
@@ -134,7 +134,7 @@ fn extent(directory: &Path, stem: &str) -> io::Result<Extent> {
     })
 }
 
-/// The stems of checkpoints whose segment is not there.
+/// The checkpoints without a segment: number of the first record, and stem.
 fn orphans(directory: &Path, views: &[View]) -> io::Result<Vec<(u64, String)>> {
     let known: BTreeSet<&str> = views.iter().map(|view| view.file.stem.as_str()).collect();
     let mut found = BTreeSet::new();
@@ -143,7 +143,7 @@ fn orphans(directory: &Path, views: &[View]) -> io::Result<Vec<(u64, String)>> {
         let Some((first, stem)) = name.to_str().and_then(segments::is_checkpoints) else {
             continue;
         };
-        // It may be a segment that has just begun.
+        // The segment may have begun after the listing.
         let records = segments::records(directory, stem);
         let there =
             known.contains(stem) || records.exists() || segments::compressed(&records).exists();

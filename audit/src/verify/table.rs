@@ -1,11 +1,11 @@
-//! Verifies what a database has of journals, with nothing but the database and a public key.
+//! Verifies a database's copy of journals, with nothing but the database and a public key.
 //!
-//! Each record is spelled from its columns as the journal has it, and its hash is computed from that and the one
-//! before it; the first lines of segments, over which the chain runs as well, and the signed checkpoints come from
-//! `audit_checkpoints`. Rows are read in their order, a page at a time, so that memory is bounded.
+//! Each record is spelled from its columns as in the journal, and its hash is computed from that and the hash before
+//! it; the first lines of segments, which the chain includes as well, and the signed checkpoints come from
+//! `audit_checkpoints`. Rows are read in order, page by page, so that memory is bounded.
 //!
-//! A number that is missing is a deletion, unless a mark says otherwise that stands in a journal which is verified
-//! itself: that the database refused the record, that delivery began behind it, or that retention removed it.
+//! A number that is missing is a deletion, unless a mark in a journal that is itself verified says otherwise: that
+//! the database refused the record, that delivery began behind it, or that retention removed it.
 
 mod gaps;
 mod keys;
@@ -30,47 +30,47 @@ use pass::Pass;
 pub(super) use rows::Records;
 use rows::Vouchers;
 
-/// What a database was found to have of one journal.
+/// The result of verifying a database's copy of one journal.
 #[derive(Debug, Clone, Default)]
 pub struct Copied {
-    /// Which journal.
+    /// The id of the journal.
     pub instance: String,
     /// The number of the first record.
     pub first: u64,
     /// The number of the last record.
     pub last: u64,
-    /// How many records.
+    /// The number of records.
     pub records: u64,
-    /// How many checkpoints.
+    /// The number of checkpoints.
     pub checkpoints: u64,
-    /// Up to which record it is verified, by whose signature, and when that was signed; none: nothing is.
+    /// How far the journal is verified; `None`: not at all.
     pub verified: Option<Vouched>,
-    /// How many records cannot be verified: nothing that vouches for them was delivered.
+    /// The number of records that cannot be verified: nothing that vouches for them was delivered.
     pub unverifiable: u64,
-    /// How many records are behind the last checkpoint.
+    /// The number of records behind the last checkpoint.
     pub unsigned: u64,
-    /// What is worth knowing and no fault.
+    /// Notes that are not faults.
     pub notes: Vec<String>,
-    /// What is wrong, the first record first.
+    /// The faults, in the order of records.
     pub faults: Vec<Fault>,
-    /// What the gate says of its own life, as far as it matters here.
+    /// The marks that matter here, each with its number.
     marks: Vec<(u64, Mark)>,
     gaps: gaps::Gaps,
 }
 
-/// Up to where something is verified.
+/// How far a journal is verified.
 #[derive(Debug, Clone, Copy)]
 pub struct Vouched {
-    /// The record.
+    /// The number of the last verified record.
     pub seq: u64,
-    /// Who has signed.
+    /// The key that has signed.
     pub key: PublicKey,
-    /// When.
+    /// The time of the signature.
     pub time: OffsetDateTime,
 }
 
 impl Copied {
-    /// Whether all that there is was verified and nothing is wrong; but for what is not signed yet.
+    /// Whether everything is verified and nothing is wrong, except for what is not signed yet.
     #[must_use]
     pub fn is_good(&self) -> bool {
         self.faults.is_empty() && self.unverifiable == 0 && self.verified.is_some()
@@ -85,12 +85,12 @@ impl Copied {
     }
 }
 
-/// Verifies what a database has of journals: of all, or of the one that is named. Trusts these keys, and those that
-/// they vouch for.
+/// Verifies a database's copies of journals: of all, or of the one that `only` names. Trusts these keys, and those
+/// that they vouch for.
 ///
 /// # Errors
 ///
-/// When the database cannot be asked.
+/// Fails if the database cannot be queried.
 pub async fn verify_table(
     table: &AuditTable,
     trusted: &[PublicKey],
@@ -146,7 +146,8 @@ async fn one(
             pass.record(&record);
             continue;
         }
-        // What vouches for a record is delivered behind it: what is newer than all records was read too early.
+        // What vouches for a record is delivered behind it: a voucher that is newer than all records means that newer
+        // records have arrived.
         let Some(seq) = vouchers.peek().await? else { break };
         if seq > pass.at()
             && let Some(record) = records.next().await?
@@ -161,11 +162,11 @@ async fn one(
     Ok(pass.finish())
 }
 
-/// Whether the journals are there that others knew, as far as these knew them.
+/// Checks that the journals that others knew are there, as far as these knew them.
 async fn known_journals(table: &AuditTable, found: &mut [Copied]) -> Result<(), DatabaseError> {
     let mut claims = Vec::new();
     for (index, copied) in found.iter().enumerate() {
-        // The last thing that it says of each.
+        // The last mark about each journal counts.
         let mut last = BTreeMap::new();
         for (seq, mark) in &copied.marks {
             if let Mark::Known(journals) = mark
@@ -192,7 +193,7 @@ async fn known_journals(table: &AuditTable, found: &mut [Copied]) -> Result<(), 
     Ok(())
 }
 
-/// How a journal stands to what was said of it.
+/// How a journal compares with what a mark says about it.
 enum Standing {
     Fine,
     Gone,
@@ -233,7 +234,7 @@ fn head_of(line: &str) -> Option<Position> {
     Some(Position { seq: said.seq, head: said.head })
 }
 
-/// Rows that no gate has written: they have no seal, though sealed ones are older.
+/// Reports rows that no gate has written: they have no seal, though sealed ones are older.
 async fn unsealed(table: &AuditTable, found: &mut [Copied]) -> Result<(), DatabaseError> {
     let rows = table.unsealed().await?;
     if let Some(copied) = found.first_mut().filter(|_| rows > 0) {

@@ -1,4 +1,4 @@
-//! Goes over the lines of one segment, beside its checkpoints.
+//! Checks the lines of one segment, together with its checkpoints.
 
 use super::checkpoints::{Checkpoints, Heads, Stated};
 use super::fault::{Fault, FaultKind};
@@ -7,20 +7,20 @@ use super::runs::Runs;
 use crate::lines::{Header, LONGEST};
 use crate::seal::{Head, Position, Sealed};
 
-/// Lines that are no records, until it is known what stands behind them.
+/// Lines that are not records, until it is known what stands behind them.
 #[derive(Debug, Clone, Copy)]
 struct Unreadable {
     line: u64,
     lines: u64,
 }
 
-/// Where one is in a segment.
+/// The position in a segment, and what was found so far.
 pub(super) struct Walk<'a> {
     stem: &'a str,
     pub(super) checkpoints: Checkpoints<'a>,
-    /// The next checkpoint that is to be met.
+    /// The next checkpoint to be met.
     due: Option<Stated>,
-    /// What `head` says, if it says it of this segment.
+    /// The position in `head`, if `head` is about this segment.
     head: Option<Position>,
     pub(super) header: Option<Header>,
     /// The number of the first record.
@@ -33,19 +33,19 @@ pub(super) struct Walk<'a> {
     unreadable: Option<Unreadable>,
     carriage_returns: Option<Unreadable>,
     strangers: bool,
-    /// The last checkpoint that was met is not about this chain.
+    /// Whether the last checkpoint that was met is not about this chain.
     pub(super) rewritten: bool,
-    /// So was the first.
+    /// Whether this was so before any checkpoint fitted.
     pub(super) rewritten_from_start: bool,
     /// The last record that a checkpoint vouches for.
     pub(super) vouched: Option<u64>,
-    /// What the gate says of its own life.
+    /// Notes about marks.
     pub(super) notes: Vec<String>,
     pub(super) faults: Vec<Fault>,
 }
 
 impl<'a> Walk<'a> {
-    /// Of the segment `stem`, whose name says that it begins with the record `first`.
+    /// A walk over the segment `stem`, whose name says that it begins with the record `first`.
     pub(super) fn new(
         stem: &'a str,
         first: u64,
@@ -75,7 +75,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Takes the next line, without its line feed; so long is it in the file.
+    /// Takes the next line, without its line feed. `length` is its length in the file.
     pub(super) fn step(&mut self, text: &[u8], length: u64) {
         self.line = self.line.saturating_add(1);
         let text = self.without_return(text);
@@ -93,7 +93,7 @@ impl<'a> Walk<'a> {
         self.record(sealed, seq, stranger);
     }
 
-    /// The first line. Gives false if it is a record.
+    /// Takes the first line. Returns `false` if it is a record.
     fn begin(&mut self, text: &[u8]) -> bool {
         let sealed = Sealed::parse(text);
         let header: Option<Header> = sealed.and_then(|_| serde_json::from_slice(text).ok());
@@ -149,7 +149,7 @@ impl<'a> Walk<'a> {
         self.meet();
     }
 
-    /// Whether the record is the one that is due, but for its number.
+    /// Whether the record is the one that is due, except for its number.
     fn renumbered(&self, sealed: Sealed<'_>, seq: u64, due: u64) -> bool {
         let digits = seq.to_string();
         let Some(before) = sealed.hashed.strip_suffix(digits.as_bytes()) else { return false };
@@ -157,8 +157,8 @@ impl<'a> Walk<'a> {
         self.heads.stated.is_some() && self.heads.lead_to(&meant, sealed.chain)
     }
 
-    /// Unreadable lines end with a record: they were some of its predecessors, or a piece of it, or
-    /// were put in.
+    /// Judges unreadable lines that are followed by a record: they were some of its predecessors, or a piece of it,
+    /// or were put in.
     fn close_gap(&mut self, gap: Unreadable, seq: u64, due: u64, follows: bool) {
         let lines = gap.lines;
         if seq > due {
@@ -167,7 +167,7 @@ impl<'a> Walk<'a> {
             if self.runs.is_empty() {
                 self.runs.begin(due, gap.line, Heads::default());
             }
-            // Nothing is missing besides.
+            // Nothing else is missing.
             self.at = seq.saturating_sub(1);
         } else if seq == due && !follows {
             self.fault(Some(due), gap.line, FaultKind::Unreadable { to: due, lines });
@@ -190,7 +190,7 @@ impl<'a> Walk<'a> {
         rest
     }
 
-    /// Whether it is of another journal, which is said once.
+    /// Whether the record is of another journal, which is reported once.
     fn is_stranger(&mut self, found: &str, seq: u64) -> bool {
         if self.header.as_ref().is_none_or(|header| header.instance == found) {
             return false;
@@ -203,7 +203,7 @@ impl<'a> Walk<'a> {
         true
     }
 
-    /// Compares with the checkpoints that are about the record which was just read.
+    /// Compares the chain with the checkpoints that are about the record which was just read.
     fn meet(&mut self) {
         while let Some(due) = self.due.filter(|due| due.at.seq <= self.at) {
             if due.at.seq == self.at {
@@ -213,7 +213,7 @@ impl<'a> Walk<'a> {
             self.due = self.checkpoints.next();
         }
         if let Some(head) = self.head.filter(|head| head.seq == self.at) {
-            // Its line stands in the checkpoints too: one fault is enough.
+            // The line of `head` is in the checkpoints, too: one fault is enough.
             if !self.rewritten {
                 self.judge(head, true);
             }
@@ -238,7 +238,7 @@ impl<'a> Walk<'a> {
         self.rewritten = true;
     }
 
-    /// Nothing follows. Gives whether the last lines were no records.
+    /// Ends the walk. Returns whether the last lines were not records.
     pub(super) fn end(&mut self) -> bool {
         while self.checkpoints.next().is_some() {}
         if let Some(seen) = self.carriage_returns {
@@ -253,12 +253,12 @@ impl<'a> Walk<'a> {
         true
     }
 
-    /// The number of the last record, and after it what the chain is.
+    /// The number of the last record.
     pub(super) fn last(&self) -> u64 {
         self.runs.end().map_or(self.first.saturating_sub(1), |run| run.to)
     }
 
-    /// What may follow the last record.
+    /// The hashes that a line behind the last record may follow.
     pub(super) fn end_heads(&self) -> Heads {
         self.runs.end().map_or(self.heads, |run| run.heads)
     }

@@ -1,4 +1,4 @@
-//! Accepting an invitation: an account is made, or one that is there is given more.
+//! Accepting an invitation: an account is created, or an existing one is given more.
 
 use axum::{extract, http::StatusCode, response::Response};
 use serde_json::Value;
@@ -13,7 +13,7 @@ use crate::{
     server::State,
 };
 
-/// What somebody who joins an organisation brings along.
+/// What a user who joins an organisation brings along.
 #[derive(Debug)]
 pub(crate) struct Joining {
     /// The name, if one was given with the acceptance.
@@ -24,7 +24,7 @@ pub(crate) struct Joining {
 
 /// Exchanges an invitation's token and a password for an account.
 ///
-/// Who has an account already shows its password: the token alone was seen by the inviter too.
+/// A user with an account shows its password: the token alone was seen by the inviter, too.
 pub(crate) async fn accept(
     extract::State(state): extract::State<State>,
     fields: Fields,
@@ -58,11 +58,11 @@ pub(crate) async fn accept(
     Ok(answer)
 }
 
-/// Closes a pending invitation and gives its roles and features to a new account, or to the one
-/// that its e-mail address has in that organisation. Gives the account.
+/// Closes a pending invitation and gives its roles and features to a new account, or to the one that its e-mail
+/// address has in that organisation. Returns the account.
 pub(crate) async fn join(tx: &mut Tx, invitation: &str, joining: Joining) -> Outcome<Row> {
     let now = now();
-    // Of two who accept at once only one finds it pending, and that one's reading of roles counts.
+    // If two accept at once, only one finds the invitation pending, and the roles that this one reads count.
     let sql = "update invitations set status = 'ACCEPTED', token_hash = null, accepted_at = $2, \
                updated_at = $2 where id = $1 and status = 'PENDING' and expires_at > $2 returning *";
     let args = vec![Arg::text(invitation), Arg::time(now)];

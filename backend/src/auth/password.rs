@@ -1,4 +1,4 @@
-//! Passwords: argon2id with the crate's defaults, off the threads that serve.
+//! Passwords: argon2id with the crate's defaults, on threads that serve no requests.
 
 use std::sync::Arc;
 
@@ -13,19 +13,20 @@ use crate::{
     problem::{Outcome, Problem},
 };
 
-/// How many passwords are hashed at once. Each takes 19 MiB and a core, and strangers may ask.
+/// The maximum number of passwords that are hashed at once. Each takes 19 MiB and a core, and anonymous clients may
+/// ask.
 const AT_ONCE: usize = 4;
 
-/// Hashes passwords and compares with hashes.
+/// Hashes passwords and compares them with hashes.
 #[derive(Clone, Debug)]
 pub(crate) struct Passwords {
-    /// Compared with when there is nothing to compare with, so that it takes as long.
+    /// The hash to compare with if there is no other, so that the comparison takes as long.
     decoy: Arc<str>,
     places: Arc<Semaphore>,
 }
 
 impl Passwords {
-    /// Makes the hash that stands for nobody's password.
+    /// Prepares the hash of a password that no user has.
     pub(crate) async fn prepare() -> Result<Self, BackendError> {
         let decoy = hash("nobody's password").await.ok_or(BackendError::Password)?;
         Ok(Self { decoy: decoy.into(), places: Arc::new(Semaphore::new(AT_ONCE)) })
@@ -37,8 +38,7 @@ impl Passwords {
         hash(password).await.ok_or_else(|| Problem::internal(&BackendError::Password))
     }
 
-    /// Tells whether a password is the one that was hashed. Without a hash it is not, and takes
-    /// as long to be told.
+    /// Whether a password is the one that was hashed. Without a hash the answer is no, and takes as long.
     pub(crate) async fn matches(&self, password: &str, hash: Option<&str>) -> Outcome<bool> {
         let _place = self.places.acquire().await.map_err(|closed| Problem::internal(&closed))?;
         let against = hash.unwrap_or(&self.decoy).to_owned();
@@ -48,7 +48,7 @@ impl Passwords {
     }
 }
 
-/// Hashes a password on a thread for such work.
+/// Hashes a password on a thread for blocking work.
 pub(crate) async fn hash(password: &str) -> Option<String> {
     let password = password.to_owned();
     let hashed = spawn_blocking(move || {
@@ -62,7 +62,7 @@ fn verify(password: &str, hash: &str) -> bool {
     Argon2::default().verify_password(password.as_bytes(), &hash).is_ok()
 }
 
-/// Refuses a new password that is too short to be one, or too long to be hashed for strangers.
+/// Refuses a new password that is too short to be safe, or too long to be hashed for anonymous clients.
 pub(crate) fn check_form(password: &str) -> Outcome<()> {
     if password.chars().count() < 8 {
         return Err(Problem::unprocessable("a password has at least 8 characters"));

@@ -19,13 +19,13 @@ use crate::{
     server::State,
 };
 
-/// How long a revoked token is remembered whose life we do not know, since others issued it.
+/// How long a revoked token is remembered whose lifetime is unknown, because another issuer made it.
 const FOREIGN_LIFE: Duration = Duration::days(400);
 
 /// Exchanges an e-mail address and a password for tokens.
 ///
-/// An unknown address, a wrong password and an account that is not active have one answer, and
-/// take one comparison of passwords each.
+/// An unknown address, a wrong password and an inactive account get the same response, and take one comparison of
+/// passwords each.
 pub(crate) async fn login(
     extract::State(state): extract::State<State>,
     fields: Fields,
@@ -38,7 +38,7 @@ pub(crate) async fn login(
         return Err(refused());
     };
     let mut tx = state.db.begin().await?;
-    // Comparing took a while: the account must still be what was compared with.
+    // The comparison took a while: the account must not have changed meanwhile.
     let sql = "select * from users where id = $1 and password_hash = $2 and status = 'ACTIVE'";
     let args = vec![Arg::text(text_of(&user, "id")), Arg::text(text_of(&user, "password_hash"))];
     let user = tx.row(sql, args).await?.ok_or_else(refused)?;
@@ -50,7 +50,7 @@ pub(crate) async fn login(
     Ok(signed_in(&user, &pair))
 }
 
-/// Exchanges a refresh token for new tokens. Works once for each.
+/// Exchanges a refresh token for new tokens. Each refresh token works once.
 pub(crate) async fn refresh(
     extract::State(state): extract::State<State>,
     fields: Fields,
@@ -77,7 +77,7 @@ pub(crate) async fn refresh(
     Ok(signed_in(&user, &pair))
 }
 
-/// The user of a refresh token, if it still counts for that user.
+/// The user of a refresh token, if the token is still valid for that user.
 async fn owner(tx: &mut Tx, token: &Row) -> Outcome<Option<Row>> {
     let id = Arg::text(text_of(token, "user_id"));
     let user = tx.row("select * from users where id = $1", vec![id]).await?;
@@ -87,7 +87,7 @@ async fn owner(tx: &mut Tx, token: &Row) -> Outcome<Option<Row>> {
     }))
 }
 
-/// Ends the family of a refresh token that does not work: used before, revoked, or too old.
+/// Ends the family of a refresh token that is not valid: used before, revoked, or too old.
 async fn end_family_of(tx: &mut Tx, hash: &str) -> Outcome<()> {
     let sql = "select family from refresh_tokens where token_hash = $1";
     if let Some(row) = tx.row(sql, vec![Arg::text(hash)]).await? {

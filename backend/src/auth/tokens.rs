@@ -1,7 +1,7 @@
 //! Tokens: signed access tokens that live for minutes, and refresh tokens that are used once.
 //!
-//! All refresh tokens that follow from one sign-in are a family. A used one that comes back was
-//! stolen, by whoever used it first or by whoever brings it now; its whole family ends.
+//! All refresh tokens that follow from one sign-in are a family. If a used one comes back, it was stolen, by the
+//! client that used it first or by the client that brings it now; its whole family ends.
 
 use std::path::{Path, PathBuf};
 
@@ -21,11 +21,11 @@ use crate::{
     resource::new_id,
 };
 
-/// How long an access token lives.
+/// The lifetime of an access token.
 pub(super) const ACCESS_LIFE: Duration = Duration::minutes(15);
-/// How long a refresh token may wait to be used.
+/// The maximum time that a refresh token may wait to be used.
 const REFRESH_LIFE: Duration = Duration::days(30);
-/// How long a revoked token is remembered beyond its life, for clocks that are behind.
+/// How long a revoked token is remembered beyond its lifetime, for clocks that are behind.
 const REMEMBERED: Duration = Duration::minutes(10);
 
 /// Signs access tokens.
@@ -36,7 +36,7 @@ pub(crate) struct TokenMaker {
     audience: String,
 }
 
-/// What a sign-in hands out.
+/// The tokens of a sign-in.
 #[derive(Debug)]
 pub(crate) struct Pair {
     /// The access token.
@@ -74,14 +74,14 @@ async fn read(path: &Path) -> Result<Vec<u8>, BackendError> {
     tokio::fs::read(path).await.map_err(unreadable)
 }
 
-/// A secret that nobody can guess.
+/// A random secret.
 pub(crate) fn secret() -> Outcome<String> {
     let mut bytes = [0; 32];
     rand::fill(&mut bytes).map_err(|fault| Problem::internal(&fault))?;
     Ok(BASE64_URL_SAFE_NO_PAD.encode(bytes))
 }
 
-/// What is kept of a secret. It is random and long, so a plain hash does not give it away.
+/// The hash that is stored of a secret. A secret is random and long, so a plain hash does not give it away.
 pub(crate) fn digest(secret: &str) -> String {
     BASE64_URL_SAFE_NO_PAD.encode(aws_lc_rs::digest::digest(&SHA256, secret.as_bytes()))
 }
@@ -133,27 +133,27 @@ impl TokenMaker {
     }
 }
 
-/// When tokens are issued: now, but never before the moment from which the user's tokens count.
-/// That moment is a whole second, up to one ahead (see [`next_second`]), since `iat` is one too.
+/// The time at which tokens are issued: now, but never before the time from which the user's tokens count. That time
+/// is a whole second, up to one ahead (see [`next_second`]), because `iat` is a whole second, too.
 fn issue_time(user: &Row) -> OffsetDateTime {
     let now = now();
     valid_after(user).map_or(now, |from| now.max(from))
 }
 
-/// The moment from which a user's tokens count, if one is set.
+/// The time from which a user's tokens count, if one is set.
 pub(super) fn valid_after(user: &Row) -> Option<OffsetDateTime> {
     OffsetDateTime::parse(&text_of(user, "tokens_valid_after"), &Rfc3339).ok()
 }
 
-/// The first whole second that is not before now: what `tokens_valid_after` is set to, so that
-/// each token issued until now is older, also one of this very second.
+/// The first whole second that is not before now: the value for `tokens_valid_after` that makes each token older that
+/// was issued until now, in this very second as well.
 pub(crate) fn next_second() -> OffsetDateTime {
     let now = now();
     let floor = now - Duration::nanoseconds(i64::from(now.nanosecond()));
     if floor == now { now } else { floor + Duration::SECOND }
 }
 
-/// Ends one family: no refresh token of it works any more, and no access token.
+/// Ends one family: none of its refresh tokens and access tokens works any more.
 pub(super) async fn end_family(tx: &mut Tx, family: &str) -> Outcome<()> {
     let now = now();
     let sql = "update refresh_tokens set revoked_at = $2 where family = $1 and revoked_at is null";
@@ -177,7 +177,7 @@ pub(crate) async fn end_families_of(tx: &mut Tx, user: &str) -> Outcome<()> {
     Ok(())
 }
 
-/// Forgets what no longer matters: tokens that are long past their life.
+/// Deletes tokens that are long past their lifetime.
 pub(super) async fn forget_expired(tx: &mut Tx) -> Outcome<()> {
     let now = now();
     tx.execute("delete from revoked_tokens where expires_at < $1", vec![Arg::time(now)]).await?;

@@ -31,22 +31,22 @@ pub(crate) enum Arg {
 }
 
 impl Arg {
-    /// A text.
+    /// A text argument.
     pub(crate) fn text(text: impl Into<String>) -> Self {
         Self::Text(Some(text.into()))
     }
 
-    /// A moment.
+    /// A time argument.
     pub(crate) fn time(at: OffsetDateTime) -> Self {
         Self::Time(Some(at))
     }
 
-    /// A list of names.
+    /// A list argument.
     pub(crate) fn list(names: Vec<String>) -> Self {
         Self::List(Some(names))
     }
 
-    /// A JSON value as what a column of `kind` holds; nothing if it cannot be that.
+    /// A JSON value as an argument for a column of `kind`; `None` if it does not fit.
     pub(crate) fn from_json(kind: Kind, value: &Value) -> Option<Self> {
         if value.is_null() {
             return Some(Self::null(kind));
@@ -75,27 +75,26 @@ impl Arg {
     }
 }
 
-/// Writes a moment the way the API and `SQLite` know it: UTC, milliseconds, so that the order of
-/// texts is the order of moments.
+/// Formats a time as the API and `SQLite` have it: UTC, with milliseconds, so that texts sort like times.
 pub(crate) fn stamp(at: OffsetDateTime) -> String {
     let form =
         format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]Z");
     at.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
 }
 
-/// Writes a moment the way the audit's records have it: UTC, microseconds.
+/// Formats a time as the audit records have it: UTC, with microseconds.
 pub(super) fn micros(at: OffsetDateTime) -> String {
     let form =
         format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:6]Z");
     at.to_offset(UtcOffset::UTC).format(form).unwrap_or_default()
 }
 
-/// Writes a day.
+/// Formats a day.
 pub(super) fn day_text(day: Date) -> String {
     day.format(format_description!("[year]-[month]-[day]")).unwrap_or_default()
 }
 
-/// A moment a database can hold: years of four digits, as both write them.
+/// Parses a time that a database can store: years of four digits, as both write them.
 pub(crate) fn moment(text: &str) -> Option<OffsetDateTime> {
     let at = OffsetDateTime::parse(text, &Rfc3339).ok()?.to_offset(UtcOffset::UTC);
     (1..=9999).contains(&at.year()).then_some(at)

@@ -1,7 +1,7 @@
-//! What a column holds, told from its name.
+//! The kinds of columns, which follow from their names.
 
-/// What a column holds. One name means one kind everywhere in the schema (a test compares this
-/// with the migrations), so that a statement about any table can be put together from names.
+/// The kind of a column. One name means one kind everywhere in the schema (a test compares this with the migrations),
+/// so that a statement about any table can be put together from names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// Text, and everything that has no kind of its own.
@@ -14,14 +14,14 @@ pub(crate) enum Kind {
     Object,
     /// A list of names.
     List,
-    /// A moment.
+    /// A time.
     Time,
     /// A day.
     Date,
 }
 
 impl Kind {
-    /// Tells what a column of this name holds.
+    /// The kind of a column of this name.
     pub(crate) fn of(column: &str) -> Self {
         match column {
             "total_units" | "used_units" | "scheduled_units" | "units" | "unit_minutes"
@@ -75,8 +75,8 @@ mod tests {
             let mut words = line.strip_prefix("    ").unwrap_or_default().split_whitespace();
             let name = words.next().unwrap_or_default();
             let sql_type = words.next().unwrap_or_default().trim_end_matches(',');
-            // The status of an answer is a number, every other status is a word; nothing here
-            // writes the audit, so only the reading of it has to cope.
+            // The status of a response is a number, every other status is a word. Nothing here writes the audit, so
+            // only reading has to cope with that.
             if name == "constraint" || line.starts_with("    status bigint") {
                 continue;
             }

@@ -9,7 +9,7 @@ use time::{Date, OffsetDateTime};
 
 use super::{Kind, arg};
 
-/// One row: the name of each column and what it holds.
+/// One row: the name of each column, and its value.
 pub(crate) type Row = Map<String, Value>;
 
 /// The text in a column; empty if there is none.
@@ -23,8 +23,7 @@ pub(crate) fn list_of(row: &Row, column: &str) -> Vec<String> {
     items.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// Reads a row of `SQLite`, whose columns know no more than text and numbers: what they stand for
-/// is told by their names.
+/// Reads a row of `SQLite`, whose columns have only text and numbers: the names of the columns tell their kinds.
 pub(super) fn from_sqlite(row: &SqliteRow) -> Result<Row, sqlx::Error> {
     let mut object = Row::new();
     for (at, column) in row.columns().iter().enumerate() {
@@ -77,7 +76,7 @@ where
     Ok(into(row.try_get::<T, _>(at)?).into())
 }
 
-/// JSON that a constraint has already held to be JSON.
+/// Parses text that a constraint guarantees to be JSON.
 fn parsed(text: String) -> Value {
     serde_json::from_str(&text).unwrap_or(Value::String(text))
 }

@@ -1,4 +1,4 @@
-//! Something of everything for an organisation of the demo.
+//! An object of every type for an organisation of the demo.
 
 use serde_json::{Value, json};
 use time::{Duration, format_description::well_known::Rfc3339};
@@ -7,7 +7,7 @@ use crate::clock::now;
 
 use super::{Seed, people, people::Organization};
 
-/// The platform's own service codes: the code, what it is, its category, who may deliver it.
+/// The platform's own service codes: the code, its description, its category, and who may deliver it.
 const PLATFORM_CODES: [[&str; 4]; 6] = [
     ["97151", "Behavior identification assessment", "ASSESSMENT", "BCBA"],
     ["97152", "Behavior identification, supporting assessment", "ASSESSMENT", "RBT"],
@@ -27,7 +27,7 @@ pub(super) fn platform_service_codes() -> impl Iterator<Item = Seed> {
     })
 }
 
-/// Everything that one organisation owns, each row after those that it refers to.
+/// Everything that one organisation owns, each row after the rows that it refers to.
 pub(super) fn of(organization: &Organization) -> Vec<Seed> {
     let owner = Owner { organization, short: organization.short() };
     let mut rows = owner.patients();
@@ -48,7 +48,7 @@ impl Owner<'_> {
         format!("{kind}-{}-1", self.short)
     }
 
-    /// A row of a table, with the ids that all of them have.
+    /// A row of a table, with the ids that all rows have.
     fn row(&self, table: &'static str, kind: &str, mut columns: Value) -> Seed {
         if let Some(members) = columns.as_object_mut() {
             members.entry("id").or_insert_with(|| self.id(kind).into());
@@ -57,7 +57,7 @@ impl Owner<'_> {
         (table, columns)
     }
 
-    /// One patient for each workflow, and the first one, who is of the first workflow if any.
+    /// One patient for each workflow, and the first patient, who is in the first workflow if there is one.
     fn patients(&self) -> Vec<Seed> {
         let workflows = &self.organization.workflows;
         let mut rows = vec![self.patient(&self.id("patient"), workflows.first().copied(), "0001")];
@@ -152,8 +152,8 @@ impl Owner<'_> {
         ]
     }
 
-    /// A list, and a favourite for everybody here who was given the codes tool: the first of them
-    /// has the one whose id is known.
+    /// A list, and a favourite for every user here who has the codes tool: the first of these users has the favourite
+    /// with the well-known id.
     fn codes(&self) -> Vec<Seed> {
         let mut people: Vec<_> = people::users();
         people.retain(|user| user.organization == Some(self.organization.id));
@@ -204,12 +204,12 @@ impl Owner<'_> {
     }
 }
 
-/// A moment from now.
+/// A time, relative to now.
 fn moment(from_now: Duration) -> String {
     (now() + from_now).format(&Rfc3339).unwrap_or_default()
 }
 
-/// A day from today.
+/// A day, relative to today.
 fn day(from_today: i64) -> String {
     (now() + Duration::days(from_today)).date().to_string()
 }

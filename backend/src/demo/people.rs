@@ -20,7 +20,7 @@ pub(super) struct Organization {
 }
 
 impl Organization {
-    /// The id without `org-`, as the ids of its objects have it.
+    /// The id without `org-`, as in the ids of its objects.
     pub(super) fn short(&self) -> &'static str {
         self.id.strip_prefix("org-").unwrap_or(self.id)
     }
@@ -61,7 +61,7 @@ fn user(line: &'static str) -> Option<DemoUser> {
     })
 }
 
-/// The address of somebody, or of something, of this id.
+/// The e-mail address for this id.
 pub(super) fn email(id: &str) -> String {
     format!("{id}@cedargate.example")
 }
@@ -93,7 +93,7 @@ pub(super) fn organization_row(of: &Organization) -> Seed {
     ("organizations", row)
 }
 
-/// A workflow with the questions it asks about a patient.
+/// A workflow, with the questions that it asks about a patient.
 fn workflow(name: &str) -> Value {
     let mut fields = vec![
         field("patient_name", "Patient name", "string", true),

@@ -1,6 +1,6 @@
 use super::*;
 
-/// The types with a `lookup` route, with the tables they lie in.
+/// The types with a `lookup` route, with their tables.
 const TYPES: [(&str, &str); 14] = [
     ("code-favorite", "code_favorites"),
     ("code-list", "code_lists"),

@@ -14,7 +14,7 @@ async fn until(condition: impl Fn() -> bool) {
     }
 }
 
-/// Falls in every way there is, one after the other, and then has nothing left to do.
+/// Fails in every possible way, one after the other, and then has nothing left to do.
 fn step(number: usize) -> Result<(), io::Error> {
     match number {
         0 => panic!("a literal"),

@@ -1,24 +1,24 @@
-//! Whether the clock is where it was.
+//! Whether the clock was set back.
 
 use time::{Duration, OffsetDateTime};
 
 use super::Found;
 use crate::segments;
 
-/// Clocks that are kept right are set back by less. What is within it is told apart by nobody.
+/// The largest step back that is ignored: well-kept clocks are set back by less.
 const STEP: Duration = Duration::SECOND;
 
 /// A clock that was set back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClockBack {
-    /// The greatest time that the journal knows of.
+    /// The greatest time in the journal.
     pub greatest: OffsetDateTime,
-    /// What the clock says now.
+    /// The time of the clock now.
     pub clock: OffsetDateTime,
 }
 
 impl ClockBack {
-    /// Whether the clock, which was at `greatest`, was set back since.
+    /// Whether the clock, which was at `greatest`, was set back to `clock`.
     pub(in crate::journal) fn seen(
         greatest: OffsetDateTime,
         clock: OffsetDateTime,
@@ -27,7 +27,7 @@ impl ClockBack {
     }
 }
 
-/// The greatest time that names of segments and the newest checkpoint know of.
+/// The greatest time in the names of segments and in the newest checkpoint.
 pub(super) fn greatest(found: &Found) -> Option<OffsetDateTime> {
     let begun = found.segments.iter().filter_map(|it| segments::began(&it.stem)).max();
     begun.max(found.newest.as_ref().map(|it| it.checkpoint.time))

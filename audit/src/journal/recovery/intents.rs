@@ -1,7 +1,7 @@
-//! Intents that nobody closed.
+//! Intents without an outcome.
 //!
-//! What is kept in memory is what was open at once, however long the journal. Lines that this
-//! program wrote begin with id and phase, so that nearly no line has to be parsed.
+//! Memory holds only the intents that were open at the same time, however long the journal. Lines that this program
+//! wrote begin with id and phase, so that hardly any line has to be parsed.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,15 +15,15 @@ use crate::lines::{Line, read_line};
 use crate::seal::Sealed;
 use crate::segments::SegmentFile;
 
-/// What has to be known of a record to match it with another.
+/// The part of a record that matches it with another record.
 #[derive(Deserialize)]
 struct Start<'a> {
     id: &'a str,
     phase: Phase,
 }
 
-/// The intents with numbers over `settled` that have no outcome, in their order. `last` is the
-/// number of the last record. Of a journal that is `damaged`, what can be read.
+/// The intents with numbers above `settled` that have no outcome, in order. `last` is the number of the last record.
+/// In a `damaged` journal, what cannot be read is skipped.
 pub(super) fn open(
     segments: &[SegmentFile],
     settled: u64,
@@ -68,7 +68,7 @@ fn read(
                     open.insert(id, (seq, line.clone()));
                 }
             }
-            // A denial after an intent: it was written and could not be synced, and was refused.
+            // A denial after an intent: the intent was written but could not be synced, so the request was refused.
             Phase::Outcome | Phase::Denial => drop(open.remove(&id)),
         }
     }

@@ -1,4 +1,4 @@
-//! What happens when the disk does not do what it should, and when it does again.
+//! The behavior while the disk fails, and after it works again.
 
 use std::collections::HashMap;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! What a start makes of what it finds.
+//! Starts of a journal, with different contents of the directory.
 
 use super::*;
 use crate::checkpoint::SignedCheckpoint;

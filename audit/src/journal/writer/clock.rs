@@ -1,7 +1,7 @@
-//! The clock that records are made by, which somebody may set back.
+//! The clock of the records, which somebody may set back.
 //!
-//! INVARIANT: what a clock writes that was set back stands behind a mark that says so, at the beginning of a segment
-//! whose name has the greatest time before. So nothing is lost to a question about a time.
+//! INVARIANT: records made after the clock was set back stand behind a mark that says so, at the beginning of a
+//! segment whose name has the greatest time before. So a search by time misses nothing.
 
 use serde_json::json;
 use time::OffsetDateTime;
@@ -16,18 +16,18 @@ use crate::spelling::spell;
 /// What the journal knows of the clock.
 #[derive(Debug)]
 pub(in crate::journal) struct Clock {
-    /// The greatest time that it has ever said.
+    /// The greatest time that the clock has ever shown.
     pub(super) greatest: OffsetDateTime,
-    /// What it said last.
+    /// The time that the clock showed last.
     last: OffsetDateTime,
-    /// It was set back, and that is not in the journal yet.
+    /// Set if the clock was set back and the journal has no mark of it yet.
     back: Option<ClockBack>,
-    /// How often it was.
+    /// How often the clock was set back.
     count: u64,
 }
 
 impl Clock {
-    /// Goes on from the greatest time that is known, and from what was found at the start.
+    /// A clock that continues from the greatest known time, and from what was found at the start.
     pub(in crate::journal) fn begin(
         greatest: Option<OffsetDateTime>,
         back: Option<ClockBack>,
@@ -44,7 +44,7 @@ impl Clock {
         clock
     }
 
-    /// Takes note of what it says now, and tells whether it was set back since.
+    /// Notes the time of the clock. Returns whether it was set back since the last call.
     fn observe(&mut self, now: OffsetDateTime) -> bool {
         let back = ClockBack::seen(self.last, now);
         let greatest = self.greatest;
@@ -55,7 +55,7 @@ impl Clock {
         back.is_some()
     }
 
-    /// The mark is written.
+    /// Notes that the mark is written.
     pub(super) fn marked(&mut self) {
         self.back = None;
     }
@@ -87,7 +87,7 @@ impl Writer {
         }
     }
 
-    /// Seals the mark of a clock that was set back, before everything that is written by it.
+    /// Seals the mark that the clock was set back, before the records that follow it.
     pub(super) fn seal_clock(&mut self) {
         let Some(back) = &self.clock.back else { return };
         let mut line = Vec::new();
@@ -96,7 +96,7 @@ impl Writer {
         }
     }
 
-    /// Looks at the clock when nothing is written, and marks it if it was set back.
+    /// Looks at the clock while nothing is written, and marks it if it was set back.
     pub(in crate::journal) fn mind_clock(&mut self) {
         self.look_at_clock();
         if self.clock.back.is_some() {
@@ -126,7 +126,7 @@ mod tests {
             assert_eq!(clock.observe(now), back, "{seconds}");
         }
         assert_eq!((clock.count, clock.greatest), (2, at + time::Duration::seconds(10)));
-        // The first one is what is marked: the greatest time is the same.
+        // The first step back is the one that is marked: the greatest time is the same.
         assert_eq!(clock.back.unwrap().greatest, clock.greatest);
         let clock = Clock::begin(Some(at), ClockBack::seen(at, at - time::Duration::days(30)));
         assert_eq!((clock.count, clock.back.is_some()), (1, true));

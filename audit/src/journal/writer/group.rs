@@ -1,7 +1,7 @@
-//! Records that are written together: who has one to write lets others in who are ready, too.
+//! Records that are written together: a request with a record lets other requests add theirs first.
 //!
-//! A write costs more than what it writes. So a record waits while its request makes way for those
-//! that are ready at this moment, and whoever is first to come back writes for all.
+//! A write costs more than what it writes. So a record waits while its request yields to those that are ready at this
+//! moment, and the first request that comes back writes for all.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,35 +10,35 @@ use std::sync::{Arc, OnceLock};
 use super::Writer;
 use crate::Phase;
 
-/// Records that requests wait for, one after the other. It ends when some are refused: all those
-/// of it that are not written at that moment.
+/// Consecutive records that requests wait for. A run ends when records are refused: all records of the run that are
+/// not written at that moment.
 #[derive(Debug, Default)]
 struct Run {
-    /// So many of it are in the file.
+    /// The number of its records that are in the file.
     written: AtomicU64,
     refused: OnceLock<Arc<io::Error>>,
 }
 
-/// The run that goes on, to which all records belong that wait and are waited for.
+/// The current run, to which all waiting records belong that requests wait for.
 #[derive(Debug, Default)]
 pub(super) struct Group {
     run: Arc<Run>,
     taken: u64,
 }
 
-/// What becomes of a record that somebody waits for.
+/// The result, to come, of a record that a request waits for.
 #[derive(Debug)]
 pub(in crate::journal) struct Fate {
     run: Arc<Run>,
-    /// It is the so-many-th of the run.
+    /// The position of the record in the run, from 1.
     number: u64,
 }
 
 impl Fate {
-    /// What became of it; nothing yet, as long as it is neither written nor refused.
+    /// The result; `None` while the record is neither written nor refused.
     pub(in crate::journal) fn known(&self) -> Option<Result<(), Arc<io::Error>>> {
-        // INVARIANT: nothing of a run is written after it was refused. So who sees that it was sees
-        // all that was written of it, in this order and no other.
+        // INVARIANT: nothing of a run is written after the run was refused. So a thread that sees the refusal sees
+        // all that was written of the run, if it reads in this order and no other.
         let refused = self.run.refused.get();
         if self.run.written.load(Ordering::Acquire) >= self.number {
             return Some(Ok(()));
@@ -53,14 +53,14 @@ impl Group {
         Fate { run: Arc::clone(&self.run), number: self.taken }
     }
 
-    /// So many more of those that were taken are in the file, the oldest.
+    /// Notes that `count` more of the records, the oldest, are in the file.
     pub(super) fn written(&self, count: u64) {
         if count > 0 {
             self.run.written.fetch_add(count, Ordering::Release);
         }
     }
 
-    /// The others never will be.
+    /// Notes that the other records will never be written.
     fn refuse(&mut self, error: Arc<io::Error>) {
         let _ = self.run.refused.set(error);
         *self = Self::default();
@@ -68,7 +68,7 @@ impl Group {
 }
 
 impl Writer {
-    /// Takes a record that somebody waits for, who has to [`Self::settle_fate`] soon.
+    /// Takes a record that a request waits for, which has to [`Self::settle_fate`] soon.
     pub(in crate::journal) fn take(&mut self, line: &[u8], phase: Phase) -> io::Result<Fate> {
         self.room().or_else(|full| self.noted(Err(full)))?;
         self.count_open(phase);
@@ -76,7 +76,7 @@ impl Writer {
         Ok(self.group.take())
     }
 
-    /// Writes what waits, if this record is among it.
+    /// Writes the waiting records, if this record is among them.
     pub(in crate::journal) fn settle_fate(&mut self, fate: &Fate) -> Result<(), Arc<io::Error>> {
         if fate.known().is_none() {
             let flushed = self.flush();
@@ -88,8 +88,8 @@ impl Writer {
         fate.known().unwrap_or_else(lost)
     }
 
-    /// Gives up the records that somebody waits for: their requests are refused. Outcomes go on
-    /// waiting, for what they tell of has happened.
+    /// Gives up the records that requests wait for: those requests are refused. Outcomes keep waiting, because what
+    /// they record has happened.
     fn refuse(&mut self, error: Arc<io::Error>) {
         self.open = self.open.saturating_sub(self.waiting.remove_awaited());
         self.group.refuse(error);

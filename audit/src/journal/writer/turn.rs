@@ -1,4 +1,4 @@
-//! From one segment to the next.
+//! The change from one segment to the next.
 
 use std::io;
 use std::sync::Arc;
@@ -33,8 +33,8 @@ impl Writer {
         due.then(|| Arc::clone(segment.file()))
     }
 
-    /// Ends the segment and begins another one. What the old one has is on the disk before there is
-    /// a new one: after a loss of power the end of a segment is never missing before another.
+    /// Ends the segment and begins another one. The old segment is synced before the new one exists: after a loss of
+    /// power the end of a segment is never missing before another.
     pub(in crate::journal) fn turn(&mut self) -> io::Result<()> {
         let synced = self.sync();
         self.leave();
@@ -42,8 +42,8 @@ impl Writer {
         self.segment().map(drop)
     }
 
-    /// The segment; a new one where there is none, or the old one is far too large: mostly it is
-    /// the journal's thread that ends a segment, when all but the last of it is on the disk.
+    /// The current segment; a new one if there is none, or the old one is far too large: mostly the journal's thread
+    /// ends a segment, when all but its last part is on the disk.
     pub(super) fn segment(&mut self) -> io::Result<&mut Segment> {
         let bound = self.bounds.segment_bytes.saturating_mul(2);
         if self.segment.as_ref().is_some_and(|it| it.count > 0 && it.bytes() >= bound) {
@@ -80,9 +80,9 @@ impl Writer {
         begun
     }
 
-    /// What the segment is called that begins now. Its time is the greatest of the journal so far, so that names tell
-    /// in which segments records of a time can be, however often the clock is set back; its first line says what
-    /// the clock says.
+    /// The stem of the segment that begins now. Its time is the greatest of the journal so far, so that names tell
+    /// which segments can contain records of a time, however often the clock is set back; its first line has the time
+    /// of the clock.
     fn next_stem(&mut self, first: u64, now: OffsetDateTime) -> String {
         let greatest = &mut self.clock.greatest;
         *greatest = now.max(*greatest);
@@ -92,12 +92,12 @@ impl Writer {
             if !records.exists() && !segments::compressed(&records).exists() {
                 return stem;
             }
-            // An empty one is there, which was begun while the clock was behind.
+            // An empty segment has this name, which was begun while the clock was behind.
             *greatest = greatest.saturating_add(Duration::MICROSECOND);
         }
     }
 
-    /// Gives the segment up if it is not at its place any more.
+    /// Leaves the segment if its file is no longer at its place.
     pub(super) fn confirm_place(&mut self) {
         let confirmed = self.segment.as_ref().map_or(Ok(()), Segment::confirm);
         if let Err(error) = confirmed {
@@ -106,7 +106,7 @@ impl Writer {
         }
     }
 
-    /// Leaves the segment; what it has goes to the disk, wherever it is now.
+    /// Leaves the segment, and syncs its file, wherever that is now.
     pub(super) fn give_up(&mut self) {
         if let Err(error) = self.sync() {
             tracing::error!(%error, "the audit segment that is left cannot be synced");

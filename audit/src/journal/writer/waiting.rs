@@ -1,4 +1,4 @@
-//! The lines that wait for the next write, in one buffer that is used again and again.
+//! The lines that wait for the next write, in one reused buffer.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -6,19 +6,19 @@ use std::time::Instant;
 use super::GATHERED;
 use crate::Phase;
 
-/// So much room is kept for the next lines; more is given back when nothing waits.
+/// The capacity in bytes that is kept for the next lines; more is released when nothing waits.
 const ROOM: usize = 16 * GATHERED;
-/// And for so many of them.
+/// The capacity in lines that is kept.
 const LINES: usize = 2048;
 
-/// Lines, the oldest first.
+/// Waiting lines, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     text: Vec<u8>,
-    /// So much of the text is gone.
+    /// The length of the text before the oldest line, which is gone.
     start: usize,
     lines: VecDeque<Line>,
-    /// Since when there is something that nobody has tried to write.
+    /// Since when a line waits that no attempt to write has included.
     untried: Option<Instant>,
 }
 
@@ -27,7 +27,7 @@ struct Line {
     length: usize,
     since: Instant,
     phase: Phase,
-    /// A request waits for it.
+    /// Whether a request waits for the line.
     awaited: bool,
 }
 
@@ -44,7 +44,7 @@ impl Waiting {
         self.text.len().saturating_sub(self.start)
     }
 
-    /// Since when the oldest waits.
+    /// Since when the oldest line waits.
     pub(super) fn since(&self) -> Option<Instant> {
         self.lines.front().map(|line| line.since)
     }
@@ -56,7 +56,7 @@ impl Waiting {
         self.lines.push_back(Line { length: text.len(), since, phase, awaited });
     }
 
-    /// How many of the oldest are together no longer than `bytes`.
+    /// How many of the oldest lines fit into `bytes` together.
     pub(super) fn fitting(&self, mut bytes: usize) -> usize {
         let fits = self.lines.iter().take_while(|line| {
             let left = bytes.checked_sub(line.length);
@@ -66,12 +66,12 @@ impl Waiting {
         fits.count()
     }
 
-    /// Somebody tries to write: what comes from now on has not waited for as long.
+    /// Notes an attempt to write: lines that come later have not waited for as long.
     pub(super) fn tried(&mut self) {
         self.untried = None;
     }
 
-    /// The text of the oldest.
+    /// The text of the oldest `count` lines.
     pub(super) fn first(&self, count: usize) -> impl Iterator<Item = &[u8]> {
         let mut rest = self.text.get(self.start..).unwrap_or_default();
         self.lines.iter().take(count).map_while(move |line| {
@@ -81,7 +81,7 @@ impl Waiting {
         })
     }
 
-    /// Lets the oldest go, and says how many of them were awaited.
+    /// Removes the oldest `count` lines. Returns how many of them were awaited.
     pub(super) fn remove_first(&mut self, count: usize) -> u64 {
         let mut awaited = 0;
         for line in self.lines.drain(..count) {
@@ -92,7 +92,7 @@ impl Waiting {
         awaited
     }
 
-    /// Lets go what is awaited, and says how many intents there were among it.
+    /// Removes all awaited lines. Returns how many intents were among them.
     pub(super) fn remove_awaited(&mut self) -> u64 {
         let (mut from, mut to, mut intents) = (self.start, self.start, 0);
         for line in &self.lines {
@@ -113,8 +113,8 @@ impl Waiting {
         intents
     }
 
-    /// Mostly nothing is left, and the buffer is as new. Else what is gone is cut off when it is
-    /// more than what is left, so that no byte is moved often.
+    /// Releases the room of removed lines. Mostly nothing is left, and the buffer is cleared. Otherwise the removed
+    /// part is cut off when it is longer than the rest, so that no byte is moved often.
     fn tidy(&mut self) {
         if self.lines.is_empty() {
             self.text.clear();

@@ -1,4 +1,4 @@
-//! What faults are called, and what to do about them.
+//! The words for faults, and what to do about them.
 
 use std::fmt;
 
@@ -63,7 +63,7 @@ impl fmt::Display for FaultKind {
 }
 
 impl FaultKind {
-    /// What is wrong, of kinds whose numbers are told by the place.
+    /// What is wrong, for kinds whose numbers are in the place of the fault.
     fn says(&self) -> &'static str {
         match self {
             Self::Changed => {
@@ -125,7 +125,7 @@ impl FaultKind {
         }
     }
 
-    /// The same, of what is wrong in a database.
+    /// What is wrong, for kinds of faults in a database.
     fn says_of_database(&self) -> &'static str {
         match self {
             Self::RowChanged { .. } => {
@@ -150,7 +150,7 @@ impl FaultKind {
         }
     }
 
-    /// What to do about it.
+    /// What to do about the fault.
     #[must_use]
     pub fn remedy(&self) -> &'static str {
         match self {

@@ -1,4 +1,4 @@
-//! Numbers that are missing, and what marks say of them.
+//! Numbers that are missing, and what marks say about them.
 
 use std::collections::BTreeMap;
 
@@ -8,23 +8,24 @@ use super::{Copied, Mark, pass};
 use crate::seal::Head;
 use crate::verify::fault::{Fault, FaultKind};
 
-/// So many gaps are remembered; what has more was deleted wholesale.
+/// The maximum number of gaps that are remembered; a journal with more was deleted wholesale.
 const MOST: usize = 10_000;
-/// A checkpoint is signed a second or two behind the record; at the next start, if the gate died just then.
+/// The maximum time between a record and its checkpoint: a second or two; until the next start, if the gate died in
+/// between.
 const LATER: Duration = Duration::days(2);
 
-/// What marks say of a journal before they are verified: where the chain goes on behind a gap.
+/// What marks say about a journal before they are verified: where the chain continues behind a gap.
 #[derive(Debug, Default)]
 pub(super) struct Hints {
     pub(super) heads: BTreeMap<u64, Head>,
-    /// Delivery began later than the journal.
+    /// Whether delivery began later than the journal.
     pub(super) begun: bool,
-    /// Retention has removed records up to this one.
+    /// The number up to which retention has removed records.
     pub(super) removed_to: u64,
 }
 
 impl Hints {
-    /// Of the journal `instance`, by the marks of all.
+    /// The hints for the journal `instance`, from the marks of all journals.
     pub(super) fn of(instance: &str, marks: &BTreeMap<String, Vec<(u64, Mark)>>) -> Self {
         let mut hints = Self::default();
         for (from, (_, mark)) in
@@ -46,23 +47,23 @@ impl Hints {
     }
 }
 
-/// Numbers that are missing, from the first one on.
+/// A range of missing numbers.
 #[derive(Debug, Clone, Copy)]
 struct Gap {
     from: u64,
     to: u64,
-    /// When the first checkpoint was signed that stands behind its last record.
+    /// The time of the first checkpoint behind its last record.
     signed: Option<OffsetDateTime>,
-    /// There is a checkpoint of before that.
+    /// Whether there is a checkpoint before that one.
     vouched_before: bool,
 }
 
-/// All of a journal.
+/// All gaps of a journal.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Gaps(Vec<Gap>);
 
 impl Gaps {
-    /// Records from `from` to `to` are missing.
+    /// Adds the missing records from `from` to `to`.
     pub(super) fn add(&mut self, from: u64, to: u64) {
         let full = self.0.len() >= MOST;
         match self.0.last_mut() {
@@ -73,7 +74,7 @@ impl Gaps {
         }
     }
 
-    /// A checkpoint that is good was signed then, behind the record `seq`; `before`: it is not the first one.
+    /// Notes the time of a good checkpoint behind the record `seq`; `before`: it is not the first one.
     pub(super) fn signed(&mut self, seq: u64, time: OffsetDateTime, before: bool) {
         if let Some(gap) = self.0.last_mut().filter(|gap| gap.signed.is_none() && gap.to <= seq) {
             (gap.signed, gap.vouched_before) = (Some(time), before);
@@ -81,15 +82,15 @@ impl Gaps {
     }
 }
 
-/// What excuses a gap, by a mark that is verified.
+/// An excuse for a gap, from a verified mark.
 struct Excuse {
     from: u64,
     to: u64,
-    /// Retention: of what is older than this.
+    /// For retention: the time before which records were removed.
     cutoff: Option<OffsetDateTime>,
 }
 
-/// Finds for each gap what excuses it. What nothing excuses is a fault.
+/// Finds an excuse for each gap. A gap without one is a fault.
 pub(super) fn settle(found: &mut [Copied]) {
     let mut excuses: BTreeMap<String, Vec<Excuse>> = BTreeMap::new();
     for copied in found.iter() {

@@ -1,4 +1,4 @@
-//! Who may sign: the keys that are trusted, those that they vouch for, and those that were in use before them.
+//! The keys that may sign: those that are trusted, those that they vouch for, and those that were in use before them.
 
 use database::DatabaseError;
 
@@ -8,17 +8,17 @@ use crate::checkpoint::SignedCheckpoint;
 use crate::signing::PublicKey;
 use crate::verify::checkpoints::named;
 
-/// So many changes of keys are remembered; more are none of a gate's.
+/// The maximum number of key changes that are remembered; no gate makes more.
 const CHANGES: usize = 10_000;
 
-/// Checkpoints of the same keys, one after the other.
+/// Consecutive checkpoints of the same keys.
 struct Run {
     named: Vec<PublicKey>,
     signers: Vec<PublicKey>,
 }
 
-/// The keys to be trusted in the journal of `instance`. A key that has signed a checkpoint together with a trusted one
-/// is trusted, before and after.
+/// The trusted keys of the journal of `instance`. A key that has signed a checkpoint together with a trusted one is
+/// trusted, before and after.
 pub(super) async fn trusted(
     table: &AuditTable,
     instance: &str,
@@ -52,7 +52,7 @@ pub(super) async fn trusted(
     Ok(all)
 }
 
-/// Whether a line is a checkpoint and no first line of a segment.
+/// Whether a line is a checkpoint, as opposed to the first line of a segment.
 pub(super) fn is_checkpoint(line: &[u8]) -> bool {
     memchr::memmem::find(line, b",\"signatures\":").is_some()
 }

@@ -1,4 +1,4 @@
-//! One way through the rows of a journal.
+//! One pass over the rows of a journal.
 
 mod signed;
 
@@ -16,51 +16,51 @@ use crate::verify::KEPT;
 use crate::verify::checkpoints::Heads;
 use crate::verify::fault::{Fault, FaultKind};
 
-/// A gate signs each second, and a checkpoint is delivered at once: what is unsigned for longer was not.
+/// The maximum time that records may be unsigned: a gate signs every second, and a checkpoint is delivered at once.
 const UNSIGNED: Duration = Duration::minutes(2);
 
-/// Where one is in a journal.
+/// The position in a journal, and what was found so far.
 pub(super) struct Pass {
     out: Copied,
     trusted: Vec<PublicKey>,
     hints: Hints,
-    /// The last record that is behind us, there or missing.
+    /// The number of the last record that was passed, present or missing.
     at: u64,
-    /// What may be followed by the next record; nothing where that is not known.
+    /// The hashes that the next record may follow; empty if they are unknown.
     heads: Heads,
-    /// The record before was not what was delivered: the fault that says so.
+    /// The index of the fault of the record before, if that is not what was delivered.
     suspect: Option<usize>,
-    /// Checkpoints say something else than the rows.
+    /// Whether checkpoints contradict the rows.
     rewritten: bool,
-    /// The last checkpoints are signed by nobody who is trusted: the fault that says so.
+    /// The index of the fault for the last checkpoints, if these are not signed with a trusted key.
     untrusted: Option<usize>,
     /// The number of the last checkpoint.
     number: Option<u64>,
-    /// Good checkpoints so far.
+    /// The number of good checkpoints so far.
     good: u64,
     /// The first row that has the text of its details: later ones have it, too.
     exact: Option<u64>,
-    /// When the first and the last record were made that are not signed.
+    /// The times of the first and the last record that are not signed.
     unsigned: Option<(OffsetDateTime, OffsetDateTime)>,
-    /// The segment before was closed: another one has to begin.
+    /// Whether the segment before was closed: then another one has to begin.
     closed: bool,
-    /// The first line of the journal was met.
+    /// Whether the first line of the journal was met.
     started: bool,
-    /// The record that the first thing stands behind that vouches for any.
+    /// The record behind which the first voucher stands.
     era: Option<u64>,
     /// The first and the last record that cannot be verified.
     unverifiable: (u64, u64),
-    /// Records that cannot be verified because those before them were removed by retention.
+    /// The number of records that cannot be verified because those before them were removed by retention.
     among_removed: u64,
 }
 
-/// What faults give as their place.
+/// The place that faults give.
 pub(super) fn place(instance: &str) -> String {
     format!("audit_logs, journal {instance}")
 }
 
 impl Pass {
-    /// Of the journal `instance`. `era`: the record that the first voucher stands behind.
+    /// A pass over the journal `instance`. `era`: the record behind which the first voucher stands.
     pub(super) fn new(
         instance: &str,
         trusted: Vec<PublicKey>,
@@ -88,12 +88,12 @@ impl Pass {
         }
     }
 
-    /// The last record that is behind us.
+    /// The number of the last record that was passed, present or missing.
     pub(super) fn at(&self) -> u64 {
         self.at
     }
 
-    /// The next record.
+    /// Takes the next record.
     pub(super) fn record(&mut self, row: &Kept) {
         if row.seq <= self.at && self.out.records > 0 {
             self.fault(Some(row.seq), FaultKind::RowDoubled);
@@ -116,14 +116,14 @@ impl Pass {
         self.note_mark(row);
     }
 
-    /// Whether the row follows from what is before it.
+    /// Checks that the row follows from what is before it.
     fn follow(&mut self, row: &Kept) {
         let Some(stated) = Head::from_hex(row.chain.as_bytes()) else {
             self.fault(Some(row.seq), FaultKind::RowChanged { column: Some("chain") });
             self.heads = Heads::default();
             return;
         };
-        // The first line of the journal was not delivered; nor was anything of what is before the first voucher.
+        // The first line of the journal was not delivered, nor anything before the first voucher.
         if self.at == 0 && !self.started || self.era.is_none_or(|era| row.seq <= era) {
             self.heads = Heads::default();
         }
@@ -146,7 +146,7 @@ impl Pass {
             return;
         }
         if leads(self.heads.computed) {
-            // The row before is what was delivered, but for the hash that it states.
+            // The row before is what was delivered, except for the hash that it states.
             self.blame_chain();
             self.heads = Heads::of(stated);
             return;
@@ -168,7 +168,7 @@ impl Pass {
         self.fault(Some(row.seq), kind);
     }
 
-    /// Nothing says what was before the row, so that its hash tells nothing.
+    /// Counts a row that cannot be verified: the chain before it is unknown, so that its hash proves nothing.
     fn cannot_verify(&mut self, seq: u64) {
         if seq <= self.hints.removed_to {
             self.among_removed = self.among_removed.saturating_add(1);
@@ -178,7 +178,7 @@ impl Pass {
         self.unverifiable = (self.unverifiable.0.min(seq), self.unverifiable.1.max(seq));
     }
 
-    /// Something that is not the row before speaks of the chain after it.
+    /// Blames the chain of the row before, if something other than that row states the chain after it.
     fn clear_suspect(&mut self, said: Head) {
         if self.heads.computed == Some(said) && self.heads.stated != Some(said) {
             self.blame_chain();
@@ -192,7 +192,7 @@ impl Pass {
         }
     }
 
-    /// Goes on behind the record `seq`. Those that are passed over are missing.
+    /// Continues behind the record `seq`. Records in between are missing.
     fn skip_to(&mut self, seq: u64) {
         if seq <= self.at {
             return;
@@ -227,7 +227,7 @@ impl Pass {
         }
     }
 
-    /// Nothing follows.
+    /// Ends the pass.
     pub(super) fn finish(mut self) -> Copied {
         let vouched = self.out.verified.map_or(0, |it| it.seq);
         self.out.unsigned = self.out.last.saturating_sub(vouched.min(self.out.last));
@@ -260,7 +260,7 @@ impl Pass {
     }
 }
 
-/// The line of a row where nothing is promised of records (`audit.durability: none`), which versions before did not
+/// The line of a row where nothing is promised about records (`audit.durability: none`), which older versions did not
 /// keep.
 fn unpromised(row: &Kept, line: &[u8]) -> Option<Vec<u8>> {
     if row.record.contains_key("durability") {
@@ -271,13 +271,13 @@ fn unpromised(row: &Kept, line: &[u8]) -> Option<Vec<u8>> {
     Some([before, b",\"durability\":\"none\"", after].concat())
 }
 
-/// What of a line its hash is over.
+/// The part of a line that its hash is over.
 fn hashed(line: &[u8]) -> &[u8] {
     let end = memchr::memmem::rfind(line, b",\"chain\":\"").unwrap_or(line.len());
     line.get(..end).unwrap_or(line)
 }
 
-/// Whether the order of details matters, which versions before did not keep in PostgreSQL.
+/// Whether the order of details matters, which older versions did not keep in PostgreSQL.
 fn is_ambiguous(record: &Map<String, Value>) -> bool {
     fn several(value: &Value) -> bool {
         match value {

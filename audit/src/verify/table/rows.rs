@@ -1,4 +1,4 @@
-//! The rows of a journal in their order, a page at a time.
+//! The rows of a journal in order, page by page.
 
 use std::collections::VecDeque;
 
@@ -7,12 +7,12 @@ use database::DatabaseError;
 use crate::AuditTable;
 use crate::table::{After, Kept, Voucher};
 
-/// Records that are asked for at once: a megabyte or two.
+/// The maximum number of records in a page: a megabyte or two.
 const RECORDS: u32 = 2_000;
-/// Lines that are asked for at once.
+/// The maximum number of lines in a page.
 const LINES: u32 = 2_000;
 
-/// The records.
+/// The records of a journal.
 pub(in crate::verify) struct Records<'a> {
     table: &'a AuditTable,
     instance: &'a str,
@@ -25,7 +25,7 @@ impl<'a> Records<'a> {
         Self { table, instance, after: 0, page: VecDeque::new() }
     }
 
-    /// The next one; none if there is none now.
+    /// The next record; `None` if there is none now.
     pub(in crate::verify) async fn next(&mut self) -> Result<Option<Kept>, DatabaseError> {
         if self.page.is_empty() {
             self.page = self.table.kept(self.instance, self.after, RECORDS).await?.into();
@@ -37,7 +37,7 @@ impl<'a> Records<'a> {
     }
 }
 
-/// What vouches for them.
+/// What vouches for the records of a journal.
 pub(super) struct Vouchers<'a> {
     table: &'a AuditTable,
     instance: &'a str,
@@ -50,7 +50,7 @@ impl<'a> Vouchers<'a> {
         Self { table, instance, after: None, page: VecDeque::new() }
     }
 
-    /// The record that the next one stands behind.
+    /// The record behind which the next voucher stands.
     pub(super) async fn peek(&mut self) -> Result<Option<u64>, DatabaseError> {
         if self.page.is_empty() {
             let page = self.table.vouchers(self.instance, self.after.as_ref(), LINES).await?;
@@ -62,7 +62,7 @@ impl<'a> Vouchers<'a> {
         Ok(self.page.front().map(|it| it.seq))
     }
 
-    /// All that stand behind one and the same record, if it is one before `seq`.
+    /// All vouchers behind the next record that has any, if that record is before `seq`.
     pub(super) async fn before(&mut self, seq: u64) -> Result<Option<Vec<Voucher>>, DatabaseError> {
         let Some(at) = self.peek().await?.filter(|at| *at < seq) else { return Ok(None) };
         let mut group = Vec::new();

@@ -12,7 +12,7 @@ use crate::verify::table::Vouched;
 use crate::verify::table::keys::is_checkpoint;
 
 impl Pass {
-    /// What stands behind one record: first lines of segments, checkpoints.
+    /// Takes what stands behind one record: first lines of segments, checkpoints.
     pub(in crate::verify::table) fn vouched(&mut self, group: Vec<Voucher>) {
         let Some(seq) = group.first().map(|it| it.seq) else { return };
         self.skip_to(seq);
@@ -24,8 +24,8 @@ impl Pass {
         }
     }
 
-    /// Follows the chain over the first lines of segments that begin here, in whatever order they come. Gives what a
-    /// checkpoint may speak of: the chain before and after each.
+    /// Follows the chain over the first lines of segments that begin here, in whatever order they come. Returns what
+    /// a checkpoint may state: the chain before and after each line.
     fn begin_segments(&mut self, seq: u64, lines: &[Voucher]) -> Vec<Heads> {
         let mut behind = vec![self.heads];
         let read = |it: &Voucher| {
@@ -81,7 +81,8 @@ impl Pass {
         self.judge(said, key, behind);
     }
 
-    /// Checkpoints of nobody who is trusted: one fault, as long as there is no other between.
+    /// Reports checkpoints without a trusted signature: one fault, as long as there is no other checkpoint between
+    /// them.
     fn distrust(&mut self, seq: u64) {
         let open = self.untrusted.and_then(|at| self.out.faults.get_mut(at));
         if let Some(Fault { kind: FaultKind::CheckpointUntrusted { to, lines }, .. }) = open {
@@ -92,7 +93,7 @@ impl Pass {
         self.fault(Some(seq), FaultKind::CheckpointUntrusted { to: seq, lines: 1 });
     }
 
-    /// Checkpoints are counted: a number that is passed over was taken out.
+    /// Checks the number of a checkpoint: a number that is skipped was taken out.
     fn count(&mut self, said: &Checkpoint) {
         let Some(number) = said.number else {
             self.number.get_or_insert(0);

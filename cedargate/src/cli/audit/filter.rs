@@ -23,7 +23,7 @@ pub(super) struct Filter {
     /// Only records with this decision
     #[arg(long, value_enum)]
     pub(super) decision: Option<DecisionWord>,
-    /// Only records of this event type: `phi_access`, `login`, `logout` or `api_access`
+    /// Only records of this event type: `phi_access`, `login`, `logout`, `api_access` or `gate`
     #[arg(long, value_name = "EVENT")]
     pub(super) event: Option<String>,
     /// Only records with a break-glass justification

@@ -13,7 +13,7 @@ use cases::{Case, Planned};
 /// How many wrong answers are shown.
 const SHOWN: usize = 5;
 
-/// Checks those that are named, or all; ends with 1 if one is wrong or cannot be had.
+/// Checks the named peers, or all peers. The exit status is 1 if a peer answers wrongly or cannot be installed.
 pub(crate) fn check(names: &[String]) {
     let folder = tempfile::tempdir().unwrap();
     let setting = cases::setting(folder.path());

@@ -157,7 +157,9 @@ impl BundleStore {
             let Remarks { emergency, overridden, .. } = (*self.remarks()).clone();
             return Ok(Remarks { warned, emergency, overridden, tests });
         }
-        if emergency && let Some(record) = self.recorder.get() {
+        if emergency {
+            let recorder = self.recorder.get();
+            let record = recorder.ok_or_else(|| unrecorded("no recorder is set".to_owned()))?;
             record(&Emergency { from, to, overridden: &refused }).map_err(unrecorded)?;
         }
         Ok(Remarks { warned, emergency, overridden: refused, tests })
@@ -169,7 +171,7 @@ impl BundleStore {
     }
 
     /// Sets the recorder of emergencies, called before the bundle is in force. Only the first recorder that is
-    /// set is used.
+    /// set is used. Without a recorder every emergency reload is rejected.
     pub fn record_emergencies_by(&self, recorder: Arc<Recorder>) {
         let _first = self.recorder.set(recorder);
     }

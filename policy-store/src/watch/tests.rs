@@ -59,3 +59,21 @@ fn a_watcher_that_falls_reads_on() {
     assert!(store.rejected().is_none());
     drop(store);
 }
+
+#[test]
+fn an_emergency_that_nothing_records_is_rejected() {
+    let place = tempfile::tempdir().unwrap();
+    let policies = place.path().join("policies");
+    std::fs::create_dir(&policies).unwrap();
+    copied(&policies);
+    let archive = Archive::new(place.path().join("archive"));
+    let store = BundleStore::open(&policies, archive, Box::new(|_, _, _| {})).unwrap();
+    let before = Arc::clone(store.current().bundle.digest());
+    let open = "@id(\"open\")\npermit (principal is User, action == Action::\"visit_notes.list\", resource)\n\
+                when { principal.roles.contains(Role::\"RECEPTIONIST\") };";
+    std::fs::write(policies.join("open.cedar"), open).unwrap();
+    assert!(matches!(store.reload_in_emergency(), Reload::Rejected(_)));
+    assert_eq!(*store.current().bundle.digest(), before);
+    store.record_emergencies_by(Arc::new(|_| Ok(())));
+    assert!(matches!(store.reload_in_emergency(), Reload::Applied));
+}

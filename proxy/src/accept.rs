@@ -391,6 +391,3 @@ fn passes(name: &[u8], dropped: &[&[u8]], rules: &Rules) -> bool {
     };
     own && !dropped.iter().any(|it| it.eq_ignore_ascii_case(name))
 }
-
-#[cfg(test)]
-mod tests;
